@@ -1,0 +1,38 @@
+"""CreateAlias: a new name for a key. Of several who create the same one, one wins."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tenantkms.action import Nothing, Params, Scope, action
+from tenantkms.errors import LimitExceeded
+from tenantkms.keystore import PutAlias, PutKey, Write
+from tenantkms.model import MAX_ALIASES, Alias, Key, check_alias
+from tenantkms.settings import entry
+
+
+class CreateAlias(Params, frozen=True, kw_only=True):
+    """`alias` is a name without the `alias/` prefix."""
+
+    key_id: str
+    alias: str
+
+
+@action("CreateAlias")
+def create_alias(params: CreateAlias, scope: Scope) -> Nothing:
+    name = check_alias(params.alias)
+
+    def change(keys: Sequence[Key]) -> list[Write]:
+        (key,) = keys
+        if len(key.aliases) >= MAX_ALIASES:
+            raise LimitExceeded(f"A key has at most {MAX_ALIASES} aliases.")
+        return [
+            PutAlias(Alias(name=name, key_id=key.id), expect=None),
+            PutKey(scope.revise(key, aliases=(*key.aliases, name))),
+        ]
+
+    scope.update([params.key_id], change)
+    return Nothing()
+
+
+handler = entry(create_alias)

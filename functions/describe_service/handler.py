@@ -1,0 +1,32 @@
+"""DescribeService: what this deployment offers. Regions, service status and the list of algorithms come from it."""
+
+from __future__ import annotations
+
+from tenantkms.action import Params, Result, Scope, action
+from tenantkms.model import KeyFilter, KeySpec
+from tenantkms.settings import entry
+
+
+class DescribeService(Params, frozen=True, kw_only=True):
+    """`count`: count the keys, which reads the store."""
+
+    count: bool = False
+
+
+class Service(Result, frozen=True, kw_only=True):
+    """`key_count` is 0 when it was not asked for."""
+
+    specs: list[KeySpec]
+    key_count: int
+
+
+@action("DescribeService")
+def describe_service(params: DescribeService, scope: Scope) -> Service:
+    scope.allow()
+    total = 0
+    if params.count:
+        total, _ = scope.deps.keyring.store.list_keys(KeyFilter(), offset=0, limit=1)
+    return Service(specs=list(KeySpec), key_count=total)
+
+
+handler = entry(describe_service)

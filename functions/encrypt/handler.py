@@ -1,0 +1,40 @@
+"""Encrypt: up to the profile's limit of bytes under the primary version of a key."""
+
+from __future__ import annotations
+
+from tenantkms.action import Params, Result, Scope, action
+from tenantkms.envelope import SALT_SIZE
+from tenantkms.errors import PlaintextTooLong
+from tenantkms.model import version_id
+from tenantkms.settings import entry
+
+
+class Encrypt(Params, frozen=True, kw_only=True):
+    """`text`: the plaintext is the UTF-8 of a string that Alibaba's Decrypt gives back unchanged."""
+
+    key_id: str
+    plaintext: bytes
+    text: bool = False
+    context: dict[str, str] = {}
+
+
+class Encrypted(Result, frozen=True, kw_only=True):
+    key_id: str
+    key_version_id: str
+    ciphertext: bytes
+
+
+@action("Encrypt")
+def encrypt(params: Encrypt, scope: Scope) -> Encrypted:
+    limit = scope.profile.plaintext_limit
+    if len(params.plaintext) > limit:
+        raise PlaintextTooLong(f"The Plaintext is longer than {limit} bytes.")
+    key = scope.use(params.key_id)
+    salt = scope.deps.random(SALT_SIZE)
+    number, blob = scope.deps.keyring.encrypt(
+        key, params.plaintext, text=params.text, context=params.context, salt=salt
+    )
+    return Encrypted(key_id=key.id, key_version_id=version_id(key.id, number), ciphertext=blob)
+
+
+handler = entry(encrypt)

@@ -1,0 +1,145 @@
+"""The one public function: it speaks the dialects and knows who is calling; it touches no CMK.
+
+An API Gateway HTTP API event comes in. The dialect is told from the authentication material, the signature is
+verified, the parameters become one canonical call, the Action answers, and the answer is rendered in the
+caller's dialect. Whatever goes wrong is answered in that dialect too; only the gateway's own limits are not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import uuid4
+
+from functions.endpoint.dispatch import Dispatcher
+from functions.endpoint.pages import human_page, plain_error
+from tenantkms import errors as e
+from tenantkms.access import Access
+from tenantkms.audit import Record, log_fault
+from tenantkms.model import Credential
+from tenantkms.settings import Settings
+from tenantkms.wire.dialects import Spoken, check_unambiguous, recognise
+from tenantkms.wire.http import Request, Response, request_from_event
+from tenantkms.wire.signing import check_time, verify
+from tenantkms.wire.translate import View, decode, encode
+
+
+class Endpoint:
+    """`endpoint(event)` answers any event; it does not raise."""
+
+    def __init__(self, settings: Settings, dispatch: Dispatcher) -> None:
+        self._access: Access = settings.access
+        self._audit = settings.deps.audit
+        self._clock = settings.deps.clock
+        self._tenant = settings.site.tenant
+        self._view = View(settings.site)
+        self._dispatch = dispatch
+
+    def __call__(self, event: Mapping[str, Any]) -> dict[str, Any]:
+        request_id = str(uuid4())
+        try:
+            return self._respond(request_from_event(event), request_id).event()
+        except e.KmsError as error:
+            return plain_error(400, error.message, request_id).event()
+        except Exception as error:  # noqa: BLE001 - the last barrier: nothing of it may leave
+            log_fault(request_id, error)
+            return plain_error(500, e.Internal.text, request_id).event()
+
+    def _respond(self, request: Request, request_id: str) -> Response:
+        spoken = recognise(request)
+        if spoken is None:
+            return human_page(request, request_id)
+        answer = _Answer(spoken, request, request_id)
+        try:
+            return self._serve(answer)
+        except e.KmsError as error:
+            return self._refuse(answer, error)
+        except Exception as error:  # noqa: BLE001 - the caller's dialect still says so
+            log_fault(request_id, error)
+            return self._refuse(answer, e.Internal())
+
+    def _serve(self, answer: _Answer) -> Response:
+        request, (dialect, scheme, _) = answer.request, answer.spoken
+        check_unambiguous(answer.spoken)
+        flat = dialect.flat(request, scheme)
+        claim = scheme.read(request, flat)
+        answer.principal = claim.access_key_id
+        if claim.token:
+            raise e.InvalidSecurityToken
+        credential, secret = self._access.find(claim.access_key_id)
+        uncovered = verify(claim, secret)
+        credential = self._access.admit(credential, dialect.name)
+        now = self._clock()
+        check_time(claim, scheme.window, now)
+        if uncovered:
+            raise e.MalformedRequest("A value begins with '@', which this client does not sign: it is not accepted.")
+        if claim.replay:
+            self._access.use_nonce(scheme.name, claim.access_key_id, claim.replay, now=int(now), window=scheme.window)
+        answer.action, params = dialect.parse(request, scheme, flat)
+        return self._run(answer, credential, params)
+
+    def _run(self, answer: _Answer, credential: Credential, params: Mapping[str, Any]) -> Response:
+        dialect = answer.spoken.dialect
+        operation = dialect.operations.get(answer.action)
+        if operation is None:
+            if answer.action in dialect.unsupported:
+                reason = dialect.unsupported[answer.action]
+                raise e.UnsupportedAction(f"{answer.action} is not supported: {reason}.")
+            raise e.UnknownAction
+        canonical, fields = decode(operation, params, dialect.common)
+        answer.audited = True
+        outcome = self._dispatch(
+            {
+                "v": 1,
+                "request_id": answer.request_id,
+                "action": operation.action,
+                "principal": {"id": credential.access_key_id, "policy": credential.policy},
+                "profile": dialect.name,
+                "params": canonical,
+                "source_ip": answer.request.source_ip,
+                **fields,
+            }
+        )
+        if "error" in outcome:
+            raise e.from_data(outcome["error"])
+        rendered = encode(operation.out, outcome["result"], self._view)
+        return dialect.success(answer.request, answer.action, rendered, answer.request_id)
+
+    def _refuse(self, answer: _Answer, error: e.KmsError) -> Response:
+        """The dialect's answer to `error`; what no Action has audited is audited here."""
+        if not answer.audited:
+            if error.retryable:
+                log_fault(answer.request_id, error)
+            try:
+                self._audit.write(
+                    Record(
+                        time=self._clock(),
+                        request_id=answer.request_id,
+                        tenant=self._tenant,
+                        action=_printable(answer.action),
+                        profile=answer.spoken.dialect.name,
+                        principal=_printable(answer.principal),
+                        outcome=type(error).__name__,
+                        source_ip=answer.request.source_ip,
+                    )
+                )
+            except e.Unavailable as fault:
+                log_fault(answer.request_id, fault)
+        return answer.spoken.dialect.failure(answer.request, answer.action, error, answer.request_id)
+
+
+class _Answer:
+    """One answer in the making: what is known of the request so far."""
+
+    __slots__ = ("action", "audited", "principal", "request", "request_id", "spoken")
+
+    def __init__(self, spoken: Spoken, request: Request, request_id: str) -> None:
+        self.spoken, self.request, self.request_id = spoken, request, request_id
+        self.action = ""
+        self.principal = ""
+        self.audited = False
+
+
+def _printable(text: str) -> str:
+    """What a stranger sent, fit for a log: short and of printable ASCII."""
+    return "".join(c if " " <= c <= "~" else "?" for c in text[:64])

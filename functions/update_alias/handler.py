@@ -1,0 +1,43 @@
+"""UpdateAlias: an existing name points to another key from now on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tenantkms.action import Nothing, Params, Scope, action
+from tenantkms.errors import AliasNotFound, LimitExceeded
+from tenantkms.keystore import PutAlias, PutKey, Write
+from tenantkms.model import ALIAS_PREFIX, MAX_ALIASES, Alias, Key, check_alias
+from tenantkms.settings import entry
+
+
+class UpdateAlias(Params, frozen=True, kw_only=True):
+    """`alias` is a name without the `alias/` prefix."""
+
+    key_id: str
+    alias: str
+
+
+@action("UpdateAlias")
+def update_alias(params: UpdateAlias, scope: Scope) -> Nothing:
+    name = check_alias(params.alias)
+
+    def change(keys: Sequence[Key]) -> list[Write]:
+        new, old = keys
+        if name not in old.aliases:
+            raise AliasNotFound
+        if new.id == old.id:
+            return []
+        if len(new.aliases) >= MAX_ALIASES:
+            raise LimitExceeded(f"A key has at most {MAX_ALIASES} aliases.")
+        return [
+            PutAlias(Alias(name=name, key_id=new.id), expect=old.id),
+            PutKey(scope.revise(old, aliases=tuple(alias for alias in old.aliases if alias != name))),
+            PutKey(scope.revise(new, aliases=(*new.aliases, name))),
+        ]
+
+    scope.update([params.key_id, ALIAS_PREFIX + name], change)
+    return Nothing()
+
+
+handler = entry(update_alias)

@@ -1,0 +1,52 @@
+"""Data keys: what GenerateDataKey and its siblings have in common."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from tenantkms.action import Params, Scope
+from tenantkms.envelope import SALT_SIZE
+from tenantkms.errors import InvalidParameter, MissingParameter
+from tenantkms.model import version_id
+
+_SIZES = {"AES_256": 32, "AES_128": 16}
+_MAX_SIZE = 1024
+
+
+class DataKeyParams(Params, frozen=True, kw_only=True):
+    """`number_of_bytes` (1 to 1024) wins over `key_spec` (AES_256, AES_128); neither: the profile's default."""
+
+    key_id: str
+    number_of_bytes: int | None = None
+    key_spec: str = ""
+    context: dict[str, str] = {}
+
+
+class DataKey(NamedTuple):
+    key_id: str
+    key_version_id: str
+    plaintext: bytes
+    ciphertext: bytes
+
+
+def _size(params: DataKeyParams, default: int | None) -> int:
+    if params.key_spec and params.key_spec not in _SIZES:
+        raise InvalidParameter(f"KeySpec is one of {', '.join(_SIZES)}.")
+    size = params.number_of_bytes
+    if size is None:
+        size = _SIZES.get(params.key_spec, default)
+    if size is None:
+        raise MissingParameter("KeySpec or NumberOfBytes is required.")
+    if not 1 <= size <= _MAX_SIZE:
+        raise InvalidParameter(f"NumberOfBytes is from 1 to {_MAX_SIZE}.")
+    return size
+
+
+def new_data_key(params: DataKeyParams, scope: Scope) -> DataKey:
+    """A data key of the size that was asked for, and its blob under the key that `params` names."""
+    size = _size(params, scope.profile.data_key_default)
+    key = scope.use(params.key_id)
+    plaintext = scope.deps.random(size)
+    salt = scope.deps.random(SALT_SIZE)
+    number, blob = scope.deps.keyring.encrypt(key, plaintext, text=False, context=params.context, salt=salt)
+    return DataKey(key.id, version_id(key.id, number), plaintext, blob)

@@ -1,0 +1,245 @@
+"""Domain failures: one class each, no HTTP status, no vendor code.
+
+Every dialect has one table from these classes to its own status, code and text. A failure crosses
+from one function to another as data (`to_data`, `from_data`), never as an exception.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class KmsError(Exception):
+    """A failure that the caller is told about.
+
+    `text` is what a caller reads when the raiser has nothing more exact to say. It never holds a
+    secret, a plaintext or a string to sign. `retryable` says whether the same request may succeed later.
+    """
+
+    text: ClassVar[str] = "The request failed."
+    retryable: ClassVar[bool] = False
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(message or self.text)
+
+    @property
+    def message(self) -> str:
+        return str(self.args[0])
+
+
+# -- what the request says --------------------------------------------------------------------------
+
+
+class MalformedRequest(KmsError):
+    text = "The request could not be parsed."
+
+
+class RequestTooLarge(KmsError):
+    text = "The request is larger than 64 KB."
+
+
+class UnsupportedMethod(KmsError):
+    text = "The HTTP method is not supported: use POST or GET."
+
+
+class UnknownAction(KmsError):
+    text = "The Action does not exist."
+
+
+class UnsupportedAction(KmsError):
+    text = "The Action exists at the provider but is not served here."
+
+
+class UnknownVersion(KmsError):
+    text = "The API Version is not served here."
+
+
+class MissingParameter(KmsError):
+    text = "A required parameter is missing."
+
+
+class InvalidParameter(KmsError):
+    text = "A parameter has an invalid value."
+
+
+class UnknownParameter(KmsError):
+    text = "The Action has no such parameter."
+
+
+class UnsupportedParameter(KmsError):
+    text = "A parameter asks for something that is not supported here."
+
+
+class InvalidPlaintext(KmsError):
+    text = "The Plaintext is not encoded with base64."
+
+
+class PlaintextTooLong(KmsError):
+    text = "The Plaintext is too long."
+
+
+class InvalidContext(KmsError):
+    text = "The EncryptionContext must be a JSON object whose keys and values are strings."
+
+
+class MalformedCiphertext(KmsError):
+    """The CiphertextBlob is not even canonical base64: told before any key is looked at."""
+
+    text = "The CiphertextBlob is not encoded with base64."
+
+
+class InvalidCiphertext(KmsError):
+    """The one answer to every ciphertext that does not open: damaged, foreign, or with another context."""
+
+    text = "The CiphertextBlob is not valid, or the EncryptionContext differs from the one it was made with."
+
+
+class InvalidAlias(KmsError):
+    text = "The alias is not valid."
+
+
+class InvalidKeyId(KmsError):
+    text = "The KeyId is not valid."
+
+
+class InvalidPolicy(KmsError):
+    text = "The policy document is not valid."
+
+
+# -- who is asking ----------------------------------------------------------------------------------
+
+
+class Unsigned(KmsError):
+    text = "The request is not signed, or a part of its authentication is missing."
+
+
+class UnsupportedSignature(KmsError):
+    text = "The signature method is not supported."
+
+
+class UnknownAccessKey(KmsError):
+    text = "The access key does not exist."
+
+
+class CredentialDisabled(KmsError):
+    text = "The access key is disabled."
+
+
+class SignatureMismatch(KmsError):
+    text = (
+        "The signature does not match the request: check the secret, the host name and any proxy that rewrites headers."
+    )
+
+
+class RequestExpired(KmsError):
+    text = "The request's time differs too much from the server's: check the clock."
+
+
+class NonceReused(KmsError):
+    text = "The request was sent before: its nonce has been used."
+
+
+class InvalidSecurityToken(KmsError):
+    text = "Temporary security tokens are not issued here: use a permanent access key."
+
+
+class AccessDenied(KmsError):
+    text = "The access key's policy does not allow this."
+
+
+# -- what is there ----------------------------------------------------------------------------------
+
+
+class KeyNotFound(KmsError):
+    text = "The key does not exist."
+
+
+class AliasNotFound(KmsError):
+    text = "The alias does not exist."
+
+
+class AliasExists(KmsError):
+    text = "The alias already exists."
+
+
+class LimitExceeded(KmsError):
+    text = "A limit is reached."
+
+
+# -- what state it is in ----------------------------------------------------------------------------
+
+
+class KeyDisabled(KmsError):
+    text = "The key is disabled."
+
+
+class KeyPendingDeletion(KmsError):
+    text = "The key is pending deletion."
+
+
+class KeyPendingImport(KmsError):
+    text = "The key waits for its material to be imported."
+
+
+class KeyArchived(KmsError):
+    text = "The key is archived: it decrypts only."
+
+
+class StateConflict(KmsError):
+    text = "The key's state does not allow this change."
+
+
+class InvalidKeyUsage(KmsError):
+    text = "The key's usage does not allow this operation."
+
+
+class UnsupportedKeySpec(KmsError):
+    text = "The key spec is not supported."
+
+
+# -- how it went ------------------------------------------------------------------------------------
+
+
+class DryRunSucceeded(KmsError):
+    text = "The request would have succeeded, but DryRun is set."
+
+
+class Conflict(KmsError):
+    text = "The key was changed by somebody else at the same time: try again."
+    retryable = True
+
+
+class Throttled(KmsError):
+    text = "Too many requests: try again later."
+    retryable = True
+
+
+class Unavailable(KmsError):
+    """A dependency (store, parent key, audit log) did not do its part. Nothing of its error leaves."""
+
+    text = "The service is temporarily unavailable: try again later."
+    retryable = True
+
+
+class Internal(KmsError):
+    """Anything unforeseen. Details are in the log under the request id, never in the answer."""
+
+    text = "An internal error occurred."
+    retryable = True
+
+
+def _subclasses() -> dict[str, type[KmsError]]:
+    return {cls.__name__: cls for cls in KmsError.__subclasses__()}
+
+
+ERRORS = _subclasses()
+
+
+def to_data(error: KmsError) -> dict[str, str]:
+    return {"type": type(error).__name__, "message": error.message}
+
+
+def from_data(data: dict[str, str]) -> KmsError:
+    """The failure that `to_data` wrote. An unknown type (a newer function answered) becomes `Internal`."""
+    cls = ERRORS.get(data.get("type", ""))
+    return cls(data.get("message", "")) if cls else Internal()

@@ -1,0 +1,88 @@
+"""The two ports of storage, `KeyStore` and `AccessStore`, and the writes that they commit.
+
+`dynamodb.py` and `sqlite.py` implement both and pass one conformance suite (`tests/keystore`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from msgspec import Struct
+
+from tenantkms.model import Alias, Credential, Key, KeyFilter, KeyVersion
+
+
+class RevisionConflict(Exception):
+    """A row was not as the write expected it: read again, decide again. Callers of the API never see it."""
+
+
+class PutKey(Struct, frozen=True):
+    """Write a key's row if its stored revision is `key.revision - 1`; revision 1 means it must not exist."""
+
+    key: Key
+
+
+class PutVersion(Struct, frozen=True):
+    """Write an older version's row, which must not exist."""
+
+    key_id: str
+    version: KeyVersion
+
+
+class PutAlias(Struct, frozen=True):
+    """Point an alias at a key: from nowhere (`expect` None, else `AliasExists`), or from the key `expect`."""
+
+    alias: Alias
+    expect: str | None
+
+
+class DeleteAlias(Struct, frozen=True):
+    """Remove an alias that points at `alias.key_id`."""
+
+    alias: Alias
+
+
+Write = PutKey | PutVersion | PutAlias | DeleteAlias
+
+
+class KeyStore(Protocol):
+    """Keys, versions and aliases of one tenant.
+
+    `commit` is all or nothing and durable when it returns. It raises `AliasExists` when a new alias is
+    taken, `RevisionConflict` when anything else is not as expected, and `Unavailable` for faults of the
+    store. A commit whose answer was lost is recognised by the `token` in the key rows it wrote.
+    """
+
+    def get(self, key_id: str) -> Key | None: ...
+
+    def get_version(self, key_id: str, number: int) -> KeyVersion | None:
+        """An older version. The primary one is in the key's own row and not found here."""
+
+    def get_alias(self, name: str) -> Alias | None: ...
+
+    def commit(self, writes: Sequence[Write]) -> None: ...
+
+    def list_keys(
+        self, where: KeyFilter, *, offset: int, limit: int, descending: bool = False
+    ) -> tuple[int, list[Key]]:
+        """(how many match, the page), ordered by creation."""
+
+    def list_aliases(self, *, offset: int, limit: int) -> tuple[int, list[Alias]]:
+        """(how many there are, the page), ordered by name."""
+
+
+class AccessStore(Protocol):
+    """Credentials and used nonces of one tenant."""
+
+    def get_credential(self, access_key_id: str) -> Credential | None: ...
+
+    def put_credential(self, credential: Credential, *, new: bool) -> None:
+        """Create (`new`) or replace a credential; `RevisionConflict` when it does (not) exist."""
+
+    def delete_credential(self, access_key_id: str) -> bool: ...
+
+    def list_credentials(self) -> list[Credential]: ...
+
+    def use_nonce(self, nonce: bytes, *, now: int, expires: int) -> bool:
+        """Remember a nonce until `expires` (Unix seconds); False if it is remembered already."""

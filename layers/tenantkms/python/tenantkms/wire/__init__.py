@@ -1,0 +1,1 @@
+"""HTTP and the vendors' dialects. Only `functions/endpoint` and `local/` import this room."""

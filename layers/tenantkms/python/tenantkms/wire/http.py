@@ -1,0 +1,216 @@
+"""An API Gateway HTTP API event (payload format 2.0) to a `Request`, and a `Response` back; strict parsers.
+
+There is one parser for each way in which parameters travel. All of them decode once, keep blank values,
+and refuse what two readers could read differently: repeated names, bad percent-encoding, invalid UTF-8.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import re
+from collections.abc import Mapping
+from typing import Any, NoReturn
+from urllib.parse import parse_qsl
+
+from msgspec import Struct
+
+from tenantkms.errors import MalformedRequest, RequestTooLarge
+
+MAX_BODY = 64 * 1024
+MAX_TARGET = 16 * 1024
+MAX_DEPTH = 8
+_MAX_FIELDS = 512
+_BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_UNSAFE = re.compile(r"[^\x21-\x7e]")
+
+
+class Request(Struct, frozen=True, kw_only=True):
+    """`query` is the raw query string as received; header names are in lower case."""
+
+    method: str
+    path: str
+    query: str
+    headers: Mapping[str, str]
+    body: bytes
+    source_ip: str = ""
+
+    def header(self, name: str) -> str:
+        return self.headers.get(name, "")
+
+    @property
+    def media_type(self) -> str:
+        return self.header("content-type").partition(";")[0].strip().lower()
+
+
+class Response(Struct, frozen=True, kw_only=True):
+    """`content_type` is sent exactly as it stands here: some SDKs see no error when it has a charset."""
+
+    status: int
+    content_type: str
+    body: str
+    headers: dict[str, str] = {}
+
+    def event(self) -> dict[str, Any]:
+        return {
+            "statusCode": self.status,
+            "headers": {"content-type": self.content_type, "cache-control": "no-store", **self.headers},
+            "body": self.body,
+            "isBase64Encoded": False,
+        }
+
+
+def request_from_event(event: Mapping[str, Any]) -> Request:
+    """Raises `RequestTooLarge` and `MalformedRequest`."""
+    try:
+        http = event["requestContext"]["http"]
+        headers = event.get("headers") or {}
+        text = event.get("body") or ""
+        body = base64.b64decode(text, validate=True) if event.get("isBase64Encoded") else text.encode("utf-8")
+        request = Request(
+            method=http["method"],
+            path=event["rawPath"],
+            query=event.get("rawQueryString") or "",
+            headers=headers,
+            body=body,
+            source_ip=http.get("sourceIp", ""),
+        )
+    except (KeyError, TypeError, ValueError, UnicodeError) as e:
+        raise MalformedRequest("The event is not an API Gateway HTTP API event of payload format 2.0.") from e
+    if len(body) > MAX_BODY:
+        raise RequestTooLarge
+    if len(request.query) > MAX_TARGET:
+        raise RequestTooLarge(f"The query string is longer than {MAX_TARGET} bytes.")
+    return request
+
+
+def parse_pairs(raw: str) -> dict[str, str]:
+    """The parameters of a query string or a form (application/x-www-form-urlencoded).
+
+    Raises `MalformedRequest` for a repeated name, a bad escape, bytes that are not UTF-8, a part without `=`.
+    """
+    if not raw:
+        return {}
+    if _UNSAFE.search(raw):
+        raise MalformedRequest("The parameters hold a character that must be percent-encoded.")
+    if _BAD_ESCAPE.search(raw):
+        raise MalformedRequest("The parameters are not percent-encoded correctly.")
+    try:
+        pairs = parse_qsl(raw, keep_blank_values=True, strict_parsing=True, errors="strict", max_num_fields=_MAX_FIELDS)
+    except UnicodeDecodeError as e:
+        raise MalformedRequest("The parameters are not valid UTF-8.") from e
+    except ValueError as e:
+        raise MalformedRequest("The parameters are not `name=value` joined by `&`, or too many.") from e
+    return unique(pairs)
+
+
+def parse_form(body: bytes) -> dict[str, str]:
+    """The parameters of a form body."""
+    try:
+        return parse_pairs(body.decode("ascii"))
+    except UnicodeDecodeError as e:
+        raise MalformedRequest("The form holds a byte that must be percent-encoded.") from e
+
+
+def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A dict of `pairs`. Raises `MalformedRequest` if a name stands in it twice."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise MalformedRequest("A parameter is given more than once.")
+    return found
+
+
+def merge(query: dict[str, str], form: dict[str, str]) -> dict[str, str]:
+    """Both as one. Raises `MalformedRequest` if a name stands in both."""
+    if not form:
+        return query
+    if query.keys() & form.keys():
+        raise MalformedRequest("A parameter is given in the query and in the body.")
+    return {**query, **form}
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise MalformedRequest(f"{name} is not JSON.")
+
+
+def _depth(value: object, left: int) -> None:
+    if isinstance(value, dict | list):
+        if not left:
+            raise MalformedRequest(f"The JSON is nested deeper than {MAX_DEPTH} levels.")
+        for item in value.values() if isinstance(value, dict) else value:
+            _depth(item, left - 1)
+
+
+_decoder = json.JSONDecoder(object_pairs_hook=unique, parse_constant=_no_constant)
+
+
+def parse_json(text: str) -> Any:
+    """Strict JSON. Raises `MalformedRequest` for repeated keys, NaN, endless digits and deep nesting."""
+    try:
+        value = _decoder.decode(text)
+    except (ValueError, RecursionError) as e:
+        raise MalformedRequest("The JSON could not be parsed.") from e
+    _depth(value, MAX_DEPTH)
+    return value
+
+
+def parse_json_object(body: bytes) -> dict[str, Any]:
+    """The parameters of a JSON body: one object in UTF-8, without a byte order mark."""
+    try:
+        value = parse_json(body.decode("utf-8"))
+    except UnicodeDecodeError as e:
+        raise MalformedRequest("The body is not valid UTF-8.") from e
+    if not isinstance(value, dict):
+        raise MalformedRequest("The body is not a JSON object.")
+    return value
+
+
+def nest(flat: Mapping[str, str], first: int, only: frozenset[str] | None = None) -> dict[str, Any]:
+    """Flattened parameters to nested ones: `Tags.0.TagKey=a` to `{"Tags": [{"TagKey": "a"}]}`.
+
+    `first` is the index of a list's first item. `only` names the parameters to nest (None: all with a dot).
+    Raises `MalformedRequest` for gaps, for two shapes of one name, and for deep nesting.
+    """
+    out: dict[str, Any] = {}
+    for name, value in flat.items():
+        head, dot, _ = name.partition(".")
+        if not dot or (only is not None and head not in only):
+            out[name] = value
+            continue
+        parts = name.split(".")
+        if len(parts) > MAX_DEPTH:
+            raise MalformedRequest(f"The parameter is nested deeper than {MAX_DEPTH} levels.")
+        at = out
+        for part in parts[:-1]:
+            at = at.setdefault(part, _Branch())
+            if not isinstance(at, _Branch):
+                raise MalformedRequest("A parameter is given as a value and as a list.")
+        if at.setdefault(parts[-1], value) is not value or isinstance(value, _Branch):
+            raise MalformedRequest("A parameter is given as a value and as a list.")
+    return {name: _settle(value, first) for name, value in out.items()}
+
+
+class _Branch(dict[str, Any]):
+    """A parameter that has parts, while it is not yet known whether it is a list or a map."""
+
+
+def _settle(value: Any, first: int) -> Any:
+    if not isinstance(value, _Branch):
+        return value
+    items = {name: _settle(item, first) for name, item in value.items()}
+    if not all(re.fullmatch(r"0|[1-9][0-9]{0,3}", name) for name in items):
+        return items
+    ordered = [items.get(str(i)) for i in range(first, first + len(items))]
+    if any(item is None for item in ordered):
+        raise MalformedRequest(f"A list's items are not numbered from {first} on.")
+    return ordered
+
+
+def decode_base64(text: str) -> bytes | None:
+    """The bytes of `text` if it is canonical standard base64: padded, no other bits, no white space. Else None."""
+    try:
+        data = binascii.a2b_base64(text, strict_mode=True)
+    except (ValueError, UnicodeError):
+        return None
+    return data if binascii.b2a_base64(data, newline=False).decode() == text else None

@@ -1,0 +1,88 @@
+"""Signature schemes, one per file: pure functions of the request, the secret and nothing else.
+
+A scheme reads a request's claim (`Claim`), and `verify` compares what the claim carries with what the secret
+makes of the request. It raises `SignatureMismatch`; nothing here returns a bool that could be forgotten.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from tenantkms.errors import RequestExpired, SignatureMismatch, Unsigned
+from tenantkms.wire.http import Request
+
+
+class Candidate(NamedTuple):
+    """One form of the string to sign that an SDK is known to use, signed.
+
+    `uncovered` names the parameters that this form leaves out: they are not to be believed.
+    """
+
+    signature: str
+    uncovered: frozenset[str] = frozenset()
+
+
+class Claim(NamedTuple):
+    """What a request says of its signature. `time` in Unix seconds; `replay` is what may be seen only once."""
+
+    access_key_id: str
+    algorithm: str
+    signature: str
+    time: int
+    token: str
+    replay: str
+    candidates: Callable[[str], Iterable[Candidate]]
+    """From the secret to the signatures that would be right."""
+
+
+class Scheme(NamedTuple):
+    """`window`: seconds that a request's time may differ from ours."""
+
+    name: str
+    window: int
+    read: Callable[[Request, Mapping[str, str]], Claim]
+
+
+def verify(claim: Claim, secret: str) -> frozenset[str]:
+    """The names of the parameters that the signature does not cover. Raises `SignatureMismatch`."""
+    sent = claim.signature.encode("utf-8", "replace")
+    for candidate in claim.candidates(secret):
+        if hmac.compare_digest(candidate.signature.encode("ascii"), sent):
+            return candidate.uncovered
+    raise SignatureMismatch
+
+
+def check_time(claim: Claim, window: int, now: float) -> None:
+    """Raises `RequestExpired` when the request's time is further than `window` seconds from `now`."""
+    if abs(now - claim.time) > window:
+        raise RequestExpired
+
+
+def parse_iso(text: str) -> int:
+    """Unix seconds of `YYYY-MM-DDThh:mm:ssZ`, with milliseconds or without. Raises `Unsigned`."""
+    try:
+        if len(text) == 24 and text[19] == "." and text[20:23].isdecimal() and text.isascii():
+            text = text[:19] + "Z"
+        if len(text) != 20 or not text.isascii():
+            raise ValueError
+        return int(datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC).timestamp())
+    except (ValueError, OverflowError):
+        raise Unsigned("The request's time is not of the form YYYY-MM-DDThh:mm:ssZ.") from None
+
+
+def parse_unix(text: str) -> int:
+    """Unix seconds in decimal digits. Raises `Unsigned`."""
+    if not (text.isascii() and text.isdecimal() and len(text) <= 11):
+        raise Unsigned("The request's Timestamp is not a number of Unix seconds.")
+    return int(text)
+
+
+def required(values: Mapping[str, str], name: str) -> str:
+    """A part of the authentication that must be there and not blank. Raises `Unsigned` with its name."""
+    value = values.get(name, "")
+    if not value:
+        raise Unsigned(f"{name} is missing.")
+    return value

@@ -1,0 +1,115 @@
+"""Tencent TC3-HMAC-SHA256 (contract: PROTOCOL 3).
+
+Action, version, region and token travel in headers that it does not sign, and it has no nonce: TLS and
+the short clock window stand against replay, and each Action refuses parameters that it does not know.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+import time
+from collections.abc import Iterator, Mapping
+
+from tenantkms.errors import Unsigned, UnsupportedSignature
+from tenantkms.wire.http import Request
+from tenantkms.wire.signing import Candidate, Claim, Scheme, parse_unix, required
+
+ALGORITHM = "TC3-HMAC-SHA256"
+DEFAULT_HOST = "kms.tencentcloudapi.com"
+"""What SDKs sign that are configured with an API gateway's endpoint."""
+
+_AUTHORIZATION = re.compile(
+    r"TC3-HMAC-SHA256 Credential=([^/,\s]{1,256})/(\d{4}-\d\d-\d\d)/([^/,\s]{1,256})/tc3_request, ?"
+    r"SignedHeaders=([a-z0-9;_-]{1,2048}), ?Signature=([0-9a-f]{64})"
+)
+_MAX_SIGNED_HEADERS = 32
+
+
+def canonical_request(method: str, path: str, query: str, headers: Mapping[str, str], payload: str) -> str:
+    """`headers` are the signed ones in their order; `query` is the raw one, verbatim."""
+    lines = "".join(f"{name}:{value}\n" for name, value in headers.items())
+    return f"{method}\n{path}\n{query}\n{lines}\n{';'.join(headers)}\n{payload}"
+
+
+def signing_key(secret: str, date: str, service: str) -> bytes:
+    key = f"TC3{secret}".encode()
+    for part in (date, service, "tc3_request"):
+        key = hmac.digest(key, part.encode(), "sha256")
+    return key
+
+
+def sign(key: bytes, timestamp: str, date: str, service: str, canonical: str) -> str:
+    digest = hashlib.sha256(canonical.encode()).hexdigest()
+    text = f"{ALGORITHM}\n{timestamp}\n{date}/{service}/tc3_request\n{digest}"
+    return hmac.digest(key, text.encode(), "sha256").hex()
+
+
+def hosts(host: str) -> list[str]:
+    """The names that SDKs sign for this Host header.
+
+    As it is (Python), without the port (Node), with the default port that the client was given and its HTTP
+    library left out (Node), and the public service's own name (an API gateway's endpoint).
+    """
+    bare, colon, _ = host.partition(":")
+    return list(
+        dict.fromkeys([host, bare if colon else f"{host}:80", *([] if colon else [f"{host}:443"]), DEFAULT_HOST])
+    )
+
+
+def read(request: Request, _params: Mapping[str, str]) -> Claim:
+    headers = request.headers
+    authorization = required(headers, "authorization")
+    match = _AUTHORIZATION.fullmatch(authorization)
+    if match is None:
+        if authorization.startswith(ALGORITHM + " "):
+            raise Unsigned("The Authorization header is not complete.")
+        raise UnsupportedSignature(f"The Authorization header must be {ALGORITHM}.")
+    if headers.get("x-tc-content-sha256", "").upper() == "UNSIGNED-PAYLOAD":
+        raise UnsupportedSignature("UNSIGNED-PAYLOAD is not accepted: the body must be signed.")
+    access_key_id, date, service, listed, signature = match.groups()
+    signed = listed.split(";")
+    if len(signed) > _MAX_SIGNED_HEADERS or signed != sorted(set(signed)):
+        raise Unsigned("SignedHeaders must be sorted, without repetition, and at most 32.")
+    for name in {"content-type", "host"} | set(signed):
+        if name not in signed or name not in headers:
+            raise Unsigned(f"The header {name} must be sent and signed.")
+    timestamp = required(headers, "x-tc-timestamp")
+    seconds = parse_unix(timestamp)
+    if time.strftime("%Y-%m-%d", time.gmtime(seconds)) != date:
+        raise Unsigned("The Credential's date is not the UTC date of X-TC-Timestamp.")
+
+    return Claim(
+        access_key_id=access_key_id,
+        algorithm=ALGORITHM,
+        signature=signature,
+        time=seconds,
+        token=headers.get("x-tc-token", ""),
+        replay="",
+        candidates=lambda secret: _candidates(request, signed, secret, timestamp, date, service),
+    )
+
+
+def _candidates(
+    request: Request, signed: list[str], secret: str, timestamp: str, date: str, service: str
+) -> Iterator[Candidate]:
+    key = signing_key(secret, date, service)
+    payload = hashlib.sha256(request.body).hexdigest()
+    headers = {name: request.header(name).strip() for name in signed}
+    if "x-tc-action" in headers:
+        headers["x-tc-action"] = headers["x-tc-action"].lower()
+    seen: set[str] = set()
+    # The documentation lower-cases header values, the SDKs send them as signed; Python signs `/` where it
+    # sends the path of its endpoint.
+    for path in dict.fromkeys([request.path, "/"]):
+        for host in hosts(request.header("host")):
+            exact = {**headers, "host": host}
+            for values in (exact, {name: value.lower() for name, value in exact.items()}):
+                canonical = canonical_request(request.method, path, request.query, values, payload)
+                if canonical not in seen:
+                    seen.add(canonical)
+                    yield Candidate(sign(key, timestamp, date, service, canonical))
+
+
+SCHEME = Scheme("tencent-tc3", 5 * 60, read)

@@ -1,0 +1,115 @@
+"""ASGI to API Gateway HTTP API events (payload format 2.0) and back: the front of one machine."""
+
+from __future__ import annotations
+
+import base64
+import time
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+from tenantkms.wire.http import MAX_BODY
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Endpoint = Callable[[Mapping[str, Any]], dict[str, Any]]
+
+_ACCOUNT = "000000000000"
+
+
+def event_from_scope(scope: Scope, body: bytes) -> dict[str, Any]:
+    """The event that an HTTP API with the `$default` route and stage makes of the same request.
+
+    Header names are in lower case and repeated headers are joined by commas, except cookies, which have a
+    list of their own. A body travels as text only if its type says that it is.
+    """
+    headers: dict[str, str] = {}
+    cookies: list[str] = []
+    for raw_name, raw_value in scope["headers"]:
+        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
+        if name == "cookie":
+            cookies += [part.strip() for part in value.split(";")]
+        else:
+            headers[name] = f"{headers[name]},{value}" if name in headers else value
+    host = headers.get("host", "")
+    path = scope["raw_path"].decode("latin-1") if scope.get("raw_path") else scope["path"]
+    client = scope.get("client") or ("", 0)
+    now = time.time()
+    event: dict[str, Any] = {
+        "version": "2.0",
+        "routeKey": "$default",
+        "rawPath": path,
+        "rawQueryString": scope["query_string"].decode("latin-1"),
+        "headers": headers,
+        "requestContext": {
+            "accountId": _ACCOUNT,
+            "apiId": "local",
+            "domainName": host,
+            "domainPrefix": host.partition(".")[0],
+            "http": {
+                "method": scope["method"],
+                "path": path,
+                "protocol": f"HTTP/{scope.get('http_version', '1.1')}",
+                "sourceIp": client[0],
+                "userAgent": headers.get("user-agent", ""),
+            },
+            "requestId": uuid4().hex,
+            "routeKey": "$default",
+            "stage": "$default",
+            "time": datetime.fromtimestamp(now, UTC).strftime("%d/%b/%Y:%H:%M:%S +0000"),
+            "timeEpoch": int(now * 1000),
+        },
+        "isBase64Encoded": False,
+    }
+    if cookies:
+        event["cookies"] = cookies
+    if body:
+        if _is_text(headers.get("content-type", "")):
+            try:
+                event["body"] = body.decode("utf-8")
+            except UnicodeDecodeError:
+                event["body"], event["isBase64Encoded"] = base64.b64encode(body).decode(), True
+        else:
+            event["body"], event["isBase64Encoded"] = base64.b64encode(body).decode(), True
+    return event
+
+
+def _is_text(content_type: str) -> bool:
+    return content_type.startswith(("text/", "application/json", "application/xml", "application/javascript"))
+
+
+class App:
+    """The ASGI application of an endpoint. Requests are answered in turn: each takes a fraction of a millisecond."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoint = endpoint
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        body = await _body(receive)
+        if body is None:
+            return
+        answer = self._endpoint(event_from_scope(scope, body))
+        payload = b"" if scope["method"] == "HEAD" else answer["body"].encode("utf-8")
+        headers = [(name.encode(), value.encode()) for name, value in answer["headers"].items()]
+        headers.append((b"content-length", str(len(payload)).encode()))
+        await send({"type": "http.response.start", "status": answer["statusCode"], "headers": headers})
+        await send({"type": "http.response.body", "body": payload})
+
+
+async def _body(receive: Receive) -> bytes | None:
+    """The request's body; one that is too long is cut where the endpoint will see that it is. None: the client left."""
+    message = await receive()
+    if message["type"] == "http.disconnect":
+        return None
+    body: bytes = message.get("body", b"")
+    while message.get("more_body"):
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
+        if len(body) <= MAX_BODY:
+            body += message.get("body", b"")
+    return body
