@@ -1,0 +1,26 @@
+"""Fixtures: a KMS in this process on SQLite, and a server in a process of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support import Kms, Server, Signer, serving
+
+from local.data import Directory
+
+
+@pytest.fixture
+def kms(tmp_path: Path) -> Kms:
+    """A fresh tenant on SQLite with the key `alias/default` and one credential, in this process."""
+    settings = Directory(tmp_path / "data").open("test")
+    credential = settings.access.store.list_credentials()[0]
+    return Kms(settings, Signer(credential.access_key_id, settings.access.secret(credential)))
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One `tkms serve` for all tests that need a real socket; make your own keys and credentials on it."""
+    with serving(tmp_path_factory.mktemp("server") / "data") as running:
+        yield running
