@@ -92,7 +92,7 @@ class Signer:
     def alibaba_acs3(
         self, action: str, params: Mapping[str, str] | None = None, *, form: Mapping[str, str] | None = None
     ) -> dict[str, Any]:
-        query = {k: v for k, v in (params or {}).items()}
+        query = dict(params or {})
         body = urlencode(form).encode() if form else b""
         headers = {
             "host": HOST,
