@@ -19,7 +19,7 @@ from tenantkms.audit import Record, log_fault
 from tenantkms.model import Credential
 from tenantkms.settings import Settings
 from tenantkms.wire.dialects import Spoken, check_unambiguous, recognise
-from tenantkms.wire.http import Request, Response, request_from_event
+from tenantkms.wire.http import Request, Response, check_size, request_from_event
 from tenantkms.wire.signing import check_time, verify
 from tenantkms.wire.translate import View, decode, encode
 
@@ -60,6 +60,7 @@ class Endpoint:
 
     def _serve(self, answer: _Answer) -> Response:
         request, (dialect, scheme, _) = answer.request, answer.spoken
+        check_size(request)
         check_unambiguous(answer.spoken)
         flat = dialect.flat(request, scheme)
         claim = scheme.read(request, flat)

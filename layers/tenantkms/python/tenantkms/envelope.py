@@ -5,7 +5,6 @@ from __future__ import annotations
 import hmac
 import struct
 from typing import NamedTuple
-from uuid import UUID
 
 from tenantkms.ciphers import SUITES, TAG_SIZE, InvalidTag
 from tenantkms.errors import InvalidCiphertext
@@ -48,10 +47,14 @@ def seal_blob(
     prk: bytes, *, suite: int, content: int, key_id: str, version: int, salt: bytes, plaintext: bytes, context: bytes
 ) -> bytes:
     """A new blob. `context` is the canonical one; `salt` is 24 bytes that were never used before."""
-    header = _HEADER.pack(FORMAT, suite, content, 0, UUID(key_id).bytes, version, salt)
+    header = _HEADER.pack(FORMAT, suite, content, 0, bytes.fromhex(key_id.replace("-", "")), version, salt)
     row = SUITES[suite]
     key, commitment = _message_keys(prk, header, row.key_size)
     return header + commitment + row.seal(key, plaintext, context)
+
+
+def _uuid(digits: str) -> str:
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
 def parse_header(blob: bytes) -> Header:
@@ -61,7 +64,7 @@ def parse_header(blob: bytes) -> Header:
     format_, suite, content, reserved, key_id, version, _ = _HEADER.unpack_from(blob)
     if format_ != FORMAT or suite not in SUITES or content not in (BYTES, TEXT) or reserved or not version:
         raise InvalidCiphertext
-    return Header(suite, content, str(UUID(bytes=key_id)), version, blob[: _HEADER.size])
+    return Header(suite, content, _uuid(key_id.hex()), version, blob[: _HEADER.size])
 
 
 def open_blob(prk: bytes, header: Header, blob: bytes, context: bytes) -> bytes:

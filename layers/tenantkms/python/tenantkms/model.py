@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections.abc import Mapping
 from enum import StrEnum
+from functools import lru_cache
 from types import MappingProxyType
 from uuid import UUID
 
@@ -165,6 +166,7 @@ def check_key_id(key_id: str) -> str:
     return key_id
 
 
+@lru_cache(maxsize=4096)
 def version_id(key_id: str, number: int) -> str:
     """The public id of a key version, a UUID (version 8, RFC 9562) whose last 32 bits are the number.
 

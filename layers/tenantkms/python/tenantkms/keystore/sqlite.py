@@ -33,7 +33,16 @@ CREATE TABLE versions (
 ) WITHOUT ROWID;
 CREATE TABLE aliases (name TEXT PRIMARY KEY, key_id TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE credentials (access_key_id TEXT PRIMARY KEY, created INTEGER NOT NULL, doc BLOB NOT NULL) WITHOUT ROWID;
-CREATE TABLE nonces (id INTEGER PRIMARY KEY, nonce BLOB NOT NULL UNIQUE, expires INTEGER NOT NULL);
+CREATE TABLE nonces (
+    hour INTEGER NOT NULL, nonce BLOB NOT NULL, expires INTEGER NOT NULL, PRIMARY KEY (hour, nonce)
+) WITHOUT ROWID;
+"""
+# Nonces stand by the hour of their arrival, so that old ones are found without an index. None lives longer.
+_HOUR = 3600
+_USE_NONCE = """
+INSERT INTO nonces (hour, nonce, expires) SELECT :hour, :nonce, :expires
+WHERE NOT EXISTS (SELECT 1 FROM nonces WHERE hour = :hour - 1 AND nonce = :nonce AND expires >= :now)
+ON CONFLICT (hour, nonce) DO UPDATE SET expires = excluded.expires WHERE nonces.expires < :now
 """
 _SWEEP_EVERY = 256
 
@@ -190,15 +199,15 @@ class SqliteStore:
     @_faults
     def use_nonce(self, nonce: bytes, *, now: int, expires: int) -> bool:
         at = self._at
+        hour = now // _HOUR
         if at.uses % _SWEEP_EVERY == 0:
-            # Rows are in the order of their arrival, so the expired ones come first and no index is needed.
             at.quick.execute(
-                "DELETE FROM nonces WHERE id IN (SELECT id FROM nonces ORDER BY id LIMIT ?) AND expires < ?",
-                (2 * _SWEEP_EVERY, now),
+                "DELETE FROM nonces WHERE (hour, nonce) IN (SELECT hour, nonce FROM nonces WHERE hour < ? LIMIT ?)",
+                (hour - 1, 2 * _SWEEP_EVERY),
             )
         at.uses += 1
-        insert = "INSERT OR IGNORE INTO nonces (nonce, expires) VALUES (?, ?)"
-        return bool(at.quick.execute(insert, (nonce, expires)).rowcount)
+        values = {"hour": hour, "nonce": nonce, "expires": expires, "now": now}
+        return bool(at.quick.execute(_USE_NONCE, values).rowcount)
 
 
 def _where(where: KeyFilter) -> tuple[str, list[str]]:

@@ -12,7 +12,7 @@ import json
 import re
 from collections.abc import Mapping
 from typing import Any, NoReturn
-from urllib.parse import parse_qsl
+from urllib.parse import unquote_to_bytes
 
 from msgspec import Struct
 
@@ -62,13 +62,13 @@ class Response(Struct, frozen=True, kw_only=True):
 
 
 def request_from_event(event: Mapping[str, Any]) -> Request:
-    """Raises `RequestTooLarge` and `MalformedRequest`."""
+    """Raises `MalformedRequest` for what API Gateway does not send."""
     try:
         http = event["requestContext"]["http"]
         headers = event.get("headers") or {}
         text = event.get("body") or ""
         body = base64.b64decode(text, validate=True) if event.get("isBase64Encoded") else text.encode("utf-8")
-        request = Request(
+        return Request(
             method=http["method"],
             path=event["rawPath"],
             query=event.get("rawQueryString") or "",
@@ -78,11 +78,14 @@ def request_from_event(event: Mapping[str, Any]) -> Request:
         )
     except (KeyError, TypeError, ValueError, UnicodeError) as e:
         raise MalformedRequest("The event is not an API Gateway HTTP API event of payload format 2.0.") from e
-    if len(body) > MAX_BODY:
+
+
+def check_size(request: Request) -> None:
+    """Raises `RequestTooLarge`, before anything of the request is parsed."""
+    if len(request.body) > MAX_BODY:
         raise RequestTooLarge
     if len(request.query) > MAX_TARGET:
         raise RequestTooLarge(f"The query string is longer than {MAX_TARGET} bytes.")
-    return request
 
 
 def parse_pairs(raw: str) -> dict[str, str]:
@@ -96,13 +99,35 @@ def parse_pairs(raw: str) -> dict[str, str]:
         raise MalformedRequest("The parameters hold a character that must be percent-encoded.")
     if _BAD_ESCAPE.search(raw):
         raise MalformedRequest("The parameters are not percent-encoded correctly.")
+    parts = raw.split("&")
+    if len(parts) > _MAX_FIELDS:
+        raise MalformedRequest(f"There are more than {_MAX_FIELDS} parameters.")
+    pairs = []
     try:
-        pairs = parse_qsl(raw, keep_blank_values=True, strict_parsing=True, errors="strict", max_num_fields=_MAX_FIELDS)
+        for part in parts:
+            name, equals, value = part.partition("=")
+            if not equals:
+                raise MalformedRequest("The parameters are not `name=value` joined by `&`.")
+            pairs.append((_unescape(name), _unescape(value)))
     except UnicodeDecodeError as e:
         raise MalformedRequest("The parameters are not valid UTF-8.") from e
-    except ValueError as e:
-        raise MalformedRequest("The parameters are not `name=value` joined by `&`, or too many.") from e
     return unique(pairs)
+
+
+def _unescape(text: str) -> str:
+    text = text.replace("+", " ")
+    return unquote_to_bytes(text).decode("utf-8") if "%" in text else text
+
+
+STRICT = re.compile(r"[^A-Za-z0-9_.~-]")
+"""What RFC 3986 says must be escaped everywhere."""
+
+
+def escape(text: str, unsafe: re.Pattern[str] = STRICT) -> str:
+    """`text` in UTF-8 with every byte that `unsafe` matches as `%XX`, upper case."""
+    if not text.isascii():
+        text = text.encode("utf-8").decode("latin-1")
+    return unsafe.sub(lambda match: f"%{ord(match[0]):02X}", text)
 
 
 def parse_form(body: bytes) -> dict[str, str]:

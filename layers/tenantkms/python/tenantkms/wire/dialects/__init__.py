@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from tenantkms.errors import Unsigned
 from tenantkms.wire.dialects import alibaba, tencent, tencent_v2
-from tenantkms.wire.http import Request
+from tenantkms.wire.http import MAX_BODY, Request
 from tenantkms.wire.signing import Scheme, alibaba_acs, alibaba_rpc, tencent_tc3, tencent_v1
 from tenantkms.wire.translate import Dialect
 
@@ -72,5 +72,5 @@ def check_unambiguous(spoken: Spoken) -> None:
 def _raw_pairs(request: Request) -> set[str]:
     pairs = set(request.query.split("&")) if request.query else set()
     if request.body and (request.path == V2_PATH or request.media_type == "application/x-www-form-urlencoded"):
-        pairs.update(request.body.decode("latin-1").split("&"))
+        pairs.update(request.body[:MAX_BODY].decode("latin-1").split("&"))
     return pairs

@@ -419,11 +419,15 @@ def _parse(request: Request, scheme: Scheme, flat: dict[str, str]) -> tuple[str,
     return action, {**nest(rest, first=1, only=_LISTS), **contexts}
 
 
-def _wants(request: Request, name: str, value: str) -> bool:
-    """Whether a raw parameter has this value (letter case aside), even in a request that does not parse."""
-    pair = f"{name}={value}".lower()
-    raw = request.query + "&" + (request.body.decode("latin-1") if request.media_type == _FORM else "")
-    return pair in raw.lower().split("&")
+def _wants(request: Request, parameter: re.Pattern[str]) -> bool:
+    """Whether a raw parameter is there, even in a request that does not parse."""
+    if parameter.search(request.query):
+        return True
+    return request.media_type == _FORM and parameter.search(request.body.decode("latin-1")) is not None
+
+
+_FORMAT_XML = re.compile(r"(?:^|&)Format=xml(?:&|$)", re.IGNORECASE)
+_DRY = re.compile(r"(?:^|&)DryRun=true(?:&|$)", re.IGNORECASE)
 
 
 def _xml(name: str, value: Any) -> str:
@@ -439,7 +443,7 @@ _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def _render(request: Request, status: int, body: dict[str, Any]) -> Response:
-    if _wants(request, "Format", "XML"):
+    if _wants(request, _FORMAT_XML):
         text = _xml("KMS", body)
         if _NOT_XML.search(text):
             raise e.UnsupportedParameter("The answer holds a character that XML cannot carry: use Format=JSON.")
@@ -457,7 +461,7 @@ def _success(request: Request, _action: str, fields: Mapping[str, Any], request_
 
 def _failure(request: Request, action: str, error: e.KmsError, request_id: str) -> Response:
     row = ERRORS[type(error)]
-    if _wants(request, "DryRun", "true") and _DRY_RUN in getattr(OPERATIONS.get(action), "params", ()):
+    if _wants(request, _DRY) and _DRY_RUN in getattr(OPERATIONS.get(action), "params", ()):
         row = _DRY_RUN_CODES.get(row.code, row)
     body = {
         "RequestId": request_id,
@@ -465,7 +469,7 @@ def _failure(request: Request, action: str, error: e.KmsError, request_id: str) 
         "Code": row.code,
         "Message": _NOT_XML.sub("", row.text or error.message),
     }
-    if _wants(request, "Format", "XML"):
+    if _wants(request, _FORMAT_XML):
         body["HttpStatus"] = str(row.status)
     headers = {"x-acs-retry-after": "1000"} if isinstance(error, e.Throttled) else {}
     response = _render(request, row.status, body)

@@ -6,10 +6,9 @@ import hashlib
 import hmac
 import re
 from collections.abc import Iterator, Mapping
-from urllib.parse import quote
 
 from tenantkms.errors import SignatureMismatch, Unsigned, UnsupportedSignature
-from tenantkms.wire.http import Request, parse_pairs
+from tenantkms.wire.http import Request, escape, parse_pairs
 from tenantkms.wire.signing import Candidate, Claim, Scheme, parse_iso, required
 
 _AUTHORIZATION = re.compile(
@@ -25,7 +24,7 @@ def canonical_request(
     method: str, query: Mapping[str, str], headers: Mapping[str, str], signed: list[str], payload: str
 ) -> str:
     """The path in it is always `/`: that is what the SDKs sign even when the endpoint has a path."""
-    pairs = sorted((quote(name, safe="-_.~"), quote(value, safe="-_.~")) for name, value in query.items())
+    pairs = sorted((escape(name), escape(value)) for name, value in query.items())
     return "\n".join(
         [
             method,

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import base64
 import hmac
+import re
 from collections.abc import Callable, Iterator, Mapping
-from urllib.parse import quote
 
 from tenantkms.errors import UnsupportedSignature
-from tenantkms.wire.http import Request
+from tenantkms.wire.http import STRICT, Request, escape
 from tenantkms.wire.signing import Candidate, Claim, Scheme, parse_iso, required
 
-_STRICT = "-_.~"
 # npm kms-sdk escapes with plain encodeURIComponent, in what it signs as well.
-_LOOSE = "-_.~!'()*"
+_LOOSE = re.compile(r"[^A-Za-z0-9_.~!'()*-]")
 
 
 def _utf16(name: str) -> bytes:
@@ -23,16 +22,18 @@ def _utf16(name: str) -> bytes:
 def string_to_sign(
     method: str,
     params: Mapping[str, str],
-    safe: str = _STRICT,
+    unsafe: re.Pattern[str] = STRICT,
     order: Callable[[str], bytes | str] = str,
 ) -> str:
     """The path in it is always `/`, whatever the request's path is."""
     canonical = "&".join(
-        f"{quote(name, safe=safe)}={quote(params[name], safe=safe)}"
+        f"{escape(name, unsafe)}={escape(params[name], unsafe)}"
         for name in sorted(params, key=order)
         if name != "Signature"
     )
-    return f"{method}&%2F&{quote(canonical, safe=safe)}"
+    # Escaped once, it holds no character but these three that is to be escaped again.
+    again = canonical.replace("%", "%25").replace("&", "%26").replace("=", "%3D")
+    return f"{method}&%2F&{again}"
 
 
 def sign(secret: str, text: str) -> str:

@@ -1,0 +1,64 @@
+# One command each: run, test, check, bench. They install what they need, uv first, into this folder only.
+
+UV_VERSION := 0.13.9
+SYSTEM_UV := $(shell command -v uv 2>/dev/null)
+UV := $(or $(SYSTEM_UV),.uv/bin/uv)
+PYTHON := $(firstword $(shell for p in python3.13 python3.12 python3.11 python3; do \
+    $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && command -v $$p; done))
+# The deployed runtime, where there is one besides the default: `make test` runs the tests on it too.
+PYTHON313 := $(shell for p in python3.13 $$HOME/.pyenv/versions/3.13.*/bin/python3.13; do \
+    $$p -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))' 2>/dev/null && command -v $$p && break; done)
+export UV_PYTHON_DOWNLOADS ?= never
+export UV_NO_PROGRESS ?= 1
+SYNC := $(UV) sync --locked --quiet
+RUN := $(UV) run --no-sync
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check bench format coverage lock clean
+
+help: ## what there is
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+run: .venv/ready ## a running KMS on http://127.0.0.1:8480 with a key, a credential and programs to paste
+	@$(RUN) tkms serve $(ARGS)
+
+test: check ## everything that must pass: format, lint, types, tests (on Python 3.13 too, where there is one)
+ifneq ($(PYTHON313),)
+	@if ! $(RUN) python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))'; then \
+	    echo "tests on $$($(PYTHON313) --version), the deployed runtime"; \
+	    UV_PROJECT_ENVIRONMENT=.venv-3.13 $(SYNC) --python $(PYTHON313) && \
+	    UV_PROJECT_ENVIRONMENT=.venv-3.13 $(RUN) --python $(PYTHON313) pytest -q -n 2 || exit 1; \
+	fi
+endif
+	@echo "tests on $$($(RUN) python --version)"
+	@$(RUN) pytest -q -n 2
+
+check: .venv/ready ## format, lint and types
+	@$(RUN) ruff format --check --quiet . || { echo "formatting differs: make format"; exit 1; }
+	@$(RUN) ruff check --quiet --output-format concise .
+	@$(RUN) mypy
+
+bench: .venv/ready ## CPU per request, requests per second beside moto's server, memory
+	@$(RUN) python bench/bench.py $(ARGS)
+
+format: .venv/ready ## format, and mend what the linter can
+	@$(RUN) ruff check --fix --quiet . ; $(RUN) ruff format --quiet .
+
+coverage: .venv/ready ## write docs/coverage.md from the dialects' tables
+	@$(RUN) python -m local.coverage docs/coverage.md
+
+lock: $(UV) ## renew uv.lock
+	@$(UV) lock
+
+clean: ## remove what these commands made
+	@rm -rf .uv .venv .venv-3.13 .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+.venv/ready: pyproject.toml uv.lock | $(UV)
+	@$(SYNC) --python $(PYTHON)
+	@touch $@
+
+.uv/bin/uv:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed, and none was found."; exit 1; }
+	@echo "installing uv $(UV_VERSION) into .uv"
+	@$(PYTHON) -m venv .uv || { echo "Python's venv module is needed (Debian: apt-get install python3-venv)."; exit 1; }
+	@.uv/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)

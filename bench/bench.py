@@ -1,0 +1,240 @@
+"""The project's own benchmark: `make bench`. It prints, and with `--json` saves, what design and README promise.
+
+1. CPU of one request in one process, from the API Gateway event to the answer: signature verified, nonce
+   remembered, policy asked, audit line written. Median of five rounds, process time, so that other load on the
+   machine matters less. Beside it the share that the cipher and the key derivation take.
+2. HTTP requests per second of `tkms serve` on keep-alive at 1 and 8 connections, beside moto's server in the
+   same run, with wrk (Debian: apt-get install wrk). moto verifies no signature.
+3. Resident memory of the server after all that, at least 100,000 requests.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import gc
+import json
+import os
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.request import Request, urlopen
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
+
+from support import HOST, Kms, Server, Signer, serving
+
+from local.data import Directory
+
+ROUNDS, REQUESTS = 5, 2000
+PLAINTEXT = base64.b64encode(b"x" * 64).decode()
+Event = dict[str, Any]
+
+
+def _cpu(make: Callable[[], Event], send: Callable[[Event], Event], bad: str) -> float:
+    """Median over the rounds of the CPU microseconds of one request."""
+    results = []
+    for _ in range(ROUNDS):
+        events = [make() for _ in range(REQUESTS)]
+        answer = send(events.pop())
+        assert bad not in answer["body"], answer
+        gc.collect()
+        start = time.process_time()
+        for event in events:
+            send(event)
+        results.append((time.process_time() - start) / len(events) * 1e6)
+    return statistics.median(results)
+
+
+def _makers(kms: Kms, key_id: str) -> dict[str, dict[str, Callable[[], Event]]]:
+    signer = kms.signer
+    blob = kms.tencent("Encrypt", KeyId=key_id, Plaintext=PLAINTEXT)["CiphertextBlob"]
+    pascal = {
+        "Encrypt": {"KeyId": key_id, "Plaintext": PLAINTEXT},
+        "Decrypt": {"CiphertextBlob": blob},
+        "GenerateDataKey": {"KeyId": key_id, "KeySpec": "AES_256"},
+    }
+    camel = {action: {k[0].lower() + k[1:]: v for k, v in params.items()} for action, params in pascal.items()}
+    signers: dict[str, tuple[Callable[..., Event], dict[str, dict[str, str]]]] = {
+        "alibaba ACS3": (signer.alibaba_acs3, pascal),
+        "alibaba RPC v1": (signer.alibaba_rpc, pascal),
+        "tencent TC3": (signer.tencent, pascal),
+        "tencent v1": (signer.tencent_v1, pascal),
+        "tencent-v2": (signer.tencent_v2, camel),
+    }
+    return {
+        name: {action: (lambda s=sign, a=action, p=params: s(a, p)) for action, params in table.items()}
+        for name, (sign, table) in signers.items()
+    }
+
+
+def cpu_rows() -> dict[str, Any]:
+    with tempfile.TemporaryDirectory() as directory:
+        settings = Directory(Path(directory) / "data").open("bench")
+        credential = settings.access.store.list_credentials()[0]
+        kms = Kms(settings, Signer(credential.access_key_id, settings.access.secret(credential)))
+        key_id = kms.alibaba("DescribeKey", KeyId="alias/default")["KeyMetadata"]["KeyId"]
+        rows: dict[str, Any] = {}
+        for dialect, makers in _makers(kms, key_id).items():
+            rows[dialect] = {a: _cpu(make, kms.send, "Error") for a, make in makers.items()}
+            print(f"  {dialect:<16}" + "".join(f"{a:>16} {us:6.1f} us" for a, us in rows[dialect].items()), flush=True)
+        key = settings.deps.keyring.key(key_id)
+        assert key is not None
+        start = time.process_time()
+        for _ in range(20_000):
+            settings.deps.keyring.encrypt(key, b"x" * 64, text=False, context={}, salt=os.urandom(24))
+        crypto = (time.process_time() - start) / 20_000 * 1e6
+        print(f"  of that, deriving the message key and encrypting: {crypto:.1f} us", flush=True)
+        return {"cpu_us": rows, "crypto_us": crypto}
+
+
+# -- HTTP ------------------------------------------------------------------------------------------------
+
+_LUA = """
+local requests, i = {}, 0
+function init(args) for line in io.lines(args[1]) do requests[#requests + 1] = line:gsub("\\\\n", "\\r\\n") end end
+function request() i = i % #requests + 1 return requests[i] end
+local bad = 0
+function response(status, headers, body) if status ~= 200 or body:find('"Error"') then bad = bad + 1 end end
+"""
+
+
+def _raw(event: Event, host: str) -> str:
+    """The event as an HTTP/1.1 request on one line, line ends written as backslash n."""
+    http = event["requestContext"]["http"]
+    body = base64.b64decode(event["body"]).decode() if event["body"] else ""
+    target = event["rawPath"] + ("?" + event["rawQueryString"] if event["rawQueryString"] else "")
+    headers = {**event["headers"], "host": host, "content-length": str(len(body.encode()))}
+    lines = [f"{http['method']} {target} HTTP/1.1", *(f"{k}: {v}" for k, v in headers.items()), "", body]
+    return "\\n".join(lines)
+
+
+def _wrk(url: str, connections: int, seconds: int, requests: list[str], directory: Path) -> float:
+    """Requests per second, median of three runs. Each run reads its own requests, so nonces are fresh."""
+    script, file = directory / "replay.lua", directory / "requests.txt"
+    script.write_text(_LUA)
+    results = []
+    for run in range(3):
+        share = len(requests) // 3
+        file.write_text("\n".join(requests[run * share : (run + 1) * share]) + "\n")
+        command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", str(script), url, "--", str(file)]
+        out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        if "Non-2xx" in out:
+            raise SystemExit(f"the server refused requests under load:\n{out}")
+        found = re.search(r"Requests/sec:\s+([0-9.]+)", out)
+        assert found, out
+        results.append(float(found[1]))
+    return statistics.median(results)
+
+
+@contextmanager
+def _moto() -> Iterator[str]:
+    command = [sys.executable, "-W", "ignore", "-m", "moto.server", "-H", "127.0.0.1", "-p", "0"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stderr is not None
+            line = next(line for line in process.stderr if "Running on" in line)
+            # moto logs each request: read on, or it would block.
+            subprocess.Popen(["cat"], stdin=process.stderr, stdout=subprocess.DEVNULL)
+            yield line.split()[-1].strip()
+        finally:
+            process.terminate()
+            process.wait(10)
+
+
+def _moto_request(url: str) -> str:
+    """A raw AWS KMS Encrypt for moto's server."""
+    host = url.partition("://")[2]
+
+    def headers(target: str) -> dict[str, str]:
+        scope = "Credential=test/20260101/us-east-1/kms/aws4_request, SignedHeaders=host, Signature=0"
+        return {
+            "X-Amz-Target": f"TrentService.{target}",
+            "Content-Type": "application/x-amz-json-1.1",
+            "Authorization": f"AWS4-HMAC-SHA256 {scope}",
+        }
+
+    with urlopen(Request(url, b"{}", headers("CreateKey"))) as answer:
+        key = json.load(answer)["KeyMetadata"]["KeyId"]
+    body = json.dumps({"KeyId": key, "Plaintext": PLAINTEXT})
+    every = {**headers("Encrypt"), "Host": host, "Content-Length": str(len(body))}
+    return "\\n".join(["POST / HTTP/1.1", *(f"{k}: {v}" for k, v in every.items()), "", body])
+
+
+def _memory(server: Server) -> float:
+    status = Path(f"/proc/{server.process.pid}/status").read_text()
+    found = re.search(r"VmRSS:\s+(\d+) kB", status)
+    assert found
+    return int(found[1]) / 1024
+
+
+def http_rows(seconds: int) -> dict[str, Any]:
+    rows: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory() as name:
+        directory = Path(name)
+        with serving(directory / "data") as server:
+            signer = Signer(*server.credential())
+            keys = json.loads(server.tkms("key", "list", "--json"))
+            key_id = keys[0]["id"]
+
+            def tc3() -> list[str]:
+                event = signer.tencent("Encrypt", {"KeyId": key_id, "Plaintext": PLAINTEXT})
+                return [_raw(event, HOST)] * 3
+
+            def acs3(count: int) -> list[str]:
+                params = {"KeyId": key_id, "Plaintext": PLAINTEXT}
+                return [_raw(signer.alibaba_acs3("Encrypt", params), HOST) for _ in range(count)]
+
+            for connections in (1, 8):
+                rows[f"tencent TC3 at {connections}"] = _wrk(server.url, connections, seconds, tc3(), directory)
+                count = 3 * 12_000 * seconds
+                rows[f"alibaba ACS3 at {connections}"] = _wrk(server.url, connections, seconds, acs3(count), directory)
+            while (sent := _lines(server.data_dir)) < 100_000:
+                _wrk(server.url, 8, max(1, (100_000 - sent) // 10_000), tc3(), directory)
+            rows["requests served"] = _lines(server.data_dir)
+            rows["resident MB after them"] = _memory(server)
+        with _moto() as url:
+            for connections in (1, 8):
+                rows[f"moto at {connections}"] = _wrk(url, connections, seconds, [_moto_request(url)] * 3, directory)
+    rows["times moto at 1"] = rows["tencent TC3 at 1"] / rows["moto at 1"]
+    return rows
+
+
+def _lines(data_dir: Path) -> int:
+    """Audit lines, which are calls."""
+    total = 0
+    for path in data_dir.glob("audit.jsonl*"):
+        with path.open("rb") as file:
+            total += sum(1 for _ in file)
+    return total
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", type=Path, metavar="FILE", help="save the numbers")
+    parser.add_argument("--seconds", type=int, default=3, help="of each HTTP run (default: %(default)s)")
+    parser.add_argument("--cpu-only", action="store_true", help="only the first part")
+    args = parser.parse_args()
+    print("CPU per request, event to answer:", flush=True)
+    results = cpu_rows()
+    if not args.cpu_only:
+        if shutil.which("wrk") is None:
+            raise SystemExit("wrk is not installed, and the HTTP part needs it: apt-get install wrk")
+        print("HTTP, 64-byte plaintext, keep-alive, every signature verified, requests per second:", flush=True)
+        results["http"] = http_rows(args.seconds)
+        for name, value in results["http"].items():
+            print(f"  {name:<28}{value:>12,.1f}")
+    if args.json:
+        args.json.write_text(json.dumps(results, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

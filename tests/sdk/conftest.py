@@ -1,0 +1,61 @@
+"""Clients of each vendor SDK on shared servers: one over HTTP, one over TLS for the SDK that speaks nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sdk_clients import Classic, Login, Qcloud, Tea, Tencent, login, make_certificate
+from support import Server, serving
+
+_PROXIES = [name for word in ("http", "https", "all") for name in (f"{word}_proxy", f"{word.upper()}_PROXY")]
+
+
+@pytest.fixture(autouse=True)
+def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The SDKs would take a proxy of the environment for 127.0.0.1 too."""
+    for name in _PROXIES:
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(scope="session")
+def plain(server: Server) -> Login:
+    return login(server, "--name", "sdk")
+
+
+@pytest.fixture(scope="session")
+def tea(plain: Login) -> Tea:
+    return Tea(plain)
+
+
+@pytest.fixture(scope="session")
+def classic(plain: Login) -> Classic:
+    return Classic(plain)
+
+
+@pytest.fixture(scope="session")
+def tencent(plain: Login) -> Tencent:
+    return Tencent(plain)
+
+
+@pytest.fixture(scope="session")
+def secure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Login]:
+    """A server of its own over TLS, and a credential of it."""
+    folder: Path = tmp_path_factory.mktemp("tls")
+    cert, key = make_certificate(folder)
+    with serving(folder / "data", "--tls-cert", str(cert), "--tls-key", str(key)) as server:
+        yield login(server, ca=cert)
+
+
+@pytest.fixture
+def trusted(secure: Login, monkeypatch: pytest.MonkeyPatch) -> Login:
+    """The TLS server, trusted as a user trusts a private certificate: OpenSSL reads SSL_CERT_FILE."""
+    assert secure.ca
+    monkeypatch.setenv("SSL_CERT_FILE", secure.ca)
+    return secure
+
+
+@pytest.fixture
+def qcloud(trusted: Login) -> Qcloud:
+    return Qcloud(trusted)
