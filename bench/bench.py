@@ -27,23 +27,34 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
+from uuid import uuid4
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
+import msgspec
 from support import HOST, Kms, Server, Signer, serving
 
 from local.data import Directory
+from tenantkms import maintenance
+from tenantkms.keystore import PutKey
+from tenantkms.model import Key, KeyFilter, KeySpec, KeyState, KeyUsage, Origin
 
 ROUNDS, REQUESTS = 5, 2000
 PLAINTEXT = base64.b64encode(b"x" * 64).decode()
 Event = dict[str, Any]
 
 
-def _cpu(make: Callable[[], Event], send: Callable[[Event], Event], bad: str) -> float:
+def _kms(directory: str) -> Kms:
+    settings = Directory(Path(directory) / "data").open("bench")
+    credential = settings.access.store.list_credentials()[0]
+    return Kms(settings, Signer(credential.access_key_id, settings.access.secret(credential)))
+
+
+def _cpu(make: Callable[[], Event], send: Callable[[Event], Event], bad: str, times: int = REQUESTS) -> float:
     """Median over the rounds of the CPU microseconds of one request."""
     results = []
     for _ in range(ROUNDS):
-        events = [make() for _ in range(REQUESTS)]
+        events = [make() for _ in range(times)]
         answer = send(events.pop())
         assert bad not in answer["body"], answer
         gc.collect()
@@ -78,22 +89,94 @@ def _makers(kms: Kms, key_id: str) -> dict[str, dict[str, Callable[[], Event]]]:
 
 def cpu_rows() -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as directory:
-        settings = Directory(Path(directory) / "data").open("bench")
-        credential = settings.access.store.list_credentials()[0]
-        kms = Kms(settings, Signer(credential.access_key_id, settings.access.secret(credential)))
+        kms = _kms(directory)
         key_id = kms.alibaba("DescribeKey", KeyId="alias/default")["KeyMetadata"]["KeyId"]
         rows: dict[str, Any] = {}
         for dialect, makers in _makers(kms, key_id).items():
             rows[dialect] = {a: _cpu(make, kms.send, "Error") for a, make in makers.items()}
             print(f"  {dialect:<16}" + "".join(f"{a:>16} {us:6.1f} us" for a, us in rows[dialect].items()), flush=True)
-        key = settings.deps.keyring.key(key_id)
+        keyring = kms.settings.deps.keyring
+        key = keyring.key(key_id)
         assert key is not None
         start = time.process_time()
         for _ in range(20_000):
-            settings.deps.keyring.encrypt(key, b"x" * 64, text=False, context={}, salt=os.urandom(24))
+            keyring.encrypt(key, b"x" * 64, text=False, context={}, salt=os.urandom(24))
         crypto = (time.process_time() - start) / 20_000 * 1e6
         print(f"  of that, deriving the message key and encrypting: {crypto:.1f} us", flush=True)
         return {"cpu_us": rows, "crypto_us": crypto}
+
+
+# -- the key lifecycle ---------------------------------------------------------------------------------
+
+
+def _call_us(kms: Kms, make: Callable[[], Event], times: int) -> float:
+    return _cpu(make, kms.send, "Error", times)
+
+
+def _ten_thousand(kms: Kms, *, due: bool) -> None:
+    """10,000 keys more in the store, made below the API, or the deletion of all of them made due."""
+    keyring, now = kms.settings.deps.keyring, int(time.time())
+    if due:
+        _, keys = keyring.store.list_keys(KeyFilter(states=frozenset({KeyState.ENABLED})), offset=0, limit=20_000)
+        for key in keys:
+            changes = {"state": KeyState.PENDING_DELETION, "deletion_date": now - 1, "revision": key.revision + 1}
+            keyring.commit([PutKey(msgspec.structs.replace(key, **changes))])
+        return
+    for _ in range(10_000):
+        key_id = str(uuid4())
+        version = keyring.seal_version(key_id, KeySpec.AES_256, 1, now, os.urandom(32))
+        usage, origin = KeyUsage.ENCRYPT_DECRYPT, Origin.KMS
+        key = Key(
+            id=key_id,
+            spec=KeySpec.AES_256,
+            usage=usage,
+            origin=origin,
+            state=KeyState.ENABLED,
+            created=now,
+            creator="bench",
+            primary=version,
+        )
+        keyring.commit([PutKey(key)])
+
+
+def lifecycle_rows() -> dict[str, float]:
+    """CPU microseconds of a call through endpoint and signature; the sweeper in keys per second of real time."""
+    with tempfile.TemporaryDirectory() as directory:
+        kms = _kms(directory)
+        signer, rows = kms.signer, {}
+        digest = base64.b64encode(b"d" * 32).decode()
+        for spec, usage, algorithm in (
+            ("EC_P256", "SIGN/VERIFY", "ECDSA_SHA_256"),
+            ("RSA_2048", "SIGN/VERIFY", "RSA_PSS_SHA_256"),
+        ):
+            made = kms.alibaba("CreateKey", KeySpec=spec, KeyUsage=usage)["KeyMetadata"]
+            params = {
+                "KeyId": made["KeyId"],
+                "KeyVersionId": made["PrimaryKeyVersion"],
+                "Algorithm": algorithm,
+                "Digest": digest,
+            }
+            rows[f"AsymmetricSign {spec}"] = _call_us(
+                kms, lambda p=params: signer.alibaba_acs3("AsymmetricSign", p), 500
+            )
+        blob = kms.alibaba("Encrypt", KeyId="alias/default", Plaintext=PLAINTEXT)["CiphertextBlob"]
+        for _ in range(499):
+            kms.alibaba("CreateKeyVersion", KeyId="alias/default")
+        first = {"CiphertextBlob": blob}
+        rows["Decrypt, first of 500 versions"] = _call_us(kms, lambda: signer.alibaba_acs3("Decrypt", first), 2000)
+        _ten_thousand(kms, due=False)
+        for page in ("1", "500"):
+            params = {"PageNumber": page, "PageSize": "20"}
+            rows[f"ListKeys of 10,000, page {page}"] = _call_us(
+                kms, lambda p=params: signer.alibaba_acs3("ListKeys", p), 100
+            )
+        _ten_thousand(kms, due=True)
+        start = time.perf_counter()
+        report = maintenance.run(maintenance.DESTROY, kms.settings.deps, "bench")
+        rows["sweeper, keys per second"] = report.done / (time.perf_counter() - start)
+        for name, value in rows.items():
+            print(f"  {name:<34}{value:>12,.1f}", flush=True)
+        return rows
 
 
 # -- HTTP ------------------------------------------------------------------------------------------------
@@ -225,6 +308,8 @@ def main() -> None:
     args = parser.parse_args()
     print("CPU per request, event to answer:", flush=True)
     results = cpu_rows()
+    print("the key lifecycle, CPU microseconds of a call:", flush=True)
+    results["lifecycle"] = lifecycle_rows()
     if not args.cpu_only:
         if shutil.which("wrk") is None:
             raise SystemExit("wrk is not installed, and the HTTP part needs it: apt-get install wrk")

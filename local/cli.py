@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import base64
 import os
+import secrets
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,11 +15,11 @@ import msgspec
 
 from local.data import DEFAULT_ALIAS, Directory, call, default_directory
 from local.snippets import SNIPPETS, render
-from tenantkms import policy
+from tenantkms import maintenance, policy
 from tenantkms.access import DIALECTS
 from tenantkms.errors import KmsError
 from tenantkms.keystore import RevisionConflict
-from tenantkms.model import ALIAS_PREFIX, Credential
+from tenantkms.model import ALIAS_PREFIX, Credential, KeySpec
 from tenantkms.settings import Settings, SettingsError
 from tenantkms.wire.http import decode_base64
 
@@ -168,7 +169,7 @@ def _show_key(key: dict[str, Any], as_json: bool) -> int:
     else:
         for name, value in key.items():
             shown = " ".join(value) if isinstance(value, list | tuple) else value
-            print(f"{name:<20}{shown}".rstrip())
+            print(f"{name:<24}{shown}".rstrip())
     return 0
 
 
@@ -219,6 +220,39 @@ def _decrypt(args: argparse.Namespace) -> int:
         sys.stdout.buffer.write(base64.b64decode(answer["plaintext"]))
         sys.stdout.buffer.flush()
     return 0
+
+
+def _maintain(args: argparse.Namespace) -> int:
+    deps = _open(args).deps
+    reports = {}
+    for name, job in (("rotate", maintenance.ROTATE), ("destroy", maintenance.DESTROY)):
+        progress = None
+        if not args.json and sys.stderr.isatty():
+            progress = _Progress(name, maintenance.run(job, deps, "count", dry_run=True).due)
+        reports[name] = maintenance.run(job, deps, secrets.token_hex(16), dry_run=args.dry_run, progress=progress)
+        if progress:
+            progress.end()
+    if args.json:
+        _print_json(reports)
+    else:
+        rows = [(name, str(r.due), str(r.done), str(r.failed)) for name, r in reports.items()]
+        _table([("WORK", "DUE", "DONE", "FAILED"), *rows])
+    return 1 if any(report.failed for report in reports.values()) else 0
+
+
+class _Progress:
+    """A bar on standard error while keys are worked through."""
+
+    def __init__(self, name: str, total: int) -> None:
+        self._name, self._total = name, total
+
+    def __call__(self, count: int) -> None:
+        filled = 30 * count // max(count, self._total)
+        bar = "#" * filled + "." * (30 - filled)
+        print(f"\r{self._name} [{bar}] {count}/{self._total}", end="", file=sys.stderr, flush=True)
+
+    def end(self) -> None:
+        print("\r\033[K", end="", file=sys.stderr, flush=True)
 
 
 # -- the command line ----------------------------------------------------------------------------------
@@ -287,7 +321,18 @@ def _parser() -> argparse.ArgumentParser:
     create = command(verbs, "create", "create a key", _key_create, as_json)
     create.add_argument("--alias", default="", help="alias for it")
     create.add_argument("--description", default="", help="description")
-    create.add_argument("--spec", default="AES_256", choices=["AES_256", "SM4_128"], help="default: %(default)s")
+    create.add_argument(
+        "--spec",
+        default="AES_256",
+        choices=list(KeySpec),
+        metavar="SPEC",
+        help=f"one of {', '.join(KeySpec)} (default: %(default)s)",
+    )
+
+    maintain = command(
+        commands, "maintain", "rotate and destroy keys that are due, as the server does", _maintain, as_json
+    )
+    maintain.add_argument("--dry-run", action="store_true", help="only count what is due")
 
     encrypt = command(
         commands, "encrypt", "encrypt standard input; print a ciphertext blob in base64", _encrypt, as_json

@@ -108,7 +108,7 @@ class Directory:
 
     def _set_up(self, tenant: str | None) -> Settings:
         if self.exists():
-            site = msgspec.json.decode(self._site.read_bytes(), type=_SiteFile)
+            site = self._read_site()
             if tenant not in (None, site.tenant):
                 raise SettingsError(f"{self.path} belongs to tenant {site.tenant!r}, not to {tenant!r}.")
         else:
@@ -125,6 +125,12 @@ class Directory:
             self._first_contents(settings)
             write_whole(self._site, msgspec.json.encode(msgspec.structs.replace(site, ready=True)))
         return settings
+
+    def _read_site(self) -> _SiteFile:
+        try:
+            return msgspec.json.decode(self._site.read_bytes(), type=_SiteFile)
+        except msgspec.DecodeError as e:
+            raise SettingsError(f"{self._site} is damaged: restore it from your backup ({e}).") from e
 
     def _first_contents(self, settings: Settings) -> None:
         if not settings.access.store.list_credentials():

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import socket
 import ssl
 import sys
 from typing import Any
+from uuid import uuid4
 
 import uvicorn
 
@@ -15,22 +17,50 @@ from functions.endpoint.handler import Endpoint
 from local.data import DEFAULT_ALIAS, Directory, call
 from local.server import App
 from local.snippets import SNIPPETS, render
+from tenantkms.action import Deps
+from tenantkms.audit import log_fault
+from tenantkms.errors import KmsError
+from tenantkms.maintenance import DESTROY, ROTATE, run
 from tenantkms.model import ALIAS_PREFIX
 from tenantkms.settings import Settings, SettingsError
 
+_MAINTENANCE_SECONDS = 60
+
 
 class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config, ready: str) -> None:
+    """Says when it is ready, and does the scheduled work every minute beside serving."""
+
+    def __init__(self, config: uvicorn.Config, ready: str, deps: Deps) -> None:
         super().__init__(config)
         self._ready = ready
+        self._deps = deps
+        self._timer: asyncio.Task[None] | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
             print(self._ready, flush=True)
+            self._timer = asyncio.create_task(self._maintain())
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if self._timer:
+            self._timer.cancel()
+        await super().shutdown(sockets)
+
+    async def _maintain(self) -> None:
+        while True:
+            request_id = str(uuid4())
+            try:
+                for job in (ROTATE, DESTROY):
+                    await asyncio.to_thread(run, job, self._deps, request_id)
+            except KmsError as error:  # the store is out of order: the next minute may be better
+                log_fault(request_id, error)
+            await asyncio.sleep(_MAINTENANCE_SECONDS)
 
 
 def _listen(host: str, port: int) -> socket.socket:
+    if not 0 <= port <= 65535:  # the resolver would take it modulo 65536
+        raise SettingsError(f"Cannot listen on {host}:{port}: a port is a number from 0 to 65535.")
     try:
         family, kind, proto, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listener = socket.socket(family, kind, proto)
@@ -94,6 +124,6 @@ def serve(args: argparse.Namespace) -> int:
                 print(_welcome(settings, url), flush=True)
             else:
                 print(f"data {args.data_dir}, tenant {settings.site.tenant}; programs: tkms snippet", flush=True)
-            _Server(config, f"tkms: ready on {url}").run(sockets=[listener])
+            _Server(config, f"tkms: ready on {url}", settings.deps).run(sockets=[listener])
     sys.stdout.flush()
     return 0

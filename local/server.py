@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
+import re
 import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from datetime import UTC, datetime
@@ -17,6 +19,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Endpoint = Callable[[Mapping[str, Any]], dict[str, Any]]
 
 _ACCOUNT = "000000000000"
+_ACTION_HEADERS = (b"x-acs-action", b"x-tc-action")
 
 
 def event_from_scope(scope: Scope, body: bytes) -> dict[str, Any]:
@@ -28,7 +31,8 @@ def event_from_scope(scope: Scope, body: bytes) -> dict[str, Any]:
     headers: dict[str, str] = {}
     cookies: list[str] = []
     for raw_name, raw_value in scope["headers"]:
-        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
+        # The parser leaves the white space after a value; it is not a part of it (RFC 9110, section 5.5).
+        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1").strip(" \t")
         if name == "cookie":
             cookies += [part.strip() for part in value.split(";")]
         else:
@@ -80,8 +84,15 @@ def _is_text(content_type: str) -> bool:
     return content_type.startswith(("text/", "application/json", "application/xml", "application/javascript"))
 
 
+_SLOW = re.compile(rb"CreateKey|RotateKey|GetParametersForImport")
+
+
 class App:
-    """The ASGI application of an endpoint. Requests are answered in turn: each takes a fraction of a millisecond."""
+    """The ASGI application of an endpoint.
+
+    Requests are answered in turn on the event loop, each in a fraction of a millisecond; those that may make an
+    RSA key, which can take a second, go to a thread.
+    """
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
@@ -92,12 +103,24 @@ class App:
         body = await _body(receive)
         if body is None:
             return
-        answer = self._endpoint(event_from_scope(scope, body))
-        payload = b"" if scope["method"] == "HEAD" else answer["body"].encode("utf-8")
+        event = event_from_scope(scope, body)
+        if _may_be_slow(scope, body):
+            answer = await asyncio.to_thread(self._endpoint, event)
+        else:
+            answer = self._endpoint(event)
+        payload = answer["body"].encode("utf-8")
         headers = [(name.encode(), value.encode()) for name, value in answer["headers"].items()]
         headers.append((b"content-length", str(len(payload)).encode()))
         await send({"type": "http.response.start", "status": answer["statusCode"], "headers": headers})
-        await send({"type": "http.response.body", "body": payload})
+        # An answer to HEAD tells the length of the body that GET would have.
+        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else payload})
+
+
+def _may_be_slow(scope: Scope, body: bytes) -> bool:
+    """A look at the raw places where an Action may stand: being wrong costs a thread's start, no more."""
+    if _SLOW.search(scope["query_string"]) or _SLOW.search(body):
+        return True
+    return any(name in _ACTION_HEADERS and _SLOW.search(value) for name, value in scope["headers"])
 
 
 async def _body(receive: Receive) -> bytes | None:

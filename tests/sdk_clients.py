@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import ipaddress
 import json
 import re
@@ -70,6 +70,10 @@ class Refusal:
     message: str = ""
 
 
+def _snake(name: str) -> str:
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
+
+
 class Tea:
     """alibabacloud-kms20160120. Fields in snake case; the answer is the response's body."""
 
@@ -89,9 +93,14 @@ class Tea:
         )
 
     def call(self, action: str, **fields: Any) -> Any:
-        method = getattr(self.client, re.sub(r"(?<!^)(?=[A-Z])", "_", action).lower())
+        method = getattr(self.client, _snake(action))
         request = getattr(tea_models, f"{action}Request", None)
         return (method(request(**fields)) if request else method()).body
+
+    def ask(self, action: str, **fields: Any) -> dict[str, Any]:
+        """`call` with the API's own names of the fields, and the answer as a dict."""
+        answer: dict[str, Any] = self.call(action, **{_snake(name): value for name, value in fields.items()}).to_map()
+        return answer
 
     @staticmethod
     def read(error: Any) -> Refusal:
@@ -102,13 +111,12 @@ class Tea:
 
 
 class Classic:
-    """aliyun-python-sdk-kms. The answer is the parsed JSON, or the bytes of any other format."""
+    """aliyun-python-sdk-kms. The answer is the parsed JSON, or the bytes of any other format, errors as well."""
 
     error = ServerException
 
     def __init__(self, login: Login, *, method: str = "POST", accept_format: str = "JSON") -> None:
-        verify = login.ca if login.ca else None
-        self.client = AcsClient(login.access_key_id, login.secret, "cn-hangzhou", verify=verify)
+        self.client = AcsClient(login.access_key_id, login.secret, "cn-hangzhou", verify=login.ca)
         self.login, self.method, self.format = login, method, accept_format
 
     def call(self, action: str, **fields: Any) -> Any:
@@ -120,8 +128,15 @@ class Classic:
         request.set_accept_format(self.format)
         for name, value in fields.items():
             getattr(request, f"set_{name}")(value)
-        answer = self.client.do_action_with_exception(request)
-        return json.loads(answer) if self.format == "JSON" else answer
+        if self.format != "JSON":
+            return self.client.do_action(request)
+        return json.loads(self.client.do_action_with_exception(request))
+
+    def ask(self, action: str, **fields: Any) -> dict[str, Any]:
+        """`call`; a map becomes the JSON text that this SDK leaves to its user."""
+        texts = {name: json.dumps(value) if isinstance(value, dict) else value for name, value in fields.items()}
+        answer: dict[str, Any] = self.call(action, **texts)
+        return answer
 
     @staticmethod
     def read(error: Any) -> Refusal:
@@ -190,15 +205,15 @@ def make_certificate(folder: Path, names: Sequence[str] = ("127.0.0.1",)) -> tup
     """(certificate, key) files of a new self-signed certificate for these IP addresses."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "tkms test")])
-    now = datetime.datetime.now(datetime.UTC)
+    now = dt.datetime.now(dt.UTC)
     certificate = (
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(subject)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(minutes=5))
-        .not_valid_after(now + datetime.timedelta(days=1))
+        .not_valid_before(now - dt.timedelta(minutes=5))
+        .not_valid_after(now + dt.timedelta(days=1))
         .add_extension(
             x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(name)) for name in names]), critical=False
         )
@@ -208,8 +223,6 @@ def make_certificate(folder: Path, names: Sequence[str] = ("127.0.0.1",)) -> tup
     cert_file, key_file = folder / "cert.pem", folder / "key.pem"
     cert_file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
     key_file.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     )
     return cert_file, key_file

@@ -4,58 +4,97 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from tenantkms import key_policy
 from tenantkms.action import Params, Result, Scope, action
-from tenantkms.errors import InvalidKeyUsage, InvalidParameter, UnsupportedKeySpec
+from tenantkms.errors import ExternalOrigin, InvalidKeyUsage, InvalidParameter, RotationUnsupported
 from tenantkms.keystore import PutAlias, PutKey, Write
-from tenantkms.model import SYMMETRIC, Alias, Key, KeySpec, KeyState, KeyUsage, Origin, check_alias
+from tenantkms.model import (
+    SPEC_USAGES,
+    SYMMETRIC,
+    Alias,
+    Key,
+    KeySpec,
+    KeyState,
+    KeyUsage,
+    Origin,
+    check_alias,
+    check_tags,
+)
+from tenantkms.rotation import DEFAULT_INTERVAL, check_interval, new_material
 from tenantkms.settings import entry
 from tenantkms.views import KeyView, view
 
 
 class CreateKey(Params, frozen=True, kw_only=True):
-    """`alias` is a name without the `alias/` prefix."""
+    """`alias` is a name without the `alias/` prefix; no `usage` is the spec's first.
+
+    `rotate`: automatically, every `rotation_seconds` or, if that is 0, every year.
+    """
 
     spec: KeySpec = KeySpec.AES_256
-    usage: KeyUsage = KeyUsage.ENCRYPT_DECRYPT
+    usage: KeyUsage | None = None
+    origin: Origin = Origin.KMS
     description: str = ""
     alias: str = ""
     tags: dict[str, str] = {}
+    policy: str = ""
+    rotate: bool = False
+    rotation_seconds: int = 0
 
 
 class Created(Result, frozen=True, kw_only=True):
     key: KeyView
 
 
+def _check(params: CreateKey, scope: Scope) -> None:
+    if len(params.description) > scope.profile.description_limit:
+        raise InvalidParameter(f"Description is longer than {scope.profile.description_limit} characters.")
+    usages = SPEC_USAGES[params.spec]
+    if params.usage not in (None, *usages):
+        raise InvalidKeyUsage(f"A key of spec {params.spec} has the usage {' or '.join(usages)}.")
+    external = params.origin is Origin.EXTERNAL
+    if external and params.spec not in SYMMETRIC:
+        raise InvalidParameter("Only symmetric keys can be of origin EXTERNAL.")
+    if params.rotate:
+        if external:
+            raise ExternalOrigin
+        if params.spec not in SYMMETRIC:
+            raise RotationUnsupported
+        check_interval(params.rotation_seconds or DEFAULT_INTERVAL, scope.profile)
+    if params.policy:
+        key_policy.parse(params.policy)
+
+
 @action("CreateKey")
 def create_key(params: CreateKey, scope: Scope) -> Created:
     scope.allow()
-    if len(params.description) > scope.profile.description_limit:
-        raise InvalidParameter(f"Description is longer than {scope.profile.description_limit} characters.")
-    if params.spec not in SYMMETRIC:
-        raise UnsupportedKeySpec
-    if params.usage is not KeyUsage.ENCRYPT_DECRYPT:
-        raise InvalidKeyUsage(f"A key of spec {params.spec} can only have the usage ENCRYPT_DECRYPT.")
+    _check(params, scope)
     deps = scope.deps
     key_id = str(UUID(bytes=deps.random(16), version=4))
-    material = deps.random(SYMMETRIC[params.spec].size)
+    primary = None
+    if params.origin is Origin.KMS:
+        material = new_material(params.spec, deps)
+        primary = deps.keyring.seal_version(key_id, params.spec, 1, scope.now, material)
     key = Key(
         id=key_id,
         spec=params.spec,
-        usage=params.usage,
-        origin=Origin.KMS,
-        state=KeyState.ENABLED,
+        usage=params.usage or SPEC_USAGES[params.spec][0],
+        origin=params.origin,
+        state=KeyState.ENABLED if primary else KeyState.PENDING_IMPORT,
         created=scope.now,
         creator=scope.call.principal.id,
         description=params.description,
         aliases=(check_alias(params.alias),) if params.alias else (),
-        primary=deps.keyring.seal_version(key_id, params.spec, 1, scope.now, material),
-        tags=params.tags,
+        primary=primary,
+        tags=check_tags(params.tags),
+        policy=params.policy,
+        rotation_seconds=(params.rotation_seconds or DEFAULT_INTERVAL) if params.rotate else 0,
         token=scope.call.request_id,
     )
     writes: list[Write] = [PutKey(key)]
     if params.alias:
         writes.append(PutAlias(Alias(name=params.alias, key_id=key_id), expect=None))
-    deps.keyring.commit(writes)
+    scope.update([], lambda _: writes)
     scope.used.append(key_id)
     return Created(key=view(key))
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from tenantkms.action import Params, Result, Scope, action
+from tenantkms.data_key import Wrap, wrapped
 from tenantkms.envelope import TEXT
 from tenantkms.model import version_id
 from tenantkms.settings import entry
 
 
 class Decrypt(Params, frozen=True, kw_only=True):
+    """`wrap`: the plaintext is for the one who has the private key, and leaves wrapped."""
+
     ciphertext: bytes
     context: dict[str, str] = {}
+    wrap: Wrap | None = None
 
 
 class Decrypted(Result, frozen=True, kw_only=True):
@@ -28,8 +32,8 @@ def decrypt(params: Decrypt, scope: Scope) -> Decrypted:
     return Decrypted(
         key_id=header.key_id,
         key_version_id=version_id(header.key_id, header.version),
-        plaintext=plaintext,
-        text=header.content == TEXT,
+        plaintext=wrapped(params.wrap, plaintext) if params.wrap else plaintext,
+        text=header.content == TEXT and not params.wrap,
     )
 
 

@@ -7,17 +7,19 @@ caller's dialect. Whatever goes wrong is answered in that dialect too; only the 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 from uuid import uuid4
 
-from functions.endpoint.dispatch import Dispatcher
+from functions.endpoint.dispatch import Dispatcher, dispatcher
 from functions.endpoint.pages import human_page, plain_error
 from tenantkms import errors as e
 from tenantkms.access import Access
 from tenantkms.audit import Record, log_fault
 from tenantkms.model import Credential
-from tenantkms.settings import Settings
+from tenantkms.settings import Settings, from_environment, invoke_client
 from tenantkms.wire.dialects import Spoken, check_unambiguous, recognise
 from tenantkms.wire.http import Request, Response, check_size, request_from_event
 from tenantkms.wire.signing import check_time, verify
@@ -68,7 +70,12 @@ class Endpoint:
         if claim.token:
             raise e.InvalidSecurityToken
         credential, secret = self._access.find(claim.access_key_id)
-        uncovered = verify(claim, secret)
+        try:
+            uncovered = verify(claim, secret)
+        except e.SignatureMismatch:
+            if credential is None:
+                raise e.UnknownAccessKey from None  # after the same work as for a wrong secret
+            raise
         credential = self._access.admit(credential, dialect.name)
         now = self._clock()
         check_time(claim, scheme.window, now)
@@ -88,7 +95,6 @@ class Endpoint:
                 raise e.UnsupportedAction(f"{answer.action} is not supported: {reason}.")
             raise e.UnknownAction
         canonical, fields = decode(operation, params, dialect.common)
-        answer.audited = True
         outcome = self._dispatch(
             {
                 "v": 1,
@@ -101,6 +107,7 @@ class Endpoint:
                 **fields,
             }
         )
+        answer.audited = True
         if "error" in outcome:
             raise e.from_data(outcome["error"])
         rendered = encode(operation.out, outcome["result"], self._view)
@@ -144,3 +151,14 @@ class _Answer:
 def _printable(text: str) -> str:
     """What a stranger sent, fit for a log: short and of printable ASCII."""
     return "".join(c if " " <= c <= "~" else "?" for c in text[:64])
+
+
+@lru_cache(maxsize=1)
+def _endpoint() -> Endpoint:
+    settings = from_environment()
+    return Endpoint(settings, dispatcher(settings.deps, os.environ, invoke_client))
+
+
+def handler(event: Mapping[str, Any], _context: object) -> dict[str, Any]:
+    """The Lambda handler; what it works with is made when it is first called."""
+    return _endpoint()(event)

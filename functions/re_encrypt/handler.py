@@ -1,18 +1,18 @@
 """ReEncrypt: a ciphertext moves to another key, context or the newest version; its plaintext never leaves.
 
-It needs the permission to Decrypt with the source key and to Encrypt with the destination key.
+It needs the permission to ReEncrypt with both keys, to Decrypt with the source and to Encrypt with the destination.
 """
 
 from __future__ import annotations
 
 from tenantkms.action import Params, Result, Scope, action
-from tenantkms.envelope import SALT_SIZE, TEXT
-from tenantkms.model import version_id
+from tenantkms.envelope import SALT_SIZE, TEXT, Header
+from tenantkms.model import Key, version_id
 from tenantkms.settings import entry
 
 
 class ReEncrypt(Params, frozen=True, kw_only=True):
-    """An empty `destination_key_id` is the source key: the blob moves to its newest version."""
+    """An empty `destination_key_id` is the source key: the blob moves to its newest version, or stays if it has it."""
 
     ciphertext: bytes
     destination_key_id: str = ""
@@ -25,21 +25,34 @@ class ReEncrypted(Result, frozen=True, kw_only=True):
     key_id: str
     key_version_id: str
     ciphertext: bytes
+    changed: bool
 
 
 @action("ReEncrypt")
 def re_encrypt(params: ReEncrypt, scope: Scope) -> ReEncrypted:
     source, plaintext = scope.open(params.ciphertext, params.source_context)
     key = scope.use(params.destination_key_id or source.key_id, "Encrypt")
-    salt = scope.deps.random(SALT_SIZE)
-    number, blob = scope.deps.keyring.encrypt(
-        key, plaintext, text=source.content == TEXT, context=params.destination_context, salt=salt
-    )
+    stays = not params.destination_key_id and params.source_context == params.destination_context
+    if stays and key.primary and key.primary.number == source.version:
+        number, blob, changed = source.version, params.ciphertext, False
+    else:
+        number, blob, changed = *_seal(scope, key, source, plaintext, params), True
     return ReEncrypted(
         source_key_id=source.key_id,
         key_id=key.id,
         key_version_id=version_id(key.id, number),
         ciphertext=blob,
+        changed=changed,
+    )
+
+
+def _seal(scope: Scope, key: Key, source: Header, plaintext: bytes, params: ReEncrypt) -> tuple[int, bytes]:
+    return scope.deps.keyring.encrypt(
+        key,
+        plaintext,
+        text=source.content == TEXT,
+        context=params.destination_context,
+        salt=scope.deps.random(SALT_SIZE),
     )
 
 

@@ -46,6 +46,8 @@ def secure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Login]:
     cert, key = make_certificate(folder)
     with serving(folder / "data", "--tls-cert", str(cert), "--tls-key", str(key)) as server:
         yield login(server, ca=cert)
+        # The SDKs keep idle connections; a TLS server that stops gently would wait for them to say goodbye.
+        server.process.kill()
 
 
 @pytest.fixture

@@ -20,25 +20,16 @@ import msgspec
 from msgspec import Meta, Struct
 
 from tenantkms import errors as e
-from tenantkms import policy
+from tenantkms import key_policy, policy
 from tenantkms.audit import Audit, Record, log_fault
 from tenantkms.envelope import Header, parse_header
 from tenantkms.keyring import Keyring
 from tenantkms.keystore import PutKey, RevisionConflict, Write
-from tenantkms.model import (
-    ALIAS_PREFIX,
-    PROFILES,
-    REFUSALS,
-    USAGES,
-    Key,
-    KeyState,
-    Principal,
-    Profile,
-    check_alias,
-    check_key_id,
-)
+from tenantkms.model import ALIAS_PREFIX, SYMMETRIC, Key, KeyState, Principal, check_alias, check_key_id
+from tenantkms.rules import NATIVE, NEEDS, PROFILES, REFUSALS, Profile
 
 _ATTEMPTS = 8
+_encode = msgspec.json.Encoder().encode
 
 
 class Call(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -130,14 +121,23 @@ class Scope:
     def admit(self, key: Key, action: str = "") -> Key:
         """`key` if policy, usage and state allow `action` (the call's own by default) on it."""
         action = action or self.action
-        self.used.append(key.id)
-        if not policy.may(self.call.principal.policy, action, key):
+        if key.id not in self.used:
+            self.used.append(key.id)
+        principal = self.call.principal
+        # An Action that works through others (ReEncrypt: Decrypt and Encrypt) needs its own permission as well.
+        if not all(policy.may(principal.policy, name, key) for name in {action, self.action}):
             raise e.AccessDenied
+        bound = key.policy and self.call.profile != NATIVE
+        if bound and not all(key_policy.allows(key.policy, principal.id, name) for name in {action, self.action}):
+            raise e.AccessDenied("The key's policy does not allow this.")
         self.authorised = True
-        usage = USAGES.get(action)
-        if usage is not None and key.usage is not usage:
+        need = NEEDS.get(action)
+        if need is not None and (key.spec not in need.specs or need.usage not in (None, key.usage)):
             raise e.InvalidKeyUsage
-        refusal = REFUSALS[action].get(key.state)
+        state = key.state
+        if key.material_expires and self.now >= key.material_expires and state is KeyState.ENABLED:
+            state = KeyState.PENDING_IMPORT  # the sweeper has not come by yet
+        refusal = REFUSALS[action].get(state)
         if refusal is not None:
             raise refusal
         return key
@@ -151,7 +151,7 @@ class Scope:
         header = parse_header(blob)
         keyring = self.deps.keyring
         key = keyring.key(header.key_id)
-        if key is not None and key.usage is USAGES["Decrypt"]:
+        if key is not None and key.spec in SYMMETRIC:
             self.admit(key, "Decrypt")
         return header, keyring.decrypt(key, header, blob, context)
 
@@ -170,22 +170,23 @@ class Scope:
             ],
         )
 
-    def update(self, refs: Sequence[str], change: Callable[[Sequence[Key]], Sequence[Write]]) -> None:
+    def update(self, refs: Sequence[str], change: Callable[[Sequence[Key]], Sequence[Write]]) -> list[Key]:
         """Read the keys, let `change` decide, commit all of it or nothing; again if somebody else was faster.
 
         `change` gets freshly read and admitted keys and returns the writes, none if nothing is to be done.
-        Raises `Conflict` when others were faster each time.
+        Answers the keys as they were read. Raises `Conflict` when others were faster each time.
         """
         for attempt in range(_ATTEMPTS):
-            writes = change([self.admit(self.find(ref, fresh=True)) for ref in refs])
-            if not writes:
-                return
+            keys = [self.admit(self.find(ref, fresh=True)) for ref in refs]
+            writes = change(keys)
+            if not writes or self.call.dry_run:
+                return keys
             try:
                 self.deps.keyring.commit(writes)
             except RevisionConflict:
                 time.sleep(jitter.uniform(0, 0.005 * 2**attempt))  # noqa: S311 - no secret depends on it
             else:
-                return
+                return keys
         raise e.Conflict
 
 
@@ -205,7 +206,8 @@ class Action(Generic[P]):
         try:
             call = msgspec.convert(event, Call)
             profile = PROFILES[call.profile]
-        except (msgspec.ValidationError, KeyError):
+            _encode(call)  # JSON lets lone surrogates through, which no log and no store can hold
+        except (msgspec.ValidationError, UnicodeEncodeError, KeyError):
             return {"error": e.to_data(e.MalformedRequest("The call is not a canonical call of version 1."))}
         scope = Scope(call, deps, profile)
         answer: dict[str, Any]
@@ -247,7 +249,8 @@ class Action(Generic[P]):
         try:
             params = msgspec.convert(call.params, self.params)
         except msgspec.ValidationError as error:
-            raise e.InvalidParameter(f"{error}.") from error
+            missing = "missing required field" in str(error)
+            raise (e.MissingParameter if missing else e.InvalidParameter)(f"{error}.") from error
         result = self.body(params, scope)
         if not scope.authorised:
             raise RuntimeError(f"{self.name} answered without asking the policy")

@@ -6,6 +6,7 @@ fields are an allow-list (`Record`), so nothing secret has a place in it.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import sys
 import threading
@@ -67,6 +68,7 @@ class FileAudit:
         self._lock = threading.Lock()
         self._file = -1
         self._size = 0
+        self._torn = False
         self._open()
 
     def _open(self) -> None:
@@ -80,25 +82,36 @@ class FileAudit:
             os.close(old)
 
     def write(self, record: Record) -> None:
-        line = _encoder.encode(record) + b"\n"
         with self._lock:
             try:
+                line = b"\n" * self._torn + _encoder.encode(record) + b"\n"
                 if self._size + len(line) > self._max_bytes:
                     self._rotate()
-                if os.write(self._file, line) != len(line):
-                    raise Unavailable("The audit log is not available.")
-            except OSError as e:
+                written = os.write(self._file, line)
+                # A full disk may cut a line: the next one then begins after its own line end.
+                self._torn = written != len(line)
+            except (OSError, ValueError) as e:
                 raise Unavailable("The audit log is not available.") from e
-            self._size += len(line)
+            self._size += written
+            if self._torn:
+                raise Unavailable("The audit log is not available.")
 
     def _rotate(self) -> None:
-        # Another process may have rotated already: then only the new file is to be opened.
-        if os.fstat(self._file).st_ino == self._path.stat().st_ino:
+        # Only who holds the lock of the file that `path` names may rename; opening another one lets go of it.
+        fcntl.flock(self._file, fcntl.LOCK_EX)
+        if self._is_current():
             for number in range(self._keep, 0, -1):
                 source = Path(f"{self._path}.{number - 1}") if number > 1 else self._path
                 if source.exists():
                     source.replace(f"{self._path}.{number}")
         self._open()
+
+    def _is_current(self) -> bool:
+        """False if another process has rotated: then only the new file is to be opened."""
+        try:
+            return os.path.samestat(os.fstat(self._file), self._path.stat())
+        except FileNotFoundError:
+            return False
 
 
 def log_fault(request_id: str, error: BaseException, stream: TextIO | None = None) -> None:

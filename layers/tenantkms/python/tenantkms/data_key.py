@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from msgspec import Struct
+
 from tenantkms.action import Params, Scope
 from tenantkms.envelope import SALT_SIZE
 from tenantkms.errors import InvalidParameter, MissingParameter
@@ -11,6 +13,20 @@ from tenantkms.model import version_id
 
 _SIZES = {"AES_256": 32, "AES_128": 16}
 _MAX_SIZE = 1024
+
+
+class Wrap(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A caller's RSA public key (DER or PEM) and the algorithm to wrap a secret with."""
+
+    public_key: bytes
+    algorithm: str = "RSAES_OAEP_SHA_256"
+
+
+def wrapped(wrap: Wrap, secret: bytes) -> bytes:
+    """`secret` for the one who has the private key. Raises `InvalidParameter`."""
+    from tenantkms import asymmetric  # most callers never need it
+
+    return asymmetric.wrap(wrap.public_key, wrap.algorithm, secret)
 
 
 class DataKeyParams(Params, frozen=True, kw_only=True):

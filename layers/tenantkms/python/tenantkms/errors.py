@@ -106,6 +106,26 @@ class InvalidPolicy(KmsError):
     text = "The policy document is not valid."
 
 
+class InvalidPendingWindow(KmsError):
+    text = "PendingWindowInDays is out of range."
+
+
+class InvalidImportToken(KmsError):
+    text = "The ImportToken is not valid, or not for this key."
+
+
+class ExpiredImportToken(KmsError):
+    text = "The ImportToken has expired: ask for new import parameters."
+
+
+class InvalidKeyMaterial(KmsError):
+    text = "The key material does not unwrap to a key of the right length."
+
+
+class MaterialMismatch(KmsError):
+    text = "The key material differs from what was imported before: only the same may be imported again."
+
+
 # -- who is asking ----------------------------------------------------------------------------------
 
 
@@ -162,6 +182,14 @@ class AliasExists(KmsError):
     text = "The alias already exists."
 
 
+class KeyVersionNotFound(KmsError):
+    text = "The key version does not exist."
+
+
+class ResourceNotFound(KmsError):
+    text = "A resource that is named does not exist."
+
+
 class LimitExceeded(KmsError):
     text = "A limit is reached."
 
@@ -187,6 +215,34 @@ class KeyArchived(KmsError):
 
 class StateConflict(KmsError):
     text = "The key's state does not allow this change."
+
+
+class KeyNotDisabled(KmsError):
+    text = "The key must be disabled first."
+
+
+class KeyNotPendingDeletion(KmsError):
+    text = "The key is not pending deletion."
+
+
+class DeletionProtected(KmsError):
+    text = "The key is protected from deletion: end the protection first."
+
+
+class ExternalOrigin(KmsError):
+    text = "The key's material is imported, which does not allow this operation."
+
+
+class NotExternal(KmsError):
+    text = "The key's material is not imported: create a key of origin EXTERNAL."
+
+
+class RotationUnsupported(KmsError):
+    text = "Keys of this spec are not rotated."
+
+
+class RotationTooSoon(KmsError):
+    text = "The key was rotated less than 24 hours ago."
 
 
 class InvalidKeyUsage(KmsError):
@@ -233,10 +289,16 @@ def _subclasses() -> dict[str, type[KmsError]]:
 
 
 ERRORS = _subclasses()
+_KINDS = frozenset(ERRORS.values())
+
+
+def kind(error: KmsError) -> type[KmsError]:
+    """The class that dialects and other functions know an error by: its own, or the one it refines."""
+    return next(cls for cls in type(error).__mro__ if cls in _KINDS)
 
 
 def to_data(error: KmsError) -> dict[str, str]:
-    return {"type": type(error).__name__, "message": error.message}
+    return {"type": kind(error).__name__, "message": error.message}
 
 
 def from_data(data: dict[str, str]) -> KmsError:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from tenantkms import envelope
 from tenantkms.context import canonical
 from tenantkms.errors import InvalidCiphertext, Unavailable
-from tenantkms.keystore import DeleteAlias, KeyStore, PutAlias, PutKey, Write
+from tenantkms.keystore import DeleteAlias, DeleteKey, KeyStore, PutAlias, PutKey, Write
 from tenantkms.model import SYMMETRIC, Alias, Key, KeyVersion
 from tenantkms.sealing import ParentKey, key_binding
 
@@ -22,7 +22,10 @@ _NO_PRK = os.urandom(64)
 
 
 class Cache(Generic[V]):
-    """Values for `seconds`, at most `size` of them; the oldest goes first. `repr` shows no value."""
+    """Values for `seconds`, at most `size` of them; the oldest goes first. `repr` shows no value.
+
+    What expired is forgotten with the next value that is put, not only hidden: it may be unsealed material.
+    """
 
     def __init__(self, size: int, seconds: float, clock: Callable[[], float]) -> None:
         self._size, self._seconds, self._clock = size, seconds, clock
@@ -30,21 +33,34 @@ class Cache(Generic[V]):
 
     def get(self, name: object) -> V | None:
         row = self._rows.get(name)
-        if row is None or row[0] <= self._clock():
+        if row is None:
+            return None
+        if row[0] <= self._clock():
+            self._rows.pop(name, None)
             return None
         return row[1]
 
-    def put(self, name: object, value: V) -> None:
+    def fetch(self, name: object, read: Callable[[], V | None], *, fresh: bool = False) -> V | None:
+        """The value, or what `read` answers; its time runs from when it was asked, however long that took."""
+        value = None if fresh else self.get(name)
+        if value is None:
+            asked = self._clock()
+            value = read()
+            if value is not None:
+                self.put(name, value, asked)
+        return value
+
+    def put(self, name: object, value: V, since: float | None = None) -> None:
         if self._seconds <= 0:
             return
-        rows = self._rows
+        rows, now = self._rows, self._clock()
         rows.pop(name, None)
-        while len(rows) >= self._size:
-            try:
+        try:
+            while len(rows) >= self._size or (rows and next(iter(rows.values()))[0] <= now):
                 del rows[next(iter(rows))]
-            except (KeyError, StopIteration, RuntimeError):  # another thread took it first
-                break
-        rows[name] = (self._clock() + self._seconds, value)
+        except (KeyError, StopIteration, RuntimeError):  # another thread took it first
+            pass
+        rows[name] = ((now if since is None else since) + self._seconds, value)
 
     def drop(self, name: object) -> None:
         self._rows.pop(name, None)
@@ -65,24 +81,18 @@ class Keyring:
         size: int = 10_000,
     ) -> None:
         self.store = store
-        self._tenant = tenant
-        self._parent = parent
+        self.tenant = tenant
+        self.parent = parent
         self._keys: Cache[Key] = Cache(size, state_seconds, clock)
         self._aliases: Cache[Alias] = Cache(size, state_seconds, clock)
-        self._prks: Cache[bytes] = Cache(size, material_seconds, clock)
+        self._loaded: Cache[Any] = Cache(size, material_seconds, clock)
 
     def key(self, key_id: str, *, fresh: bool = False) -> Key | None:
         """`fresh` reads the store, as every change of a key must."""
-        key = None if fresh else self._keys.get(key_id)
-        if key is None and (key := self.store.get(key_id)):
-            self._keys.put(key_id, key)
-        return key
+        return self._keys.fetch(key_id, lambda: self.store.get(key_id), fresh=fresh)
 
     def alias(self, name: str, *, fresh: bool = False) -> Alias | None:
-        alias = None if fresh else self._aliases.get(name)
-        if alias is None and (alias := self.store.get_alias(name)):
-            self._aliases.put(name, alias)
-        return alias
+        return self._aliases.fetch(name, lambda: self.store.get_alias(name), fresh=fresh)
 
     def commit(self, writes: Sequence[Write]) -> None:
         """`KeyStore.commit`, after which no cache of this process holds what it changed."""
@@ -90,19 +100,15 @@ class Keyring:
             self.store.commit(writes)
         finally:
             for write in writes:
-                if isinstance(write, PutKey):
+                if isinstance(write, PutKey | DeleteKey):
                     self._keys.drop(write.key.id)
                 elif isinstance(write, PutAlias | DeleteAlias):
                     self._aliases.drop(write.alias.name)
 
     def seal_version(self, key_id: str, spec: str, number: int, created: int, material: bytes) -> KeyVersion:
         """A version of key `key_id` whose material is sealed for exactly that place."""
-        sealed = self._parent.seal(material, key_binding(self._tenant, key_id, number, spec))
+        sealed = self.parent.seal(material, key_binding(self.tenant, key_id, number, spec))
         return KeyVersion(number=number, created=created, sealed=sealed)
-
-    def material(self, key: Key, version: KeyVersion) -> bytes:
-        """The unsealed material. For the one who derives or loads a key from it; never kept."""
-        return self._parent.unseal(version.sealed, key_binding(self._tenant, key.id, version.number, key.spec))
 
     def version(self, key: Key, number: int) -> KeyVersion | None:
         if key.primary and key.primary.number == number:
@@ -143,12 +149,20 @@ class Keyring:
 
     def _prk(self, key: Key, number: int) -> bytes | None:
         """The PRK (FORMAT.md section 1) of a version, or None if there is no such version."""
+        return self.loaded(key, number, envelope.derive)
+
+    def loaded(self, key: Key, number: int, load: Callable[[bytes], V]) -> V | None:
+        """What `load` makes of a version's material, kept as long as material is; None if there is no such version.
+
+        A key spec has one way to be loaded.
+        """
         name = (key.id, number)
-        prk = self._prks.get(name)
-        if prk is None:
+        value: V | None = self._loaded.get(name)
+        if value is None:
             version = self.version(key, number)
             if version is None:
                 return None
-            prk = envelope.derive(self.material(key, version))
-            self._prks.put(name, prk)
-        return prk
+            binding = key_binding(self.tenant, key.id, number, key.spec)
+            value = load(self.parent.unseal(version.sealed, binding))
+            self._loaded.put(name, value)
+        return value

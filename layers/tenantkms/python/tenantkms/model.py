@@ -1,4 +1,4 @@
-"""Keys, versions, states and principals; what each state refuses; what providers decide differently."""
+"""Keys, versions, aliases, credentials and principals, and the names that they have."""
 
 from __future__ import annotations
 
@@ -33,6 +33,17 @@ class KeyUsage(StrEnum):
 class KeySpec(StrEnum):
     AES_256 = "AES_256"
     SM4 = "SM4_128"
+    RSA_2048 = "RSA_2048"
+    RSA_3072 = "RSA_3072"
+    RSA_4096 = "RSA_4096"
+    EC_P256 = "EC_P256"
+    EC_P384 = "EC_P384"
+    EC_P256K = "EC_P256K"
+    """secp256k1"""
+    HMAC_SHA_224 = "HMAC_SHA_224"
+    HMAC_SHA_256 = "HMAC_SHA_256"
+    HMAC_SHA_384 = "HMAC_SHA_384"
+    HMAC_SHA_512 = "HMAC_SHA_512"
 
 
 class Origin(StrEnum):
@@ -53,6 +64,27 @@ SYMMETRIC: Mapping[KeySpec, Symmetric] = MappingProxyType(
         KeySpec.SM4: Symmetric(size=16, suite=SM4_128_GCM),
     }
 )
+RSA = frozenset({KeySpec.RSA_2048, KeySpec.RSA_3072, KeySpec.RSA_4096})
+EC = frozenset({KeySpec.EC_P256, KeySpec.EC_P384, KeySpec.EC_P256K})
+HMAC: Mapping[KeySpec, str] = MappingProxyType(
+    {
+        KeySpec.HMAC_SHA_224: "sha224",
+        KeySpec.HMAC_SHA_256: "sha256",
+        KeySpec.HMAC_SHA_384: "sha384",
+        KeySpec.HMAC_SHA_512: "sha512",
+    }
+)
+"""MAC key specs and their hash; the material is as long as the hash."""
+
+SPEC_USAGES: Mapping[KeySpec, tuple[KeyUsage, ...]] = MappingProxyType(
+    {
+        **dict.fromkeys(SYMMETRIC, (KeyUsage.ENCRYPT_DECRYPT,)),
+        **dict.fromkeys(RSA, (KeyUsage.ENCRYPT_DECRYPT, KeyUsage.SIGN_VERIFY)),
+        **dict.fromkeys(EC, (KeyUsage.SIGN_VERIFY,)),
+        **dict.fromkeys(HMAC, (KeyUsage.GENERATE_VERIFY_MAC,)),
+    }
+)
+"""The usages that a key of a spec may have; the first is the default."""
 
 
 class KeyVersion(Struct, frozen=True, kw_only=True):
@@ -65,6 +97,10 @@ class KeyVersion(Struct, frozen=True, kw_only=True):
 
 class Key(Struct, frozen=True, kw_only=True):
     """A customer master key (CMK): its metadata and its primary version.
+
+    The primary version is the newest; numbers go from 1 without gaps. A key of origin EXTERNAL has one version
+    whose material comes, goes and comes back; `material_expires` is when it goes, and `imported` a sealed
+    digest of it, so that only the same may come back. `destroying`: the sweeper has begun, nothing stops it.
 
     Times are Unix seconds. `revision` counts the writes of this row: every write is conditional on the
     revision it was computed from. `token` names the write that made this revision, so that a writer whose
@@ -83,8 +119,37 @@ class Key(Struct, frozen=True, kw_only=True):
     aliases: tuple[str, ...] = ()
     primary: KeyVersion | None = None
     tags: dict[str, str] = field(default_factory=dict)
+    policy: str = ""
+    deletion_date: int = 0
+    deletion_protection: bool = False
+    protection_description: str = ""
+    destroying: bool = False
+    rotation_seconds: int = 0
+    """Automatic rotation: how often; 0: off."""
+    last_rotation: int = 0
+    material_expires: int = 0
+    imported: bytes = b""
     revision: int = 1
     token: str = ""
+
+    @property
+    def rotates_at(self) -> int:
+        """When the next automatic rotation is due; 0: never, or not while it is not enabled."""
+        if not self.rotation_seconds or self.state is not KeyState.ENABLED:
+            return 0
+        return (self.last_rotation or self.created) + self.rotation_seconds
+
+    @property
+    def destroys_at(self) -> int:
+        """When material of this key is due to be destroyed: the key's, or what was imported; 0: never."""
+        if self.state is KeyState.PENDING_DELETION:
+            return self.deletion_date
+        return self.material_expires if self.primary else 0
+
+    @property
+    def due(self) -> int:
+        """When scheduled work on this key is due next; 0: never."""
+        return min((at for at in (self.rotates_at, self.destroys_at) if at), default=0)
 
 
 class KeyFilter(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -158,6 +223,22 @@ def check_alias(name: str) -> str:
     return name
 
 
+MAX_TAGS = 20
+_RESERVED_TAGS = ("aliyun", "acs:")
+
+
+def check_tags(tags: dict[str, str]) -> dict[str, str]:
+    """`tags` of a key, if they may be. Raises `LimitExceeded` and `InvalidParameter`."""
+    if len(tags) > MAX_TAGS:
+        raise e.LimitExceeded(f"A key has at most {MAX_TAGS} tags.")
+    for name, value in tags.items():
+        if not 1 <= len(name) <= 128 or len(value) > 128 or name.startswith(_RESERVED_TAGS):
+            raise e.InvalidParameter(
+                "A tag's key has 1 to 128 characters and does not begin with 'aliyun' or 'acs:', its value at most 128."
+            )
+    return tags
+
+
 def check_key_id(key_id: str) -> str:
     """`key_id` in lower case if it is a UUID. Raises `InvalidKeyId`."""
     key_id = key_id.lower()
@@ -187,78 +268,10 @@ def version_number(key_id: str, id_: str) -> int | None:
     return number if number and version_id(key_id, number) == id_ else None
 
 
-# -- what each state refuses -------------------------------------------------------------------------
-
-Refusals = Mapping[KeyState, type[e.KmsError]]
-
-_ANY: Refusals = MappingProxyType({})
-_USE: Refusals = MappingProxyType(
-    {
-        KeyState.DISABLED: e.KeyDisabled,
-        KeyState.PENDING_DELETION: e.KeyPendingDeletion,
-        KeyState.PENDING_IMPORT: e.KeyPendingImport,
-        KeyState.ARCHIVED: e.KeyArchived,
-    }
-)
-_OPEN: Refusals = MappingProxyType({s: err for s, err in _USE.items() if s is not KeyState.ARCHIVED})
-_SWITCH: Refusals = MappingProxyType(
-    {
-        KeyState.PENDING_DELETION: e.StateConflict,
-        KeyState.PENDING_IMPORT: e.StateConflict,
-        KeyState.ARCHIVED: e.StateConflict,
-    }
-)
-_NOT_LEAVING: Refusals = MappingProxyType({KeyState.PENDING_DELETION: e.KeyPendingDeletion})
-
-REFUSALS: Mapping[str, Refusals] = MappingProxyType(
-    {
-        "Encrypt": _USE,
-        "Decrypt": _OPEN,
-        "GenerateDataKey": _USE,
-        "GenerateDataKeyWithoutPlaintext": _USE,
-        "DescribeKey": _ANY,
-        "EnableKey": _SWITCH,
-        "DisableKey": _SWITCH,
-        "UpdateKeyDescription": _NOT_LEAVING,
-        "CreateAlias": MappingProxyType({KeyState.PENDING_DELETION: e.StateConflict}),
-        "UpdateAlias": _NOT_LEAVING,
-        "SetKeyAlias": _NOT_LEAVING,
-        "DeleteAlias": _ANY,
-        "ListAliases": _ANY,
-    }
-)
-"""Action -> state -> the error it is refused with. An Action that uses a key and has no row here cannot run."""
-
-USAGES: Mapping[str, KeyUsage] = MappingProxyType(
-    {
-        "Encrypt": KeyUsage.ENCRYPT_DECRYPT,
-        "Decrypt": KeyUsage.ENCRYPT_DECRYPT,
-        "GenerateDataKey": KeyUsage.ENCRYPT_DECRYPT,
-        "GenerateDataKeyWithoutPlaintext": KeyUsage.ENCRYPT_DECRYPT,
-    }
-)
-"""The key usage that an Action needs; Actions that stand not here work on any."""
-
-
-# -- what providers decide differently ---------------------------------------------------------------
-
-
-class Profile(Struct, frozen=True, kw_only=True):
-    """The limits and defaults of one provider's API. Sizes in bytes; `context_limit` in characters of its JSON."""
-
-    plaintext_limit: int
-    context_limit: int
-    description_limit: int
-    data_key_default: int | None
-    """Bytes of a data key when neither size nor spec is given; None: one of them is required."""
-
-
-PROFILES: Mapping[str, Profile] = MappingProxyType(
-    {
-        "alibaba": Profile(plaintext_limit=6144, context_limit=8192, description_limit=8192, data_key_default=32),
-        "tencent": Profile(plaintext_limit=4096, context_limit=1024, description_limit=1024, data_key_default=None),
-        "tencent-v2": Profile(plaintext_limit=4096, context_limit=1024, description_limit=1024, data_key_default=None),
-        "native": Profile(plaintext_limit=6144, context_limit=8192, description_limit=8192, data_key_default=32),
-    }
-)
-"""By dialect; `native` is the `tkms` command and event sources."""
+def resolve_version(key: Key, id_: str) -> int:
+    """The number of the version that `id_` names, the primary one's for an empty id. Raises `KeyVersionNotFound`."""
+    primary = key.primary.number if key.primary else 0
+    number = version_number(key.id, id_) if id_ else primary
+    if not number or number > primary:
+        raise e.KeyVersionNotFound
+    return number

@@ -46,12 +46,22 @@ class _Rule(Struct, frozen=True):
     resources: re.Pattern[str]
 
 
-def _pattern(globs: str | list[str], grammar: re.Pattern[str], what: str) -> re.Pattern[str]:
-    listed = [globs] if isinstance(globs, str) else globs
+def _expression(glob: str) -> str:
+    head, *rest = map(re.escape, glob.split("*"))
+    if not rest:
+        return head
+    # Atomic groups never try again, so a pattern of many stars costs no more than its length times the name's.
+    *middle, tail = rest
+    return head + "".join(f"(?>.*?{part})" for part in middle) + ".*" + tail
+
+
+def globs(patterns: str | list[str], grammar: re.Pattern[str], what: str) -> re.Pattern[str]:
+    """One pattern for all of `patterns`, in which `*` stands for any run. Raises `InvalidPolicy`."""
+    listed = [patterns] if isinstance(patterns, str) else patterns
     for glob in listed:
         if not grammar.fullmatch(glob):
             raise InvalidPolicy(f"{what} {glob!r} of the policy is not valid.")
-    return re.compile("|".join(re.escape(glob).replace(r"\*", ".*") for glob in listed) or r"(?!)")
+    return re.compile("|".join(map(_expression, listed)) or r"(?!)")
 
 
 @lru_cache(maxsize=1024)
@@ -64,7 +74,7 @@ def parse(text: str) -> tuple[_Rule, ...]:
     except (msgspec.DecodeError, UnicodeError) as e:
         raise InvalidPolicy(f"The policy is not valid: {e}.") from e
     return tuple(
-        _Rule(s.effect == "Allow", _pattern(s.action, _ACTION, "Action"), _pattern(s.resource, _RESOURCE, "Resource"))
+        _Rule(s.effect == "Allow", globs(s.action, _ACTION, "Action"), globs(s.resource, _RESOURCE, "Resource"))
         for s in document.statement
     )
 

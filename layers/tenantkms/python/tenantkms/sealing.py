@@ -26,8 +26,12 @@ if TYPE_CHECKING:
 
 _MAGIC = b"TKS1"
 _LAYOUT = struct.Struct(">4sB16sI")
-KEY_MATERIAL, CREDENTIAL = 1, 2
+KEY_MATERIAL, CREDENTIAL, IMPORT_TOKEN, IMPORT_DIGEST = 1, 2, 3, 4
 _NIL = "00000000-0000-0000-0000-000000000000"
+
+
+class SealBroken(Unavailable):
+    """What was sealed does not open here: it is damaged, or belongs to another row, tenant or parent key."""
 
 
 class Binding(Struct, frozen=True):
@@ -64,7 +68,7 @@ class ParentKey(Protocol):
 def _unwrap(plaintext: bytes, binding: Binding) -> bytes:
     header = binding.header()
     if plaintext[: len(header)] != header:
-        raise Unavailable("Sealed material does not belong to the row it was found in.")
+        raise SealBroken("Sealed material does not belong to the row it was found in.")
     return plaintext[len(header) :]
 
 
@@ -101,11 +105,11 @@ class FileParentKey:
 
     def unseal(self, sealed: bytes, binding: Binding) -> bytes:
         if sealed[:1] != self._VERSION:
-            raise Unavailable("Sealed material has an unknown version.")
+            raise SealBroken("Sealed material has an unknown version.")
         try:
             plaintext = self._aead.decrypt(sealed[1:13], sealed[13:], binding.header())
         except (InvalidTag, ValueError):
-            raise Unavailable("Sealed material does not open under this parent key.") from None
+            raise SealBroken("Sealed material does not open under this parent key.") from None
         return _unwrap(plaintext, binding)
 
 
@@ -148,6 +152,10 @@ class AwsParentKey:
             answer = self._client.decrypt(
                 KeyId=self._key_arn, CiphertextBlob=sealed, EncryptionContext=self._context(binding)
             )
-        except (BotoCoreError, ClientError) as e:
+        except ClientError as e:
+            if e.response["Error"]["Code"] in ("InvalidCiphertextException", "IncorrectKeyException"):
+                raise SealBroken("Sealed material does not open under this parent key.") from e
+            raise Unavailable("The parent key did not unseal.") from e
+        except BotoCoreError as e:
             raise Unavailable("The parent key did not unseal.") from e
         return _unwrap(answer["Plaintext"], binding)

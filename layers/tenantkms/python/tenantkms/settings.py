@@ -79,10 +79,20 @@ def one_machine(data_dir: Path, site: Site, *, state_seconds: float = 1) -> Sett
 
 
 def aws_config() -> Config:
-    """Time-outs and retries of every AWS call: at most 2 x (1 + 2) s, far below the API's 30 s."""
+    """Time-outs and retries of a call of DynamoDB or AWS KMS: at most 2 x (1 + 1) s, and a pause of 1 s between them.
+
+    The endpoint makes up to four before it invokes an Action: 20 s of the API's 30 s.
+    """
     from botocore.config import Config
 
-    return Config(connect_timeout=1, read_timeout=2, retries={"total_max_attempts": 2, "mode": "standard"})
+    return Config(connect_timeout=1, read_timeout=1, retries={"total_max_attempts": 2, "mode": "standard"})
+
+
+def invoke_config() -> Config:
+    """Time-outs of an Action's invocation, 8.5 s. It is not repeated: CreateKey would make a second key."""
+    from botocore.config import Config
+
+    return Config(connect_timeout=1, read_timeout=7.5, retries={"total_max_attempts": 1, "mode": "standard"})
 
 
 def on_aws(environment: Mapping[str, str], session: Any = None) -> Settings:
@@ -104,6 +114,8 @@ def on_aws(environment: Mapping[str, str], session: Any = None) -> Settings:
         keys_table, access_table = environment["KEYS_TABLE"], environment["ACCESS_TABLE"]
         parent_arn = environment["PARENT_KEY_ARN"]
         state_seconds = float(environment.get("STATE_CACHE_SECONDS", "1"))
+        if not 0 <= state_seconds <= 60:
+            raise ValueError("STATE_CACHE_SECONDS is not from 0 to 60")
     except (KeyError, ValueError) as e:
         raise SettingsError(f"The environment is not complete: {e}.") from e
     session = session or botocore.session.get_session()
@@ -119,9 +131,22 @@ def on_aws(environment: Mapping[str, str], session: Any = None) -> Settings:
 
 
 @lru_cache(maxsize=1)
+def _session() -> Any:
+    """One per process: what it has read of botocore's data serves all its clients."""
+    import botocore.session
+
+    return botocore.session.get_session()
+
+
+@lru_cache(maxsize=1)
 def from_environment() -> Settings:
     """The settings of this Lambda function, made once per process."""
-    return on_aws(os.environ)
+    return on_aws(os.environ, _session())
+
+
+def invoke_client() -> Any:
+    """A client of AWS Lambda for the endpoint."""
+    return _session().create_client("lambda", config=invoke_config())
 
 
 def entry(action: Action[Any]) -> Callable[[Mapping[str, Any], object], dict[str, Any]]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from tenantkms.model import Key, KeySpec, KeyState, KeyUsage, Origin, version_id
+from tenantkms.model import Key, KeySpec, KeyState, KeyUsage, KeyVersion, Origin, version_id
 
 
 class KeyView(Struct, frozen=True, kw_only=True):
-    """Times in Unix seconds; `aliases` without the `alias/` prefix."""
+    """Times in Unix seconds, 0 for never; `aliases` without the `alias/` prefix; empty version id: no material."""
 
     id: str
     spec: KeySpec
@@ -20,12 +20,32 @@ class KeyView(Struct, frozen=True, kw_only=True):
     description: str
     aliases: tuple[str, ...]
     primary_version_id: str
+    primary_created: int
     tags: dict[str, str]
+    deletion_date: int
+    deletion_protection: bool
+    protection_description: str
+    rotation_seconds: int
+    last_rotation: int
+    next_rotation: int
+    material_expires: int
 
 
 class AliasView(Struct, frozen=True, kw_only=True):
     name: str
     key_id: str
+
+
+class VersionView(Struct, frozen=True, kw_only=True):
+    """`created` in Unix seconds."""
+
+    key_id: str
+    key_version_id: str
+    created: int
+
+
+def version_view(key_id: str, version: KeyVersion) -> VersionView:
+    return VersionView(key_id=key_id, key_version_id=version_id(key_id, version.number), created=version.created)
 
 
 def view(key: Key) -> KeyView:
@@ -40,5 +60,13 @@ def view(key: Key) -> KeyView:
         description=key.description,
         aliases=key.aliases,
         primary_version_id=version_id(key.id, key.primary.number) if key.primary else "",
+        primary_created=key.primary.created if key.primary else 0,
         tags=key.tags,
+        deletion_date=key.deletion_date if key.state is KeyState.PENDING_DELETION else 0,
+        deletion_protection=key.deletion_protection,
+        protection_description=key.protection_description,
+        rotation_seconds=key.rotation_seconds,
+        last_rotation=key.last_rotation,
+        next_rotation=key.rotates_at,
+        material_expires=key.material_expires,
     )

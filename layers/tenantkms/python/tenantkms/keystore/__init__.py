@@ -43,7 +43,22 @@ class DeleteAlias(Struct, frozen=True):
     alias: Alias
 
 
-Write = PutKey | PutVersion | PutAlias | DeleteAlias
+class DeleteKey(Struct, frozen=True):
+    """Remove a key's row, and with it its primary version, if its stored revision is `key.revision`."""
+
+    key: Key
+
+
+class DeleteVersion(Struct, frozen=True):
+    """Remove an older version's row; one that is not there is no error."""
+
+    key_id: str
+    number: int
+
+
+Write = PutKey | PutVersion | PutAlias | DeleteAlias | DeleteKey | DeleteVersion
+MAX_WRITES = 100
+"""Writes of one commit: what DynamoDB allows in a transaction."""
 
 
 class KeyStore(Protocol):
@@ -58,6 +73,12 @@ class KeyStore(Protocol):
 
     def get_version(self, key_id: str, number: int) -> KeyVersion | None:
         """An older version. The primary one is in the key's own row and not found here."""
+
+    def list_versions(self, key_id: str, first: int, last: int) -> list[KeyVersion]:
+        """The older versions with numbers from `first` to `last`, in that order. The primary one is not among them."""
+
+    def list_due(self, before: int, *, limit: int, after: tuple[int, str] = (0, "")) -> list[Key]:
+        """Keys whose `due` is not 0 and not later than `before`, in the order of (due, id), beyond `after`."""
 
     def get_alias(self, name: str) -> Alias | None: ...
 

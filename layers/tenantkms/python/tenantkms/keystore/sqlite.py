@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
@@ -17,26 +18,12 @@ from typing import Concatenate, ParamSpec, TypeVar, cast
 
 import msgspec
 
-from tenantkms.errors import AliasExists, Unavailable
-from tenantkms.keystore import DeleteAlias, PutAlias, PutKey, PutVersion, RevisionConflict, Write
+from tenantkms.errors import Unavailable
+from tenantkms.keystore import RevisionConflict, Write
+from tenantkms.keystore.sqlite_layout import COMMITS, SCHEMA, SCHEMA_VERSION, encode, where_clause
 from tenantkms.model import Alias, Credential, Key, KeyFilter, KeyVersion
 
-_SCHEMA_VERSION = 1
-_SCHEMA = """
-CREATE TABLE keys (
-    id TEXT PRIMARY KEY, revision INTEGER NOT NULL, created INTEGER NOT NULL, state TEXT NOT NULL,
-    spec TEXT NOT NULL, usage TEXT NOT NULL, origin TEXT NOT NULL, creator TEXT NOT NULL, doc BLOB NOT NULL
-) WITHOUT ROWID;
-CREATE INDEX keys_by_age ON keys (created, id);
-CREATE TABLE versions (
-    key_id TEXT NOT NULL, number INTEGER NOT NULL, doc BLOB NOT NULL, PRIMARY KEY (key_id, number)
-) WITHOUT ROWID;
-CREATE TABLE aliases (name TEXT PRIMARY KEY, key_id TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE credentials (access_key_id TEXT PRIMARY KEY, created INTEGER NOT NULL, doc BLOB NOT NULL) WITHOUT ROWID;
-CREATE TABLE nonces (
-    hour INTEGER NOT NULL, nonce BLOB NOT NULL, expires INTEGER NOT NULL, PRIMARY KEY (hour, nonce)
-) WITHOUT ROWID;
-"""
+_PATIENCE = 10  # seconds that a writer waits for others
 # Nonces stand by the hour of their arrival, so that old ones are found without an index. None lives longer.
 _HOUR = 3600
 _USE_NONCE = """
@@ -46,11 +33,9 @@ ON CONFLICT (hour, nonce) DO UPDATE SET expires = excluded.expires WHERE nonces.
 """
 _SWEEP_EVERY = 256
 
-_encode = msgspec.json.encode
 _decode_key = msgspec.json.Decoder(Key).decode
 _decode_version = msgspec.json.Decoder(KeyVersion).decode
 _decode_credential = msgspec.json.Decoder(Credential).decode
-
 
 S = TypeVar("S")
 P = ParamSpec("P")
@@ -78,10 +63,24 @@ class _Connections(threading.local):
 
     @staticmethod
     def _open(path: Path, synchronous: str) -> sqlite3.Connection:
-        db = sqlite3.connect(path, timeout=10, isolation_level=None, cached_statements=64)
-        db.execute("PRAGMA journal_mode=WAL")
+        db = sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None, cached_statements=64)
+        _enter_wal(db)
         db.execute(f"PRAGMA synchronous={synchronous}")
         return db
+
+
+def _enter_wal(db: sqlite3.Connection) -> None:
+    """SQLite does not wait for others who open a new file at the same time, so this does."""
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            db.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as e:
+            if e.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+        else:
+            return
 
 
 @contextmanager
@@ -89,10 +88,11 @@ def _transaction(db: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
     db.execute("BEGIN IMMEDIATE")
     try:
         yield db
+        db.execute("COMMIT")
     except BaseException:
-        db.execute("ROLLBACK")
+        if db.in_transaction:  # some faults have ended it already
+            db.execute("ROLLBACK")
         raise
-    db.execute("COMMIT")
 
 
 class SqliteStore:
@@ -111,12 +111,12 @@ class SqliteStore:
     def _create(self) -> None:
         with _transaction(self._at.durable) as db:
             (version,) = db.execute("PRAGMA user_version").fetchone()
-            if version > _SCHEMA_VERSION:
+            if version > SCHEMA_VERSION:
                 raise Unavailable("The key store was written by a newer release of tenant-kms.")
-            if version < _SCHEMA_VERSION:
-                for statement in _SCHEMA.split(";"):
+            if version < SCHEMA_VERSION:
+                for statement in SCHEMA.split(";"):
                     db.execute(statement)
-                db.execute(f"PRAGMA user_version={_SCHEMA_VERSION}")
+                db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
 
     # -- KeyStore --
 
@@ -127,10 +127,25 @@ class SqliteStore:
 
     @_faults
     def get_version(self, key_id: str, number: int) -> KeyVersion | None:
-        row = self._at.durable.execute(
-            "SELECT doc FROM versions WHERE key_id = ? AND number = ?", (key_id, number)
-        ).fetchone()
+        select = "SELECT doc FROM versions WHERE key_id = ? AND number = ?"
+        row = self._at.durable.execute(select, (key_id, number)).fetchone()
         return _decode_version(row[0]) if row else None
+
+    @_faults
+    def list_versions(self, key_id: str, first: int, last: int) -> list[KeyVersion]:
+        rows = self._at.durable.execute(
+            "SELECT doc FROM versions WHERE key_id = ? AND number BETWEEN ? AND ? ORDER BY number",
+            (key_id, first, last),
+        )
+        return [_decode_version(doc) for (doc,) in rows]
+
+    @_faults
+    def list_due(self, before: int, *, limit: int, after: tuple[int, str] = (0, "")) -> list[Key]:
+        rows = self._at.durable.execute(
+            "SELECT doc FROM keys WHERE due IS NOT NULL AND due <= ? AND (due, id) > (?, ?) ORDER BY due, id LIMIT ?",
+            (before, *after, limit),
+        )
+        return [_decode_key(doc) for (doc,) in rows]
 
     @_faults
     def get_alias(self, name: str) -> Alias | None:
@@ -141,21 +156,24 @@ class SqliteStore:
     def commit(self, writes: Sequence[Write]) -> None:
         with _transaction(self._at.durable) as db:
             for write in writes:
-                _COMMITS[type(write)](db, write)
+                COMMITS[type(write)](db, write)
 
     @_faults
     def list_keys(
         self, where: KeyFilter, *, offset: int, limit: int, descending: bool = False
     ) -> tuple[int, list[Key]]:
-        clause, values = _where(where)
+        clause, values = where_clause(where)
         order = "DESC" if descending else "ASC"
         db = self._at.durable
-        select = f"SELECT doc FROM keys {clause} ORDER BY created {order}, id {order}"
+        by_age = f"ORDER BY created {order}, id {order}"
         if where.aliases is not None or where.alias_contains or where.tags:
-            keys = [key for (doc,) in db.execute(select, values) if where.matches(key := _decode_key(doc))]
+            docs = db.execute(f"SELECT doc FROM keys {clause} {by_age}", values)
+            keys = [key for (doc,) in docs if where.matches(key := _decode_key(doc))]
             return len(keys), keys[offset : offset + limit]
         (total,) = db.execute(f"SELECT count(*) FROM keys {clause}", values).fetchone()
-        rows = db.execute(f"{select} LIMIT ? OFFSET ?", (*values, limit, offset))
+        # The rows before the page are passed over in the index, without a look at the keys themselves.
+        page = f"SELECT id FROM keys {clause} {by_age} LIMIT ? OFFSET ?"
+        rows = db.execute(f"SELECT doc FROM keys WHERE id IN ({page}) {by_age}", (*values, limit, offset))
         return total, [_decode_key(doc) for (doc,) in rows]
 
     @_faults
@@ -169,14 +187,13 @@ class SqliteStore:
 
     @_faults
     def get_credential(self, access_key_id: str) -> Credential | None:
-        row = self._at.durable.execute(
-            "SELECT doc FROM credentials WHERE access_key_id = ?", (access_key_id,)
-        ).fetchone()
+        select = "SELECT doc FROM credentials WHERE access_key_id = ?"
+        row = self._at.durable.execute(select, (access_key_id,)).fetchone()
         return _decode_credential(row[0]) if row else None
 
     @_faults
     def put_credential(self, credential: Credential, *, new: bool) -> None:
-        row = (credential.created, _encode(credential), credential.access_key_id)
+        row = (credential.created, encode(credential), credential.access_key_id)
         statement = (
             "INSERT OR IGNORE INTO credentials (created, doc, access_key_id) VALUES (?, ?, ?)"
             if new
@@ -187,9 +204,8 @@ class SqliteStore:
 
     @_faults
     def delete_credential(self, access_key_id: str) -> bool:
-        return bool(
-            self._at.durable.execute("DELETE FROM credentials WHERE access_key_id = ?", (access_key_id,)).rowcount
-        )
+        delete = "DELETE FROM credentials WHERE access_key_id = ?"
+        return bool(self._at.durable.execute(delete, (access_key_id,)).rowcount)
 
     @_faults
     def list_credentials(self) -> list[Credential]:
@@ -208,88 +224,3 @@ class SqliteStore:
         at.uses += 1
         values = {"hour": hour, "nonce": nonce, "expires": expires, "now": now}
         return bool(at.quick.execute(_USE_NONCE, values).rowcount)
-
-
-def _where(where: KeyFilter) -> tuple[str, list[str]]:
-    columns: dict[str, Iterable[str] | None] = {
-        "state": where.states,
-        "spec": where.specs,
-        "usage": where.usages,
-        "origin": where.origins,
-        "creator": where.creators,
-        "id": where.ids,
-    }
-    terms: list[str] = []
-    values: list[str] = []
-    for column, allowed in columns.items():
-        if allowed is not None:
-            some = [str(v) for v in allowed]
-            terms.append(f"{column} IN ({','.join('?' * len(some))})")
-            values += some
-    return ("WHERE " + " AND ".join(terms)) if terms else "", values
-
-
-def _put_key(db: sqlite3.Connection, write: PutKey) -> None:
-    key = write.key
-    row = (
-        key.revision,
-        key.created,
-        key.state,
-        key.spec,
-        key.usage,
-        key.origin,
-        key.creator,
-        _encode(key),
-        key.id,
-    )
-    if key.revision == 1:
-        done = db.execute(
-            "INSERT OR IGNORE INTO keys (revision, created, state, spec, usage, origin, creator, doc, id)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            row,
-        )
-    else:
-        done = db.execute(
-            "UPDATE keys SET revision = ?, created = ?, state = ?, spec = ?, usage = ?, origin = ?, creator = ?,"
-            " doc = ? WHERE id = ? AND revision = ?",
-            (*row, key.revision - 1),
-        )
-    if not done.rowcount:
-        raise RevisionConflict
-
-
-def _put_version(db: sqlite3.Connection, write: PutVersion) -> None:
-    done = db.execute(
-        "INSERT OR IGNORE INTO versions (key_id, number, doc) VALUES (?, ?, ?)",
-        (write.key_id, write.version.number, _encode(write.version)),
-    )
-    if not done.rowcount:
-        raise RevisionConflict
-
-
-def _put_alias(db: sqlite3.Connection, write: PutAlias) -> None:
-    alias = write.alias
-    if write.expect is None:
-        done = db.execute("INSERT OR IGNORE INTO aliases (name, key_id) VALUES (?, ?)", (alias.name, alias.key_id))
-        if not done.rowcount:
-            raise AliasExists
-    else:
-        done = db.execute(
-            "UPDATE aliases SET key_id = ? WHERE name = ? AND key_id = ?", (alias.key_id, alias.name, write.expect)
-        )
-        if not done.rowcount:
-            raise RevisionConflict
-
-
-def _delete_alias(db: sqlite3.Connection, write: DeleteAlias) -> None:
-    alias = write.alias
-    if not db.execute("DELETE FROM aliases WHERE name = ? AND key_id = ?", (alias.name, alias.key_id)).rowcount:
-        raise RevisionConflict
-
-
-_COMMITS: dict[type[Write], Callable[[sqlite3.Connection, Write], None]] = {
-    PutKey: _put_key,  # type: ignore[dict-item]
-    PutVersion: _put_version,  # type: ignore[dict-item]
-    PutAlias: _put_alias,  # type: ignore[dict-item]
-    DeleteAlias: _delete_alias,  # type: ignore[dict-item]
-}

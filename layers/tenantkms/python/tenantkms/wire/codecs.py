@@ -159,3 +159,27 @@ def json_tags(wire: str, value: Any) -> dict[str, str]:
         return tags(wire, parse_json(value) if isinstance(value, str) else value)
     except e.MalformedRequest:
         raise e.InvalidParameter(f"{wire} is not the JSON text of a list.") from None
+
+
+binary = base64_text(e.InvalidParameter)
+
+
+def algorithm(table: dict[str, str], *unsupported: str) -> Codec:
+    """The name of an algorithm, translated by `table`; those in `unsupported` exist at the vendor only."""
+    known = choice(table)
+
+    def codec(wire: str, value: Any) -> str:
+        if value in unsupported:
+            raise e.UnsupportedParameter(f"{wire} {value} is not supported here: {SM2_REASON}")
+        name: str = known(wire, value)
+        return name
+
+    return codec
+
+
+SM2_REASON = "there is no maintained constant-time implementation of SM2 for the platform that this runs on."
+
+
+def same(*names: str) -> dict[str, str]:
+    """A table of names that are the canonical ones."""
+    return {name: name for name in names}

@@ -19,7 +19,7 @@ from msgspec import Struct
 from tenantkms.errors import MalformedRequest, RequestTooLarge
 
 MAX_BODY = 64 * 1024
-MAX_TARGET = 16 * 1024
+MAX_TARGET = 64 * 1024
 MAX_DEPTH = 8
 _MAX_FIELDS = 512
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
@@ -201,6 +201,8 @@ def nest(flat: Mapping[str, str], first: int, only: frozenset[str] | None = None
     for name, value in flat.items():
         head, dot, _ = name.partition(".")
         if not dot or (only is not None and head not in only):
+            if name in out:
+                raise MalformedRequest("A parameter is given as a value and as a list.")
             out[name] = value
             continue
         parts = name.split(".")

@@ -12,7 +12,8 @@ from xml.sax.saxutils import escape
 import msgspec
 
 from tenantkms import errors as e
-from tenantkms.model import ALIAS_PREFIX, PROFILES, KeySpec, KeyState, KeyUsage, Origin
+from tenantkms.model import ALIAS_PREFIX, KeySpec, KeyState, KeyUsage, Origin
+from tenantkms.rules import PROFILES
 from tenantkms.wire import codecs
 from tenantkms.wire.http import Request, Response, merge, nest, parse_form, parse_json, parse_pairs
 from tenantkms.wire.signing import Scheme
@@ -38,7 +39,11 @@ _FORM = "application/x-www-form-urlencoded"
 _CONTEXTS = frozenset({"EncryptionContext", "SourceEncryptionContext", "DestinationEncryptionContext"})
 _LISTS = frozenset({"ResourceId", "Tag", "TagKey"})
 
-SPECS = {"Aliyun_AES_256": KeySpec.AES_256, "Aliyun_SM4": KeySpec.SM4}
+SPECS = {
+    "Aliyun_AES_256": KeySpec.AES_256,
+    "Aliyun_SM4": KeySpec.SM4,
+    **{str(spec): spec for spec in KeySpec if spec not in (KeySpec.AES_256, KeySpec.SM4)},
+}
 USAGES = {
     "ENCRYPT/DECRYPT": KeyUsage.ENCRYPT_DECRYPT,
     "SIGN/VERIFY": KeyUsage.SIGN_VERIFY,
@@ -134,12 +139,91 @@ _FILTER_ENUMS: dict[str, tuple[str, Mapping[str, str]]] = {
 _FILTER_CONSTANTS = {"protectionlevel": "SOFTWARE", "creatortype": "User", "dkmsinstanceid": ""}
 
 
+_INTERVAL = re.compile(r"([0-9]{1,9})([dhms])")
+_SECONDS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
+
+
+def _interval(wire: str, value: Any) -> int:
+    """A number and its unit: `365d`, `8760h`."""
+    match = _INTERVAL.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        raise e.InvalidParameter(f"{wire} is a number and one of the units d, h, m, s.")
+    return int(match[1]) * _SECONDS[match[2]]
+
+
+def _spec(wire: str, value: Any) -> KeySpec:
+    if value == "EC_SM2":
+        raise e.UnsupportedKeySpec(f"{wire} EC_SM2 is not supported here: {codecs.SM2_REASON}")
+    spec: KeySpec = codecs.choice(SPECS, e.UnsupportedKeySpec)(wire, value)
+    return spec
+
+
+def _resource_ids(wire: str, value: Any) -> list[str]:
+    if not isinstance(value, list) or not 1 <= len(value) <= 50:
+        raise e.InvalidParameter(f"{wire} is a list of 1 to 50 key ids: {wire}.1, {wire}.2 and so on.")
+    if len(set(value)) != len(value):
+        raise e.InvalidParameter(f"{wire} names a key twice.")
+    try:
+        return [_key(wire, item) for item in value]
+    except e.KeyNotFound:
+        raise e.ResourceNotFound from None
+
+
+def _tag_list(wire: str, value: Any) -> list[tuple[str, str]]:
+    """`Tag.N.Key` and `Tag.N.Value`, each key once."""
+    if not isinstance(value, list) or not 1 <= len(value) <= 20:
+        raise e.InvalidParameter(f"{wire} is a list of 1 to 20 tags.")
+    pairs: list[tuple[str, str]] = []
+    for item in value:
+        if not isinstance(item, dict) or not item.keys() <= {"Key", "Value"} or not item.get("Key"):
+            raise e.InvalidParameter(f"{wire}: a tag has a Key and a Value.")
+        pairs.append((codecs.text(wire, item["Key"]), codecs.text(wire, item.get("Value", ""))))
+    if len({name for name, _ in pairs}) != len(pairs):
+        raise e.InvalidParameter(f"{wire} names a Key twice.")
+    return pairs
+
+
+def _tag_map(wire: str, value: Any) -> dict[str, str]:
+    return dict(_tag_list(wire, value))
+
+
+def _tag_filter(wire: str, value: Any) -> list[tuple[str, list[str]]]:
+    return [(name, [content] if content else []) for name, content in _tag_list(wire, value)]
+
+
+def _tag_keys(wire: str, value: Any) -> list[str]:
+    """A JSON array of names, or names joined by commas: both are documented."""
+    text = codecs.text(wire, value)
+    if not text.startswith("["):
+        return [name.strip() for name in text.split(",")]
+    try:
+        return msgspec.convert(parse_json(text), list[str])
+    except (e.MalformedRequest, msgspec.ValidationError):
+        raise e.InvalidParameter(f"{wire} is not the JSON text of a list of names.") from None
+
+
+def _names(wire: str, value: Any) -> list[str]:
+    if not isinstance(value, list) or len(value) > 20:
+        raise e.InvalidParameter(f"{wire} is a list of at most 20 names.")
+    return [codecs.text(wire, item) for item in value]
+
+
 # -- leaves --------------------------------------------------------------------------------------------
 
 
 def _iso(name: str) -> Out:
-    """Unix seconds as ISO 8601 in UTC."""
-    return lambda result, _view: time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(result[name]))
+    """Unix seconds as ISO 8601 in UTC; empty for 0, which is never."""
+
+    def leaf(result: Mapping[str, Any], _view: View) -> str:
+        return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(result[name])) if result[name] else ""
+
+    return leaf
+
+
+def _automatic_rotation(result: Mapping[str, Any], _view: View) -> str:
+    if not result["rotation_seconds"]:
+        return "Disabled"
+    return "Enabled" if result["state"] == KeyState.ENABLED else "Suspended"
 
 
 def _arn(kind: str, name: str) -> Out:
@@ -154,22 +238,34 @@ def _plaintext(result: Mapping[str, Any], _view: View) -> str:
 
 _METADATA: Mapping[str, Out] = {
     "Arn": _arn("key", "id"),
-    "AutomaticRotation": const("Disabled"),
+    "AutomaticRotation": _automatic_rotation,
     "CreationDate": _iso("created"),
     "Creator": get("creator"),
-    "DeleteDate": const(""),
-    "DeletionProtection": const("Disabled"),
+    "DeleteDate": _iso("deletion_date"),
+    "DeletionProtection": lambda result, _view: "Enabled" if result["deletion_protection"] else "Disabled",
+    "DeletionProtectionDescription": get("protection_description"),
     "Description": get("description"),
     "KeyId": get("id"),
     "KeySpec": listed("spec", _SPEC_NAMES),
     "KeyState": listed("state", _STATE_NAMES),
     "KeyUsage": listed("usage", _USAGE_NAMES),
-    "LastRotationDate": _iso("created"),
-    "MaterialExpireTime": const(""),
+    "LastRotationDate": lambda result, view: _iso("last_rotation" if result["last_rotation"] else "created")(
+        result, view
+    ),
+    "MaterialExpireTime": _iso("material_expires"),
+    "NextRotationDate": _iso("next_rotation"),
     "Origin": listed("origin", _ORIGIN_NAMES),
     "PrimaryKeyVersion": get("primary_version_id"),
     "ProtectionLevel": const("SOFTWARE"),
+    "RotationInterval": lambda result, _view: f"{n}s" if (n := result["rotation_seconds"]) else "",
 }
+_VERSION: Mapping[str, Out] = {
+    "KeyId": get("key_id"),
+    "KeyVersionId": get("key_version_id"),
+    "CreationDate": _iso("created"),
+}
+_USED: Mapping[str, Out] = {"KeyId": get("key_id"), "KeyVersionId": get("key_version_id")}
+_CREATED = {name: leaf for name, leaf in _METADATA.items() if not name.startswith("DeletionProtection")}
 _ALIAS_ROW: Mapping[str, Out] = {
     "AliasName": lambda result, _view: ALIAS_PREFIX + result["name"],
     "AliasArn": _arn("alias", "name"),
@@ -209,6 +305,38 @@ _PAGES = (
     In("PageSize", "limit", codecs.integer(1, 101)),
 )
 
+_VERSION_ID = In("KeyVersionId", "key_version_id", codecs.text, required=True)
+_ENCRYPTION = In(
+    "Algorithm",
+    "algorithm",
+    codecs.algorithm(codecs.same("RSAES_OAEP_SHA_256", "RSAES_OAEP_SHA_1"), "SM2PKE"),
+    required=True,
+)
+_SIGNING = In(
+    "Algorithm",
+    "algorithm",
+    codecs.algorithm(codecs.same("RSA_PSS_SHA_256", "RSA_PKCS1_SHA_256", "ECDSA_SHA_256", "ECDSA_SHA_384"), "SM2DSA"),
+    required=True,
+)
+_MAC_ALGORITHM = In(
+    "Algorithm",
+    "algorithm",
+    codecs.algorithm(codecs.same("HMAC_SHA_224", "HMAC_SHA_256", "HMAC_SHA_384", "HMAC_SHA_512"), "HMAC_SM3"),
+    required=True,
+)
+_WRAPPING = codecs.algorithm(codecs.same("RSAES_PKCS1_V1_5", "RSAES_OAEP_SHA_1", "RSAES_OAEP_SHA_256"), "SM2PKE")
+_WRAPPING_SPEC = codecs.algorithm(codecs.same("RSA_2048"), "EC_SM2")
+_WRAP = (
+    In("PublicKeyBlob", "+wrap", lambda wire, value: {"public_key": codecs.binary(wire, value)}, required=True),
+    In("WrappingAlgorithm", "+wrap", lambda wire, value: {"algorithm": _WRAPPING(wire, value)}, required=True),
+    In("WrappingKeySpec", SPREAD, codecs.choice({"RSA_2048": {}}, e.UnsupportedParameter), required=True),
+)
+_DIGEST = In("Digest", "message", codecs.binary, required=True)
+_MESSAGE = In("Message", "message", codecs.binary, required=True)
+_RESOURCE_IDS = In("ResourceId", "key_ids", _resource_ids, required=True)
+_RESOURCE_TYPE = In("ResourceType", SPREAD, codecs.choice({"key": {}}, e.UnsupportedParameter), required=True)
+_POLICY_NAME = In("PolicyName", SPREAD, codecs.choice({"default": {}}))
+
 OPERATIONS: dict[str, Operation] = {
     "Encrypt": Operation(
         "Encrypt",
@@ -241,14 +369,17 @@ OPERATIONS: dict[str, Operation] = {
         "CreateKey",
         (
             In("Description", "description", codecs.text),
-            In("KeySpec", "spec", codecs.choice(SPECS, e.UnsupportedKeySpec)),
+            In("KeySpec", "spec", _spec),
             In("KeyUsage", "usage", codecs.choice(USAGES)),
             In("Tags", "tags", codecs.json_tags),
-            In("Origin", SPREAD, codecs.choice({"Aliyun_KMS": {}}, e.UnsupportedParameter)),
+            In("Origin", "origin", codecs.choice(ORIGINS)),
+            In("EnableAutomaticRotation", "rotate", codecs.boolean),
+            In("RotationInterval", "rotation_seconds", _interval),
+            In("Policy", "policy", codecs.text),
             In("ProtectionLevel", SPREAD, codecs.choice({"SOFTWARE": {}}, e.UnsupportedParameter)),
             *refused("DKMSInstanceId", "KeyStorageMechanism"),
         ),
-        {"KeyMetadata": one("key", _METADATA)},
+        {"KeyMetadata": one("key", _CREATED)},
     ),
     "DescribeKey": Operation("DescribeKey", (_ONE_KEY,), {"KeyMetadata": first("keys", _METADATA)}),
     "ListKeys": Operation(
@@ -268,6 +399,149 @@ OPERATIONS: dict[str, Operation] = {
     "ListAliasesByKeyId": Operation(
         "ListAliases", (_KEY, *_PAGES), {"Aliases": {"Alias": each("aliases", _ALIAS_ROW)}, **_PAGE}
     ),
+    "ScheduleKeyDeletion": Operation(
+        "ScheduleKeyDeletion", (_KEY, In("PendingWindowInDays", "days", codecs.integer(0, 100_000), required=True))
+    ),
+    "CancelKeyDeletion": Operation("CancelKeyDeletion", (_KEY,)),
+    "SetDeletionProtection": Operation(
+        "SetDeletionProtection",
+        (
+            In("KeyId", "key_id", _key),
+            In("ProtectedResourceArn", "key_id", _key),
+            In("EnableDeletionProtection", "enabled", codecs.boolean, required=True),
+            In("DeletionProtectionDescription", "description", codecs.text),
+            *refused("KmsInstanceId"),
+        ),
+    ),
+    "CreateKeyVersion": Operation("CreateKeyVersion", (_KEY,), {"KeyVersion": _VERSION}),
+    "ListKeyVersions": Operation(
+        "ListKeyVersions", (_KEY, *_PAGES), {"KeyVersions": {"KeyVersion": each("versions", _VERSION)}, **_PAGE}
+    ),
+    "DescribeKeyVersion": Operation(
+        "DescribeKeyVersion",
+        (_KEY, In("KeyVersionId", "key_version_id", codecs.text, required=True)),
+        {"KeyVersion": one("version", _VERSION)},
+    ),
+    "UpdateRotationPolicy": Operation(
+        "UpdateRotationPolicy",
+        (
+            _KEY,
+            In("EnableAutomaticRotation", "enabled", codecs.boolean, required=True),
+            In("RotationInterval", "seconds", _interval),
+        ),
+    ),
+    "GetParametersForImport": Operation(
+        "GetParametersForImport",
+        (
+            _KEY,
+            In("WrappingAlgorithm", "wrapping_algorithm", _WRAPPING, required=True),
+            In("WrappingKeySpec", "wrapping_key_spec", _WRAPPING_SPEC, required=True),
+        ),
+        {
+            "KeyId": get("key_id"),
+            "PublicKey": get("public_key"),
+            "ImportToken": get("token"),
+            "TokenExpireTime": _iso("expires"),
+        },
+    ),
+    "ImportKeyMaterial": Operation(
+        "ImportKeyMaterial",
+        (
+            _KEY,
+            In("EncryptedKeyMaterial", "wrapped", codecs.base64_text(e.InvalidKeyMaterial), required=True),
+            In("ImportToken", "token", codecs.base64_text(e.InvalidImportToken), required=True),
+            In("KeyMaterialExpireUnix", "expires", codecs.integer(0, 10**10 - 1), required=True),
+        ),
+    ),
+    "DeleteKeyMaterial": Operation("DeleteKeyMaterial", (_KEY,)),
+    "GetPublicKey": Operation("GetPublicKey", (_KEY, _VERSION_ID, _DRY_RUN), {**_USED, "PublicKey": get("pem")}),
+    "AsymmetricEncrypt": Operation(
+        "AsymmetricEncrypt",
+        (_KEY, _VERSION_ID, _ENCRYPTION, In("Plaintext", "plaintext", codecs.plaintext, required=True), _DRY_RUN),
+        _BLOB,
+    ),
+    "AsymmetricDecrypt": Operation(
+        "AsymmetricDecrypt",
+        (_KEY, _VERSION_ID, _ENCRYPTION, _CIPHERTEXT, _DRY_RUN, *_RECIPIENT),
+        {**_USED, "Plaintext": get("plaintext")},
+    ),
+    "AsymmetricSign": Operation(
+        "AsymmetricSign",
+        (_KEY, _VERSION_ID, _SIGNING, _DIGEST, _DRY_RUN),
+        {**_USED, "Value": get("signature")},
+    ),
+    "AsymmetricVerify": Operation(
+        "AsymmetricVerify",
+        (_KEY, _VERSION_ID, _SIGNING, _DIGEST, In("Value", "signature", codecs.binary, required=True), _DRY_RUN),
+        {**_USED, "Value": get("valid")},
+    ),
+    "GenerateMac": Operation(
+        "GenerateMac",
+        (_KEY, _MAC_ALGORITHM, _MESSAGE, _DRY_RUN),
+        {"KeyId": get("key_id"), "Algorithm": get("algorithm"), "Mac": get("mac")},
+    ),
+    "VerifyMac": Operation(
+        "VerifyMac",
+        (_KEY, _MAC_ALGORITHM, _MESSAGE, In("Mac", "mac", codecs.binary, required=True), _DRY_RUN),
+        {"KeyId": get("key_id"), "Algorithm": get("algorithm"), "Value": get("valid")},
+    ),
+    "ExportDataKey": Operation(
+        "ExportDataKey",
+        (_CIPHERTEXT, _CONTEXT, *_WRAP, _DRY_RUN),
+        {**_USED, "ExportedDataKey": get("exported")},
+    ),
+    "GenerateAndExportDataKey": Operation(
+        "GenerateAndExportDataKey",
+        (*_DATA_KEY, *_WRAP),
+        {**_BLOB, "ExportedDataKey": get("exported")},
+    ),
+    "TagResource": Operation(
+        "TagResources",
+        (_ONE_KEY, In("Tags", "tags", codecs.json_tags, required=True), *refused("CertificateId", "SecretName")),
+    ),
+    "UntagResource": Operation(
+        "UntagResources",
+        (_ONE_KEY, In("TagKeys", "names", _tag_keys, required=True), *refused("CertificateId", "SecretName")),
+    ),
+    "ListResourceTags": Operation(
+        "ListTagResources",
+        (_ONE_KEY,),
+        {"Tags": {"Tag": each("rows", {"KeyId": get("key_id"), "TagKey": get("name"), "TagValue": get("value")})}},
+    ),
+    "TagResources": Operation(
+        "TagResources", (_RESOURCE_IDS, _RESOURCE_TYPE, In("Tag", "tags", _tag_map, required=True))
+    ),
+    "UntagResources": Operation(
+        "UntagResources",
+        (_RESOURCE_IDS, _RESOURCE_TYPE, In("TagKey", "names", _names), In("All", "all", codecs.boolean)),
+    ),
+    "ListTagResources": Operation(
+        "ListTagResources",
+        (
+            In("ResourceId", "key_ids", _resource_ids),
+            _RESOURCE_TYPE,
+            In("Tag", "tags", _tag_filter),
+            In("NextToken", "start", codecs.integer(0, 10**9)),
+        ),
+        {
+            "TagResources": {
+                "TagResource": each(
+                    "rows",
+                    {
+                        "ResourceId": get("key_id"),
+                        "ResourceType": const("key"),
+                        "TagKey": get("name"),
+                        "TagValue": get("value"),
+                    },
+                )
+            },
+            "NextToken": lambda result, _view: str(result["next"]) if result["next"] else "",
+        },
+    ),
+    "GetKeyPolicy": Operation("GetKeyPolicy", (_KEY, _POLICY_NAME), {"Policy": get("policy")}),
+    "SetKeyPolicy": Operation("SetKeyPolicy", (_KEY, In("Policy", "policy", codecs.text, required=True), _POLICY_NAME)),
+    "OpenKmsService": Operation("DescribeService"),
+    "DescribeAccountKmsStatus": Operation("DescribeService", (), {"AccountStatus": const("Enabled")}),
     "DescribeRegions": Operation(
         "DescribeService", (), {"Regions": {"Region": lambda _result, view: [{"RegionId": view.site.region}]}}
     ),
@@ -333,6 +607,11 @@ ERRORS: dict[type[e.KmsError], Row] = {
     e.InvalidAlias: Row(400, "InvalidParameter"),
     e.InvalidKeyId: Row(400, "InvalidParameter"),
     e.InvalidPolicy: Row(400, "InvalidParameter"),
+    e.InvalidPendingWindow: Row(400, "InvalidParameter"),
+    e.InvalidImportToken: Row(400, "InvalidImportToken"),
+    e.ExpiredImportToken: Row(400, "ExpiredImportToken"),
+    e.InvalidKeyMaterial: Row(400, "InvalidKeyMaterial"),
+    e.MaterialMismatch: Row(400, "InvalidKeyMaterial"),
     e.Unsigned: Row(400, "IncompleteSignature"),
     e.UnsupportedSignature: Row(400, "InvalidSignatureMethod"),
     e.UnknownAccessKey: Row(404, "InvalidAccessKeyId.NotFound", "Specified access key is not found."),
@@ -350,6 +629,8 @@ ERRORS: dict[type[e.KmsError], Row] = {
     e.KeyNotFound: Row(404, "Forbidden.KeyNotFound", "The specified Key is not found."),
     e.AliasNotFound: Row(404, "Forbidden.AliasNotFound", "The specified Alias is not found."),
     e.AliasExists: Row(400, "AliasAlreadyExists", "The specified Alias already exists."),
+    e.KeyVersionNotFound: Row(404, "Forbidden.KeyVersionNotFound"),
+    e.ResourceNotFound: Row(404, "InvalidResourceId.NotFound"),
     e.LimitExceeded: Row(400, "Rejected.LimitExceeded"),
     e.KeyDisabled: Row(409, "Rejected.Disabled", "The request was rejected because the key state is Disabled."),
     e.KeyPendingDeletion: Row(
@@ -364,6 +645,13 @@ ERRORS: dict[type[e.KmsError], Row] = {
         "Rejected.StateModifiedFailed",
         "The request was rejected because the key's state does not allow the change.",
     ),
+    e.KeyNotDisabled: Row(409, "Rejected.Enabled"),
+    e.KeyNotPendingDeletion: Row(409, "Rejected.StateModifiedFailed"),
+    e.DeletionProtected: Row(409, "Rejected.ResourceInUse"),
+    e.ExternalOrigin: Row(400, "Unsupported.Origin"),
+    e.NotExternal: Row(400, "Unsupported.Origin"),
+    e.RotationUnsupported: Row(400, "Rejected.UnsupportedOperation"),
+    e.RotationTooSoon: Row(400, "Rejected.LimitExceeded"),
     e.InvalidKeyUsage: Row(400, "Rejected.UnsupportedOperation"),
     e.UnsupportedKeySpec: Row(400, "UnsupportedOperation"),
     e.DryRunSucceeded: Row(
@@ -460,7 +748,7 @@ def _success(request: Request, _action: str, fields: Mapping[str, Any], request_
 
 
 def _failure(request: Request, action: str, error: e.KmsError, request_id: str) -> Response:
-    row = ERRORS[type(error)]
+    row = ERRORS[e.kind(error)]
     if _wants(request, _DRY) and _DRY_RUN in getattr(OPERATIONS.get(action), "params", ()):
         row = _DRY_RUN_CODES.get(row.code, row)
     body = {

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
 from tenantkms import errors as e
-from tenantkms.model import PROFILES, KeySpec, KeyState, KeyUsage, Origin
+from tenantkms.model import KeySpec, KeyState, KeyUsage, Origin
+from tenantkms.rules import PROFILES
 from tenantkms.wire import codecs
 from tenantkms.wire.http import Request, Response, nest, parse_form, parse_json_object, parse_pairs
 from tenantkms.wire.signing import Scheme
@@ -30,8 +32,29 @@ NAME = "tencent"
 VERSION = "2019-01-18"
 _FORM = "application/x-www-form-urlencoded"
 
-USAGES = {"ENCRYPT_DECRYPT": {"usage": KeyUsage.ENCRYPT_DECRYPT, "spec": KeySpec.AES_256}}
-_USAGE_NAMES = {KeyUsage.ENCRYPT_DECRYPT: "ENCRYPT_DECRYPT"}
+USAGES = {
+    "ENCRYPT_DECRYPT": (KeyUsage.ENCRYPT_DECRYPT, KeySpec.AES_256),
+    "ASYMMETRIC_DECRYPT_RSA_2048": (KeyUsage.ENCRYPT_DECRYPT, KeySpec.RSA_2048),
+    "ASYMMETRIC_SIGN_VERIFY_RSA_2048": (KeyUsage.SIGN_VERIFY, KeySpec.RSA_2048),
+    "ASYMMETRIC_SIGN_VERIFY_ECC": (KeyUsage.SIGN_VERIFY, KeySpec.EC_P256),
+    "ASYMMETRIC_SIGN_VERIFY_ECDSA384": (KeyUsage.SIGN_VERIFY, KeySpec.EC_P384),
+}
+_SM2_USAGES = ("ASYMMETRIC_DECRYPT_SM2", "ASYMMETRIC_SIGN_VERIFY_SM2")
+_USAGE_NAMES = {row: name for name, row in USAGES.items()}
+_USAGE_NAMES[KeyUsage.ENCRYPT_DECRYPT, KeySpec.SM4] = "ENCRYPT_DECRYPT"
+_PREFIXES = {KeyUsage.ENCRYPT_DECRYPT: "ASYMMETRIC_DECRYPT_", KeyUsage.SIGN_VERIFY: "ASYMMETRIC_SIGN_VERIFY_"}
+ENCRYPTIONS = codecs.same("RSAES_PKCS1_V1_5", "RSAES_OAEP_SHA_1", "RSAES_OAEP_SHA_256")
+SIGNINGS = {
+    "RSA_PSS_SHA_256": "RSA_PSS_SHA_256",
+    "RSA_PKCS1_SHA_256": "RSA_PKCS1_SHA_256",
+    "ECC_P256_R1": "ECDSA_SHA_256",
+    "ECC_P384_R1": "ECDSA_SHA_384",
+}
+_SIGNING_OF = {
+    "ASYMMETRIC_SIGN_VERIFY_RSA_2048": ("RSA_PSS_SHA_256", "RSA_PKCS1_SHA_256"),
+    "ASYMMETRIC_SIGN_VERIFY_ECC": ("ECC_P256_R1",),
+    "ASYMMETRIC_SIGN_VERIFY_ECDSA384": ("ECC_P384_R1",),
+}
 ORIGINS = {"TENCENT_KMS": Origin.KMS, "EXTERNAL": Origin.EXTERNAL}
 _ORIGIN_NAMES = {origin: name for name, origin in ORIGINS.items()}
 STATE_NAMES = {**{s: str(s) for s in KeyState}, KeyState.PENDING_DELETION: "PendingDelete"}
@@ -74,13 +97,39 @@ def _key_state(wire: str, value: Any) -> dict[str, Any]:
     return {"states": _STATES_BY_NUMBER[number]} if number else {}
 
 
+def _usage(wire: str, value: Any) -> dict[str, Any]:
+    if value in _SM2_USAGES:
+        raise e.UnsupportedKeySpec(f"{wire} {value} is not supported here: {codecs.SM2_REASON}")
+    usage, spec = codecs.choice(USAGES, e.InvalidKeyUsage)(wire, value)
+    return {"usage": usage, "spec": spec}
+
+
 def _usage_filter(wire: str, value: Any) -> dict[str, Any]:
     text = codecs.text(wire, value)
     if text == "ALL":
-        return {"usages": None}
+        return {"usages": None, "specs": None}
+    if text in _SM2_USAGES:
+        return {"ids": []}
     if text not in USAGES:
         raise e.InvalidKeyUsage(f"{wire} is ALL or one of {', '.join(USAGES)}.")
-    return {"usages": [USAGES[text]["usage"]]}
+    rows = [row for row, name in _USAGE_NAMES.items() if name == text]
+    return {"usages": [usage for usage, _ in rows], "specs": [spec for _, spec in rows]}
+
+
+def material_type(wire: str, value: Any) -> Origin:
+    """1: made here; 2: imported."""
+    return (Origin.KMS, Origin.EXTERNAL)[codecs.integer(1, 2)(wire, value) - 1]
+
+
+def _public_key(wire: str, value: Any) -> dict[str, str]:
+    """A PEM text, or what stands between its lines."""
+    text = codecs.text(wire, value)
+    if text.lstrip().startswith("-----BEGIN"):
+        return {"public_key": base64.b64encode(text.encode()).decode()}
+    return {"public_key": codecs.binary(wire, "".join(text.split()))}
+
+
+_WRAPPING = codecs.algorithm(ENCRYPTIONS, "SM2", "SM2_C1C3C2", "SM2_C1C3C2_ASN1")
 
 
 def _origin(wire: str, value: Any) -> dict[str, Any]:
@@ -104,31 +153,38 @@ class _TagFilter(msgspec.Struct, forbid_unknown_fields=True):
 
 _ALIAS_OUT: Out = lambda result, _view: result["aliases"][0] if result["aliases"] else ""  # noqa: E731
 
+
+def _usage_out(result: Mapping[str, Any], _view: object) -> str:
+    """The usage in Tencent's names; for a spec of other vendors a name made in the same way."""
+    usage, spec = KeyUsage(result["usage"]), KeySpec(result["spec"])
+    return _USAGE_NAMES.get((usage, spec)) or (_PREFIXES[usage] + spec if usage in _PREFIXES else usage)
+
+
 _METADATA: Mapping[str, Out] = {
     "KeyId": get("id"),
     "Alias": _ALIAS_OUT,
     "CreateTime": get("created"),
     "Description": get("description"),
     "KeyState": listed("state", STATE_NAMES),
-    "KeyUsage": listed("usage", _USAGE_NAMES),
+    "KeyUsage": _usage_out,
     "Type": const(1),
     "CreatorUin": lambda _result, view: int(view.site.account),
-    "KeyRotationEnabled": const(False),
+    "KeyRotationEnabled": lambda result, _view: result["rotation_seconds"] > 0,
     "Owner": const("user"),
-    "NextRotateTime": const(0),
-    "DeletionDate": const(0),
+    "NextRotateTime": get("next_rotation"),
+    "DeletionDate": get("deletion_date"),
     "Origin": listed("origin", _ORIGIN_NAMES),
-    "ValidTo": const(0),
+    "ValidTo": get("material_expires"),
     "ResourceId": lambda result, view: f"creatorUin/{view.site.account}/{result['id']}",
     "HsmClusterId": const(""),
-    "RotateDays": const(0),
-    "LastRotateTime": const(0),
+    "RotateDays": lambda result, _view: result["rotation_seconds"] // 86_400,
+    "LastRotateTime": get("last_rotation"),
     "CreatorUinString": lambda _result, view: view.site.account,
 }
 
 
-def _algorithms(_result: Mapping[str, Any], _view: object) -> list[dict[str, str]]:
-    return [{"KeyUsage": name, "Algorithm": str(row["spec"])} for name, row in USAGES.items()]
+def _pairs(*rows: tuple[str, str]) -> Out:
+    return const([{"KeyUsage": usage, "Algorithm": algorithm} for usage, algorithm in rows])
 
 
 # -- operations ----------------------------------------------------------------------------------------
@@ -140,8 +196,27 @@ _MEMBER = refused("MemberAccount")
 _HSM = refused("HsmClusterId")
 _CONTEXT_CODEC = codecs.context(PROFILES[NAME].context_limit)
 _CONTEXT = In("EncryptionContext", "context", _CONTEXT_CODEC)
-_PUBLIC_KEY = refused("EncryptionPublicKey", "EncryptionAlgorithm")
+_WRAP = (
+    In("EncryptionPublicKey", "+wrap", _public_key),
+    In("EncryptionAlgorithm", "+wrap", lambda wire, value: {"algorithm": _WRAPPING(wire, value)}),
+)
 _PAGES = (In("Offset", "offset", codecs.integer(0, 10_000_000)), In("Limit", "limit", codecs.integer(1, 200)))
+
+_SIGNING = In("Algorithm", "algorithm", codecs.algorithm(SIGNINGS, "SM2DSA"), required=True)
+_MAX_MESSAGE = 4096
+
+
+def _message(wire: str, value: Any) -> str:
+    text: str = codecs.binary(wire, value)
+    if len(text) // 4 * 3 - text.count("=") > _MAX_MESSAGE:
+        raise e.InvalidParameter(f"{wire} is longer than {_MAX_MESSAGE} bytes.")
+    return text
+
+
+_SIGNED = (
+    In("Message", "message", _message, required=True),
+    In("MessageType", "raw", codecs.choice({"RAW": True, "DIGEST": False})),
+)
 
 OPERATIONS: dict[str, Operation] = {
     "Encrypt": Operation(
@@ -151,7 +226,7 @@ OPERATIONS: dict[str, Operation] = {
     ),
     "Decrypt": Operation(
         "Decrypt",
-        (In("CiphertextBlob", "ciphertext", codecs.ciphertext, required=True), _CONTEXT, *_PUBLIC_KEY),
+        (In("CiphertextBlob", "ciphertext", codecs.ciphertext, required=True), _CONTEXT, *_WRAP),
         {"KeyId": get("key_id"), "Plaintext": get("plaintext")},
     ),
     "ReEncrypt": Operation(
@@ -166,7 +241,7 @@ OPERATIONS: dict[str, Operation] = {
             "CiphertextBlob": get("ciphertext"),
             "KeyId": get("key_id"),
             "SourceKeyId": get("source_key_id"),
-            "ReEncrypted": const(True),
+            "ReEncrypted": get("changed"),
         },
     ),
     "GenerateDataKey": Operation(
@@ -176,7 +251,7 @@ OPERATIONS: dict[str, Operation] = {
             In("KeySpec", "key_spec", codecs.text),
             In("NumberOfBytes", "number_of_bytes", codecs.integer(1, 1024)),
             _CONTEXT,
-            *_PUBLIC_KEY,
+            *_WRAP,
             In("IsHostedByKms", SPREAD, _zero),
             *refused("DataKeyName", "Description", "Tags"),
             *_HSM,
@@ -193,8 +268,8 @@ OPERATIONS: dict[str, Operation] = {
         (
             In("Alias", "alias", _ALIAS, required=True),
             In("Description", "description", codecs.text),
-            In("KeyUsage", SPREAD, codecs.choice(USAGES, e.InvalidKeyUsage)),
-            In("Type", SPREAD, codecs.choice({"1": {}}, e.UnsupportedParameter)),
+            In("KeyUsage", SPREAD, _usage),
+            In("Type", "origin", material_type),
             In("Tags", "tags", codecs.tags),
             *_HSM,
         ),
@@ -204,7 +279,7 @@ OPERATIONS: dict[str, Operation] = {
             "CreateTime": lambda result, _view: result["key"]["created"],
             "Description": lambda result, _view: result["key"]["description"],
             "KeyState": lambda result, _view: STATE_NAMES[result["key"]["state"]],
-            "KeyUsage": lambda result, _view: _USAGE_NAMES[result["key"]["usage"]],
+            "KeyUsage": lambda result, view: _usage_out(result["key"], view),
             "TagCode": const(0),
             "TagMsg": const(""),
             "HsmClusterId": const(""),
@@ -233,7 +308,7 @@ OPERATIONS: dict[str, Operation] = {
             *refused("MemberAccounts"),
         ),
         {"TotalCount": get("total"), "KeyMetadatas": each("keys", _METADATA)},
-        constant={"descending": True, "where": {"usages": [KeyUsage.ENCRYPT_DECRYPT]}},
+        constant={"descending": True, "where": _usage_filter("KeyUsage", "ENCRYPT_DECRYPT")},
     ),
     "EnableKey": Operation("EnableKey", (_ONE_KEY, *_MEMBER)),
     "EnableKeys": Operation("EnableKey", (_KEYS, *_MEMBER)),
@@ -244,6 +319,77 @@ OPERATIONS: dict[str, Operation] = {
         (_KEY, In("Description", "description", codecs.text, required=True, blank=True), *_MEMBER),
     ),
     "UpdateAlias": Operation("SetKeyAlias", (_KEY, In("Alias", "alias", _ALIAS, required=True), *_MEMBER)),
+    "ScheduleKeyDeletion": Operation(
+        "ScheduleKeyDeletion",
+        (_KEY, In("PendingWindowInDays", "days", codecs.integer(0, 100_000), required=True), *_MEMBER),
+        {"KeyId": get("key_id"), "DeletionDate": get("deletion_date")},
+    ),
+    "CancelKeyDeletion": Operation("CancelKeyDeletion", (_KEY, *_MEMBER), {"KeyId": get("key_id")}),
+    "ArchiveKey": Operation("ArchiveKey", (_ONE_KEY, *_MEMBER)),
+    "CancelKeyArchive": Operation("CancelKeyArchive", (_ONE_KEY, *_MEMBER)),
+    "EnableKeyRotation": Operation(
+        "UpdateRotationPolicy",
+        (
+            _KEY,
+            In("RotateDays", "seconds", lambda wire, value: codecs.integer(0, 100_000)(wire, value) * 86_400),
+            *_MEMBER,
+        ),
+        constant={"enabled": True},
+    ),
+    "DisableKeyRotation": Operation("UpdateRotationPolicy", (_KEY, *_MEMBER), constant={"enabled": False}),
+    "GetKeyRotationStatus": Operation(
+        "DescribeKey",
+        (_ONE_KEY, *_MEMBER),
+        {"KeyRotationEnabled": lambda result, _view: result["keys"][0]["rotation_seconds"] > 0},
+    ),
+    "RotateKey": Operation("CreateKeyVersion", (_KEY, *_MEMBER), {"TaskId": get("key_version_id")}),
+    "GetParametersForImport": Operation(
+        "GetParametersForImport",
+        (
+            _KEY,
+            In("WrappingAlgorithm", "wrapping_algorithm", _WRAPPING, required=True),
+            In("WrappingKeySpec", "wrapping_key_spec", codecs.algorithm(codecs.same("RSA_2048"), "SM2"), required=True),
+        ),
+        {
+            "KeyId": get("key_id"),
+            "ImportToken": get("token"),
+            "PublicKey": get("public_key"),
+            "ParametersValidTo": get("expires"),
+        },
+    ),
+    "ImportKeyMaterial": Operation(
+        "ImportKeyMaterial",
+        (
+            _KEY,
+            In("EncryptedKeyMaterial", "wrapped", codecs.base64_text(e.InvalidKeyMaterial), required=True),
+            In("ImportToken", "token", codecs.base64_text(e.InvalidImportToken), required=True),
+            In("ValidTo", "expires", codecs.integer(0, 10**10 - 1)),
+        ),
+    ),
+    "DeleteImportedKeyMaterial": Operation("DeleteKeyMaterial", (_KEY,)),
+    "GetPublicKey": Operation(
+        "GetPublicKey",
+        (_KEY,),
+        {"KeyId": get("key_id"), "PublicKey": get("der"), "PublicKeyPem": get("pem")},
+    ),
+    "AsymmetricRsaDecrypt": Operation(
+        "AsymmetricDecrypt",
+        (
+            _KEY,
+            In("Ciphertext", "ciphertext", codecs.ciphertext, required=True),
+            In("Algorithm", "algorithm", codecs.choice(ENCRYPTIONS), required=True),
+        ),
+        {"KeyId": get("key_id"), "Plaintext": get("plaintext")},
+    ),
+    "SignByAsymmetricKey": Operation(
+        "AsymmetricSign", (_KEY, _SIGNING, *_SIGNED), {"Signature": get("signature")}, constant={"raw": True}
+    ),
+    "VerifyByAsymmetricKey": Operation(
+        "AsymmetricVerify",
+        (_KEY, _SIGNING, *_SIGNED, In("SignatureValue", "signature", codecs.binary, required=True)),
+        {"SignatureValid": get("valid")},
+        constant={"raw": True},
+    ),
     "GetServiceStatus": Operation(
         "DescribeService",
         (),
@@ -264,9 +410,11 @@ OPERATIONS: dict[str, Operation] = {
         "DescribeService",
         (),
         {
-            "SymmetricAlgorithms": _algorithms,
-            "AsymmetricAlgorithms": const([]),
-            "AsymmetricSignVerifyAlgorithms": const([]),
+            "SymmetricAlgorithms": _pairs(("ENCRYPT_DECRYPT", "AES_256")),
+            "AsymmetricAlgorithms": _pairs(*(("ASYMMETRIC_DECRYPT_RSA_2048", name) for name in ENCRYPTIONS)),
+            "AsymmetricSignVerifyAlgorithms": _pairs(
+                *((usage, name) for usage, names in _SIGNING_OF.items() for name in names)
+            ),
         },
     ),
 }
@@ -284,6 +432,7 @@ _LEFT_OUT = {
         " DisableWhiteBoxKeys EnableWhiteBoxKey EnableWhiteBoxKeys EncryptByWhiteBox"
         " OverwriteWhiteBoxDeviceFingerprints"
     ),
+    codecs.SM2_REASON[:-1]: "AsymmetricSm2Decrypt",
     "the provider's post-quantum operations are not documented well enough to serve": (
         "PostQuantumCryptoDecrypt PostQuantumCryptoEncrypt PostQuantumCryptoSign PostQuantumCryptoVerify"
     ),
@@ -312,6 +461,11 @@ ERRORS: dict[type[e.KmsError], str] = {
     e.InvalidAlias: "InvalidParameterValue.InvalidAlias",
     e.InvalidKeyId: "InvalidParameterValue.InvalidKeyId",
     e.InvalidPolicy: "InvalidParameterValue",
+    e.InvalidPendingWindow: "InvalidParameter.InvalidPendingWindowInDays",
+    e.InvalidImportToken: "InvalidParameter.DecryptMaterialError",
+    e.ExpiredImportToken: "ResourceUnavailable.TokenExpired",
+    e.InvalidKeyMaterial: "InvalidParameter.DecryptMaterialError",
+    e.MaterialMismatch: "InvalidParameterValue.MaterialNotMatch",
     e.Unsigned: "AuthFailure.InvalidAuthorization",
     e.UnsupportedSignature: "AuthFailure.InvalidAuthorization",
     e.UnknownAccessKey: "AuthFailure.SecretIdNotFound",
@@ -324,14 +478,23 @@ ERRORS: dict[type[e.KmsError], str] = {
     e.KeyNotFound: "ResourceUnavailable.CmkNotFound",
     e.AliasNotFound: "ResourceUnavailable.CmkNotFound",
     e.AliasExists: "InvalidParameterValue.AliasAlreadyExists",
+    e.KeyVersionNotFound: "ResourceNotFound",
+    e.ResourceNotFound: "ResourceNotFound",
     e.LimitExceeded: "LimitExceeded.CmkLimitExceeded",
     e.KeyDisabled: "ResourceUnavailable.CmkDisabled",
     e.KeyPendingDeletion: "ResourceUnavailable.KeyPendingDelete",
     e.KeyPendingImport: "ResourceUnavailable.CmkStateNotSupport",
     e.KeyArchived: "ResourceUnavailable.CmkArchived",
     e.StateConflict: "ResourceUnavailable.CmkStateNotSupport",
+    e.KeyNotDisabled: "ResourceUnavailable.CmkShouldBeDisabled",
+    e.KeyNotPendingDeletion: "ResourceUnavailable.CmkNotPendingDelete",
+    e.DeletionProtected: "FailedOperation",
+    e.ExternalOrigin: "UnsupportedOperation.ExternalCmkCanNotRotate",
+    e.NotExternal: "UnsupportedOperation.NotExternalCmk",
+    e.RotationUnsupported: "UnsupportedOperation.RotateNotSupported",
+    e.RotationTooSoon: "RequestLimitExceeded.RotateRateLimited",
     e.InvalidKeyUsage: "InvalidParameterValue.InvalidKeyUsage",
-    e.UnsupportedKeySpec: "InvalidParameterValue.InvalidKeyUsage",
+    e.UnsupportedKeySpec: "UnsupportedOperation.UnsupportedKeyUsageInCurrentRegion",
     e.DryRunSucceeded: "DryRunOperation",
     e.Conflict: "FailedOperation",
     e.Throttled: "RequestLimitExceeded",
@@ -402,7 +565,7 @@ def _success(_request: Request, _action: str, fields: Mapping[str, Any], request
 
 
 def _failure(_request: Request, _action: str, error: e.KmsError, request_id: str) -> Response:
-    return _response({"Error": {"Code": ERRORS[type(error)], "Message": error.message}, "RequestId": request_id})
+    return _response({"Error": {"Code": ERRORS[e.kind(error)], "Message": error.message}, "RequestId": request_id})
 
 
 COMMON = frozenset(

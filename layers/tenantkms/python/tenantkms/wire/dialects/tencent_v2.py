@@ -8,12 +8,13 @@ from typing import Any, NamedTuple
 import msgspec
 
 from tenantkms import errors as e
-from tenantkms.model import PROFILES, KeySpec, KeyUsage
+from tenantkms.model import KeySpec, KeyUsage
+from tenantkms.rules import PROFILES
 from tenantkms.wire import codecs
 from tenantkms.wire.dialects.tencent import COMMON, STATE_NAMES, flat_parameters
 from tenantkms.wire.http import Request, Response, nest
 from tenantkms.wire.signing import Scheme
-from tenantkms.wire.translate import SPREAD, Dialect, In, Operation, Out, const, each, first, get, listed, one
+from tenantkms.wire.translate import SPREAD, Dialect, In, Operation, Out, each, first, get, listed, one
 
 NAME = "tencent-v2"
 
@@ -31,6 +32,13 @@ def _keys(wire: str, value: Any) -> list[str]:
     return [codecs.key_id(wire, value)]
 
 
+def _type(wire: str, value: Any) -> dict[str, Any]:
+    """1: a normal key; 2: a quantum key, which is not offered."""
+    if codecs.integer(1, 2)(wire, value) != 1:
+        raise e.UnsupportedParameter(f"{wire} {value} is not supported here: use 1.")
+    return {}
+
+
 _METADATA: Mapping[str, Out] = {
     "keyId": get("id"),
     "createTime": get("created"),
@@ -38,7 +46,7 @@ _METADATA: Mapping[str, Out] = {
     "keyState": listed("state", STATE_NAMES),
     "keyUsage": listed("usage", _USAGE_NAMES),
     "alias": lambda result, _view: result["aliases"][0] if result["aliases"] else "",
-    "deleteTime": const(0),
+    "deleteTime": get("deletion_date"),
 }
 
 _KEY = In("keyId", "key_id", codecs.key_id, required=True)
@@ -52,7 +60,7 @@ OPERATIONS: dict[str, Operation] = {
             In("alias", "alias", _ALIAS, required=True),
             In("description", "description", codecs.text),
             In("keyUsage", SPREAD, codecs.choice(USAGES)),
-            In("type", SPREAD, codecs.choice({"1": {}}, e.UnsupportedParameter)),
+            In("type", SPREAD, _type),
         ),
         {"keyMetadata": one("key", _METADATA)},
     ),
@@ -70,6 +78,11 @@ OPERATIONS: dict[str, Operation] = {
     ),
     "EnableKey": Operation("EnableKey", (_ONE_KEY,)),
     "DisableKey": Operation("DisableKey", (_ONE_KEY,)),
+    "ScheduleKeyDeletion": Operation(
+        "ScheduleKeyDeletion",
+        (_KEY, In("pendingWindowInDays", "days", codecs.integer(0, 100_000), required=True)),
+    ),
+    "CancelKeyDeletion": Operation("CancelKeyDeletion", (_KEY,)),
     "GenerateDataKey": Operation(
         "GenerateDataKey",
         (
@@ -123,6 +136,11 @@ ERRORS: dict[type[e.KmsError], Row] = {
     e.InvalidAlias: Row(4000, "InvalidParameter"),
     e.InvalidKeyId: Row(4000, "InvalidParameter"),
     e.InvalidPolicy: Row(4000, "InvalidParameter"),
+    e.InvalidPendingWindow: Row(4000, "InvalidParameter"),
+    e.InvalidImportToken: Row(4000, "InvalidParameter"),
+    e.ExpiredImportToken: Row(4000, "InvalidParameter"),
+    e.InvalidKeyMaterial: Row(4000, "InvalidParameter"),
+    e.MaterialMismatch: Row(4000, "InvalidParameter"),
     e.Unsigned: Row(4100, "AuthFailure"),
     e.UnsupportedSignature: Row(4100, "AuthFailure"),
     e.UnknownAccessKey: Row(4104, "SecretIdNotFound"),
@@ -135,12 +153,21 @@ ERRORS: dict[type[e.KmsError], Row] = {
     e.KeyNotFound: Row(5000, "ResourceNotFound"),
     e.AliasNotFound: Row(5000, "ResourceNotFound"),
     e.AliasExists: Row(4000, "InvalidParameter"),
+    e.KeyVersionNotFound: Row(5000, "ResourceNotFound"),
+    e.ResourceNotFound: Row(5000, "ResourceNotFound"),
     e.LimitExceeded: Row(4400, "LimitExceeded"),
     e.KeyDisabled: Row(5100, "ResourceOpFailed"),
     e.KeyPendingDeletion: Row(5100, "ResourceOpFailed"),
     e.KeyPendingImport: Row(5100, "ResourceOpFailed"),
     e.KeyArchived: Row(5100, "ResourceOpFailed"),
     e.StateConflict: Row(5100, "ResourceOpFailed"),
+    e.KeyNotDisabled: Row(5100, "ResourceOpFailed"),
+    e.KeyNotPendingDeletion: Row(5100, "ResourceOpFailed"),
+    e.DeletionProtected: Row(5100, "ResourceOpFailed"),
+    e.ExternalOrigin: Row(5100, "ResourceOpFailed"),
+    e.NotExternal: Row(5100, "ResourceOpFailed"),
+    e.RotationUnsupported: Row(5100, "ResourceOpFailed"),
+    e.RotationTooSoon: Row(4400, "LimitExceeded"),
     e.InvalidKeyUsage: Row(4000, "InvalidParameter"),
     e.UnsupportedKeySpec: Row(4000, "InvalidParameter"),
     e.DryRunSucceeded: Row(4000, "InvalidParameter"),
@@ -168,7 +195,7 @@ def _success(_request: Request, _action: str, fields: Mapping[str, Any], request
 
 
 def _failure(_request: Request, _action: str, error: e.KmsError, request_id: str) -> Response:
-    row = ERRORS[type(error)]
+    row = ERRORS[e.kind(error)]
     message = f"({row.module or row.code}){row.text or error.message}"
     return _response(row.code, row.desc, message, request_id, {})
 

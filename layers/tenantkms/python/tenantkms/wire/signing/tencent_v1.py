@@ -20,8 +20,9 @@ from tenantkms.wire.signing.tencent_tc3 import hosts
 Spelling = Callable[[str], str]
 _DIGESTS = {"HmacSHA1": "sha1", "HmacSHA256": "sha256"}
 _HASHED = "TC2-HmacSHA256"
-# Values are signed raw, so a value could swallow the parameters that follow it in the string.
-_HIDDEN = re.compile(r"&[A-Za-z0-9._-]+=")
+# Names and values are signed raw, so one could swallow the parameters that follow it in the string. A name of
+# a flattened map ends in any text.
+_HIDDEN = re.compile(r"&(?:[A-Za-z0-9._-]+|[A-Za-z]+\.[^&=]*)=")
 
 
 def _as_is(name: str) -> str:
@@ -62,6 +63,8 @@ def read(request: Request, params: Mapping[str, str]) -> Claim:
         raise Unsigned(
             "A value holds `&name=`, which this signature cannot tell from a parameter: use TC3-HMAC-SHA256."
         )
+    if any("&" in name or "=" in name for name in params):
+        raise Unsigned("A name holds `&` or `=`, which this signature cannot tell from its end: use TC3-HMAC-SHA256.")
 
     def candidates(secret: str) -> Iterator[Candidate]:
         # The old Python and Node SDKs leave values that begin with `@` (their mark of a file) out of what they sign.

@@ -1,0 +1,39 @@
+"""AsymmetricVerify: whether a signature is of a digest, or of a message whose digest is taken here."""
+
+from __future__ import annotations
+
+from tenantkms import asymmetric
+from tenantkms.action import Params, Result, Scope, action
+from tenantkms.model import version_id
+from tenantkms.settings import entry
+from tenantkms.versions import private_key
+
+
+class AsymmetricVerify(Params, frozen=True, kw_only=True):
+    """`raw`: `message` is to be hashed; else it is the digest. An empty `key_version_id` is the primary version."""
+
+    key_id: str
+    key_version_id: str = ""
+    algorithm: str
+    message: bytes
+    signature: bytes
+    raw: bool = False
+
+
+class Verified(Result, frozen=True, kw_only=True):
+    key_id: str
+    key_version_id: str
+    valid: bool
+
+
+@action("AsymmetricVerify")
+def asymmetric_verify(params: AsymmetricVerify, scope: Scope) -> Verified:
+    key = scope.use(params.key_id)
+    row = asymmetric.signing(key.spec, params.algorithm)
+    digest = asymmetric.digest_of(row, params.message, raw=params.raw)
+    number, private = private_key(scope.deps.keyring, key, params.key_version_id)
+    valid = asymmetric.verify(private, row, digest, params.signature)
+    return Verified(key_id=key.id, key_version_id=version_id(key.id, number), valid=valid)
+
+
+handler = entry(asymmetric_verify)

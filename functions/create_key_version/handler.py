@@ -1,0 +1,45 @@
+"""CreateKeyVersion: new material becomes the primary version; what older versions encrypted keeps decrypting."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tenantkms.action import Params, Result, Scope, action
+from tenantkms.errors import RotationTooSoon
+from tenantkms.keystore import Write
+from tenantkms.model import Key, KeyVersion, version_id
+from tenantkms.rotation import check_rotates, rotation
+from tenantkms.settings import entry
+
+
+class CreateKeyVersion(Params, frozen=True, kw_only=True):
+    key_id: str
+
+
+class Version(Result, frozen=True, kw_only=True):
+    """`created` in Unix seconds."""
+
+    key_id: str
+    key_version_id: str
+    created: int
+
+
+@action("CreateKeyVersion")
+def create_key_version(params: CreateKeyVersion, scope: Scope) -> Version:
+    made: list[KeyVersion] = []
+
+    def change(keys: Sequence[Key]) -> list[Write]:
+        (key,) = keys
+        check_rotates(key, asymmetric=scope.profile.rotates_asymmetric)
+        if key.last_rotation and scope.now - key.last_rotation < scope.profile.rotation_pause:
+            raise RotationTooSoon
+        version, writes = rotation(scope.deps, key, scope.revise(key), scope.now)
+        made[:] = [version]
+        return writes
+
+    (key,) = scope.update([params.key_id], change)
+    number = made[0].number
+    return Version(key_id=key.id, key_version_id=version_id(key.id, number), created=scope.now)
+
+
+handler = entry(create_key_version)

@@ -1,0 +1,39 @@
+"""GetParametersForImport: a public key to wrap material with, and the token that comes back with it."""
+
+from __future__ import annotations
+
+from tenantkms.action import Params, Result, Scope, action
+from tenantkms.errors import InvalidParameter, NotExternal
+from tenantkms.model import Origin
+from tenantkms.settings import entry
+from tenantkms.wrapping import new_parameters
+
+
+class GetParametersForImport(Params, frozen=True, kw_only=True):
+    key_id: str
+    wrapping_algorithm: str
+    wrapping_key_spec: str
+
+
+class Parameters(Result, frozen=True, kw_only=True):
+    """`public_key` is SubjectPublicKeyInfo in DER; `expires` in Unix seconds."""
+
+    key_id: str
+    public_key: bytes
+    token: bytes
+    expires: int
+
+
+@action("GetParametersForImport")
+def get_parameters_for_import(params: GetParametersForImport, scope: Scope) -> Parameters:
+    key = scope.use(params.key_id)
+    if key.origin is not Origin.EXTERNAL:
+        raise NotExternal
+    if params.wrapping_key_spec != "RSA_2048":
+        raise InvalidParameter("WrappingKeySpec must be RSA_2048.")
+    deps = scope.deps
+    made = new_parameters(deps.keyring.parent, deps.tenant, key, params.wrapping_algorithm, scope.now)
+    return Parameters(key_id=key.id, public_key=made.public_key, token=made.token, expires=made.expires)
+
+
+handler = entry(get_parameters_for_import)

@@ -1,0 +1,51 @@
+"""ListTagResources: the tags of keys that are named, or of all keys that carry given tags."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from tenantkms.action import Params, Result, Scope, action
+from tenantkms.model import KeyFilter
+from tenantkms.settings import entry
+
+_PAGE = 200
+
+
+class ListTagResources(Params, frozen=True, kw_only=True):
+    """`tags`: (key, values) that a key must all carry. `start`: rows to pass over."""
+
+    key_ids: Annotated[list[str], Meta(max_length=50)] = []
+    tags: list[tuple[str, list[str]]] = []
+    start: Annotated[int, Meta(ge=0)] = 0
+
+
+class TagRow(Struct, frozen=True, kw_only=True):
+    key_id: str
+    name: str
+    value: str
+
+
+class Tags(Result, frozen=True, kw_only=True):
+    """`next` is the `start` of the next page, 0 on the last one."""
+
+    rows: list[TagRow]
+    next: int
+
+
+@action("ListTagResources")
+def list_tag_resources(params: ListTagResources, scope: Scope) -> Tags:
+    where = KeyFilter(tags=tuple((frozenset({name}), frozenset(values)) for name, values in params.tags))
+    if params.key_ids:
+        named = {key.id: key for key in (scope.use(ref) for ref in params.key_ids)}
+        keys = [key for key in named.values() if where.matches(key)]
+    else:
+        scope.allow()
+        _, keys = scope.deps.keyring.store.list_keys(where, offset=0, limit=1_000_000)
+    rows = [TagRow(key_id=key.id, name=name, value=value) for key in keys for name, value in sorted(key.tags.items())]
+    end = params.start + _PAGE
+    return Tags(rows=rows[params.start : end], next=end if end < len(rows) else 0)
+
+
+handler = entry(list_tag_resources)

@@ -1,0 +1,20 @@
+"""Scheduled: rotates keys whose automatic rotation is due.
+
+Safe to run twice and concurrently. The event may say `{"dry_run": true}`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from tenantkms.maintenance import ROTATE, run
+from tenantkms.settings import from_environment
+
+
+def handler(event: Mapping[str, Any], context: Any) -> dict[str, int]:
+    """How many keys were due, done and failed."""
+    report = run(ROTATE, from_environment().deps, context.aws_request_id, dry_run=event.get("dry_run") is True)
+    return msgspec.structs.asdict(report)

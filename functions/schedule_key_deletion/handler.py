@@ -1,0 +1,46 @@
+"""ScheduleKeyDeletion: the key stops working now and is destroyed after its window, unless that is cancelled."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tenantkms.action import Params, Result, Scope, action
+from tenantkms.errors import DeletionProtected, InvalidPendingWindow, KeyNotDisabled
+from tenantkms.keystore import PutKey, Write
+from tenantkms.model import Key, KeyState
+from tenantkms.rotation import DAY
+from tenantkms.settings import entry
+
+
+class ScheduleKeyDeletion(Params, frozen=True, kw_only=True):
+    key_id: str
+    days: int
+
+
+class Scheduled(Result, frozen=True, kw_only=True):
+    """`deletion_date` in Unix seconds."""
+
+    key_id: str
+    deletion_date: int
+
+
+@action("ScheduleKeyDeletion")
+def schedule_key_deletion(params: ScheduleKeyDeletion, scope: Scope) -> Scheduled:
+    least, most = scope.profile.deletion_window
+    if not least <= params.days <= most:
+        raise InvalidPendingWindow(f"PendingWindowInDays is from {least} to {most}.")
+    date = scope.now + params.days * DAY
+
+    def change(keys: Sequence[Key]) -> list[Write]:
+        (key,) = keys
+        if key.deletion_protection:
+            raise DeletionProtected
+        if scope.profile.schedule_needs_disabled and key.state not in (KeyState.DISABLED, KeyState.PENDING_IMPORT):
+            raise KeyNotDisabled
+        return [PutKey(scope.revise(key, state=KeyState.PENDING_DELETION, deletion_date=date))]
+
+    (key,) = scope.update([params.key_id], change)
+    return Scheduled(key_id=key.id, deletion_date=date)
+
+
+handler = entry(schedule_key_deletion)

@@ -1,0 +1,32 @@
+"""VerifyMac: whether an HMAC is of a message."""
+
+from __future__ import annotations
+
+import hmac
+
+from tenantkms.action import Params, Result, Scope, action
+from tenantkms.mac import authenticate
+from tenantkms.settings import entry
+
+
+class VerifyMac(Params, frozen=True, kw_only=True):
+    key_id: str
+    algorithm: str
+    message: bytes
+    mac: bytes
+
+
+class Verified(Result, frozen=True, kw_only=True):
+    key_id: str
+    algorithm: str
+    valid: bool
+
+
+@action("VerifyMac")
+def verify_mac(params: VerifyMac, scope: Scope) -> Verified:
+    key = scope.use(params.key_id)
+    mac = authenticate(scope, key, params.algorithm, params.message)
+    return Verified(key_id=key.id, algorithm=params.algorithm, valid=hmac.compare_digest(mac, params.mac))
+
+
+handler = entry(verify_mac)

@@ -1,0 +1,237 @@
+"""The rules of the house, read from the source. Each is a function from a checkout to what breaks it, one line each."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+LAYER = "layers/tenantkms/python/tenantkms"
+
+# Rooms of the layer: each may import those that stand above it.
+ROOMS = (
+    "errors",
+    "context",
+    "ciphers",
+    "envelope",
+    "model",
+    "rules",
+    "asymmetric",
+    "sealing",
+    "wrapping",
+    "keystore",
+    "keyring",
+    "versions",
+    "access",
+    "policy",
+    "key_policy",
+    "audit",
+    "action",
+    "mac",
+    "data_key",
+    "rotation",
+    "maintenance",
+    "views",
+    "settings",
+    "wire",
+)
+# The same inside `wire`.
+WIRE = ("http", "signing", "translate", "codecs", "dialects")
+
+MAX_LINES = 320
+TABLES = {
+    f"{LAYER}/wire/dialects/alibaba.py": "the tables of one dialect",
+    f"{LAYER}/wire/dialects/tencent.py": "the tables of one dialect",
+    "local/cli.py": "half of it is the table of commands and their options",
+}
+
+# What the domain logic needs of Python and of others; nothing of it talks to a network or knows a vendor.
+ACTION_LIBRARIES = frozenset(
+    "__future__ base64 collections contextlib dataclasses datetime enum functools hashlib hmac itertools math msgspec"
+    " operator re secrets string struct time typing uuid cryptography".split()
+)
+AWS = ("boto3", "botocore", "s3transfer", "aiobotocore")
+AWS_ADAPTERS = ("settings", "sealing", "keystore.dynamodb")
+VENDORS = re.compile(r"alibaba|aliyun|tencent|qcloud|amazon|\baws\b|boto|azure|google|huawei", re.IGNORECASE)
+
+Rule = Callable[[Path], Iterator[str]]
+
+
+class Import(NamedTuple):
+    """One imported module. `lazy`: inside a function; `typing`: only for type checkers."""
+
+    file: str
+    line: int
+    module: str
+    lazy: bool
+    typing: bool
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line} imports {self.module}"
+
+    def of(self, *packages: str) -> bool:
+        return any(self.module == package or self.module.startswith(package + ".") for package in packages)
+
+
+parsed = cache(ast.parse)
+"""Most files of a broken copy are those of the checkout."""
+
+
+def sources(root: Path, *folders: str) -> Iterator[tuple[str, ast.Module]]:
+    for folder in folders:
+        for path in sorted((root / folder).rglob("*.py")):
+            yield path.relative_to(root).as_posix(), parsed(path.read_text("utf-8"))
+
+
+def imports(file: str, tree: ast.AST, *, lazy: bool = False, typing: bool = False) -> Iterator[Import]:
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.Import):
+            for name in node.names:
+                yield Import(file, node.lineno, name.name, lazy, typing)
+        elif isinstance(node, ast.ImportFrom):
+            yield from _from(file, node, lazy, typing)
+        elif isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            yield from imports(file, node, lazy=lazy, typing=True)
+        else:
+            inside = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+            yield from imports(file, node, lazy=lazy or inside, typing=typing)
+
+
+def _from(file: str, node: ast.ImportFrom, lazy: bool, typing: bool) -> Iterator[Import]:
+    module = node.module or ""
+    if node.level:
+        package = file.removesuffix(".py").removesuffix("/__init__").split("/")
+        package = package[: len(package) - node.level + file.endswith("/__init__.py")]
+        module = ".".join([*package, *filter(None, [module])]).replace("layers.tenantkms.python.", "")
+    # `from tenantkms import errors` names a module, `from tenantkms.errors import KmsError` does not.
+    shallow = module in ("tenantkms", "tenantkms.wire", "functions", "local")
+    for name in [f"{module}.{name.name}" for name in node.names] if shallow else [module]:
+        yield Import(file, node.lineno, name, lazy, typing)
+
+
+def all_imports(root: Path, *folders: str) -> Iterator[Import]:
+    for file, tree in sources(root, *folders):
+        yield from imports(file, tree)
+
+
+def _module(file: str) -> str:
+    """`tenantkms.wire.http` of its path."""
+    return (
+        file.removeprefix(LAYER.removesuffix("tenantkms"))
+        .removesuffix(".py")
+        .removesuffix("/__init__")
+        .replace("/", ".")
+    )
+
+
+# -- rooms -----------------------------------------------------------------------------------------------
+
+
+def imports_go_one_way(root: Path) -> Iterator[str]:
+    """A room of the layer imports only rooms above it."""
+    for found in all_imports(root, LAYER):
+        if not found.of("tenantkms"):
+            continue
+        source, target = (f"{module}..".split(".") for module in (_module(found.file), found.module))
+        for order, depth in ((ROOMS, 1), (WIRE, 2)):
+            here, there = source[depth], target[depth]
+            if not (here and there) or (depth == 2 and (source[1], target[1]) != ("wire", "wire")):
+                continue
+            unknown = [name for name in (here, there) if name not in order]
+            if unknown:
+                yield f"{found}: {unknown[0]} has no place in the order of rooms"
+            elif order.index(there) > order.index(here):
+                yield f"{found}, which stands below it"
+
+
+def every_room_has_a_place(root: Path) -> Iterator[str]:
+    """The order names what there is, and nothing else."""
+    for folder, order in ((LAYER, ROOMS), (f"{LAYER}/wire", WIRE)):
+        there = {path.stem for path in (root / folder).glob("*.py")} | {
+            path.parent.name for path in (root / folder).glob("*/__init__.py")
+        }
+        for name in sorted((there - {"__init__"}) ^ set(order)):
+            yield f"{folder}/{name}: {'not in the order' if name in there else 'in the order, but not there'}"
+
+
+def docstring_says_the_order(root: Path) -> Iterator[str]:
+    """The package's own docstring gives the same order."""
+    text = ast.get_docstring(ast.parse((root / LAYER / "__init__.py").read_text("utf-8"))) or ""
+    said = tuple(re.findall(r"\w+", text.rpartition(":")[2]))
+    if said != ROOMS:
+        yield f"{LAYER}/__init__.py says {', '.join(said)}; the order is {', '.join(ROOMS)}"
+
+
+# -- who may import what ---------------------------------------------------------------------------------
+
+
+def layer_knows_no_function(root: Path) -> Iterator[str]:
+    for found in all_imports(root, LAYER):
+        if found.of("functions", "local"):
+            yield str(found)
+
+
+def wire_is_the_endpoint_s(root: Path) -> Iterator[str]:
+    """Besides `wire` itself only functions/endpoint and local import it."""
+    for found in all_imports(root, "functions", LAYER):
+        allowed = found.file.startswith(("functions/endpoint/", f"{LAYER}/wire/"))
+        if found.of("tenantkms.wire") and not allowed:
+            yield str(found)
+
+
+def actions_know_only_the_domain(root: Path) -> Iterator[str]:
+    """functions/<action> imports the layer without `wire`, harmless libraries, itself, and nothing else."""
+    for found in all_imports(root, "functions"):
+        folder = found.file.split("/")[1]
+        if folder in ("endpoint", "__init__.py"):
+            continue
+        own = found.of("tenantkms") and not found.of("tenantkms.wire")
+        if not own and not found.of(f"functions.{folder}", *ACTION_LIBRARIES):
+            yield str(found)
+
+
+def aws_is_loaded_late(root: Path) -> Iterator[str]:
+    """boto3 and botocore: only in the AWS adapters, inside functions; their exceptions anywhere in these."""
+    adapters = {f"tenantkms.{name}" for name in AWS_ADAPTERS} | {"functions.endpoint.dispatch"}
+    for found in all_imports(root, LAYER, "functions", "local"):
+        if not found.of(*AWS) or found.typing:
+            continue
+        if _module(found.file) not in adapters:
+            yield f"{found}: only {', '.join(AWS_ADAPTERS)} may"
+        elif not found.lazy and not found.of("botocore.exceptions"):
+            yield f"{found} when it is loaded itself"
+
+
+def errors_know_no_vendor(root: Path) -> Iterator[str]:
+    """errors.py has no vendor's word and no HTTP status."""
+    path = root / LAYER / "errors.py"
+    text = path.read_text("utf-8")
+    for number, line in enumerate(text.splitlines(), 1):
+        for word in VENDORS.findall(line):
+            yield f"errors.py:{number} says {word}"
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Constant) and type(node.value) is int and 100 <= node.value < 600:
+            yield f"errors.py:{node.lineno} has the status {node.value}"
+
+
+def files_are_short(root: Path) -> Iterator[str]:
+    for file, _ in sources(root, LAYER, "functions", "local"):
+        lines = len((root / file).read_text("utf-8").splitlines())
+        if lines >= MAX_LINES and file not in TABLES:
+            yield f"{file} has {lines} lines: split it by subject"
+
+
+RULES: tuple[Rule, ...] = (
+    imports_go_one_way,
+    every_room_has_a_place,
+    docstring_says_the_order,
+    layer_knows_no_function,
+    wire_is_the_endpoint_s,
+    actions_know_only_the_domain,
+    aws_is_loaded_late,
+    errors_know_no_vendor,
+    files_are_short,
+)

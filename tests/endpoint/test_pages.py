@@ -1,0 +1,88 @@
+"""What the endpoint says to requests of no dialect, to people and to health checks."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from support import Kms, event
+
+FORM = {"content-type": "application/x-www-form-urlencoded"}
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        pytest.param(event("POST"), id="an empty POST"),
+        pytest.param(event("GET", "/index.php"), id="another path"),
+        pytest.param(event("GET", query="Action=Encrypt"), id="an Action alone"),
+        pytest.param(event("POST", headers=FORM, body=b"Action=Encrypt&KeyId=a"), id="an unsigned form"),
+        pytest.param(event("POST", body=b'{"KeyId":"a"}'), id="unsigned JSON"),
+        pytest.param(event("POST", headers={"authorization": "Bearer a"}), id="bearer"),
+        pytest.param(event("POST", headers={"authorization": "Basic a"}), id="basic"),
+        pytest.param(event("GET", query="X-Amz-Signature=a&X-Amz-Algorithm=AWS4-HMAC-SHA256"), id="presigned"),
+        pytest.param(event("POST", headers={"x-amz-target": "TrentService.Encrypt"}), id="AWS, not signed"),
+        pytest.param(event("GET", query="%zz&&&="), id="nonsense"),
+        pytest.param(event("DELETE"), id="DELETE"),
+        pytest.param(event("OPTIONS", headers={"origin": "https://example.test"}), id="a browser's preflight"),
+        pytest.param(event("POST", "/healthz"), id="POST to the health check"),
+        pytest.param(event("POST", body=b"\0" * 70_000), id="a large body"),
+    ],
+)
+def test_a_request_of_no_dialect_is_told_how_to_sign(request_: dict[str, Any], kms: Kms) -> None:
+    answer = kms.send(request_)
+    assert answer["statusCode"] == 400
+    assert answer["headers"]["content-type"] == "application/json"
+    body = json.loads(answer["body"])
+    assert "Sign the request" in body["error"]
+    assert body["request_id"]
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_a_browser_gets_a_page(method: str, kms: Kms) -> None:
+    answer = kms.send(event(method, headers={"accept": "text/html"}))
+    assert answer["statusCode"] == 200
+    assert answer["headers"]["content-type"] == "text/html; charset=utf-8"
+    assert "default-src 'none'" in answer["headers"]["content-security-policy"]
+    assert "Tenant KMS is running" in answer["body"]
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_the_health_check(method: str, kms: Kms) -> None:
+    answer = kms.send(event(method, "/healthz"))
+    assert (answer["statusCode"], json.loads(answer["body"])) == (200, {"status": "ok"})
+
+
+@pytest.mark.parametrize("made", [{}, {"rawPath": "/"}, {"httpMethod": "GET", "path": "/"}, {"Records": []}])
+def test_an_event_of_another_source_is_refused(made: dict[str, Any], kms: Kms) -> None:
+    answer = kms.send(made)
+    assert answer["statusCode"] == 400
+    assert "payload format 2.0" in json.loads(answer["body"])["error"]
+
+
+def test_nothing_is_cached(kms: Kms) -> None:
+    for made in (event(), event("GET", "/healthz"), event("POST"), kms.signer.tencent("ListKeys")):
+        assert kms.send(made)["headers"]["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize(
+    ("made", "status", "name"),
+    [
+        pytest.param(event("POST", "/v2/index.php", headers=FORM, body=b"Action=Encrypt"), 200, "code", id="v2 path"),
+        pytest.param(event("GET", query="SecretId=a"), 200, "Response", id="a SecretId alone"),
+        pytest.param(event("POST", headers={"x-tc-action": "Encrypt"}), 200, "Response", id="a TC action alone"),
+        pytest.param(event("GET", query="AccessKeyId=a"), 400, "Code", id="an AccessKeyId alone"),
+        pytest.param(event("POST", headers={"x-acs-action": "Encrypt"}), 400, "Code", id="an ACS action alone"),
+        pytest.param(event("GET", query="Version=2016-01-20"), 400, "Code", id="an Alibaba version alone"),
+        pytest.param(event("GET", query="Version=2019-01-18"), 200, "Response", id="a Tencent version alone"),
+        pytest.param(event("GET", query="AccessKeyId=a&b=%zz"), 400, "Code", id="a query that does not parse"),
+    ],
+)
+def test_a_request_that_hints_at_a_dialect_is_refused_in_it(
+    made: dict[str, Any], status: int, name: str, kms: Kms
+) -> None:
+    answer = kms.send(made)
+    assert answer["statusCode"] == status
+    assert name in json.loads(answer["body"])
+    assert json.loads(answer["body"]).get("code", 1) != 0

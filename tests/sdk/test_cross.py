@@ -1,0 +1,156 @@
+"""A ciphertext made through any SDK opens through every other, with the same context and no other one."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable, Mapping
+from itertools import permutations
+from typing import Any
+
+import pytest
+from sdk_clients import Classic, Login, Qcloud, Tea, Tencent, refused
+
+CONTEXT = {"tenant": "blue", "数据": "ключ 🔑", "z": ""}
+EVERY_BYTE = base64.b64encode(bytes(range(256))).decode()
+
+
+class Alibaba:
+    """Either Alibaba SDK behind three words: strings in, strings out."""
+
+    def __init__(self, sdk: Tea | Classic) -> None:
+        self.sdk = sdk
+
+    def encrypt(self, key: str, plaintext: str, context: Mapping[str, str]) -> str:
+        sealed = self.sdk.ask("Encrypt", KeyId=key, Plaintext=plaintext, EncryptionContext=dict(context))
+        return str(sealed["CiphertextBlob"])
+
+    def decrypt(self, blob: str, context: Mapping[str, str]) -> str | None:
+        """None: the SDK's own exception said no."""
+        try:
+            opened = self.sdk.ask("Decrypt", CiphertextBlob=blob, EncryptionContext=dict(context))
+        except self.sdk.error:
+            return None
+        return str(opened["Plaintext"])
+
+    def data_key(self, key: str, context: Mapping[str, str]) -> tuple[str, str]:
+        made = self.sdk.ask("GenerateDataKey", KeyId=key, KeySpec="AES_128", EncryptionContext=dict(context))
+        return made["Plaintext"], made["CiphertextBlob"]
+
+
+class TencentThree:
+    def __init__(self, sdk: Tencent) -> None:
+        self.sdk = sdk
+
+    def encrypt(self, key: str, plaintext: str, context: Mapping[str, str]) -> str:
+        sealed = self.sdk.call("Encrypt", KeyId=key, Plaintext=plaintext, EncryptionContext=json.dumps(context))
+        return str(sealed.CiphertextBlob)
+
+    def decrypt(self, blob: str, context: Mapping[str, str]) -> str | None:
+        try:
+            opened = self.sdk.call("Decrypt", CiphertextBlob=blob, EncryptionContext=json.dumps(context))
+        except self.sdk.error:
+            return None
+        return str(opened.Plaintext)
+
+    def data_key(self, key: str, context: Mapping[str, str]) -> tuple[str, str]:
+        made = self.sdk.call("GenerateDataKey", KeyId=key, KeySpec="AES_128", EncryptionContext=json.dumps(context))
+        return made.Plaintext, made.CiphertextBlob
+
+
+class TencentTwo:
+    def __init__(self, sdk: Qcloud) -> None:
+        self.sdk = sdk
+
+    def encrypt(self, key: str, plaintext: str, context: Mapping[str, str]) -> str:
+        text = json.dumps(context, ensure_ascii=False)
+        return str(self.sdk.call("Encrypt", keyId=key, plaintext=plaintext, encryptionContext=text)["ciphertextBlob"])
+
+    def decrypt(self, blob: str, context: Mapping[str, str]) -> str | None:
+        text = json.dumps(context, ensure_ascii=False)
+        answer = self.sdk.call("Decrypt", ciphertextBlob=blob, encryptionContext=text)
+        return answer.get("plaintext")
+
+    def data_key(self, key: str, context: Mapping[str, str]) -> tuple[str, str]:
+        text = json.dumps(context, ensure_ascii=False)
+        made = self.sdk.call("GenerateDataKey", keyId=key, keySpec="AES_128", encryptionContext=text)
+        return made["plaintext"], made["ciphertextBlob"]
+
+
+Speaker = Alibaba | TencentThree | TencentTwo
+SPEAKERS: dict[str, Callable[[Login], Speaker]] = {
+    "alibaba acs3": lambda at: Alibaba(Tea(at)),
+    "alibaba acs4": lambda at: Alibaba(Tea(at, signature_version="v4")),
+    "alibaba rpc": lambda at: Alibaba(Classic(at)),
+    "tencent tc3": lambda at: TencentThree(Tencent(at)),
+    "tencent v1": lambda at: TencentThree(Tencent(at, "HmacSHA1", "GET")),
+    "tencent-v2": lambda at: TencentTwo(Qcloud(at)),
+}
+PAIRS = {f"{writer} to {reader}": (writer, reader) for writer, reader in permutations(SPEAKERS, 2)}
+KEYS = ["Aliyun_AES_256", "Aliyun_SM4"]
+
+
+@pytest.fixture(scope="module", params=KEYS)
+def key(request: pytest.FixtureRequest, secure: Login) -> str:
+    """A key of each spec; Tencent's dialects use the SM4 key, though they cannot make it."""
+    made: Any = Tea(secure).call("CreateKey", key_spec=request.param)
+    return str(made.key_metadata.key_id)
+
+
+@pytest.mark.parametrize(("writer", "reader"), PAIRS.values(), ids=PAIRS)
+def test_a_ciphertext_opens_through_every_other_dialect(trusted: Login, key: str, writer: str, reader: str) -> None:
+    made_by, read_by = SPEAKERS[writer](trusted), SPEAKERS[reader](trusted)
+    blob = made_by.encrypt(key, EVERY_BYTE, CONTEXT)
+    assert read_by.decrypt(blob, CONTEXT) == EVERY_BYTE
+    assert read_by.decrypt(blob, {**CONTEXT, "z": "z"}) is None
+    assert read_by.decrypt(blob, {}) is None
+
+
+@pytest.mark.parametrize(("writer", "reader"), PAIRS.values(), ids=PAIRS)
+def test_a_data_key_opens_through_every_other_dialect(trusted: Login, key: str, writer: str, reader: str) -> None:
+    plaintext, blob = SPEAKERS[writer](trusted).data_key(key, CONTEXT)
+    assert len(base64.b64decode(plaintext)) == 16
+    assert SPEAKERS[reader](trusted).decrypt(blob, CONTEXT) == plaintext
+
+
+@pytest.mark.parametrize("reader", SPEAKERS)
+@pytest.mark.parametrize("text", ["plaintext", "not base64: 密码 🔑"], ids=["letters", "not ASCII"])
+def test_a_text_of_alibaba_is_bytes_to_the_others(trusted: Login, key: str, text: str, reader: str) -> None:
+    blob = SPEAKERS["alibaba rpc"](trusted).encrypt(key, text, CONTEXT)
+    read = SPEAKERS[reader](trusted).decrypt(blob, CONTEXT)
+    assert read == (text if reader.startswith("alibaba") else base64.b64encode(text.encode()).decode())
+
+
+def test_a_text_stays_one_when_another_dialect_re_encrypts_it(trusted: Login, key: str) -> None:
+    alibaba, tencent = Tea(trusted), Tencent(trusted)
+    blob = alibaba.call("Encrypt", key_id=key, plaintext="not base64!").ciphertext_blob
+    moved = tencent.call("ReEncrypt", CiphertextBlob=blob, DestinationEncryptionContext='{"a":"b"}').CiphertextBlob
+    opened = alibaba.call("Decrypt", ciphertext_blob=moved, encryption_context={"a": "b"})
+    assert opened.plaintext == "not base64!"
+
+
+def test_what_only_alibaba_may_write_everyone_reads(trusted: Login, key: str) -> None:
+    """Tencent's limit of 4,096 bytes is on what it encrypts, not on what it decrypts."""
+    plaintext = base64.b64encode(b"\x01" * 6144).decode()
+    blob = SPEAKERS["alibaba acs3"](trusted).encrypt(key, plaintext, {})
+    for name, speaker in SPEAKERS.items():
+        assert speaker(trusted).decrypt(blob, {}) == plaintext, name
+
+
+def test_a_key_disabled_in_one_dialect_is_disabled_in_all(trusted: Login) -> None:
+    tea, tencent, qcloud = Tea(trusted), Tencent(trusted), Qcloud(trusted)
+    key = tea.call("CreateKey").key_metadata.key_id
+    tencent.call("DisableKey", KeyId=key)
+    assert tea.call("DescribeKey", key_id=key).key_metadata.key_state == "Disabled"
+    with refused(tea, "Rejected.Disabled", 409):
+        tea.call("GenerateDataKey", key_id=key)
+    assert qcloud.call("GenerateDataKey", keyId=key, keySpec="AES_256")["code"] == 5100
+    qcloud.call("EnableKey", keyId=key)
+    assert tencent.call("DescribeKey", KeyId=key).KeyMetadata.KeyState == "Enabled"
+
+
+def test_an_alias_of_one_dialect_is_the_alias_of_another(trusted: Login) -> None:
+    made = Tencent(trusted).call("CreateKey", Alias="shared-name")
+    assert Tea(trusted).call("DescribeKey", key_id="alias/shared-name").key_metadata.key_id == made.KeyId
+    read = Qcloud(trusted).call("GetKeyAttributes", keyId=made.KeyId)
+    assert read["keyMetadata"]["alias"] == "shared-name"
