@@ -10,6 +10,8 @@ PYTHON313 := $(shell for p in python3.13 $$HOME/.pyenv/versions/3.13.*/bin/pytho
     $$p -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))' 2>/dev/null && command -v $$p && break; done)
 export UV_PYTHON_DOWNLOADS ?= never
 export UV_NO_PROGRESS ?= 1
+# The certificates that the machine trusts, which a proxy of its own network may need.
+export UV_SYSTEM_CERTS ?= 1
 SYNC := $(UV) sync --locked --quiet
 RUN := $(UV) run --no-sync
 
