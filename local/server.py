@@ -9,6 +9,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import parse_qsl
 from uuid import uuid4
 
 from tenantkms.wire.http import MAX_BODY
@@ -69,6 +70,8 @@ def event_from_scope(scope: Scope, body: bytes) -> dict[str, Any]:
     }
     if cookies:
         event["cookies"] = cookies
+    if scope["query_string"]:
+        event["queryStringParameters"] = _query_parameters(event["rawQueryString"])
     if body:
         if _is_text(headers.get("content-type", "")):
             try:
@@ -78,6 +81,14 @@ def event_from_scope(scope: Scope, body: bytes) -> dict[str, Any]:
         else:
             event["body"], event["isBase64Encoded"] = base64.b64encode(body).decode(), True
     return event
+
+
+def _query_parameters(query: str) -> dict[str, str]:
+    """Decoded, the values of a repeated name joined by commas; for other handlers: the endpoint reads the raw query."""
+    found: dict[str, str] = {}
+    for name, value in parse_qsl(query, keep_blank_values=True):
+        found[name] = f"{found[name]},{value}" if name in found else value
+    return found
 
 
 def _is_text(content_type: str) -> bool:

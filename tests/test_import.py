@@ -1,11 +1,11 @@
-"""ImportKeyMaterial and its siblings as Actions: states, expiry, the same material again, and failures without effect."""
+"""ImportKeyMaterial and its siblings as Actions: states, expiry, the same material again, refusals without effect."""
 
 from __future__ import annotations
 
 import base64
+import hashlib
 import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -125,8 +125,6 @@ def test_the_same_parameters_serve_twice(tenant: Tenant, key: str) -> None:
 
 
 def test_what_was_imported_does_not_stand_in_the_row(tenant: Tenant, key: str) -> None:
-    import hashlib
-
     bring(tenant, key)
     stored = msgspec.json.encode(tenant.stored(key))
     for secret in (MATERIAL, hashlib.sha256(MATERIAL).digest()):
@@ -199,6 +197,15 @@ def test_a_key_whose_material_was_made_here_takes_no_other(action: str, tenant: 
     made_here = tenant.create()
     assert tenant.outcome(action, {**params, "key_id": made_here}) == "NotExternal"
     assert tenant.stored(made_here).primary is not None
+
+
+@pytest.mark.parametrize(("profile", "outcome"), [("alibaba", "ok"), ("tencent", "KeyDisabled")])
+def test_a_disabled_key_stays_so(tenant: Tenant, key: str, profile: str, outcome: str) -> None:
+    bring(tenant, key)
+    tenant.result("DisableKey", {"key_ids": [key]})
+    params = brought(tenant, key, MATERIAL)
+    assert tenant.outcome("ImportKeyMaterial", params, profile=profile) == outcome
+    assert state(tenant, key) == "Disabled"
 
 
 @pytest.mark.parametrize("spec", [KeySpec.RSA_2048, KeySpec.EC_P256, KeySpec.HMAC_SHA_256])

@@ -160,5 +160,9 @@ def _endpoint() -> Endpoint:
 
 
 def handler(event: Mapping[str, Any], _context: object) -> dict[str, Any]:
-    """The Lambda handler; what it works with is made when it is first called."""
+    """The Lambda handler."""
     return _endpoint()(event)
+
+
+if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:
+    _endpoint()  # until its first event a function has a whole core; nothing is unsealed

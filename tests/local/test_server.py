@@ -68,6 +68,7 @@ def test_an_event_field_by_field(echo: int) -> None:
         "routeKey": "$default",
         "rawPath": "/a%2Fb/%E5",
         "rawQueryString": "x=1&x=2",
+        "queryStringParameters": {"x": "1,2"},
         "headers": {
             "host": "kms.example.test:8480",
             "user-agent": "test/1",

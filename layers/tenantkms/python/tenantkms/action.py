@@ -45,6 +45,14 @@ class Call(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     source_ip: str = ""
 
 
+def prepare(kind: type[Struct]) -> None:
+    """Let msgspec build what it knows of a type now, on import: two threads that meet it first crash the process."""
+    msgspec.json.Decoder(kind)
+
+
+prepare(Call)
+
+
 class Params(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Base of every Action's parameters."""
 
@@ -135,7 +143,7 @@ class Scope:
         if need is not None and (key.spec not in need.specs or need.usage not in (None, key.usage)):
             raise e.InvalidKeyUsage
         state = key.state
-        if key.material_expires and self.now >= key.material_expires and state is KeyState.ENABLED:
+        if key.material_expires and self.now >= key.material_expires and state is not KeyState.PENDING_DELETION:
             state = KeyState.PENDING_IMPORT  # the sweeper has not come by yet
         refusal = REFUSALS[action].get(state)
         if refusal is not None:
@@ -201,6 +209,7 @@ class Action(Generic[P]):
         self.name = name
         self.body = body
         self.params: type[P] = get_type_hints(body)["params"]
+        prepare(self.params)
 
     def run(self, event: Mapping[str, Any], deps: Deps) -> dict[str, Any]:
         try:

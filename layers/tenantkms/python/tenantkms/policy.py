@@ -40,6 +40,9 @@ class _Document(Struct, frozen=True, forbid_unknown_fields=True, rename="pascal"
     version: str = "1"
 
 
+_decode = msgspec.json.Decoder(_Document).decode
+
+
 class _Rule(Struct, frozen=True):
     allow: bool
     actions: re.Pattern[str]
@@ -70,7 +73,7 @@ def parse(text: str) -> tuple[_Rule, ...]:
     if len(text.encode("utf-8", "replace")) > _MAX_SIZE:
         raise InvalidPolicy(f"The policy is longer than {_MAX_SIZE} bytes.")
     try:
-        document = msgspec.json.decode(text, type=_Document)
+        document = _decode(text)
     except (msgspec.DecodeError, UnicodeError) as e:
         raise InvalidPolicy(f"The policy is not valid: {e}.") from e
     return tuple(

@@ -151,4 +151,6 @@ def invoke_client() -> Any:
 
 def entry(action: Action[Any]) -> Callable[[Mapping[str, Any], object], dict[str, Any]]:
     """The Lambda handler of an Action."""
+    if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:
+        from_environment()  # until its first event a function has a whole core; nothing is unsealed
     return lambda event, _context: action.run(event, from_environment().deps)

@@ -22,6 +22,8 @@ from tenantkms.errors import (
 from tenantkms.model import SYMMETRIC, Key, KeySpec
 from tenantkms.sealing import IMPORT_TOKEN, Binding, ParentKey, SealBroken
 
+_LONGEST_TOKEN = 6144
+"""Bytes that AWS KMS decrypts; a token has about 1,500."""
 LIFETIME = 24 * 3600
 """Seconds that import parameters are good for."""
 
@@ -56,6 +58,8 @@ def new_parameters(parent: ParentKey, tenant: str, key: Key, algorithm: str, now
 
 def unwrap(parent: ParentKey, tenant: str, key: Key, sealed: bytes, wrapped: bytes, now: int) -> bytes:
     """The material that a caller wrapped. Raises `InvalidImportToken`, `ExpiredImportToken`, `InvalidKeyMaterial`."""
+    if len(sealed) > _LONGEST_TOKEN:
+        raise InvalidImportToken
     try:
         token = msgpack.decode(parent.unseal(sealed, _binding(tenant, key)), type=_Token)
     except SealBroken as e:

@@ -11,7 +11,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import wraps
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar, cast
@@ -53,6 +53,14 @@ def _faults(method: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P
     return cast("Callable[Concatenate[S, P], R]", guarded)
 
 
+class _Connection(sqlite3.Connection):
+    """Closes itself when it is dropped, as it is when its thread or its store ends."""
+
+    def __del__(self) -> None:
+        with suppress(sqlite3.ProgrammingError):  # it was never opened
+            self.close()
+
+
 class _Connections(threading.local):
     """Each thread has its own: SQLite then needs no lock of ours."""
 
@@ -63,7 +71,15 @@ class _Connections(threading.local):
 
     @staticmethod
     def _open(path: Path, synchronous: str) -> sqlite3.Connection:
-        db = sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None, cached_statements=64)
+        # Only the thread that opened it uses it, but any may be the one that drops it.
+        db = sqlite3.connect(
+            path,
+            timeout=_PATIENCE,
+            isolation_level=None,
+            cached_statements=64,
+            check_same_thread=False,
+            factory=_Connection,
+        )
         _enter_wal(db)
         db.execute(f"PRAGMA synchronous={synchronous}")
         return db

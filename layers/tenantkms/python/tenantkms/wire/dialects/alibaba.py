@@ -131,6 +131,9 @@ class _Filter(msgspec.Struct, forbid_unknown_fields=True):
     Values: list[str]
 
 
+msgspec.json.Decoder(_Filter)  # built on import, not by the first request: see action.prepare
+
+
 _FILTER_ENUMS: dict[str, tuple[str, Mapping[str, str]]] = {
     "keystate": ("states", STATES),
     "keyspec": ("specs", SPECS),

@@ -149,6 +149,9 @@ class _TagFilter(msgspec.Struct, forbid_unknown_fields=True):
     TagValue: list[str] = []
 
 
+msgspec.json.Decoder(_TagFilter)  # built on import, not by the first request: see action.prepare
+
+
 # -- leaves --------------------------------------------------------------------------------------------
 
 _ALIAS_OUT: Out = lambda result, _view: result["aliases"][0] if result["aliases"] else ""  # noqa: E731
