@@ -16,7 +16,7 @@ SYNC := $(UV) sync --locked --quiet
 RUN := $(UV) run --no-sync
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench format coverage lock clean
+.PHONY: help run test check campaign bench format coverage synth init-times pins lock clean
 
 help: ## what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -29,7 +29,7 @@ ifneq ($(PYTHON313),)
 	@if ! $(RUN) python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))'; then \
 	    echo "tests on $$($(PYTHON313) --version), the deployed runtime"; \
 	    UV_PROJECT_ENVIRONMENT=.venv-3.13 $(SYNC) --python $(PYTHON313) && \
-	    UV_PROJECT_ENVIRONMENT=.venv-3.13 $(RUN) --python $(PYTHON313) pytest -q -n 2 || exit 1; \
+	    UV_PROJECT_ENVIRONMENT=.venv-3.13 $(RUN) --python $(PYTHON313) pytest -q -n 2 --ignore tests/cdk || exit 1; \
 	fi
 endif
 	@echo "tests on $$($(RUN) python --version)"
@@ -40,6 +40,9 @@ check: .venv/ready ## format, lint and types
 	@$(RUN) ruff check --quiet --output-format concise .
 	@$(RUN) mypy
 
+campaign: .venv/ready ## the stateful tests for longer, from a new seed: make campaign TIMES=100
+	@TKMS_CAMPAIGN=$(or $(TIMES),20) $(RUN) pytest -q -n 2 tests/lifecycle/test_stateful.py
+
 bench: .venv/ready ## CPU per request, requests per second beside moto's server, memory
 	@$(RUN) python bench/bench.py $(ARGS)
 
@@ -48,6 +51,15 @@ format: .venv/ready ## format, and mend what the linter can
 
 coverage: .venv/ready ## write docs/coverage.md from the dialects' tables
 	@$(RUN) python -m local.coverage docs/coverage.md
+
+synth: .venv/ready ## write the AWS templates of cdk.json's tenants to cdk.out
+	@$(RUN) python -m cdk.app && echo "cdk.out: $$(ls cdk.out | grep template)"
+
+init-times: .venv/ready ## the layer's size, and how long each AWS function takes to start
+	@$(RUN) python tests/runtime_api.py
+
+pins: .venv/ready ## write the layer's requirements from uv.lock
+	@$(RUN) uv export --quiet --only-group layer --no-emit-project --no-header -o layers/tenantkms/requirements.txt
 
 lock: $(UV) ## renew uv.lock
 	@$(UV) lock

@@ -1,0 +1,154 @@
+"""What each function may touch: one row for each folder under `functions/`, and nothing that is not in a row.
+
+`tests/cdk/test_catalog.py` runs every Action against DynamoDB and KMS and compares the calls with its row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from aws_cdk import aws_iam as iam
+from msgspec import Struct
+
+from tenantkms.keystore.dynamodb_layout import ALIASES, DUE_INDEX, INDEX, KEYS
+from tenantkms.sealing import CREDENTIAL, IMPORT_DIGEST, IMPORT_TOKEN, KEY_MATERIAL
+
+GET, PUT, DELETE, QUERY = "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:DeleteItem", "dynamodb:Query"
+SEAL, UNSEAL = "kms:Encrypt", "kms:Decrypt"
+INVOKE = "lambda:InvokeFunction"
+
+KEY_ROWS, ALIAS_ROWS = "KEY#*", "ALIAS#*"
+CREDENTIAL_ROWS, NONCE_ROWS = "CREDENTIAL#*", "NONCE#*"
+
+
+class On(Struct, frozen=True):
+    """Actions on rows of a table, or of an index of it, whose partition key is like one of `rows`.
+
+    A transaction needs the rights of its parts: `PutItem` for a put, `DeleteItem` for a delete.
+    """
+
+    table: str
+    actions: tuple[str, ...]
+    rows: tuple[str, ...]
+    index: str = ""
+
+
+class Row(Struct, frozen=True):
+    """`seals` and `unseals`: the kinds of secrets that the parent key may be asked to seal and unseal."""
+
+    tables: tuple[On, ...] = ()
+    seals: tuple[int, ...] = ()
+    unseals: tuple[int, ...] = ()
+
+
+def keys(action: str, *rows: str, index: str = "") -> On:
+    return On("keys", (action,), rows, index)
+
+
+# Keys are named by id or by alias; a key's row holds its aliases.
+_FIND = keys(GET, KEY_ROWS, ALIAS_ROWS)
+_GET = keys(GET, KEY_ROWS)
+_PUT = keys(PUT, KEY_ROWS)
+_PUT_WITH_ALIAS = keys(PUT, KEY_ROWS, ALIAS_ROWS)
+_LIST_KEYS = keys(QUERY, KEYS, index=INDEX)
+_LIST_ALIASES = keys(QUERY, ALIASES, index=INDEX)
+_LIST_DUE = keys(QUERY, KEYS, index=DUE_INDEX)
+
+_READ = Row((_FIND,))
+_CHANGE = Row((_FIND, _PUT))
+_USE = Row((_FIND,), unseals=(KEY_MATERIAL,))
+_OPEN = Row((_GET,), unseals=(KEY_MATERIAL,))
+
+CATALOG: Mapping[str, Row] = {
+    "endpoint": Row(
+        (On("access", (GET,), (CREDENTIAL_ROWS, NONCE_ROWS)), On("access", (PUT,), (NONCE_ROWS,))),
+        unseals=(CREDENTIAL,),
+    ),
+    "archive_key": _CHANGE,
+    "asymmetric_decrypt": _USE,
+    "asymmetric_encrypt": _USE,
+    "asymmetric_sign": _USE,
+    "asymmetric_verify": _USE,
+    "cancel_key_archive": _CHANGE,
+    "cancel_key_deletion": _CHANGE,
+    "create_alias": Row((_FIND, _PUT_WITH_ALIAS)),
+    "create_key": Row((_GET, _PUT_WITH_ALIAS), seals=(KEY_MATERIAL,)),
+    "create_key_version": Row((_FIND, _PUT), seals=(KEY_MATERIAL,)),
+    "decrypt": _OPEN,
+    "delete_alias": Row((_FIND, _PUT, keys(DELETE, ALIAS_ROWS))),
+    "delete_due_keys": Row((_LIST_DUE, _GET, _PUT, keys(DELETE, KEY_ROWS, ALIAS_ROWS))),
+    "delete_key_material": _CHANGE,
+    "describe_key": _READ,
+    "describe_key_version": _READ,
+    "describe_service": Row((_LIST_KEYS,)),
+    "disable_key": _CHANGE,
+    "enable_key": _CHANGE,
+    "encrypt": _USE,
+    "export_data_key": _OPEN,
+    "generate_and_export_data_key": _USE,
+    "generate_data_key": _USE,
+    "generate_data_key_without_plaintext": _USE,
+    "generate_mac": _USE,
+    "generate_random": Row(),
+    "get_key_policy": _READ,
+    "get_parameters_for_import": Row((_FIND,), seals=(IMPORT_TOKEN,)),
+    "get_public_key": _USE,
+    "import_key_material": Row(
+        (_FIND, _PUT), seals=(KEY_MATERIAL, IMPORT_DIGEST), unseals=(IMPORT_TOKEN, IMPORT_DIGEST)
+    ),
+    "list_aliases": Row((_FIND, _LIST_ALIASES)),
+    "list_key_versions": Row((_FIND, keys(QUERY, KEY_ROWS))),
+    "list_keys": Row((_LIST_KEYS,)),
+    "list_tag_resources": Row((_FIND, _LIST_KEYS)),
+    "re_encrypt": _USE,
+    "rotate_due_keys": Row((_LIST_DUE, _GET, _PUT), seals=(KEY_MATERIAL,)),
+    "schedule_key_deletion": _CHANGE,
+    "set_deletion_protection": _CHANGE,
+    "set_key_alias": Row((_FIND, _PUT_WITH_ALIAS, keys(DELETE, ALIAS_ROWS))),
+    "set_key_policy": _CHANGE,
+    "tag_resources": _CHANGE,
+    "untag_resources": _CHANGE,
+    "update_alias": Row((_FIND, _PUT_WITH_ALIAS)),
+    "update_key_description": _CHANGE,
+    "update_rotation_policy": _CHANGE,
+    "verify_mac": _USE,
+}
+
+
+class Resources(Struct, frozen=True, kw_only=True):
+    """ARNs of a tenant's tables (`keys`, `access`) and of its parent key."""
+
+    tenant: str
+    tables: Mapping[str, str]
+    parent_key: str
+
+
+def rows_of(folder: str, inline: Iterable[str] = ()) -> list[Row]:
+    """The rows of a function; the endpoint has those of the folders whose Actions run inside it too."""
+    return [CATALOG[name] for name in (folder, *inline)]
+
+
+def statements(rows: Sequence[Row], on: Resources) -> Iterator[iam.PolicyStatement]:
+    """The rows as IAM has them; what several rows say is said once."""
+    for grant in dict.fromkeys(grant for row in rows for grant in row.tables):
+        arn = on.tables[grant.table]
+        yield iam.PolicyStatement(
+            actions=list(grant.actions),
+            resources=[f"{arn}/index/{grant.index}" if grant.index else arn],
+            conditions={"ForAllValues:StringLike": {"dynamodb:LeadingKeys": list(grant.rows)}},
+        )
+    for action, kinds in (
+        (SEAL, sorted({kind for row in rows for kind in row.seals})),
+        (UNSEAL, sorted({kind for row in rows for kind in row.unseals})),
+    ):
+        if kinds:
+            yield iam.PolicyStatement(
+                actions=[action],
+                resources=[on.parent_key],
+                conditions={
+                    "StringEquals": {
+                        "kms:EncryptionContext:tenant": on.tenant,
+                        "kms:EncryptionContext:kind": [str(kind) for kind in kinds],
+                    }
+                },
+            )

@@ -1,0 +1,160 @@
+"""The functions of a tenant: the endpoint, one for each Action, and the scheduled ones, each under its own role."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from aws_cdk import Acknowledgment, Duration, RemovalPolicy, Stack, Validations
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_sqs as sqs
+from constructs import Construct
+from msgspec import Struct
+
+from cdk import bundles, catalog
+from cdk.layer import ARCHITECTURE, RUNTIME, Layer, code
+from cdk.parent_key import ParentKey
+from cdk.tables import Tables
+from cdk.tenants import RETENTION_DAYS, SCHEDULED, Tenant, actions, folders
+
+ENDPOINT = "endpoint"
+
+
+class Size(Struct, frozen=True):
+    """Memory in MB, of which 1769 are one core; `timeout` in seconds."""
+
+    memory: int = 512
+    timeout: int = 7
+
+
+_RSA = Size(memory=1769)
+_SWEEPER = Size(timeout=300)
+SIZES: Mapping[str, Size] = {
+    # The API waits 30 s; an Action's function must have ended before the endpoint stops waiting (settings.py).
+    ENDPOINT: Size(memory=1024, timeout=29),
+    "create_key": _RSA,
+    "create_key_version": _RSA,
+    "get_parameters_for_import": _RSA,
+    "asymmetric_decrypt": _RSA,
+    "asymmetric_sign": _RSA,
+    **dict.fromkeys(SCHEDULED, _SWEEPER),
+}
+
+_RETENTION = dict(
+    zip(
+        RETENTION_DAYS,
+        "ONE_DAY THREE_DAYS FIVE_DAYS ONE_WEEK TWO_WEEKS ONE_MONTH TWO_MONTHS THREE_MONTHS FOUR_MONTHS FIVE_MONTHS"
+        " SIX_MONTHS ONE_YEAR THIRTEEN_MONTHS EIGHTEEN_MONTHS TWO_YEARS THREE_YEARS FIVE_YEARS SIX_YEARS SEVEN_YEARS"
+        " EIGHT_YEARS NINE_YEARS TEN_YEARS".split(),
+        strict=True,
+    )
+)
+
+
+def log_group(scope: Construct, name: str, tenant: Tenant) -> logs.LogGroup:
+    """Audit lines are in it, so it outlives the stack, except in a sandbox."""
+    return logs.LogGroup(
+        scope,
+        name,
+        retention=logs.RetentionDays[_RETENTION[tenant.log_retention_days]],
+        removal_policy=RemovalPolicy.DESTROY if tenant.sandbox else RemovalPolicy.RETAIN,
+    )
+
+
+def pascal(folder: str) -> str:
+    return "".join(word.capitalize() for word in folder.split("_"))
+
+
+class Functions(Construct):
+    """`by_folder` has them all; `logs` their log groups, `dead_letters` the queues of the scheduled ones."""
+
+    def __init__(self, scope: Construct, name: str, tenant: Tenant, tables: Tables, parent: ParentKey) -> None:
+        super().__init__(scope, name)
+        Validations.of(self).acknowledge(
+            Acknowledgment(
+                id="AwsSolutions::AwsSolutions-L1",
+                reason="python3.13 is the runtime that the layer's wheels are pinned, compiled and tested for.",
+            )
+        )
+        self._tenant = tenant
+        self._layer = Layer(self, "Layer")
+        stack = Stack.of(self)
+        self._resources = catalog.Resources(
+            tenant=tenant.name,
+            tables={"keys": tables.keys.table_arn, "access": tables.access.table_arn},
+            parent_key=parent.key.key_arn,
+        )
+        self._environment = {
+            "TENANT": tenant.name,
+            "REGION": stack.region,
+            "ACCOUNT": stack.account,
+            "KEYS_TABLE": tables.keys.table_name,
+            "ACCESS_TABLE": tables.access.table_name,
+            "PARENT_KEY_ARN": parent.key.key_arn,
+            "STATE_CACHE_SECONDS": f"{tenant.state_cache_seconds:g}",
+        }
+        self.logs: dict[str, logs.LogGroup] = {}
+        self.dead_letters: dict[str, sqs.Queue] = {}
+        self.by_folder = {folder: self._function(folder) for folder in folders() if folder != ENDPOINT}
+        self.endpoint = self.by_folder[ENDPOINT] = self._endpoint()
+
+    def _endpoint(self) -> lambda_.Function:
+        """It invokes the functions of exactly those Actions that do not run inside it."""
+        inline = [folder for folder, action in actions().items() if action in self._tenant.inline_actions]
+        invoked = [self.by_folder[folder].function_arn for folder in actions() if folder not in inline]
+        statements = [iam.PolicyStatement(actions=[catalog.INVOKE], resources=invoked)] if invoked else []
+        environment = {"FUNCTION_PREFIX": self._tenant.function_prefix}
+        if inline:
+            environment["INLINE_ACTIONS"] = ",".join(self._tenant.inline_actions)
+        return self._function(ENDPOINT, inline=inline, more=statements, environment=environment)
+
+    def _function(
+        self,
+        folder: str,
+        *,
+        inline: list[str] | None = None,
+        more: list[iam.PolicyStatement] | None = None,
+        environment: dict[str, str] | None = None,
+    ) -> lambda_.Function:
+        inline = inline or []
+        room = Construct(self, pascal(folder))
+        group = self.logs[folder] = log_group(room, "Logs", self._tenant)
+        statements = [*catalog.statements(catalog.rows_of(folder, inline), self._resources), *(more or [])]
+        scheduled = folder in SCHEDULED
+        if scheduled:
+            self.dead_letters[folder] = sqs.Queue(
+                room, "DeadLetters", enforce_ssl=True, retention_period=Duration.days(14)
+            )
+        size = SIZES.get(folder, Size())
+        return lambda_.Function(
+            room,
+            "Function",
+            function_name=f"{self._tenant.function_prefix}{folder}",
+            runtime=RUNTIME,
+            architecture=ARCHITECTURE,
+            handler=f"functions.{folder}.handler.handler",
+            code=code(bundles.function(folder, inline)),
+            layers=[self._layer.version],
+            role=self._role(room, group, statements),
+            log_group=group,
+            memory_size=size.memory,
+            timeout=Duration.seconds(size.timeout),
+            reserved_concurrent_executions=self._tenant.reserved_concurrency.get(folder),
+            environment={**self._environment, **(environment or {})},
+            dead_letter_queue=self.dead_letters.get(folder),
+            retry_attempts=2 if scheduled else None,
+            max_event_age=Duration.hours(1) if scheduled else None,
+        )
+
+    @staticmethod
+    def _role(room: Construct, group: logs.LogGroup, statements: list[iam.PolicyStatement]) -> iam.Role:
+        write = iam.PolicyStatement(
+            actions=["logs:CreateLogStream", "logs:PutLogEvents"], resources=[group.log_group_arn]
+        )
+        return iam.Role(
+            room,
+            "Role",
+            assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
+            inline_policies={"Catalog": iam.PolicyDocument(statements=[write, *statements])},
+        )

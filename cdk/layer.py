@@ -1,0 +1,40 @@
+"""The layer that all functions of a tenant share."""
+
+from __future__ import annotations
+
+from aws_cdk import Annotations, AssetHashType, RemovalPolicy
+from aws_cdk import aws_lambda as lambda_
+from constructs import Construct
+
+from cdk import bundles
+
+RUNTIME = lambda_.Runtime.PYTHON_3_13
+ARCHITECTURE = lambda_.Architecture.ARM_64
+
+
+def code(bundle: bundles.Bundle) -> lambda_.Code:
+    """The hash is that of the sources, so that the same ones are never uploaded twice."""
+    return lambda_.Code.from_asset(str(bundle.path), asset_hash=bundle.hash, asset_hash_type=AssetHashType.CUSTOM)
+
+
+class Layer(Construct):
+    """`version` is kept when a newer one replaces it: functions are updated one after another."""
+
+    def __init__(self, scope: Construct, name: str) -> None:
+        super().__init__(scope, name)
+        bundle = bundles.layer()
+        self.version = lambda_.LayerVersion(
+            self,
+            "Version",
+            code=code(bundle),
+            compatible_runtimes=[RUNTIME],
+            compatible_architectures=[ARCHITECTURE],
+            description=f"tenantkms and its libraries, {bundles.size(bundle) / 1e6:.1f} MB",
+            removal_policy=RemovalPolicy.RETAIN,
+        )
+        if not bundles.compiler():
+            Annotations.of(self).add_warning_v2(
+                "tkms:layer-not-compiled",
+                f"No Python {bundles.LAMBDA.python} was found here, so the layer has no compiled modules and cold"
+                " starts take longer: install it, and synthesize again.",
+            )

@@ -1,0 +1,64 @@
+"""The AWS KMS key that seals a tenant's keys and credentials."""
+
+from __future__ import annotations
+
+from aws_cdk import Duration, RemovalPolicy, Stack
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from constructs import Construct
+
+from cdk.tenants import Tenant
+
+
+class ParentKey(Construct):
+    """Rotated and retained. Without it all of the tenant's keys are lost, so its policy guards it from its own account.
+
+    Only the break-glass role deletes it or changes its policy, and nobody uses it without naming the tenant. A
+    sandbox's key goes with its stack.
+    """
+
+    def __init__(self, scope: Construct, name: str, tenant: Tenant) -> None:
+        super().__init__(scope, name)
+        self.key = kms.Key(
+            self,
+            "Key",
+            description=f"Seals the keys of tenant {tenant.name}",
+            enable_key_rotation=True,
+            pending_window=Duration.days(7 if tenant.sandbox else 30),
+            removal_policy=RemovalPolicy.DESTROY if tenant.sandbox else RemovalPolicy.RETAIN,
+            policy=iam.PolicyDocument(statements=self._statements(tenant)),
+        )
+        if not tenant.sandbox:
+            # AWS KMS refuses a policy that its caller could not change later, unless it is told that this is meant.
+            resource = self.key.node.default_child
+            assert isinstance(resource, kms.CfnKey)  # noqa: S101 - for the type checker
+            resource.bypass_policy_lockout_safety_check = True
+
+    def _statements(self, tenant: Tenant) -> list[iam.PolicyStatement]:
+        account = iam.AccountRootPrincipal()
+        found = [
+            iam.PolicyStatement(sid="IamPoliciesDecide", principals=[account], actions=["kms:*"], resources=["*"]),
+            iam.PolicyStatement(
+                sid="NoUseForAnotherTenant",
+                effect=iam.Effect.DENY,
+                principals=[iam.AnyPrincipal()],
+                actions=["kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*"],
+                resources=["*"],
+                conditions={"StringNotEquals": {"kms:EncryptionContext:tenant": tenant.name}},
+            ),
+        ]
+        if not tenant.sandbox:
+            arn = Stack.of(self).format_arn(
+                service="iam", region="", resource="role", resource_name=tenant.break_glass_role
+            )
+            found.append(
+                iam.PolicyStatement(
+                    sid="OnlyBreakGlass",
+                    effect=iam.Effect.DENY,
+                    principals=[iam.AnyPrincipal()],
+                    actions=["kms:ScheduleKeyDeletion", "kms:PutKeyPolicy"],
+                    resources=["*"],
+                    conditions={"ArnNotEquals": {"aws:PrincipalArn": arn}},
+                )
+            )
+        return found

@@ -1,0 +1,47 @@
+"""The stack of one tenant: its constructs, wired."""
+
+from __future__ import annotations
+
+from aws_cdk import CfnOutput, Environment, Stack, Tags
+from constructs import Construct
+
+from cdk.alarms import Alarms
+from cdk.api import Api
+from cdk.dashboard import Dashboard
+from cdk.functions import Functions
+from cdk.parent_key import ParentKey
+from cdk.schedules import Schedules
+from cdk.tables import Tables
+from cdk.tenants import Tenant
+
+
+class TenantStack(Stack):
+    def __init__(self, scope: Construct, tenant: Tenant) -> None:
+        super().__init__(
+            scope,
+            tenant.stack,
+            env=Environment(account=tenant.account, region=tenant.region),
+            description=f"Key management service of tenant {tenant.name}",
+            termination_protection=not tenant.sandbox,
+        )
+        for name, value in {**tenant.tags, "tkms:tenant": tenant.name}.items():
+            Tags.of(self).add(name, value)
+        tables = Tables(self, "Tables", tenant)
+        parent = ParentKey(self, "ParentKey", tenant)
+        functions = Functions(self, "Functions", tenant, tables, parent)
+        api = Api(self, "Api", tenant, functions.endpoint)
+        Schedules(self, "Schedules", tenant, functions)
+        alarms = Alarms(self, "Alarms", tenant, functions, api)
+        Dashboard(self, "Dashboard", tenant, functions, api, alarms)
+        # What `tkms` and people need to find the deployment; none of it is secret.
+        for name, value in {
+            "Url": api.url,
+            "Tenant": tenant.name,
+            "Region": self.region,
+            "Account": self.account,
+            "KeysTable": tables.keys.table_name,
+            "AccessTable": tables.access.table_name,
+            "ParentKeyArn": parent.key.key_arn,
+            "FunctionPrefix": tenant.function_prefix,
+        }.items():
+            CfnOutput(self, name, value=value)

@@ -1,0 +1,204 @@
+"""Tenants as `cdk.json` lists them: what an entry may say, and errors that name the entry and what is wrong."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+ROOT = Path(__file__).parent.parent
+RETENTION_DAYS = (
+    1,
+    3,
+    5,
+    7,
+    14,
+    30,
+    60,
+    90,
+    120,
+    150,
+    180,
+    365,
+    400,
+    545,
+    731,
+    1096,
+    1827,
+    2192,
+    2557,
+    2922,
+    3288,
+    3653,
+)
+"""What CloudWatch Logs allows."""
+SCHEDULED = ("rotate_due_keys", "delete_due_keys")
+"""Folders of functions that a timer invokes."""
+
+
+class TenantError(Exception):
+    """An entry is not valid; the message names it and says what is wrong."""
+
+
+class Tenant(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One entry of the context's `tenants`. docs/operations.md describes each field."""
+
+    name: str
+    account: str
+    region: str
+    domain: str = ""
+    certificate: str = ""
+    truststore: str = ""
+    rate: int = 100
+    burst: int = 200
+    inline_actions: tuple[str, ...] = ()
+    state_cache_seconds: float = 1
+    log_retention_days: int = 365
+    alarm_topic: str = ""
+    break_glass_role: str = "tkms-break-glass"
+    reserved_concurrency: dict[str, int] = {}
+    sandbox: bool = False
+    tags: dict[str, str] = {}
+
+    @property
+    def stack(self) -> str:
+        return f"tkms-{self.name}"
+
+    @property
+    def function_prefix(self) -> str:
+        return f"{self.stack}-"
+
+
+def folders() -> tuple[str, ...]:
+    """The folders under `functions/` that hold a Lambda function."""
+    return tuple(sorted(path.parent.name for path in (ROOT / "functions").glob("*/handler.py")))
+
+
+def actions() -> dict[str, str]:
+    """Folder -> Action of the functions that serve callers, by the `@action` line of each handler."""
+    found = {}
+    for name in folders():
+        text = (ROOT / "functions" / name / "handler.py").read_text("utf-8")
+        if match := re.search(r'^@action\("(\w+)"\)', text, re.MULTILINE):
+            found[name] = match[1]
+    return found
+
+
+Check = tuple[str, Callable[[Tenant], bool], str]
+
+
+def _matches(pattern: str, text: str) -> bool:
+    return re.fullmatch(pattern, text, re.ASCII) is not None
+
+
+_ARN = r"arn:aws[a-z-]*"
+_DOMAIN = r"([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}"
+_CHECKS: tuple[Check, ...] = (
+    (
+        "name",
+        lambda t: _matches(r"[a-z]([a-z0-9-]{0,20}[a-z0-9])?", t.name),
+        "1 to 22 lower-case letters, digits and '-', a letter first and no '-' last: it is a part of function names",
+    ),
+    ("account", lambda t: _matches(r"\d{12}", t.account), "the 12 digits of an AWS account, as a string"),
+    ("region", lambda t: _matches(r"[a-z]{2}(-[a-z]+){1,2}-\d", t.region), "an AWS region such as eu-central-1"),
+    ("domain", lambda t: not t.domain or _matches(_DOMAIN, t.domain), "a host name in lower case"),
+    ("certificate", lambda t: bool(t.certificate) == bool(t.domain), "domain and certificate go together"),
+    (
+        "certificate",
+        lambda t: (
+            not t.certificate or _matches(rf"{_ARN}:acm:{t.region}:{t.account}:certificate/[\w-]+", t.certificate)
+        ),
+        "the ARN of an ACM certificate in the tenant's account and region",
+    ),
+    ("truststore", lambda t: not t.truststore or bool(t.domain), "mutual TLS needs a domain"),
+    (
+        "truststore",
+        lambda t: not t.truststore or _matches(r"s3://[a-z0-9.-]{3,63}/.+", t.truststore),
+        "s3://bucket/key of a PEM file with the authorities of client certificates",
+    ),
+    ("rate", lambda t: 1 <= t.rate <= 10_000, "requests per second, 1 to 10000"),
+    ("burst", lambda t: 1 <= t.burst <= 5_000, "requests at once, 1 to 5000"),
+    (
+        "inline_actions",
+        lambda t: set(t.inline_actions) <= set(actions().values()),
+        "names of Actions such as Encrypt; `functions/` has no other",
+    ),
+    (
+        "inline_actions",
+        lambda t: len(set(t.inline_actions)) == len(t.inline_actions),
+        "each Action once",
+    ),
+    ("state_cache_seconds", lambda t: 0 <= t.state_cache_seconds <= 60, "0 to 60"),
+    (
+        "log_retention_days",
+        lambda t: t.log_retention_days in RETENTION_DAYS,
+        f"one of {', '.join(map(str, RETENTION_DAYS))}",
+    ),
+    (
+        "alarm_topic",
+        lambda t: not t.alarm_topic or _matches(rf"{_ARN}:sns:{t.region}:\d{{12}}:[\w-]+", t.alarm_topic),
+        "the ARN of an SNS topic in the tenant's region",
+    ),
+    (
+        "break_glass_role",
+        lambda t: _matches(r"[\w+=,.@/-]{1,128}", t.break_glass_role),
+        "the name of an IAM role of the account, with its path if it has one",
+    ),
+    (
+        "reserved_concurrency",
+        lambda t: set(t.reserved_concurrency) <= set(folders()),
+        "names of folders under functions/, such as endpoint",
+    ),
+    (
+        "reserved_concurrency",
+        lambda t: all(1 <= count <= 1000 for count in t.reserved_concurrency.values()),
+        "1 to 1000 for each function",
+    ),
+)
+
+
+def _problems(tenant: Tenant) -> Iterator[str]:
+    for field, holds, expected in _CHECKS:
+        if not holds(tenant):
+            yield f"{field}: {getattr(tenant, field)!r} is not valid: {expected}"
+
+
+def parse(entries: object) -> Sequence[Tenant]:
+    """The tenants of the context. Raises `TenantError` that names every entry that is not valid."""
+    if not isinstance(entries, list) or not entries:
+        raise TenantError("The context has no list of `tenants`: add one entry for each to cdk.json.")
+    tenants: list[Tenant] = []
+    problems: list[str] = []
+    for number, entry in enumerate(entries):
+        name = entry.get("name") if isinstance(entry, dict) else None
+        where = f"tenants[{number}] ({repr(name) if name else 'no name'})"
+        try:
+            tenant = _convert(entry)
+        except msgspec.ValidationError as e:
+            problems.append(f"{where}: {_readable(e)}")
+            continue
+        problems += [f"{where}: {problem}" for problem in _problems(tenant)]
+        if tenant.name in {other.name for other in tenants}:
+            problems.append(f"{where}: name: {tenant.name!r} stands in an earlier entry too")
+        tenants.append(tenant)
+    if problems:
+        raise TenantError("\n".join(problems))
+    return tenants
+
+
+def _convert(entry: Any) -> Tenant:
+    if isinstance(entry, dict):
+        # A comment in JSON, since JSON has none.
+        entry = {field: value for field, value in entry.items() if not field.startswith("//")}
+    return msgspec.convert(entry, Tenant)
+
+
+def _readable(error: msgspec.ValidationError) -> str:
+    """`rate: Expected `int`, got `str`` of "Expected `int`, got `str` - at `$.rate`"."""
+    text, _, place = str(error).partition(" - at `$")
+    place = place.rstrip("`").lstrip(".")
+    return f"{place}: {text}" if place else text

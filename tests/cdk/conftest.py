@@ -1,0 +1,42 @@
+"""The synthesized stacks, made once for all tests and all workers."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+import templates
+from templates import Template
+
+
+@pytest.fixture(scope="session")
+def assembly(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that the CDK wrote."""
+    base = tmp_path_factory.getbasetemp()
+    return templates.synthesize(base.parent if "PYTEST_XDIST_WORKER" in os.environ else base)
+
+
+@pytest.fixture(scope="session")
+def example(assembly: Path) -> Template:
+    """The example of cdk.json."""
+    return Template.read(assembly, templates.EXAMPLE["name"])
+
+
+@pytest.fixture(scope="session")
+def full(assembly: Path) -> Template:
+    """Every option is used."""
+    return Template.read(assembly, "full")
+
+
+@pytest.fixture(scope="session")
+def sandbox(assembly: Path) -> Template:
+    """It may be thrown away; every Action runs inside the endpoint."""
+    return Template.read(assembly, "play")
+
+
+@pytest.fixture(params=["example", "full", "sandbox"])
+def template(request: pytest.FixtureRequest) -> Template:
+    """Each of them."""
+    found: Template = request.getfixturevalue(request.param)
+    return found

@@ -1,0 +1,197 @@
+"""Rows of the catalog against what functions really ask of DynamoDB and AWS KMS: nothing is missing, nothing unused.
+
+Each Action runs against moto with a wire that remembers every call; a call is then looked up in the function's row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from action_samples import SAMPLES, ListAudit, Params, Tenant, new_key
+from moto_aws import Tables, WiredSession, kms_client
+from support import Kms, Signer
+
+from cdk.catalog import CATALOG, Row
+from cdk.tenants import actions
+from tenantkms import maintenance
+from tenantkms.access import DIALECTS
+from tenantkms.model import KeyState
+from tenantkms.policy import ALLOW_ALL
+from tenantkms.settings import Settings, on_aws
+
+FOLDER = {action: folder for folder, action in actions().items()}
+ENVIRONMENT = {"TENANT": "acme", "REGION": "eu-central-1", "ACCOUNT": "123456789012", "STATE_CACHE_SECONDS": "0"}
+
+Ask = tuple[str, ...]
+"""(action, table and index, partition key) or (action, kind of secret)."""
+
+AFTER_FAULTS: Mapping[str, set[Ask]] = {
+    "endpoint": {("dynamodb:GetItem", "access", "NONCE#*")},
+    "create_key": {("dynamodb:GetItem", "keys", "KEY#*")},
+}
+"""Rights that are used only to read back a write whose answer was lost."""
+
+
+class Deployment(Tenant):
+    """A tenant on moto's DynamoDB and KMS; `asked` since the last look."""
+
+    def __init__(self) -> None:
+        self._tables = Tables.fresh()
+        self._environment = {
+            **ENVIRONMENT,
+            "KEYS_TABLE": self._tables.keys,
+            "ACCESS_TABLE": self._tables.access,
+            "PARENT_KEY_ARN": kms_client(self._tables.wire).create_key()["KeyMetadata"]["Arn"],
+        }
+        self.audit = ListAudit()
+        self.restart()
+
+    def settings(self) -> Settings:
+        return on_aws(self._environment, WiredSession(self._tables.wire))
+
+    def restart(self) -> None:
+        """A process that has nothing in its caches."""
+        self.deps = msgspec.structs.replace(self.settings().deps, audit=self.audit)
+        self._tables.wire.sent.clear()
+
+    def asked(self) -> set[Ask]:
+        return {ask for operation, body in self._tables.wire.sent for ask in self._asks(operation, body)}
+
+    def _asks(self, operation: str, body: dict[str, Any]) -> Iterator[Ask]:
+        if operation in ("Encrypt", "Decrypt"):
+            assert body["EncryptionContext"]["tenant"] == "acme"
+            yield f"kms:{operation}", body["EncryptionContext"]["kind"]
+        elif operation == "TransactWriteItems":
+            for item in body["TransactItems"]:
+                for part, inner in item.items():
+                    yield from self._asks(f"{part}Item", inner)
+        else:
+            name = {self._tables.keys: "keys", self._tables.access: "access"}[body["TableName"]]
+            index = f"/{body['IndexName']}" if "IndexName" in body else ""
+            if operation == "Query":
+                leading = body["ExpressionAttributeValues"][":value"]
+            else:
+                leading = (body.get("Key") or body["Item"])["pk"]
+            yield f"dynamodb:{operation}", name + index, leading["S"]
+
+
+def granted(row: Row) -> set[Ask]:
+    """A row as asks, with patterns as partition keys."""
+    found: set[Ask] = set()
+    for on in row.tables:
+        place = f"{on.table}/{on.index}" if on.index else on.table
+        found |= {(action, place, rows) for action in on.actions for rows in on.rows}
+    found |= {("kms:Encrypt", str(kind)) for kind in row.seals}
+    return found | {("kms:Decrypt", str(kind)) for kind in row.unseals}
+
+
+def covers(right: Ask, ask: Ask) -> bool:
+    return len(right) == len(ask) and all(fnmatchcase(said, pattern) for said, pattern in zip(ask, right, strict=True))
+
+
+def check(folder: str, asked: set[Ask]) -> None:
+    rights = granted(CATALOG[folder])
+    refused = {ask for ask in asked if not any(covers(right, ask) for right in rights)}
+    assert not refused, "these calls are not in the row"
+    unused = {right for right in rights if not any(covers(right, ask) for ask in asked)}
+    assert unused == AFTER_FAULTS.get(folder, set()), "these rights are in the row and not used"
+
+
+MORE: Mapping[str, list[Params]] = {
+    "CreateKey": [{"alias": "made-with-it"}],
+    "DescribeService": [{"count": True}],
+    "ListAliases": [{}],
+    "ListTagResources": [{"key_ids": []}],
+}
+"""Other ways to call an Action, which touch other rows."""
+
+
+def _prepare(tenant: Tenant, action: str, key: str, *, again: bool) -> None:
+    """Bring a key to where the Action has something to do; `again`: where it has been called before."""
+    match action:
+        case "CancelKeyDeletion":
+            tenant.put(key, state=KeyState.PENDING_DELETION, deletion_date=int(tenant.deps.clock()) + 86_400)
+        case "DeleteKeyMaterial":
+            tenant.result("ImportKeyMaterial", SAMPLES["ImportKeyMaterial"](tenant, key))
+        case "CancelKeyArchive":
+            tenant.put(key, state=KeyState.ARCHIVED)
+        case "EnableKey":
+            tenant.put(key, state=KeyState.DISABLED)
+        case "UntagResources":
+            tenant.put(key, tags={"name": "value"})
+        case "SetKeyAlias":  # the alias that it has is replaced
+            tenant.alias(key)
+        case "ListKeyVersions":
+            tenant.result("CreateKeyVersion", {"key_id": key})
+        case "ImportKeyMaterial" if again:  # what is imported is compared with what was imported before
+            tenant.result(action, SAMPLES[action](tenant, key))
+            tenant.result("DeleteKeyMaterial", {"key_id": key})
+
+
+def calls(tenant: Tenant, action: str) -> Iterator[Params]:
+    """Parameters of calls that together touch all that the Action can touch: keys by id and by alias."""
+    for by_alias in (False, True):
+        key = new_key(tenant, action)
+        alias = f"alias/{tenant.alias(key)}"
+        _prepare(tenant, action, key, again=by_alias)
+        params = SAMPLES[action](tenant, key)
+        if by_alias:
+            params = {**params, **({"key_id": alias} if "key_id" in params else {})}
+            params = {**params, **({"key_ids": [alias]} if "key_ids" in params else {})}
+            if action == "ReEncrypt":
+                params["destination_key_id"] = alias
+        yield params
+    yield from MORE.get(action, [])
+
+
+@pytest.mark.parametrize("action", FOLDER)
+def test_an_action_asks_for_what_its_row_says(action: str) -> None:
+    tenant = Deployment()
+    asked: set[Ask] = set()
+    for params in calls(tenant, action):
+        tenant.restart()
+        tenant.result(action, params)
+        asked |= tenant.asked()
+    check(FOLDER[action], asked)
+
+
+def test_the_rotating_sweeper(tmp_path: Path) -> None:
+    tenant = Deployment()
+    key = tenant.create(rotate=True)
+    tenant.put(key, last_rotation=1)
+    tenant.restart()
+    assert maintenance.run(maintenance.ROTATE, tenant.deps, "run").done == 1
+    check("rotate_due_keys", tenant.asked())
+
+
+def test_the_destroying_sweeper() -> None:
+    tenant = Deployment()
+    key = tenant.create(alias="goes-too")
+    tenant.result("CreateKeyVersion", {"key_id": key})
+    tenant.put(key, state=KeyState.PENDING_DELETION, deletion_date=1)
+    tenant.restart()
+    assert maintenance.run(maintenance.DESTROY, tenant.deps, "run").done == 1
+    check("delete_due_keys", tenant.asked())
+
+
+def test_the_endpoint() -> None:
+    tenant = Deployment()
+    credential, secret = tenant.settings().access.create("first", DIALECTS, ALLOW_ALL, 1)
+    kms = Kms(tenant.settings(), Signer(credential.access_key_id, secret))
+    tenant.restart()
+    kms.alibaba("NoSuchAction")
+    check("endpoint", tenant.asked())
+
+
+def test_a_missing_and_an_unused_right_are_found() -> None:
+    asked: set[Ask] = {("dynamodb:GetItem", "keys", "KEY#1"), ("kms:Decrypt", "1")}
+    check("decrypt", asked)
+    with pytest.raises(AssertionError, match="not in the row"):
+        check("decrypt", {*asked, ("dynamodb:GetItem", "keys", "ALIAS#a")})
+    with pytest.raises(AssertionError, match="not used"):
+        check("decrypt", {("dynamodb:GetItem", "keys", "KEY#1")})

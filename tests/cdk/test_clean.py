@@ -1,0 +1,47 @@
+"""cdk-nag and cfn-lint find nothing, and what is acknowledged has a reason. The synthesis was told no credentials."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import templates
+
+ACKNOWLEDGED = {"AwsSolutions-APIG4": 1, "AwsSolutions-L1": len(templates.FOLDERS)}
+"""Rule, and how many resources of a stack it is about."""
+
+
+def _report(assembly: Path) -> dict[str, Any]:
+    (report,) = [
+        report
+        for report in json.loads((assembly / "validation-report.json").read_text())["pluginReports"]
+        if report["pluginName"] == "AwsSolutions"
+    ]
+    found: dict[str, Any] = report
+    return found
+
+
+def test_cdk_nag_finds_nothing_in_any_stack(assembly: Path) -> None:
+    report = _report(assembly)
+    assert report["violations"] == []
+    assert report["conclusion"] == "success"
+
+
+def test_what_is_acknowledged_is_known_here(assembly: Path) -> None:
+    found: Counter[str] = Counter()
+    for row in _report(assembly)["suppressedViolations"]:
+        found[row["ruleName"]] += len(row["violatingConstructs"])
+    assert found == {rule: count * len(templates.VARIANTS) for rule, count in ACKNOWLEDGED.items()}
+
+
+def test_cfn_lint_finds_nothing_where_every_option_is_used(assembly: Path, full: templates.Template) -> None:
+    """W3005: the CDK says dependencies that follow from references, too."""
+    template = assembly / f"{full.stack}.template.json"
+    program = "import sys; from cfnlint.runner import main; sys.exit(main())"
+    command = [sys.executable, "-c", program, "--ignore-checks", "W3005", "--template", str(template)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr

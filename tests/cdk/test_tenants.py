@@ -1,0 +1,128 @@
+"""A tenant's entry that is not valid stops the synthesis, with its name and what is wrong."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import templates
+
+from cdk.tenants import ROOT, Tenant, TenantError, parse
+
+GOOD = {"name": "acme", "account": "123456789012", "region": "eu-central-1"}
+CERTIFICATE = "arn:aws:acm:eu-central-1:123456789012:certificate/6f1e2d3c-1111-4222-8333-444455556666"
+DOMAIN = {"domain": "kms.example.com", "certificate": CERTIFICATE}
+
+
+def test_the_example_and_what_these_tests_use_are_valid() -> None:
+    assert [tenant.name for tenant in parse([dict(entry) for entry in templates.VARIANTS])] == ["acme", "full", "play"]
+
+
+def test_an_entry_needs_three_fields_only() -> None:
+    assert parse([GOOD]) == [Tenant(name="acme", account="123456789012", region="eu-central-1")]
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"name": "Acme"}, "name: 'Acme' is not valid: 1 to 22 lower-case letters"),
+        ({"name": "a" * 23}, "name: "),
+        ({"name": "acme-"}, "name: "),
+        ({"name": "1st"}, "name: "),
+        ({"name": "acme\n"}, "name: "),
+        ({"name": 7}, "name: Expected `str`, got `int`"),
+        ({"account": 123456789012}, "account: Expected `str`, got `int`"),
+        ({"account": "1234"}, "account: '1234' is not valid: the 12 digits"),
+        ({"region": "Frankfurt"}, "region: 'Frankfurt' is not valid: an AWS region"),
+        ({"rate": 0}, "rate: 0 is not valid: requests per second, 1 to 10000"),
+        ({"rate": "many"}, "rate: Expected `int`, got `str`"),
+        ({"burst": 5001}, "burst: 5001"),
+        ({"domain": "kms.example.com"}, "certificate: '' is not valid: domain and certificate go together"),
+        ({"certificate": CERTIFICATE}, "certificate: "),
+        ({**DOMAIN, "domain": "https://kms.example.com"}, "domain: "),
+        ({**DOMAIN, "certificate": CERTIFICATE.replace("central", "west")}, "in the tenant's account and region"),
+        ({**DOMAIN, "certificate": CERTIFICATE.replace("1234", "4321", 1)}, "in the tenant's account and region"),
+        (
+            {"truststore": "s3://bucket/ca.pem"},
+            "truststore: 's3://bucket/ca.pem' is not valid: mutual TLS needs a domain",
+        ),
+        ({**DOMAIN, "truststore": "https://bucket/ca.pem"}, "s3://bucket/key"),
+        (
+            {"inline_actions": ["encrypt"]},
+            "inline_actions: ('encrypt',) is not valid: names of Actions such as Encrypt",
+        ),
+        ({"inline_actions": ["Encrypt", "Encrypt"]}, "each Action once"),
+        ({"inline_actions": "Encrypt"}, "inline_actions: Expected `array`, got `str`"),
+        ({"state_cache_seconds": 61}, "state_cache_seconds: 61"),
+        ({"state_cache_seconds": -1}, "state_cache_seconds: -1"),
+        ({"log_retention_days": 31}, "log_retention_days: 31 is not valid: one of 1, 3, 5"),
+        ({"alarm_topic": "pager"}, "alarm_topic: 'pager' is not valid: the ARN of an SNS topic"),
+        ({"alarm_topic": "arn:aws:sns:us-east-1:123456789012:pager"}, "alarm_topic: "),
+        ({"break_glass_role": ""}, "break_glass_role: "),
+        ({"break_glass_role": "arn:aws:iam::123456789012:role/a b"}, "break_glass_role: "),
+        (
+            {"reserved_concurrency": {"Encrypt": 1}},
+            "reserved_concurrency: {'Encrypt': 1} is not valid: names of folders",
+        ),
+        ({"reserved_concurrency": {"encrypt": 0}}, "1 to 1000 for each function"),
+        ({"sandbox": "yes"}, "sandbox: Expected `bool`, got `str`"),
+        ({"tags": {"team": 1}}, "Expected `str`, got `int`"),
+        ({"regoin": "eu-central-1"}, "Object contains unknown field `regoin`"),
+    ],
+)
+def test_what_is_wrong_is_said_with_the_entry_s_name(changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(TenantError) as caught:
+        parse([{**GOOD, "name": "other"}, {**GOOD, **changes}])
+    (line,) = str(caught.value).splitlines()
+    name = changes.get("name", "acme")
+    assert line.startswith(f"tenants[1] ({name!r}): ")
+    assert said in line
+
+
+@pytest.mark.parametrize("missing", GOOD)
+def test_a_missing_field_is_named(missing: str) -> None:
+    with pytest.raises(TenantError, match=f"missing required field `{missing}`"):
+        parse([{field: value for field, value in GOOD.items() if field != missing}])
+
+
+@pytest.mark.parametrize("entries", [None, [], {}, "acme"])
+def test_a_context_without_tenants_is_refused(entries: object) -> None:
+    with pytest.raises(TenantError, match="no list of `tenants`"):
+        parse(entries)
+
+
+@pytest.mark.parametrize("entry", [None, "acme", 7, []])
+def test_an_entry_that_is_no_object_is_refused(entry: object) -> None:
+    with pytest.raises(TenantError, match=r"tenants\[0\] \(no name\): Expected `object`"):
+        parse([entry])
+
+
+def test_one_name_is_one_tenant() -> None:
+    with pytest.raises(TenantError, match=r"tenants\[1\] \('acme'\): name: 'acme' stands in an earlier entry too"):
+        parse([GOOD, {**GOOD, "region": "us-east-1"}])
+
+
+def test_every_problem_is_told_at_once() -> None:
+    with pytest.raises(TenantError) as caught:
+        parse([{**GOOD, "rate": 0, "burst": 0}, {**GOOD, "name": "b", "region": 1}])
+    assert len(str(caught.value).splitlines()) == 3
+
+
+def test_the_program_stops_with_that_text_and_writes_nothing(tmp_path: Path) -> None:
+    context = json.dumps({"tenants": [{**GOOD, "rate": 0}]})
+    done = subprocess.run(
+        [sys.executable, "-m", "cdk.app"],
+        env={"PATH": "", "CDK_OUTDIR": str(tmp_path / "out"), "CDK_CONTEXT_JSON": context},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 1
+    assert "tenants[0] ('acme'): rate: 0 is not valid" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not list((tmp_path / "out").glob("*.json"))

@@ -1,0 +1,21 @@
+"""Synthesizes the tenants of a JSON file with cdk-nag, as a program of its own: `synthesize.py <tenants> <out>`.
+
+It is told nothing of AWS credentials and runs where there is no network.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from aws_cdk import App, Validations
+from cdk_nag import AwsSolutionsChecks
+
+from cdk.app import build
+
+if __name__ == "__main__":
+    tenants, out = sys.argv[1:]
+    app = build(App(outdir=out, context={"tenants": json.loads(Path(tenants).read_text())}))
+    Validations.of(app).add_plugins(AwsSolutionsChecks(app))
+    app.synth()
