@@ -108,7 +108,9 @@ def parse_pairs(raw: str) -> dict[str, str]:
             name, equals, value = part.partition("=")
             if not equals:
                 raise MalformedRequest("The parameters are not `name=value` joined by `&`.")
-            pairs.append((_unescape(name), _unescape(value)))
+            if "%" in part or "+" in part:
+                name, value = _unescape(name), _unescape(value)
+            pairs.append((name, value))
     except UnicodeDecodeError as e:
         raise MalformedRequest("The parameters are not valid UTF-8.") from e
     return unique(pairs)
@@ -125,7 +127,10 @@ STRICT = re.compile(r"[^A-Za-z0-9_.~-]")
 
 def escape(text: str, unsafe: re.Pattern[str] = STRICT) -> str:
     """`text` in UTF-8 with every byte that `unsafe` matches as `%XX`, upper case."""
-    if not text.isascii():
+    if text.isascii():
+        if text.isalnum():  # as most names and many values are
+            return text
+    else:
         text = text.encode("utf-8").decode("latin-1")
     return unsafe.sub(lambda match: f"%{ord(match[0]):02X}", text)
 
@@ -197,6 +202,8 @@ def nest(flat: Mapping[str, str], first: int, only: frozenset[str] | None = None
     `first` is the index of a list's first item. `only` names the parameters to nest (None: all with a dot).
     Raises `MalformedRequest` for gaps, for two shapes of one name, and for deep nesting.
     """
+    if "." not in "".join(flat):
+        return dict(flat)
     out: dict[str, Any] = {}
     for name, value in flat.items():
         head, dot, _ = name.partition(".")

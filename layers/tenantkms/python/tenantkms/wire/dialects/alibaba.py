@@ -697,6 +697,8 @@ def _parse(request: Request, scheme: Scheme, flat: dict[str, str]) -> tuple[str,
         raise e.MissingParameter("Action is required.")
     if version != VERSION:
         raise e.UnknownVersion
+    if "." not in "".join(flat):
+        return action, dict(flat)
     contexts: dict[str, dict[str, str]] = {}
     rest: dict[str, str] = {}
     for name, value in flat.items():
