@@ -1,0 +1,229 @@
+"""A process may die at every call of the store, before it or with its answer lost; a retry finds all done, or none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from action_samples import SAMPLES, Params, actions, new_key
+from campaign.tenant import Process, assert_gone, assert_kept, assert_whole, deepen
+from campaign.world import DAY, STORES, Dying, ProcessDied, World, make_world
+from fakes import Counting
+
+from tenantkms import maintenance
+from tenantkms.model import KeyState
+
+Prepare = Callable[[Process], str]
+CRASHES = [(call, after) for call in range(1, 12) for after in (False, True)]
+
+
+def _in(state: KeyState) -> Prepare:
+    def prepare(process: Process) -> str:
+        key_id = process.create()
+        process.put(key_id, state=state, deletion_date=int(process.deps.clock()) + DAY)
+        return key_id
+
+    return prepare
+
+
+def _tagged(process: Process) -> str:
+    return process.create(tags={"name": "value"})
+
+
+def _new(process: Process) -> str:
+    return process.create()
+
+
+def _external(process: Process) -> str:
+    return process.create(origin="EXTERNAL")
+
+
+MUTATING: dict[str, tuple[Prepare, str]] = {
+    "ArchiveKey": (_new, "ok"),
+    "CancelKeyArchive": (_in(KeyState.ARCHIVED), "StateConflict"),
+    "CancelKeyDeletion": (_in(KeyState.PENDING_DELETION), "KeyNotPendingDeletion"),
+    "CreateAlias": (_new, "AliasExists"),
+    "CreateKey": (_new, "ok"),
+    "CreateKeyVersion": (_new, "ok"),
+    "DeleteAlias": (_new, "AliasNotFound"),
+    "DeleteKeyMaterial": (Process.imported, "ok"),
+    "DisableKey": (_new, "ok"),
+    "EnableKey": (_in(KeyState.DISABLED), "ok"),
+    "ImportKeyMaterial": (_external, "ok"),
+    "ScheduleKeyDeletion": (_new, "StateConflict"),
+    "SetDeletionProtection": (_new, "ok"),
+    "SetKeyAlias": (_new, "ok"),
+    "SetKeyPolicy": (_new, "ok"),
+    "TagResources": (_new, "ok"),
+    "UntagResources": (_tagged, "ok"),
+    "UpdateAlias": (_new, "ok"),
+    "UpdateKeyDescription": (_new, "ok"),
+    "UpdateRotationPolicy": (_new, "ok"),
+}
+"""Action -> a key that it changes, and what a retry is told when the first try was done but its answer lost."""
+
+
+def shown(process: Process, key_id: str) -> Params:
+    """What a user sees of a key, without the names, times and ids that differ between two of them."""
+    view: Params = process.result("DescribeKey", {"key_ids": [key_id]})["keys"][0]
+    times = {"deletion_date", "material_expires", "last_rotation", "next_rotation", "rotation_seconds"}
+    hidden = {"id", "aliases", "created", "primary_created", "primary_version_id"}
+    kept = {name: value for name, value in view.items() if name not in times | hidden}
+    return {**kept, **{name: bool(view[name]) for name in times}, "aliases": len(view["aliases"])}
+
+
+def attempt(world: World, action: str, params: Params, call: int, *, after: bool) -> bool:
+    """Run an Action in a process that dies at that call of the store; whether it came so far."""
+    process = Process(world, lambda store: Dying(store, call, after=after))
+    try:
+        process.act(action, params)
+    except ProcessDied:
+        return True
+    return False
+
+
+def is_done(world: World, key_id: str, revision: int, count: int) -> bool:
+    key = world.keys.get(key_id)
+    assert key is not None
+    return key.revision > revision or _keys(world) > count
+
+
+def _keys(world: World) -> int:
+    total: int = Process(world).result("ListKeys", {"limit": 1})["total"]
+    return total
+
+
+@pytest.mark.parametrize("action", MUTATING)
+@pytest.mark.parametrize("store", STORES)
+def test_a_retry_finds_all_or_nothing_done(store: str, action: str, tmp_path: Path) -> None:
+    world = make_world(store, tmp_path)
+    prepare, already = MUTATING[action]
+    calm = Process(world)
+    example = prepare(calm)
+    assert calm.act(action, SAMPLES[action](calm, example)) == "ok"
+    expected = shown(calm, example)
+    crashes = 0
+    for call, after in CRASHES:
+        key_id = prepare(calm)
+        params = SAMPLES[action](calm, key_id)
+        key, count = calm.stored(key_id), _keys(world)
+        if not attempt(world, action, params, call, after=after):
+            break
+        crashes += 1
+        landed = is_done(world, key_id, key.revision, count)
+        retry = Process(world)
+        assert retry.act(action, params) == (already if landed else "ok"), (call, after)
+        assert shown(retry, key_id) == expected, (call, after)
+        assert _number(retry, key_id) == (key.primary.number if key.primary else 0) + _made(action, landed)
+    assert crashes >= 2
+    assert_whole(world)
+
+
+def _number(process: Process, key_id: str) -> int:
+    key = process.stored(key_id)
+    return key.primary.number if key.primary else 0
+
+
+def _made(action: str, landed: bool) -> int:
+    """Versions that there are more of."""
+    return {"CreateKeyVersion": 1 + landed, "ImportKeyMaterial": 1}.get(action, 0)
+
+
+def test_every_action_that_writes_is_tried(tmp_path: Path) -> None:
+    world = make_world("sqlite", tmp_path)
+    writing = set()
+    for action in actions():
+        process = Process(world, Counting)
+        store = process.deps.keyring.store
+        assert isinstance(store, Counting)
+        key_id = MUTATING[action][0](process) if action in MUTATING else new_key(process, action)
+        params = SAMPLES[action](process, key_id)
+        store.calls.clear()
+        assert process.act(action, params) == "ok"
+        if store.calls["commit"]:
+            writing.add(action)
+    assert writing == set(MUTATING)
+
+
+# -- scheduled work --------------------------------------------------------------------------------------
+
+
+def sweep(world: World, job: str, call: int = 0, *, after: bool = False) -> bool:
+    """Run a sweeper in a process that dies at that call of the store, or never; whether it came so far."""
+    process = Process(world, lambda store: Dying(store, call, after=after))
+    try:
+        maintenance.run(getattr(maintenance, job), process.deps, "sweep")
+    except ProcessDied:
+        return True
+    return False
+
+
+@pytest.mark.parametrize("store", STORES)
+def test_a_crash_of_the_rotating_sweeper(store: str, tmp_path: Path) -> None:
+    world = make_world(store, tmp_path)
+    calm = Process(world)
+    for call, after in CRASHES:
+        keys = [calm.create(rotate=True, rotation_seconds=7 * DAY) for _ in range(2)]
+        blobs = [calm.blob(key_id) for key_id in keys]
+        world.clock.now += 7 * DAY
+        crashed = sweep(world, "ROTATE", call, after=after)
+        sweep(world, "ROTATE")
+        assert [_number(calm, key_id) for key_id in keys] == [2, 2], (call, after)
+        assert [calm.opens(blob) for blob in blobs] == ["ok", "ok"]
+        for key_id in keys:
+            calm.result("UpdateRotationPolicy", {"key_id": key_id, "enabled": False})
+        if not crashed:
+            break
+    assert not crashed
+    assert call > 4
+    assert_whole(world)
+
+
+@pytest.mark.parametrize("cancels", [False, True])
+@pytest.mark.parametrize(("store", "versions"), [("sqlite", 250), ("dynamodb", 3)])
+def test_a_crash_of_the_destroying_sweeper(store: str, versions: int, cancels: bool, tmp_path: Path) -> None:
+    """What it began, the next run ends. A cancellation after the crash saves all of the key, or is refused."""
+    world = make_world(store, tmp_path)
+    outcomes = []
+    for call, after in CRASHES:
+        calm = Process(world)
+        key_id, _ = calm.versioned(1)
+        blobs = deepen(calm, key_id, versions)[-3:]
+        calm.leaving(key_id)
+        crashed = sweep(world, "DESTROY", call, after=after)
+        saved = cancels and Process(world).act("CancelKeyDeletion", {"key_id": key_id}) == "ok"
+        if saved:
+            assert_kept(world, key_id, blobs)
+        sweep(world, "DESTROY")
+        if saved:
+            assert_kept(world, key_id, blobs)
+        else:
+            assert_gone(world, key_id, blobs)
+        outcomes.append(saved)
+        if not crashed:
+            break
+    assert not crashed
+    assert len(outcomes) > 8
+    assert any(outcomes) == cancels
+    assert_whole(world)
+
+
+@pytest.mark.parametrize("store", STORES)
+def test_a_crash_while_imported_material_is_destroyed(store: str, tmp_path: Path) -> None:
+    world = make_world(store, tmp_path)
+    calm = Process(world)
+    for call, after in CRASHES:
+        key_id = calm.imported(expires=int(world.clock()) + 60)
+        blob = calm.blob(key_id)
+        world.clock.now += 60
+        crashed = sweep(world, "DESTROY", call, after=after)
+        assert Process(world).opens(blob) == "KeyPendingImport"
+        sweep(world, "DESTROY")
+        assert calm.stored(key_id).primary is None
+        calm.result("ImportKeyMaterial", SAMPLES["ImportKeyMaterial"](calm, key_id))
+        assert Process(world).opens(blob) == "ok"
+        if not crashed:
+            break
+    assert not crashed
+    assert call > 2

@@ -1,0 +1,212 @@
+"""Scheduled work on many keys: all that are due and no others, in pages, again and again, whatever fails."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from action_samples import SAMPLES
+from campaign.tenant import Process, assert_gone, assert_whole
+from campaign.world import DAY, START, STORES, World, make_world
+from fakes import Counting
+from samples import key_id as numbered
+
+from tenantkms import maintenance
+from tenantkms.errors import Unavailable
+from tenantkms.keystore import MAX_WRITES, KeyStore, PutKey, Write
+from tenantkms.model import Key, KeyFilter, KeySpec, KeyState, KeyUsage, Origin
+
+MANY = [("sqlite", 1000), ("dynamodb", 120)]
+"""DynamoDB under moto is slow; its keys fill more than one page, too."""
+JOBS = {"rotate": maintenance.ROTATE, "destroy": maintenance.DESTROY}
+
+
+def due_key(process: Process, number: int, job: str, due: int) -> Key:
+    """The `number`-th key, due for `job` at `due`."""
+    ring, id_ = process.deps.keyring, numbered(number)
+    leaving = job == "destroy"
+    return Key(
+        id=id_,
+        spec=KeySpec.AES_256,
+        usage=KeyUsage.ENCRYPT_DECRYPT,
+        origin=Origin.KMS,
+        state=KeyState.PENDING_DELETION if leaving else KeyState.ENABLED,
+        created=due - 7 * DAY,
+        creator="test",
+        primary=ring.seal_version(id_, KeySpec.AES_256, 1, 1, bytes(32)),
+        deletion_date=due if leaving else 0,
+        rotation_seconds=0 if leaving else 7 * DAY,
+        token=f"made-{number}",
+    )
+
+
+def fill(world: World, count: int, job: str, due: int = START) -> list[str]:
+    """So many keys due at the same time, and three that are due a second later."""
+    process = Process(world)
+    keys = [due_key(process, number, job, due) for number in range(1, count + 1)]
+    later = [due_key(process, number, job, due + 1) for number in range(count + 1, count + 4)]
+    writes = [PutKey(key) for key in keys + later]
+    for first in range(0, len(writes), MAX_WRITES):
+        process.deps.keyring.commit(writes[first : first + MAX_WRITES])
+    return [key.id for key in keys]
+
+
+def run(world: World, job: str, **how: Any) -> tuple[int, int, int]:
+    report = maintenance.run(JOBS[job], Process(world).deps, "sweep", **how)
+    return report.due, report.done, report.failed
+
+
+def rows(world: World) -> list[Key]:
+    return world.keys.list_keys(KeyFilter(), offset=0, limit=100_000)[1]
+
+
+def finished(world: World, job: str) -> int:
+    """How many of the keys are done, of those that there were."""
+    found = rows(world)
+    return sum(key.primary is not None and key.primary.number == 2 for key in found) if job == "rotate" else len(found)
+
+
+@pytest.mark.parametrize("job", JOBS)
+@pytest.mark.parametrize(("store", "count"), MANY)
+def test_all_that_is_due_is_done_in_pages(store: str, count: int, job: str, tmp_path: Path) -> None:
+    world = make_world(store, tmp_path)
+    fill(world, count, job)
+    process, seen = Process(world, Counting), list[int]()
+    report = maintenance.run(JOBS[job], process.deps, "sweep", progress=seen.append)
+    assert (report.due, report.done, report.failed) == (count, count, 0)
+    assert seen == list(range(1, count + 1))
+    assert finished(world, job) == (count if job == "rotate" else 3)
+    calls = process.deps.keyring.store
+    assert isinstance(calls, Counting)
+    assert count // 100 <= calls.calls["list_due"] <= count // 100 + 2
+    assert run(world, job) == (0, 0, 0)
+    world.clock.now += 1
+    assert run(world, job) == (3, 3, 0)
+
+
+@pytest.mark.parametrize("job", JOBS)
+@pytest.mark.parametrize("store", STORES)
+def test_a_dry_run_changes_nothing(store: str, job: str, tmp_path: Path) -> None:
+    world = make_world(store, tmp_path)
+    fill(world, 5, job)
+    before, lines = rows(world), len(world.audit.records)
+    process = Process(world, Counting)
+    report = maintenance.run(JOBS[job], process.deps, "sweep", dry_run=True)
+    assert (report.due, report.done, report.failed) == (5, 0, 0)
+    assert rows(world) == before
+    assert len(world.audit.records) == lines
+    calls = process.deps.keyring.store
+    assert isinstance(calls, Counting)
+    assert set(calls.calls) == {"list_due"}
+
+
+@dataclass
+class Stubborn:
+    """A store that does not do its part for one key."""
+
+    inner: KeyStore
+    key_id: str
+    method: str
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
+
+    def get(self, key_id: str) -> Key | None:
+        if self.method == "get" and key_id == self.key_id:
+            raise Unavailable
+        return self.inner.get(key_id)
+
+    def commit(self, writes: list[Write]) -> None:
+        ids = [write.key.id for write in writes if isinstance(write, PutKey)]
+        if self.method == "commit" and self.key_id in ids:
+            raise Unavailable
+        self.inner.commit(writes)
+
+
+@pytest.mark.parametrize("method", ["get", "commit"])
+@pytest.mark.parametrize("job", JOBS)
+@pytest.mark.parametrize("store", STORES)
+def test_a_key_that_fails_does_not_stop_the_others(store: str, job: str, method: str, tmp_path: Path) -> None:
+    world = make_world(store, tmp_path)
+    ids = fill(world, 9, job)
+    process = Process(world, lambda inner: Stubborn(inner, ids[3], method))
+    report = maintenance.run(JOBS[job], process.deps, "sweep")
+    assert (report.due, report.done, report.failed) == (9, 8, 1)
+    assert world.keys.get(ids[3]) is not None
+    assert run(world, job) == (1, 1, 0)
+    assert run(world, job) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("store", STORES)
+def test_destruction_is_in_the_audit_log_before_it_happens(store: str, tmp_path: Path) -> None:
+    """A log that takes no line keeps the key's material, which the next run destroys."""
+    world = make_world(store, tmp_path)
+    calm = Process(world)
+    key_id, blobs = calm.versioned(3)
+    calm.leaving(key_id)
+    world.audit.broken = True
+    assert run(world, "destroy") == (1, 0, 1)
+    row = world.keys.get(key_id)
+    assert row is not None
+    assert row.primary is not None
+    assert len(world.keys.list_versions(key_id, 1, 10)) == 2
+    world.audit.broken = False
+    assert run(world, "destroy") == (1, 1, 0)
+    assert_gone(world, key_id, blobs)
+    assert [r.keys for r in world.audit.records if r.action == "DeleteDueKeys"] == [(key_id,)]
+
+
+# -- imported material -----------------------------------------------------------------------------------
+
+_STATES = {
+    "Enabled": "EnableKey",
+    "Disabled": "DisableKey",
+    "Archived": "ArchiveKey",
+    "PendingDeletion": "ScheduleKeyDeletion",
+}
+"""State -> the Action that leads to it."""
+
+
+@pytest.mark.parametrize("state", _STATES)
+@pytest.mark.parametrize("store", STORES)
+def test_expired_material_is_of_no_use_from_its_second_on(store: str, state: str, tmp_path: Path) -> None:
+    """Before the sweeper has come by, whatever state the key is in; nor can it be enabled into use."""
+    world = make_world(store, tmp_path)
+    process = Process(world)
+    key_id = process.imported(expires=int(world.clock()) + 3600)
+    blob = process.blob(key_id)
+    process.result(_STATES[state], SAMPLES[_STATES[state]](process, key_id))
+    world.clock.now += 3599
+    works = {"Enabled": "ok", "Disabled": "KeyDisabled", "Archived": "ok", "PendingDeletion": "KeyPendingDeletion"}
+    assert process.opens(blob) == works[state]
+    world.clock.now += 1
+    refused = "KeyPendingDeletion" if state == "PendingDeletion" else "KeyPendingImport"
+    for params in ({"ciphertext": blob}, {"key_id": key_id, "plaintext": "AAAA"}):
+        assert process.act("Decrypt" if "ciphertext" in params else "Encrypt", params) == refused
+    assert process.act("EnableKey", {"key_ids": [key_id]}) == "StateConflict"
+    stored = process.stored(key_id)
+    assert stored.primary is not None
+    if state == "PendingDeletion":
+        process.result("CancelKeyDeletion", {"key_id": key_id})
+        assert process.stored(key_id).state is KeyState.PENDING_IMPORT
+    assert run(world, "destroy") == (1, 1, 0)
+    stored = process.stored(key_id)
+    assert (stored.state, stored.primary, stored.material_expires) == (KeyState.PENDING_IMPORT, None, 0)
+    assert process.opens(blob) == "KeyPendingImport"
+    assert_whole(world)
+
+
+@pytest.mark.parametrize("store", STORES)
+def test_material_that_came_back_is_not_destroyed(store: str, tmp_path: Path) -> None:
+    """Imported again after it expired and before the sweeper came: what is new stays, and old ciphertexts open."""
+    world = make_world(store, tmp_path)
+    process = Process(world)
+    key_id = process.imported(expires=int(world.clock()) + 60)
+    blob = process.blob(key_id)
+    world.clock.now += 60
+    assert process.opens(blob) == "KeyPendingImport"
+    process.result("ImportKeyMaterial", SAMPLES["ImportKeyMaterial"](process, key_id))
+    assert run(world, "destroy") == (0, 0, 0)
+    assert process.opens(blob) == "ok"
