@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from tenantkms.action import Params, Result, Scope, action
-from tenantkms.envelope import SALT_SIZE
 from tenantkms.errors import PlaintextTooLong
 from tenantkms.model import version_id
 from tenantkms.settings import entry
@@ -30,10 +29,7 @@ def encrypt(params: Encrypt, scope: Scope) -> Encrypted:
     if len(params.plaintext) > limit:
         raise PlaintextTooLong(f"The Plaintext is longer than {limit} bytes.")
     key = scope.use(params.key_id)
-    salt = scope.deps.random(SALT_SIZE)
-    number, blob = scope.deps.keyring.encrypt(
-        key, params.plaintext, text=params.text, context=params.context, salt=salt
-    )
+    number, blob = scope.seal(key, params.plaintext, text=params.text, context=params.context)
     return Encrypted(key_id=key.id, key_version_id=version_id(key.id, number), ciphertext=blob)
 
 

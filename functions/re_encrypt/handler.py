@@ -6,8 +6,8 @@ It needs the permission to ReEncrypt with both keys, to Decrypt with the source 
 from __future__ import annotations
 
 from tenantkms.action import Params, Result, Scope, action
-from tenantkms.envelope import SALT_SIZE, TEXT, Header
-from tenantkms.model import Key, version_id
+from tenantkms.envelope import TEXT
+from tenantkms.model import version_id
 from tenantkms.settings import entry
 
 
@@ -36,23 +36,14 @@ def re_encrypt(params: ReEncrypt, scope: Scope) -> ReEncrypted:
     if stays and key.primary and key.primary.number == source.version:
         number, blob, changed = source.version, params.ciphertext, False
     else:
-        number, blob, changed = *_seal(scope, key, source, plaintext, params), True
+        text, changed = source.content == TEXT, True
+        number, blob = scope.seal(key, plaintext, text=text, context=params.destination_context)
     return ReEncrypted(
         source_key_id=source.key_id,
         key_id=key.id,
         key_version_id=version_id(key.id, number),
         ciphertext=blob,
         changed=changed,
-    )
-
-
-def _seal(scope: Scope, key: Key, source: Header, plaintext: bytes, params: ReEncrypt) -> tuple[int, bytes]:
-    return scope.deps.keyring.encrypt(
-        key,
-        plaintext,
-        text=source.content == TEXT,
-        context=params.destination_context,
-        salt=scope.deps.random(SALT_SIZE),
     )
 
 

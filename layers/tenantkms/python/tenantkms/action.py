@@ -22,10 +22,10 @@ from msgspec import Meta, Struct
 from tenantkms import errors as e
 from tenantkms import key_policy, policy
 from tenantkms.audit import Audit, Record, log_fault
-from tenantkms.envelope import Header, parse_header
+from tenantkms.envelope import SALT_SIZE, Header, parse_header
 from tenantkms.keyring import Keyring
 from tenantkms.keystore import PutKey, RevisionConflict, Write
-from tenantkms.model import ALIAS_PREFIX, SYMMETRIC, Key, KeyState, Principal, check_alias, check_key_id
+from tenantkms.model import ALIAS_PREFIX, SYMMETRIC, Key, KeyState, Principal, check_alias, check_key_id, revised
 from tenantkms.rules import NATIVE, NEEDS, PROFILES, REFUSALS, Profile
 
 _ATTEMPTS = 8
@@ -163,9 +163,14 @@ class Scope:
             self.admit(key, "Decrypt")
         return header, keyring.decrypt(key, header, blob, context)
 
+    def seal(self, key: Key, plaintext: bytes, *, text: bool, context: Mapping[str, str]) -> tuple[int, bytes]:
+        """(number of the primary version, new blob made under it)."""
+        salt = self.deps.random(SALT_SIZE)
+        return self.deps.keyring.encrypt(key, plaintext, text=text, context=context, salt=salt)
+
     def revise(self, key: Key, **changes: Any) -> Key:
         """The next revision of `key`, to be committed."""
-        return msgspec.structs.replace(key, revision=key.revision + 1, token=self.call.request_id, **changes)
+        return revised(key, self.call.request_id, **changes)
 
     def switch(self, refs: Sequence[str], state: KeyState) -> None:
         """Move the keys to `state`; those that are in it already are not written."""

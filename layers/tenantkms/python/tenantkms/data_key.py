@@ -7,7 +7,6 @@ from typing import NamedTuple
 from msgspec import Struct
 
 from tenantkms.action import Params, Scope
-from tenantkms.envelope import SALT_SIZE
 from tenantkms.errors import InvalidParameter, MissingParameter
 from tenantkms.model import version_id
 
@@ -63,6 +62,5 @@ def new_data_key(params: DataKeyParams, scope: Scope) -> DataKey:
     size = _size(params, scope.profile.data_key_default)
     key = scope.use(params.key_id)
     plaintext = scope.deps.random(size)
-    salt = scope.deps.random(SALT_SIZE)
-    number, blob = scope.deps.keyring.encrypt(key, plaintext, text=False, context=params.context, salt=salt)
+    number, blob = scope.seal(key, plaintext, text=False, context=params.context)
     return DataKey(key.id, version_id(key.id, number), plaintext, blob)

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from tenantkms.action import Deps
 from tenantkms.audit import Record, log_fault
@@ -22,7 +21,7 @@ from tenantkms.keystore import (
     PutKey,
     RevisionConflict,
 )
-from tenantkms.model import Alias, Key, KeyState
+from tenantkms.model import Alias, Key, KeyState, revised
 from tenantkms.rotation import rotation
 
 _PAGE = 100
@@ -89,10 +88,6 @@ def _audit(deps: Deps, key: Key, action: str, request_id: str) -> None:
     )
 
 
-def _next(key: Key, request_id: str) -> Key:
-    return replace(key, revision=key.revision + 1, token=request_id)
-
-
 def _fresh(deps: Deps, key: Key, due_at: Callable[[Key], int], now: int) -> Key | None:
     """The key as it is stored now, if it is still due."""
     found = deps.keyring.key(key.id, fresh=True)
@@ -103,9 +98,9 @@ def _rotate(deps: Deps, key: Key, now: int, request_id: str) -> None:
     current = _fresh(deps, key, ROTATE.due_at, now)
     if current is None:
         return
-    _, writes = rotation(deps, current, _next(current, request_id), now)
+    _, writes = rotation(deps, current, revised(current, request_id), now)
     deps.keyring.commit(writes)
-    _audit(deps, current, "RotateDueKeys", request_id)
+    _audit(deps, current, ROTATE.name, request_id)
 
 
 def _destroy(deps: Deps, key: Key, now: int, request_id: str) -> None:
@@ -113,15 +108,15 @@ def _destroy(deps: Deps, key: Key, now: int, request_id: str) -> None:
     if current is None:
         return
     if current.state is not KeyState.PENDING_DELETION:
-        _audit(deps, current, "DeleteDueKeys", request_id)
+        _audit(deps, current, DESTROY.name, request_id)
         deps.keyring.commit([PutKey(_without_material(current, request_id))])
         return
     if not current.destroying:
         # From this commit on a cancellation comes too late: before it nothing of the key is gone.
-        started = replace(_next(current, request_id), destroying=True)
+        started = revised(current, request_id, destroying=True)
         deps.keyring.commit([PutKey(started)])
         current = started
-    _audit(deps, current, "DeleteDueKeys", request_id)
+    _audit(deps, current, DESTROY.name, request_id)
     last = current.primary.number if current.primary else 0
     for first in range(1, last, MAX_WRITES):
         numbers = range(first, min(first + MAX_WRITES, last))
@@ -132,7 +127,7 @@ def _destroy(deps: Deps, key: Key, now: int, request_id: str) -> None:
 
 def _without_material(key: Key, request_id: str) -> Key:
     """A key of origin EXTERNAL whose imported material has expired or was deleted."""
-    return replace(_next(key, request_id), primary=None, material_expires=0, state=KeyState.PENDING_IMPORT)
+    return revised(key, request_id, primary=None, material_expires=0, state=KeyState.PENDING_IMPORT)
 
 
 ROTATE = _Job("RotateDueKeys", lambda key: key.rotates_at, _rotate)

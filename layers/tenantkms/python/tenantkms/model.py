@@ -8,9 +8,11 @@ from collections.abc import Mapping
 from enum import StrEnum
 from functools import lru_cache
 from types import MappingProxyType
+from typing import Any
 from uuid import UUID
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from tenantkms import errors as e
 from tenantkms.ciphers import AES_256_GCM, SM4_128_GCM
@@ -150,6 +152,11 @@ class Key(Struct, frozen=True, kw_only=True):
     def due(self) -> int:
         """When scheduled work on this key is due next; 0: never."""
         return min((at for at in (self.rotates_at, self.destroys_at) if at), default=0)
+
+
+def revised(key: Key, token: str, **changes: Any) -> Key:
+    """The next revision of `key`, to be committed by the writer that `token` names."""
+    return replace(key, revision=key.revision + 1, token=token, **changes)
 
 
 class KeyFilter(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

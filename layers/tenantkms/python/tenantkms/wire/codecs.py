@@ -114,6 +114,11 @@ def key_id(wire: str, value: Any) -> str:
     return check_key_id(value)
 
 
+def one_key_id(wire: str, value: Any) -> list[str]:
+    """A CMK's id, for an Action that takes a list of them."""
+    return [key_id(wire, value)]
+
+
 def key_ids(wire: str, value: Any) -> list[str]:
     """A list of 1 to 100 CMK ids, none twice."""
     if not isinstance(value, list) or not 1 <= len(value) <= 100:

@@ -76,10 +76,6 @@ _ALIAS = codecs.alias(
 )
 
 
-def _keys(wire: str, value: Any) -> list[str]:
-    return [codecs.key_id(wire, value)]
-
-
 def _zero(wire: str, value: Any) -> dict[str, Any]:
     """A switch of something that is not offered: only off is accepted."""
     if codecs.integer(0, 1)(wire, value):
@@ -193,7 +189,7 @@ def _pairs(*rows: tuple[str, str]) -> Out:
 # -- operations ----------------------------------------------------------------------------------------
 
 _KEY = In("KeyId", "key_id", codecs.key_id, required=True)
-_ONE_KEY = In("KeyId", "key_ids", _keys, required=True)
+_ONE_KEY = In("KeyId", "key_ids", codecs.one_key_id, required=True)
 _KEYS = In("KeyIds", "key_ids", codecs.key_ids, required=True)
 _MEMBER = refused("MemberAccount")
 _HSM = refused("HsmClusterId")

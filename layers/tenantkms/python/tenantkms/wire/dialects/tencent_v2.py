@@ -28,10 +28,6 @@ _ALIAS = codecs.alias(
 )
 
 
-def _keys(wire: str, value: Any) -> list[str]:
-    return [codecs.key_id(wire, value)]
-
-
 def _type(wire: str, value: Any) -> dict[str, Any]:
     """1: a normal key; 2: a quantum key, which is not offered."""
     if codecs.integer(1, 2)(wire, value) != 1:
@@ -50,7 +46,7 @@ _METADATA: Mapping[str, Out] = {
 }
 
 _KEY = In("keyId", "key_id", codecs.key_id, required=True)
-_ONE_KEY = In("keyId", "key_ids", _keys, required=True)
+_ONE_KEY = In("keyId", "key_ids", codecs.one_key_id, required=True)
 _CONTEXT = In("encryptionContext", "context", codecs.context(PROFILES[NAME].context_limit))
 
 OPERATIONS: dict[str, Operation] = {
