@@ -31,7 +31,9 @@ def create_key_version(params: CreateKeyVersion, scope: Scope) -> Version:
     def change(keys: Sequence[Key]) -> list[Write]:
         (key,) = keys
         check_rotates(key, asymmetric=scope.profile.rotates_asymmetric)
-        if key.last_rotation and scope.now - key.last_rotation < scope.profile.rotation_pause:
+        pause = scope.profile.rotation_pause
+        # Without a pause nothing is too soon, not even a rotation by a clock that is behind the last one's.
+        if pause and key.last_rotation and scope.now - key.last_rotation < pause:
             raise RotationTooSoon
         version, writes = rotation(scope.deps, key, scope.revise(key), scope.now)
         made[:] = [version]

@@ -17,8 +17,10 @@ from action_samples import Tenant
 from campaign.tenant import Process, assert_gone, assert_kept, assert_whole
 from campaign.worker import workers
 from campaign.world import STORES, World, make_world
+from msgspec import structs
 from support import Kms
 
+from functions.endpoint.dispatch import load
 from tenantkms import maintenance
 from tenantkms.model import KeyFilter, KeyState
 
@@ -80,6 +82,14 @@ def test_rotations_of_several_processes_on_one_file(tmp_path: Path) -> None:
     older = tenant.deps.keyring.store.list_versions(key_id, 1, 1000)
     assert [version.number for version in older] == list(range(1, primary.number))
     assert tenant.result("Decrypt", {"ciphertext": old})["plaintext"] == "AAAA"
+
+
+def test_a_clock_that_is_behind_the_last_rotations_still_rotates(tmp_path: Path) -> None:
+    tenant = Tenant(tmp_path / "data")
+    key_id = tenant.create()
+    ahead = structs.replace(tenant.deps, clock=lambda: tenant.deps.clock() + 5)
+    assert "result" in load("CreateKeyVersion").run(tenant.call("CreateKeyVersion", {"key_id": key_id}), ahead)
+    assert tenant.outcome("CreateKeyVersion", {"key_id": key_id}) == "ok"
 
 
 # -- aliases ---------------------------------------------------------------------------------------------
