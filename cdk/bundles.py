@@ -38,6 +38,13 @@ class Platform(Struct, frozen=True):
 LAMBDA = Platform("aarch64-manylinux_2_28", "3.13")
 HERE = Platform(f"{os.uname().machine}-manylinux_2_28", "{}.{}".format(*sys.version_info))
 """A twin of the layer that this machine can import."""
+EMULATOR = "TKMS_EMULATOR"
+"""Set in the environment of a synthesis whose functions an emulator will run with this machine's own Python."""
+
+
+def target() -> Platform:
+    """What this synthesis builds the layer for."""
+    return HERE if os.environ.get(EMULATOR) else LAMBDA
 
 
 class Bundle(Struct, frozen=True):
@@ -115,9 +122,10 @@ def function(folder: str, inline: Iterable[str] = ()) -> Bundle:
             copy = made / path.relative_to(ROOT)
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, copy)
-        _compile(made, LAMBDA.python, "/var/task")
+        _compile(made, python, "/var/task")
 
-    return _built(folder, _hash([_form(LAMBDA.python)], files), fill)
+    python = target().python
+    return _built(folder, _hash([python, _form(python)], files), fill)
 
 
 def layer(platform: Platform = LAMBDA) -> Bundle:

@@ -22,7 +22,7 @@ class Layer(Construct):
 
     def __init__(self, scope: Construct, name: str) -> None:
         super().__init__(scope, name)
-        bundle = bundles.layer()
+        bundle = bundles.layer(bundles.target())
         self.version = lambda_.LayerVersion(
             self,
             "Version",
@@ -32,9 +32,9 @@ class Layer(Construct):
             description=f"tenantkms and its libraries, {bundles.size(bundle) / 1e6:.1f} MB",
             removal_policy=RemovalPolicy.RETAIN,
         )
-        if not bundles.compiler():
+        if not bundles.compiler(bundles.target().python):
             Annotations.of(self).add_warning_v2(
                 "tkms:layer-not-compiled",
-                f"No Python {bundles.LAMBDA.python} was found here, so the layer has no compiled modules and cold"
+                f"No Python {bundles.target().python} was found here, so the layer has no compiled modules and cold"
                 " starts take longer: install it, and synthesize again.",
             )

@@ -43,5 +43,6 @@ class TenantStack(Stack):
             "AccessTable": tables.access.table_name,
             "ParentKeyArn": parent.key.key_arn,
             "FunctionPrefix": tenant.function_prefix,
+            "Sandbox": str(tenant.sandbox).lower(),
         }.items():
             CfnOutput(self, name, value=value)

@@ -20,7 +20,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from functions.endpoint.dispatch import InlineDispatcher
+from functions.endpoint.dispatch import Dispatcher, InlineDispatcher
 from tenantkms.access import DIALECTS
 from tenantkms.errors import from_data
 from tenantkms.policy import ALLOW_ALL
@@ -158,9 +158,9 @@ class Directory:
         return answer.get("url")
 
 
-def call(settings: Settings, action: str, params: dict[str, object]) -> dict[str, object]:
-    """Run an Action as the operator of this machine. Raises its domain error."""
-    answer = InlineDispatcher(settings.deps)(
+def ask(dispatch: Dispatcher, action: str, params: dict[str, object]) -> dict[str, object]:
+    """Run an Action as the operator. Raises its domain error."""
+    answer = dispatch(
         {
             "v": 1,
             "request_id": secrets.token_hex(16),
@@ -174,3 +174,8 @@ def call(settings: Settings, action: str, params: dict[str, object]) -> dict[str
         raise from_data(answer["error"])
     result: dict[str, object] = answer["result"]
     return result
+
+
+def call(settings: Settings, action: str, params: dict[str, object]) -> dict[str, object]:
+    """`ask`, in this process."""
+    return ask(InlineDispatcher(settings.deps), action, params)

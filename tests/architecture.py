@@ -45,7 +45,6 @@ MAX_LINES = 320
 TABLES = {
     f"{LAYER}/wire/dialects/alibaba.py": "the tables of one dialect",
     f"{LAYER}/wire/dialects/tencent.py": "the tables of one dialect",
-    "local/cli.py": "half of it is the table of commands and their options",
 }
 
 # What the domain logic needs of Python and of others; nothing of it talks to a network or knows a vendor.
@@ -195,7 +194,7 @@ def actions_know_only_the_domain(root: Path) -> Iterator[str]:
 
 def aws_is_loaded_late(root: Path) -> Iterator[str]:
     """boto3 and botocore: only in the AWS adapters, inside functions; their exceptions anywhere in these."""
-    adapters = {f"tenantkms.{name}" for name in AWS_ADAPTERS} | {"functions.endpoint.dispatch"}
+    adapters = {f"tenantkms.{name}" for name in AWS_ADAPTERS} | {"functions.endpoint.dispatch", "local.stack"}
     for found in all_imports(root, LAYER, "functions", "local"):
         if not found.of(*AWS) or found.typing:
             continue
