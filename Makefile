@@ -14,9 +14,10 @@ export UV_NO_PROGRESS ?= 1
 export UV_SYSTEM_CERTS ?= 1
 SYNC := $(UV) sync --locked --quiet
 RUN := $(UV) run --no-sync
+CDK := $(RUN) python -m cdk.node cdk
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check campaign bench format coverage synth init-times pins lock clean
+.PHONY: help run test unit e2e check campaign bench format coverage synth cdk init-times pins lock clean
 
 help: ## what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -24,16 +25,21 @@ help: ## what there is
 run: .venv/ready ## a running KMS on http://127.0.0.1:8480 with a key, a credential and programs to paste
 	@$(RUN) tkms serve $(ARGS)
 
-test: check ## everything that must pass: format, lint, types, tests (on Python 3.13 too, where there is one)
+test: check unit e2e ## everything that must pass: format, lint, types, all tests (on Python 3.13 too, where there is one)
+
+unit: .venv/ready ## the tests but those of a deployment
 ifneq ($(PYTHON313),)
 	@if ! $(RUN) python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))'; then \
 	    echo "tests on $$($(PYTHON313) --version), the deployed runtime"; \
 	    UV_PROJECT_ENVIRONMENT=.venv-3.13 $(SYNC) --python $(PYTHON313) && \
-	    UV_PROJECT_ENVIRONMENT=.venv-3.13 $(RUN) --python $(PYTHON313) pytest -q -n 2 --ignore tests/cdk || exit 1; \
+	    UV_PROJECT_ENVIRONMENT=.venv-3.13 $(RUN) --python $(PYTHON313) pytest -q -n 2 --ignore tests/cdk --ignore tests/e2e || exit 1; \
 	fi
 endif
 	@echo "tests on $$($(RUN) python --version)"
-	@$(RUN) pytest -q -n 2
+	@$(RUN) pytest -q -n 2 --ignore tests/e2e
+
+e2e: .venv/ready .venv-ministack/ready .cdk/ready ## deploy on an emulator of AWS, and drive it with the vendors' SDKs
+	@$(RUN) pytest -q tests/e2e
 
 check: .venv/ready ## format, lint and types
 	@$(RUN) ruff format --check --quiet . || { echo "formatting differs: make format"; exit 1; }
@@ -55,20 +61,36 @@ coverage: .venv/ready ## write docs/coverage.md from the dialects' tables
 synth: .venv/ready ## write the AWS templates of cdk.json's tenants to cdk.out
 	@$(RUN) python -m cdk.app && echo "cdk.out: $$(ls cdk.out | grep template)"
 
+cdk: .venv/ready .cdk/ready ## the CDK's command line, with the Node that comes along: make cdk ARGS="deploy tkms-acme"
+	@$(CDK) $(ARGS)
+
 init-times: .venv/ready ## the layer's size, and how long each AWS function takes to start
 	@$(RUN) python tests/runtime_api.py
 
 pins: .venv/ready ## write the layer's requirements from uv.lock
 	@$(RUN) uv export --quiet --only-group layer --no-emit-project --no-header -o layers/tenantkms/requirements.txt
 
-lock: $(UV) ## renew uv.lock
+lock: $(UV) ## renew uv.lock, and the pins of the emulator
 	@$(UV) lock
+	@$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+	    tests/e2e/requirements.in -o tests/e2e/requirements.txt
 
 clean: ## remove what these commands made
-	@rm -rf .uv .venv .venv-3.13 .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf .uv .venv .venv-3.13 .venv-ministack .cdk build cdk.out .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 .venv/ready: pyproject.toml uv.lock | $(UV)
 	@$(SYNC) --python $(PYTHON)
+	@touch $@
+
+# Apart from the project's own, since the emulator has its own botocore; the same Python, which runs the functions.
+.venv-ministack/ready: tests/e2e/requirements.txt .venv/ready
+	@$(UV) venv --quiet --clear --python .venv/bin/python .venv-ministack
+	@$(UV) pip install --quiet --python .venv-ministack/bin/python --require-hashes -r $<
+	@touch $@
+
+.cdk/ready: cdk/cli/package.json cdk/cli/package-lock.json .venv/ready
+	@mkdir -p .cdk && cp cdk/cli/package.json cdk/cli/package-lock.json .cdk
+	@$(RUN) python -m cdk.node npm ci --silent --no-audit --no-fund --omit optional --prefix .cdk
 	@touch $@
 
 .uv/bin/uv:

@@ -201,8 +201,15 @@ def refused(sdk: Any, code: str, status: int = 200, text: str = "") -> Iterator[
         raise AssertionError(f"it succeeded where {code} was expected")
 
 
+def _general_name(name: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(name))
+    except ValueError:
+        return x509.DNSName(name)
+
+
 def make_certificate(folder: Path, names: Sequence[str] = ("127.0.0.1",)) -> tuple[Path, Path]:
-    """(certificate, key) files of a new self-signed certificate for these IP addresses."""
+    """(certificate, key) files of a new self-signed certificate for these IP addresses and host names."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "tkms test")])
     now = dt.datetime.now(dt.UTC)
@@ -214,9 +221,7 @@ def make_certificate(folder: Path, names: Sequence[str] = ("127.0.0.1",)) -> tup
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - dt.timedelta(minutes=5))
         .not_valid_after(now + dt.timedelta(days=1))
-        .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(name)) for name in names]), critical=False
-        )
+        .add_extension(x509.SubjectAlternativeName([_general_name(name) for name in names]), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(key, hashes.SHA256())
     )

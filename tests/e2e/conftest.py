@@ -1,0 +1,54 @@
+"""A tenant deployed on an emulator of AWS: once with the default bootstrap, once where policies are enforced."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from e2e.deployment import STACK, TENANT, Deployment, deployed
+from e2e.emulator import ACCOUNT, REGION, Emulator, emulating
+from e2e.loopback import resolve_localhost
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _names() -> Iterator[None]:
+    """The SDKs find the API under its name, and take no proxy of the environment to it."""
+    with pytest.MonkeyPatch.context() as patch:
+        resolve_localhost(patch)
+        for word in ("http", "https", "all"):
+            patch.delenv(f"{word}_proxy", raising=False)
+            patch.delenv(f"{word.upper()}_PROXY", raising=False)
+        yield
+
+
+@pytest.fixture(scope="session")
+def open_house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
+    """An emulator after `cdk bootstrap`."""
+    folder: Path = tmp_path_factory.mktemp("open")
+    with emulating(folder) as emulator:
+        emulator.cdk("bootstrap", f"aws://{ACCOUNT}/{REGION}")
+        yield emulator
+
+
+@pytest.fixture(scope="session")
+def fresh(open_house: Emulator) -> dict[str, str]:
+    """Outputs of the stack right after its first deployment."""
+    return open_house.deploy(open_house.synthesize("first", [TENANT]), STACK)
+
+
+@pytest.fixture(scope="session")
+def deployment(open_house: Emulator, fresh: dict[str, str]) -> Iterator[Deployment]:
+    with deployed(open_house, fresh) as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    """Where every function works under its own role and nothing more."""
+    folder: Path = tmp_path_factory.mktemp("guarded")
+    with emulating(folder, auth=True) as emulator:
+        emulator.cdk("bootstrap", f"aws://{ACCOUNT}/{REGION}")
+        assembly = emulator.synthesize("own", [TENANT], "tests/e2e/enforced.py")
+        with deployed(emulator, emulator.deploy(assembly, STACK)) as found:
+            yield found

@@ -1,0 +1,273 @@
+"""The app, deployed unmodified with the CDK's command line, and used: by each vendor's SDK, by `tkms`, by an update."""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+from uuid import uuid4
+
+import pytest
+from e2e.deployment import STACK, TENANT, Deployment, tkms
+from e2e.emulator import Emulator
+from sdk_clients import Classic, Qcloud, Tea, Tencent, refused
+
+from local.doctor import OK, PROBLEM, WARNING, Finding, examine
+from local.stack import Stack
+from tenantkms.keystore.dynamodb_layout import TTL
+
+HELLO = base64.b64encode(b"hello").decode()
+CONTEXT = {"purpose": "e2e"}
+TEXT = json.dumps(CONTEXT)
+SETTLED = 1.1
+"""Seconds: `state_cache_seconds`, after which every function sees a change, and a little more."""
+
+
+def doctor(emulator: Emulator) -> list[Finding]:
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in emulator.environment.items():
+            patch.setenv(name, value)
+        return list(examine(Stack(STACK)))
+
+
+def bad(findings: list[Finding]) -> set[str]:
+    return {finding.check for finding in findings if finding.status == PROBLEM}
+
+
+# -- right after the first deployment --------------------------------------------------------------------
+
+
+def test_the_doctor_misses_the_first_credential(open_house: Emulator, fresh: dict[str, str]) -> None:
+    assert fresh["Sandbox"] == "false"
+    found = doctor(open_house)
+    (missing,) = [finding for finding in found if finding.check == "credentials"]
+    assert (missing.status, missing.advice) == (PROBLEM, f"tkms credential create --stack {STACK}")
+    assert {f.check for f in found if f.status == OK} >= {"stack", "parent key", "functions", "schedules", "service"}
+
+
+def test_nothing_that_the_deployment_said_is_a_secret(deployment: Deployment) -> None:
+    said = json.dumps([deployment.emulator.client("cloudformation").describe_stacks(StackName=STACK)], default=str)
+    template = deployment.emulator.client("cloudformation").get_template(StackName=STACK)
+    for text in (said, json.dumps(template, default=str)):
+        assert deployment.plain.secret not in text
+        assert deployment.plain.access_key_id not in text
+
+
+def test_the_doctors_advice_helps(deployment: Deployment) -> None:
+    """The emulator leaves out of a table what the doctor then finds; what it advises, done, is all there was."""
+    dynamodb = deployment.emulator.client("dynamodb")
+    found = doctor(deployment.emulator)
+    assert bad(found) == {"keys table", "access table"}
+    assert {f.check for f in found if f.status == WARNING} == {"access table", "alarms"}
+    advice = "\n".join(finding.advice for finding in found)
+    for table in ("KeysTable", "AccessTable"):
+        name = deployment.outputs[table]
+        assert f"update-continuous-backups --table-name {name} " in advice
+        dynamodb.update_continuous_backups(
+            TableName=name, PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": True}
+        )
+    assert f"update-time-to-live --table-name {name} " in advice
+    dynamodb.update_time_to_live(TableName=name, TimeToLiveSpecification={"Enabled": True, "AttributeName": TTL})
+    assert not bad(doctor(deployment.emulator))
+
+
+# -- the SDKs ------------------------------------------------------------------------------------------------
+
+
+class Vendor(NamedTuple):
+    """One SDK's calls, each with what its answer holds that matters. `disable` answers what Encrypt then says."""
+
+    create: Callable[[str], str]
+    encrypt: Callable[[str], str]
+    decrypt: Callable[[str], str]
+    rotate: Callable[[str], Any] | None
+    disable: Callable[[str], Any]
+    refused: Callable[[str], Any]
+
+
+def alibaba(user: Tea | Classic) -> Vendor:
+    def create(alias: str) -> str:
+        key = str(user.ask("CreateKey")["KeyMetadata"]["KeyId"])
+        user.ask("CreateAlias", KeyId=key, AliasName=f"alias/{alias}")
+        return f"alias/{alias}"
+
+    def is_refused(key: str) -> None:
+        with refused(user, "Rejected.Disabled", 409):
+            user.ask("Encrypt", KeyId=key, Plaintext=HELLO)
+
+    def key_id(alias: str) -> str:
+        return str(user.ask("DescribeKey", KeyId=alias)["KeyMetadata"]["KeyId"])
+
+    return Vendor(
+        create,
+        lambda key: str(user.ask("Encrypt", KeyId=key, Plaintext=HELLO, EncryptionContext=CONTEXT)["CiphertextBlob"]),
+        lambda blob: str(user.ask("Decrypt", CiphertextBlob=blob, EncryptionContext=CONTEXT)["Plaintext"]),
+        lambda key: user.ask("CreateKeyVersion", KeyId=key_id(key)),
+        lambda key: user.ask("DisableKey", KeyId=key_id(key)),
+        is_refused,
+    )
+
+
+def tencent(user: Tencent) -> Vendor:
+    def is_refused(key: str) -> None:
+        with refused(user, "ResourceUnavailable.CmkDisabled"):
+            user.call("Encrypt", KeyId=key, Plaintext=HELLO)
+
+    return Vendor(
+        lambda alias: str(user.call("CreateKey", Alias=alias).KeyId),
+        lambda key: str(user.call("Encrypt", KeyId=key, Plaintext=HELLO, EncryptionContext=TEXT).CiphertextBlob),
+        lambda blob: str(user.call("Decrypt", CiphertextBlob=blob, EncryptionContext=TEXT).Plaintext),
+        lambda key: user.call("RotateKey", KeyId=key),
+        lambda key: user.call("DisableKey", KeyId=key),
+        is_refused,
+    )
+
+
+def tencent_v2(user: Qcloud) -> Vendor:
+    def ask(action: str, **fields: Any) -> Any:
+        answer = user.call(action, **fields)
+        assert answer["code"] == 0, answer
+        return answer
+
+    def is_refused(key: str) -> None:
+        assert user.call("Encrypt", keyId=key, plaintext=HELLO)["code"] == 5100
+
+    return Vendor(
+        lambda alias: str(ask("CreateKey", alias=alias)["keyMetadata"]["keyId"]),
+        lambda key: str(ask("Encrypt", keyId=key, plaintext=HELLO, encryptionContext=TEXT)["ciphertextBlob"]),
+        lambda blob: str(ask("Decrypt", ciphertextBlob=blob, encryptionContext=TEXT)["plaintext"]),
+        None,
+        lambda key: ask("DisableKey", keyId=key),
+        is_refused,
+    )
+
+
+@pytest.fixture(scope="module")
+def vendors(deployment: Deployment) -> Iterator[dict[str, Vendor]]:
+    assert deployment.secure.ca
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SSL_CERT_FILE", deployment.secure.ca)
+        yield {
+            "ACS3": alibaba(Tea(deployment.plain, read_timeout=30_000)),
+            "RPC v1": alibaba(Classic(deployment.plain)),
+            "TC3": tencent(Tencent(deployment.plain)),
+            "v2": tencent_v2(Qcloud(deployment.secure)),
+        }
+
+
+@pytest.mark.parametrize("name", ["ACS3", "RPC v1", "TC3", "v2"])
+def test_a_key_from_creation_to_disabling(vendors: dict[str, Vendor], name: str) -> None:
+    user = vendors[name]
+    key = user.create(f"k{uuid4().hex[:24]}")
+    blob = user.encrypt(key)
+    if user.rotate:
+        user.rotate(key)
+        assert user.encrypt(key) != blob
+    # What one SDK encrypted, all decrypt.
+    assert {other: vendor.decrypt(blob) for other, vendor in vendors.items()} == dict.fromkeys(vendors, HELLO)
+    user.disable(key)
+    time.sleep(SETTLED)
+    user.refused(key)
+
+
+# -- tkms ------------------------------------------------------------------------------------------------
+
+
+def test_tkms_uses_keys_through_the_stacks_functions(deployment: Deployment) -> None:
+    key = deployment.tkms("key", "create", "--alias", "by-tkms")["id"]
+    assert key in {row["id"] for row in deployment.tkms("key", "list")}
+    assert deployment.tkms("key", "describe", "alias/by-tkms")["id"] == key
+    of = ("--key", "alias/by-tkms", "--context", "a=b")
+    blob = tkms(deployment.emulator, "encrypt", *of, stdin="a secret").stdout
+    assert tkms(deployment.emulator, "decrypt", "--context", "a=b", stdin=blob).stdout == "a secret"
+    wrong = tkms(deployment.emulator, "decrypt", "--context", "a=c", stdin=blob, status=1)
+    assert wrong.stderr.startswith("tkms: ")
+    logs = deployment.emulator.client("logs")
+    (group,) = [
+        row["logGroupName"]
+        for row in logs.describe_log_groups()["logGroups"]
+        if "FunctionsEncryptLogs" in row["logGroupName"]
+    ]
+    lines = [event["message"] for event in logs.filter_log_events(logGroupName=group)["events"]]
+    assert any(f'"keys":["{key}"]' in line and '"principal":"tkms"' in line for line in lines)
+    assert not any("a secret" in line for line in lines)
+
+
+def test_tkms_prints_a_program_for_the_deployment(deployment: Deployment) -> None:
+    tkms(deployment.emulator, "key", "create", "--alias", "default")
+    program = tkms(deployment.emulator, "snippet", "tencent", "--credential", "first").stdout
+    assert deployment.outputs["Url"].removeprefix("http://") in program
+    assert deployment.plain.secret in program
+
+
+def test_a_credential_that_is_disabled_is_refused(deployment: Deployment) -> None:
+    made = deployment.tkms("credential", "create", "--name", "short", "--dialect", "tencent")
+    user = Tencent(deployment.plain.but(access_key_id=made["access_key_id"], secret=made["access_key_secret"]))
+    assert user.call("GetServiceStatus").ServiceEnabled
+    tkms(deployment.emulator, "credential", "disable", made["access_key_id"])
+    time.sleep(SETTLED)
+    with refused(user, "AuthFailure.InvalidSecretId"):
+        user.call("GetServiceStatus")
+    rows = {row["access_key_id"]: row["enabled"] for row in deployment.tkms("credential", "list")}
+    assert rows[made["access_key_id"]] is False
+    tkms(deployment.emulator, "credential", "delete", made["access_key_id"])
+
+
+def test_what_is_not_there_is_said(open_house: Emulator, fresh: dict[str, str]) -> None:
+    done = tkms(open_house, "key", "describe", "alias/nobody", status=1)
+    assert done.stderr == "tkms: The alias does not exist.\n"
+    done = tkms(open_house, "credential", "delete", "TKMSnobody", status=2)
+    assert "no credential" in done.stderr
+
+
+# -- updates and faults ----------------------------------------------------------------------------------
+
+
+def test_a_second_deployment_keeps_every_key(deployment: Deployment, vendors: dict[str, Vendor]) -> None:
+    blobs = {name: user.encrypt(user.create(f"u{uuid4().hex[:24]}")) for name, user in vendors.items()}
+    keys = {row["id"] for row in deployment.tkms("key", "list")}
+    changed = {**TENANT, "rate": 500, "state_cache_seconds": 0, "inline_actions": ["Decrypt"], "tags": {"team": "x"}}
+    outputs = deployment.emulator.deploy(deployment.emulator.synthesize("second", [changed]), STACK)
+    assert outputs == deployment.outputs
+    assert {row["id"] for row in deployment.tkms("key", "list")} == keys
+    function = deployment.emulator.client("lambda").get_function_configuration(FunctionName=f"{STACK}-endpoint")
+    assert function["Environment"]["Variables"]["INLINE_ACTIONS"] == "Decrypt"
+    for blob in blobs.values():
+        assert {user.decrypt(blob) for user in vendors.values()} == {HELLO}
+
+
+def test_a_parent_key_that_is_disabled_is_a_503_and_everything_recovers(deployment: Deployment) -> None:
+    user, kms = Tea(deployment.plain, read_timeout=30_000), deployment.emulator.client("kms")
+    key = user.ask("CreateKey")["KeyMetadata"]["KeyId"]
+    kms.disable_key(KeyId=deployment.outputs["ParentKeyArn"])
+    try:
+        with refused_as_unavailable(user):
+            user.ask("CreateKey")
+        with refused_as_unavailable(user):
+            user.ask("Encrypt", KeyId=key, Plaintext=HELLO)
+        (finding,) = [f for f in doctor(deployment.emulator) if f.check == "parent key"]
+        assert (finding.status, finding.found) == (PROBLEM, "Disabled: every call is answered 503")
+        assert finding.advice == f"aws kms enable-key --key-id {deployment.outputs['ParentKeyArn']}"
+    finally:
+        kms.enable_key(KeyId=deployment.outputs["ParentKeyArn"])
+    blob = user.ask("Encrypt", KeyId=key, Plaintext=HELLO)["CiphertextBlob"]
+    assert user.ask("Decrypt", CiphertextBlob=blob)["Plaintext"] == HELLO
+
+
+def test_a_function_that_is_missing_is_a_503(deployment: Deployment) -> None:
+    user = Tea(deployment.plain, read_timeout=30_000)
+    deployment.emulator.client("lambda").delete_function(FunctionName=f"{STACK}-generate_random")
+    with refused(Tencent(deployment.plain), "ServiceUnavailable"):
+        Tencent(deployment.plain).call("GenerateRandom", NumberOfBytes=8)
+    assert user.ask("ListKeys")["TotalCount"]
+    found = [f for f in doctor(deployment.emulator) if f.status == PROBLEM]
+    assert [f.check for f in found] == ["functions"]
+    assert f"{STACK}-generate_random" in found[0].found
+
+
+def refused_as_unavailable(user: Tea) -> Any:
+    from alibabacloud_tea_openapi.exceptions import ServerException
+
+    return pytest.raises(ServerException, match="ServiceUnavailableTemporary")
