@@ -17,7 +17,7 @@ RUN := $(UV) run --no-sync
 CDK := $(RUN) python -m cdk.node cdk
 
 .DEFAULT_GOAL := help
-.PHONY: help run test unit e2e check campaign bench format coverage synth cdk init-times pins lock clean
+.PHONY: help run test unit e2e check campaign bench format coverage synth cdk emulator init-times pins lock clean
 
 help: ## what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -63,6 +63,14 @@ synth: .venv/ready ## write the AWS templates of cdk.json's tenants to cdk.out
 
 cdk: .venv/ready .cdk/ready ## the CDK's command line, with the Node that comes along: make cdk ARGS="deploy tkms-acme"
 	@$(CDK) $(ARGS)
+
+emulator: .venv/ready .venv-ministack/ready ## an emulator of AWS on 127.0.0.1:5140, to deploy on without an account
+	@printf '%s\n' "In another shell, from this folder:" \
+	    "export AWS_ENDPOINT_URL=http://localhost:5140 AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test" \
+	    "export AWS_REGION=eu-central-1 AWS_DEFAULT_REGION=eu-central-1 TKMS_EMULATOR=1 PATH=\$$PWD/.venv/bin:\$$PATH" \
+	    "Then as in README, \"Deploy\". It forgets everything when it stops: Ctrl-C."
+	@BIND_HOST=127.0.0.1 IOT_MTLS_ENABLED=0 SFTP_ENABLED=0 GATEWAY_PORT=5140 MINISTACK_HOST=localhost \
+	    MINISTACK_ACCOUNT_ID=123456789012 LOG_LEVEL=WARNING .venv-ministack/bin/ministack
 
 init-times: .venv/ready ## the layer's size, and how long each AWS function takes to start
 	@$(RUN) python tests/runtime_api.py

@@ -32,6 +32,11 @@ class Layer(Construct):
             description=f"tenantkms and its libraries, {bundles.size(bundle) / 1e6:.1f} MB",
             removal_policy=RemovalPolicy.RETAIN,
         )
+        if bundles.target() != bundles.LAMBDA:
+            Annotations.of(self).add_warning_v2(
+                "tkms:layer-for-an-emulator",
+                f"{bundles.EMULATOR} is set: the layer is for this machine's own Python. AWS Lambda cannot load it.",
+            )
         if not bundles.compiler(bundles.target().python):
             Annotations.of(self).add_warning_v2(
                 "tkms:layer-not-compiled",

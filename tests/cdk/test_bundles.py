@@ -55,6 +55,13 @@ def test_a_sweeper_starts_and_says_soon_that_its_table_is_not_there(folder: str,
     assert outcome.first < 8000
 
 
+def test_the_layer_is_this_machine_s_only_where_an_emulator_runs_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(bundles.EMULATOR, raising=False)
+    assert bundles.target() == bundles.LAMBDA
+    monkeypatch.setenv(bundles.EMULATOR, "1")
+    assert bundles.target() == bundles.HERE
+
+
 def without(layer: Path, name: str, folder: Path) -> Path:
     """A layer that lacks one of its packages."""
     (folder / "python").mkdir()
