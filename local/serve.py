@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import socket
 import ssl
 import sys
@@ -40,6 +41,8 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
+            gc.collect()
+            gc.freeze()  # what is here by now stays: the collector need not look at it again and again
             print(self._ready, flush=True)
             self._timers = [asyncio.create_task(work) for work in (self._maintain(), self._expire())]
 
