@@ -47,11 +47,6 @@ def refused(*names: str) -> tuple[In, ...]:
     return tuple(In(name, SPREAD, _refuse) for name in names)
 
 
-def ignored(*names: str) -> tuple[In, ...]:
-    """Parameters that mean nothing here and change nothing."""
-    return tuple(In(name, SPREAD, lambda _wire, _value: {}) for name in names)
-
-
 Out = Callable[[Mapping[str, Any], "View"], Any]
 """A leaf of an `out` template: (canonical result, view) -> wire value; None leaves the field out."""
 
