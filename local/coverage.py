@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from tenantkms.wire.dialects import DIALECTS
-from tenantkms.wire.translate import Dialect, In, Operation, ignored, refused
+from tenantkms.wire.translate import Dialect, In, Operation, refused
 
 DOCS = Path(__file__).parent.parent / "docs"
 CONTRACT = DOCS / "contract-actions.json"
@@ -27,9 +27,9 @@ Written by `make coverage` from the tables that serve the requests; a test compa
 
 *Served by* names the project's own Action, which is also its name in policies and in the audit log.
 A parameter with an asterisk is required. *Refused* parameters ask for something that is not served: they are accepted
-only when blank. *Ignored* ones change nothing. Parameters that stand nowhere here are refused.
+only when blank. Parameters that stand nowhere here are refused.
 """
-_REFUSE, _IGNORE = refused("")[0].codec, ignored("")[0].codec
+_REFUSE = refused("")[0].codec
 
 
 def contract() -> dict[str, list[str]]:
@@ -40,11 +40,6 @@ def _is_refused(field: In) -> bool:
     return field.codec is _REFUSE
 
 
-def _is_ignored(field: In) -> bool:
-    # Each table row of `ignored` has a codec of its own, made by the same code.
-    return getattr(field.codec, "__code__", None) is getattr(_IGNORE, "__code__", _IGNORE)
-
-
 def _names(fields: Iterable[In]) -> str:
     seen = {field.wire: field.required for field in fields}
     return ", ".join(f"{name}\\*" if required else name for name, required in seen.items())
@@ -52,16 +47,8 @@ def _names(fields: Iterable[In]) -> str:
 
 def _row(name: str, operation: Operation) -> str:
     params = operation.params
-    taken = [field for field in params if not (_is_refused(field) or _is_ignored(field))]
-    notes = [
-        f"{word}: {names}"
-        for word, names in (
-            ("refused", _names(filter(_is_refused, params))),
-            ("ignored", _names(filter(_is_ignored, params))),
-        )
-        if names
-    ]
-    return f"| {name} | {operation.action} | {_names(taken)} | {'; '.join(notes)} |"
+    taken = [field for field in params if not _is_refused(field)]
+    return f"| {name} | {operation.action} | {_names(taken)} | {_names(filter(_is_refused, params))} |"
 
 
 def _by_reason(unsupported: Mapping[str, str]) -> Iterator[str]:
@@ -88,7 +75,7 @@ def _section(dialect: Dialect, actions: list[str]) -> Iterator[str]:
     yield f"## {TITLES.get(dialect.name, dialect.name)}"
     yield "\n".join(
         [
-            "| Action | served by | parameters | refused or ignored |",
+            "| Action | served by | parameters | refused |",
             "|---|---|---|---|",
             *(_row(name, dialect.operations[name]) for name in sorted(dialect.operations)),
         ]

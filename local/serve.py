@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import socket
 import ssl
 import sys
@@ -14,6 +15,7 @@ import uvicorn
 
 from functions.endpoint.dispatch import InlineDispatcher
 from functions.endpoint.handler import Endpoint
+from local.connection import Connection
 from local.data import DEFAULT_ALIAS, Directory, call
 from local.server import App
 from local.snippets import SNIPPETS, render
@@ -34,17 +36,19 @@ class _Server(uvicorn.Server):
         super().__init__(config)
         self._ready = ready
         self._deps = deps
-        self._timer: asyncio.Task[None] | None = None
+        self._timers: list[asyncio.Task[None]] = []
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
+            gc.collect()
+            gc.freeze()  # what is here by now stays: the collector need not look at it again and again
             print(self._ready, flush=True)
-            self._timer = asyncio.create_task(self._maintain())
+            self._timers = [asyncio.create_task(work) for work in (self._maintain(), self._expire())]
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        if self._timer:
-            self._timer.cancel()
+        for timer in self._timers:
+            timer.cancel()
         await super().shutdown(sockets)
 
     async def _maintain(self) -> None:
@@ -56,6 +60,14 @@ class _Server(uvicorn.Server):
             except KmsError as error:  # the store is out of order: the next minute may be better
                 log_fault(request_id, error)
             await asyncio.sleep(_MAINTENANCE_SECONDS)
+
+    async def _expire(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(1)
+            connections: set[Any] = set(self.server_state.connections)
+            for connection in connections:
+                connection.expire(loop.time())
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -96,18 +108,18 @@ def serve(args: argparse.Namespace) -> int:
     directory = Directory(args.data_dir)
     first = not directory.exists()
     settings = directory.open(args.tenant)
+    # What answers is no ASGI application: `Connection`, which calls it, needs none.
+    app: Any = App(Endpoint(settings, InlineDispatcher(settings.deps)))
     config = uvicorn.Config(
-        App(Endpoint(settings, InlineDispatcher(settings.deps))),
-        http="httptools",
+        app,
+        http=Connection,
         loop="uvloop",
         ws="none",
         interface="asgi3",
         lifespan="off",
         log_level="warning",
         access_log=False,
-        server_header=False,
-        date_header=False,
-        timeout_keep_alive=75,
+        proxy_headers=False,
         timeout_graceful_shutdown=5,
         ssl_certfile=args.tls_cert,
         ssl_keyfile=args.tls_key,

@@ -9,13 +9,18 @@ import json
 import socket
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self, cast
 
+import uvicorn
 from support import Signer
+
+from local.connection import Application, Connection
 
 
 @dataclass
@@ -53,6 +58,26 @@ def starting(data_dir: Path, *args: str) -> Iterator[Start]:
         finally:
             process.kill()
             process.communicate(timeout=20)
+
+
+@contextmanager
+def listening(application: Application) -> Iterator[int]:
+    """The port of a server in this process, whose connections ask `application`."""
+    app: Any = application
+    config = uvicorn.Config(
+        app, http=Connection, ws="none", interface="asgi3", lifespan="off", proxy_headers=False, log_level="warning"
+    )
+    running = uvicorn.Server(config)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=running.run, kwargs={"sockets": [listener]})
+        thread.start()
+        while not running.started:
+            time.sleep(0.01)
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            running.should_exit = True
+            thread.join(timeout=20)
 
 
 def request_bytes(event: Mapping[str, Any], *, close: bool = False) -> bytes:

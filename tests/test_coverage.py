@@ -14,7 +14,7 @@ import pytest
 
 from local import coverage
 from tenantkms.wire.dialects import DIALECTS
-from tenantkms.wire.translate import In, Operation, ignored, refused
+from tenantkms.wire.translate import In, Operation, refused
 
 COMMITTED = coverage.DOCS / "coverage.md"
 CONTRACT = coverage.contract()
@@ -82,15 +82,14 @@ def test_parameters_are_told_apart() -> None:
         (
             In("KeyId", "key_id", lambda _wire, value: value, required=True),
             In("Other", "other", lambda _wire, _value: {}),
-            *refused("Recipient"),
-            *ignored("Language", "Hint"),
+            *refused("Recipient", "Hint"),
         ),
     )
     dialect = msgspec.structs.replace(
         DIALECTS["tencent-v2"], operations=MappingProxyType({"Ask": row}), unsupported={"B": "why", "A": "why"}
     )
     text = coverage.render({"x": dialect}, {"x": ["Ask"]})
-    assert "| Ask | Answer | KeyId\\*, Other | refused: Recipient; ignored: Language, Hint |" in text
+    assert "| Ask | Answer | KeyId\\*, Other | Recipient, Hint |" in text
     assert "* why: A, B\n" in text
 
 

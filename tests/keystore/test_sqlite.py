@@ -62,13 +62,11 @@ def test_what_was_written_is_there_when_the_file_is_opened_again(tmp_path: Path)
     SqliteStore(path).commit([*writes, PutAlias(Alias(name="a", key_id=key_id(1)), expect=None)])
     SqliteStore(path).commit([PutKey(revised(key(1), "2", state=KeyState.DISABLED))])
     SqliteStore(path).put_credential(credential(1), new=True)
-    assert SqliteStore(path).use_nonce(b"nonce", now=NOW, expires=NOW + 600)
     again = SqliteStore(path)
     assert again.get(key_id(1)) == revised(key(1), "2", state=KeyState.DISABLED)
     assert again.get_version(key_id(1), 1) == version(1)
     assert again.get_alias("a") == Alias(name="a", key_id=key_id(1))
     assert again.get_credential(credential(1).access_key_id) == credential(1)
-    assert not again.use_nonce(b"nonce", now=NOW, expires=NOW + 600)
 
 
 def test_another_process_and_another_thread_see_a_commit_at_once(tmp_path: Path) -> None:
@@ -177,7 +175,7 @@ def test_a_file_damaged_while_it_is_used_is_unavailable(tmp_path: Path) -> None:
     path = tmp_path / "kms.sqlite3"
     store = SqliteStore(path)
     db = sqlite3.connect(path, isolation_level=None)
-    for table in ("keys", "versions", "aliases", "credentials", "nonces"):
+    for table in ("keys", "versions", "aliases", "credentials"):
         db.execute(f"DROP TABLE {table}")
     db.close()
     calls = (
@@ -193,7 +191,6 @@ def test_a_file_damaged_while_it_is_used_is_unavailable(tmp_path: Path) -> None:
         lambda: store.put_credential(credential(1), new=True),
         lambda: store.delete_credential("a"),
         store.list_credentials,
-        lambda: store.use_nonce(b"n", now=NOW, expires=NOW),
     )
     for call in calls:
         with pytest.raises(Unavailable):

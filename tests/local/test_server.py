@@ -5,19 +5,17 @@ from __future__ import annotations
 import base64
 import json
 import socket
-import threading
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
-import uvicorn
-from local_support import Wire, request_bytes, tencent
+from local_support import Wire, listening, request_bytes, tencent
 from support import Server, Signer
 
-from local.server import App, event_from_scope
+from local.server import App
 
 
 def _echo(event: Mapping[str, Any]) -> dict[str, Any]:
@@ -27,17 +25,9 @@ def _echo(event: Mapping[str, Any]) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def echo() -> Iterator[int]:
-    """The port of the ASGI application on the real HTTP parser, answering with the events that it makes."""
-    config = uvicorn.Config(App(_echo), http="httptools", ws="none", lifespan="off", log_level="warning")
-    running = uvicorn.Server(config)
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        thread = threading.Thread(target=running.run, kwargs={"sockets": [listener]})
-        thread.start()
-        while not running.started:
-            time.sleep(0.01)
-        yield listener.getsockname()[1]
-        running.should_exit = True
-        thread.join(timeout=20)
+    """The port of the application on the real HTTP parser, answering with the events that it makes."""
+    with listening(App(_echo)) as port:
+        yield port
 
 
 def _event(port: int, raw: bytes) -> dict[str, Any]:
@@ -112,6 +102,28 @@ def test_the_query_arrives_verbatim(echo: int, query: str) -> None:
     assert _event(echo, f"GET {target} HTTP/1.1\r\nHost: a\r\n\r\n".encode())["rawQueryString"] == query
 
 
+def test_query_parameters_are_decoded_as_a_form_is(echo: int) -> None:
+    query = "a=1&b=%E5%AF%86+x&a=2&&c&=d&e=&%61=3&f=%zz&g=1=2"
+    found: dict[str, str] = {}
+    for name, value in parse_qsl(query, keep_blank_values=True):
+        found[name] = f"{found[name]},{value}" if name in found else value
+    event = _event(echo, f"GET /?{query} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+    assert event["queryStringParameters"] == found
+
+
+def test_an_absolute_target_is_the_path_and_the_query_in_it(echo: int) -> None:
+    event = _event(echo, b"GET http://a.test/p%20q?x=%20#part HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert (event["rawPath"], event["rawQueryString"]) == ("/p%20q", "x=%20")
+
+
+@pytest.mark.parametrize("line", [b"CONNECT a:1", b"GET a:b:c"])
+def test_a_target_of_another_form_ends_that_connection_only(echo: int, line: bytes) -> None:
+    with Wire(echo) as wire:
+        wire.send(line + b" HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert wire.answer()[0] == 400
+    assert _event(echo, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")["rawPath"] == "/"
+
+
 @pytest.mark.parametrize("path", ["/", "/v2/index.php", "/%2e%2E/a%20b", "//a//b/", "/a;b=c/~'()"])
 def test_the_path_arrives_verbatim(echo: int, path: str) -> None:
     event = _event(echo, f"GET {path}?q HTTP/1.1\r\nHost: a\r\n\r\n".encode())
@@ -154,13 +166,6 @@ def test_without_a_body_there_is_none(echo: int) -> None:
     event = _event(echo, b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n")
     assert "body" not in event
     assert event["isBase64Encoded"] is False
-
-
-def test_a_scope_without_a_raw_path_or_a_client() -> None:
-    """ASGI makes both optional."""
-    scope = {"type": "http", "method": "GET", "path": "/é", "query_string": b"", "headers": []}
-    event = event_from_scope(scope, b"")
-    assert (event["rawPath"], event["requestContext"]["http"]["sourceIp"]) == ("/é", "")
 
 
 # -- the wire ------------------------------------------------------------------------------------------

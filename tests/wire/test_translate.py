@@ -20,7 +20,6 @@ from tenantkms.wire.translate import (
     encode,
     first,
     get,
-    ignored,
     listed,
     one,
     refused,
@@ -38,7 +37,6 @@ PAINT = Operation(
         In("Width", "+where", lambda _wire, value: {"width": value}),
         In("Practice", "@dry_run", codecs.boolean),
         *refused("Gold"),
-        *ignored("Music"),
     ),
     constant={"tool": "brush", "where": {"side": "north"}},
 )
@@ -57,9 +55,9 @@ BASE = {"tool": "brush", "where": {"side": "north"}, "wall": "w"}
         ({"Wall": "w", "Coats": 3}, {**BASE, "coats": 3}, {}),
         ({"Wall": "w", "Note": ""}, {**BASE, "note": ""}, {}),
         ({"Wall": "w", "Colour": "red"}, {**BASE, "r": 255, "g": 0}, {}),
+        ({"Wall": "w", "Gold": ""}, BASE, {}),
         ({"Wall": "w", "Height": 2, "Width": 3}, {**BASE, "where": {"side": "north", "height": 2, "width": 3}}, {}),
         ({"Wall": "w", "Practice": "True"}, BASE, {"dry_run": True}),
-        ({"Wall": "w", "Gold": "", "Music": "loud"}, BASE, {}),
     ],
 )
 def test_decode(params: dict[str, Any], canonical: dict[str, Any], call: dict[str, Any]) -> None:

@@ -62,10 +62,12 @@ class Access:
         return (credential, self.secret(credential)) if credential else (None, _DUMMY)
 
     def secret(self, credential: Credential) -> str:
-        name = (credential.access_key_id, credential.sealed)
-        binding = credential_binding(self._tenant, credential.access_key_id)
-        secret = self._secrets.fetch(name, lambda: self._parent.unseal(credential.sealed, binding).decode())
+        secret = self._secrets.fetch((credential.access_key_id, credential.sealed), lambda: self._unseal(credential))
         return secret or ""
+
+    def _unseal(self, credential: Credential) -> str:
+        binding = credential_binding(self._tenant, credential.access_key_id)
+        return self._parent.unseal(credential.sealed, binding).decode()
 
     @staticmethod
     def admit(credential: Credential | None, dialect: str) -> Credential:

@@ -133,11 +133,11 @@ class Scope:
             self.used.append(key.id)
         principal = self.call.principal
         # An Action that works through others (ReEncrypt: Decrypt and Encrypt) needs its own permission as well.
-        if not all(policy.may(principal.policy, name, key) for name in {action, self.action}):
-            raise e.AccessDenied
-        bound = key.policy and self.call.profile != NATIVE
-        if bound and not all(key_policy.allows(key.policy, principal.id, name) for name in {action, self.action}):
-            raise e.AccessDenied("The key's policy does not allow this.")
+        for name in (action,) if action == self.action else (action, self.action):
+            if not policy.may(principal.policy, name, key):
+                raise e.AccessDenied
+            if key.policy and self.call.profile != NATIVE and not key_policy.allows(key.policy, principal.id, name):
+                raise e.AccessDenied("The key's policy does not allow this.")
         self.authorised = True
         need = NEEDS.get(action)
         if need is not None and (key.spec not in need.specs or need.usage not in (None, key.usage)):

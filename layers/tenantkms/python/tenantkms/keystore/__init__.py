@@ -106,4 +106,7 @@ class AccessStore(Protocol):
     def list_credentials(self) -> list[Credential]: ...
 
     def use_nonce(self, nonce: bytes, *, now: int, expires: int) -> bool:
-        """Remember a nonce until `expires` (Unix seconds); False if it is remembered already."""
+        """Remember a nonce, 16 bytes, until `expires` (Unix seconds); False if it is remembered already.
+
+        It may be remembered for up to half an hour more.
+        """

@@ -1,8 +1,7 @@
-"""Both ports on one SQLite file in WAL mode: the store of one machine.
+"""Both ports on one SQLite file in WAL mode, and used nonces beside it: the store of one machine.
 
-Several processes and threads may use the file at once. Keys are durable when `commit` returns
-(synchronous=FULL). Nonces survive the process but not a power cut (NORMAL): fsync for each request would
-cost more than it protects.
+Several processes and threads may use it at once. Keys are durable when `commit` returns (synchronous=FULL).
+Nonces survive the process but not a power cut: fsync for each request would cost more than it protects.
 """
 
 from __future__ import annotations
@@ -20,18 +19,11 @@ import msgspec
 
 from tenantkms.errors import Unavailable
 from tenantkms.keystore import RevisionConflict, Write
+from tenantkms.keystore.nonces import NonceFiles
 from tenantkms.keystore.sqlite_layout import COMMITS, SCHEMA, SCHEMA_VERSION, encode, where_clause
 from tenantkms.model import Alias, Credential, Key, KeyFilter, KeyVersion
 
 _PATIENCE = 10  # seconds that a writer waits for others
-# Nonces stand by the hour of their arrival, so that old ones are found without an index. None lives longer.
-_HOUR = 3600
-_USE_NONCE = """
-INSERT INTO nonces (hour, nonce, expires) SELECT :hour, :nonce, :expires
-WHERE NOT EXISTS (SELECT 1 FROM nonces WHERE hour = :hour - 1 AND nonce = :nonce AND expires >= :now)
-ON CONFLICT (hour, nonce) DO UPDATE SET expires = excluded.expires WHERE nonces.expires < :now
-"""
-_SWEEP_EVERY = 256
 
 _decode_key = msgspec.json.Decoder(Key).decode
 _decode_version = msgspec.json.Decoder(KeyVersion).decode
@@ -65,12 +57,10 @@ class _Connections(threading.local):
     """Each thread has its own: SQLite then needs no lock of ours."""
 
     def __init__(self, path: Path) -> None:
-        self.durable = self._open(path, "FULL")
-        self.quick = self._open(path, "NORMAL")
-        self.uses = 0
+        self.db = self._open(path)
 
     @staticmethod
-    def _open(path: Path, synchronous: str) -> sqlite3.Connection:
+    def _open(path: Path) -> sqlite3.Connection:
         # Only the thread that opened it uses it, but any may be the one that drops it.
         db = sqlite3.connect(
             path,
@@ -81,7 +71,7 @@ class _Connections(threading.local):
             factory=_Connection,
         )
         _enter_wal(db)
-        db.execute(f"PRAGMA synchronous={synchronous}")
+        db.execute("PRAGMA synchronous=FULL")
         return db
 
 
@@ -112,7 +102,7 @@ def _transaction(db: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
 
 
 class SqliteStore:
-    """`KeyStore` and `AccessStore` on the file `path`, which is created on first use.
+    """`KeyStore` and `AccessStore` on the file `path` and the directory `<path>-nonces`, created on first use.
 
     Raises `Unavailable` when the file cannot be opened or was written by a newer release.
     """
@@ -123,9 +113,10 @@ class SqliteStore:
             self._create()
         except sqlite3.Error as e:
             raise Unavailable(f"The key store {path} cannot be opened: {e}.") from e
+        self._nonces = NonceFiles(Path(f"{path}-nonces"))
 
     def _create(self) -> None:
-        with _transaction(self._at.durable) as db:
+        with _transaction(self._at.db) as db:
             (version,) = db.execute("PRAGMA user_version").fetchone()
             if version > SCHEMA_VERSION:
                 raise Unavailable("The key store was written by a newer release of tenant-kms.")
@@ -138,18 +129,18 @@ class SqliteStore:
 
     @_faults
     def get(self, key_id: str) -> Key | None:
-        row = self._at.durable.execute("SELECT doc FROM keys WHERE id = ?", (key_id,)).fetchone()
+        row = self._at.db.execute("SELECT doc FROM keys WHERE id = ?", (key_id,)).fetchone()
         return _decode_key(row[0]) if row else None
 
     @_faults
     def get_version(self, key_id: str, number: int) -> KeyVersion | None:
         select = "SELECT doc FROM versions WHERE key_id = ? AND number = ?"
-        row = self._at.durable.execute(select, (key_id, number)).fetchone()
+        row = self._at.db.execute(select, (key_id, number)).fetchone()
         return _decode_version(row[0]) if row else None
 
     @_faults
     def list_versions(self, key_id: str, first: int, last: int) -> list[KeyVersion]:
-        rows = self._at.durable.execute(
+        rows = self._at.db.execute(
             "SELECT doc FROM versions WHERE key_id = ? AND number BETWEEN ? AND ? ORDER BY number",
             (key_id, first, last),
         )
@@ -157,7 +148,7 @@ class SqliteStore:
 
     @_faults
     def list_due(self, before: int, *, limit: int, after: tuple[int, str] = (0, "")) -> list[Key]:
-        rows = self._at.durable.execute(
+        rows = self._at.db.execute(
             "SELECT doc FROM keys WHERE due IS NOT NULL AND due <= ? AND (due, id) > (?, ?) ORDER BY due, id LIMIT ?",
             (before, *after, limit),
         )
@@ -165,12 +156,12 @@ class SqliteStore:
 
     @_faults
     def get_alias(self, name: str) -> Alias | None:
-        row = self._at.durable.execute("SELECT key_id FROM aliases WHERE name = ?", (name,)).fetchone()
+        row = self._at.db.execute("SELECT key_id FROM aliases WHERE name = ?", (name,)).fetchone()
         return Alias(name=name, key_id=row[0]) if row else None
 
     @_faults
     def commit(self, writes: Sequence[Write]) -> None:
-        with _transaction(self._at.durable) as db:
+        with _transaction(self._at.db) as db:
             for write in writes:
                 COMMITS[type(write)](db, write)
 
@@ -180,7 +171,7 @@ class SqliteStore:
     ) -> tuple[int, list[Key]]:
         clause, values = where_clause(where)
         order = "DESC" if descending else "ASC"
-        db = self._at.durable
+        db = self._at.db
         by_age = f"ORDER BY created {order}, id {order}"
         if where.aliases is not None or where.alias_contains or where.tags:
             docs = db.execute(f"SELECT doc FROM keys {clause} {by_age}", values)
@@ -194,7 +185,7 @@ class SqliteStore:
 
     @_faults
     def list_aliases(self, *, offset: int, limit: int) -> tuple[int, list[Alias]]:
-        db = self._at.durable
+        db = self._at.db
         (total,) = db.execute("SELECT count(*) FROM aliases").fetchone()
         rows = db.execute("SELECT name, key_id FROM aliases ORDER BY name LIMIT ? OFFSET ?", (limit, offset))
         return total, [Alias(name=name, key_id=key_id) for name, key_id in rows]
@@ -204,7 +195,7 @@ class SqliteStore:
     @_faults
     def get_credential(self, access_key_id: str) -> Credential | None:
         select = "SELECT doc FROM credentials WHERE access_key_id = ?"
-        row = self._at.durable.execute(select, (access_key_id,)).fetchone()
+        row = self._at.db.execute(select, (access_key_id,)).fetchone()
         return _decode_credential(row[0]) if row else None
 
     @_faults
@@ -215,28 +206,18 @@ class SqliteStore:
             if new
             else "UPDATE credentials SET created = ?, doc = ? WHERE access_key_id = ?"
         )
-        if not self._at.durable.execute(statement, row).rowcount:
+        if not self._at.db.execute(statement, row).rowcount:
             raise RevisionConflict
 
     @_faults
     def delete_credential(self, access_key_id: str) -> bool:
         delete = "DELETE FROM credentials WHERE access_key_id = ?"
-        return bool(self._at.durable.execute(delete, (access_key_id,)).rowcount)
+        return bool(self._at.db.execute(delete, (access_key_id,)).rowcount)
 
     @_faults
     def list_credentials(self) -> list[Credential]:
-        rows = self._at.durable.execute("SELECT doc FROM credentials ORDER BY created, access_key_id")
+        rows = self._at.db.execute("SELECT doc FROM credentials ORDER BY created, access_key_id")
         return [_decode_credential(doc) for (doc,) in rows]
 
-    @_faults
     def use_nonce(self, nonce: bytes, *, now: int, expires: int) -> bool:
-        at = self._at
-        hour = now // _HOUR
-        if at.uses % _SWEEP_EVERY == 0:
-            at.quick.execute(
-                "DELETE FROM nonces WHERE (hour, nonce) IN (SELECT hour, nonce FROM nonces WHERE hour < ? LIMIT ?)",
-                (hour - 1, 2 * _SWEEP_EVERY),
-            )
-        at.uses += 1
-        values = {"hour": hour, "nonce": nonce, "expires": expires, "now": now}
-        return bool(at.quick.execute(_USE_NONCE, values).rowcount)
+        return self._nonces.use(nonce, now=now, expires=expires)

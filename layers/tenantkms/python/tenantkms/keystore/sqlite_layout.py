@@ -34,9 +34,6 @@ CREATE TABLE versions (
 ) WITHOUT ROWID;
 CREATE TABLE aliases (name TEXT PRIMARY KEY, key_id TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE credentials (access_key_id TEXT PRIMARY KEY, created INTEGER NOT NULL, doc BLOB NOT NULL) WITHOUT ROWID;
-CREATE TABLE nonces (
-    hour INTEGER NOT NULL, nonce BLOB NOT NULL, expires INTEGER NOT NULL, PRIMARY KEY (hour, nonce)
-) WITHOUT ROWID;
 """
 
 encode = msgspec.json.encode

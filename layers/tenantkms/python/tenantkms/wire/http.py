@@ -97,7 +97,7 @@ def parse_pairs(raw: str) -> dict[str, str]:
         return {}
     if _UNSAFE.search(raw):
         raise MalformedRequest("The parameters hold a character that must be percent-encoded.")
-    if _BAD_ESCAPE.search(raw):
+    if "%" in raw and _BAD_ESCAPE.search(raw):
         raise MalformedRequest("The parameters are not percent-encoded correctly.")
     parts = raw.split("&")
     if len(parts) > _MAX_FIELDS:
@@ -132,7 +132,14 @@ def escape(text: str, unsafe: re.Pattern[str] = STRICT) -> str:
             return text
     else:
         text = text.encode("utf-8").decode("latin-1")
-    return unsafe.sub(lambda match: f"%{ord(match[0]):02X}", text)
+    return unsafe.sub(_escaped, text)
+
+
+_ESCAPES = {chr(byte): f"%{byte:02X}" for byte in range(256)}
+
+
+def _escaped(match: re.Match[str]) -> str:
+    return _ESCAPES[match[0]]
 
 
 def parse_form(body: bytes) -> dict[str, str]:

@@ -47,11 +47,6 @@ def refused(*names: str) -> tuple[In, ...]:
     return tuple(In(name, SPREAD, _refuse) for name in names)
 
 
-def ignored(*names: str) -> tuple[In, ...]:
-    """Parameters that mean nothing here and change nothing."""
-    return tuple(In(name, SPREAD, lambda _wire, _value: {}) for name in names)
-
-
 Out = Callable[[Mapping[str, Any], "View"], Any]
 """A leaf of an `out` template: (canonical result, view) -> wire value; None leaves the field out."""
 
@@ -99,29 +94,25 @@ def decode(
     """(canonical parameters, fields of the call). Raises the codecs' errors, `MissingParameter`, `UnknownParameter`."""
     canonical: dict[str, Any] = dict(operation.constant)
     call: dict[str, Any] = {}
-    known = 0
     for field in operation.params:
         value = params.get(field.wire)
-        if value is not None:
-            known += 1
         if value is None or (value == "" and not field.blank):
             if field.required:
                 raise MissingParameter(f"{field.wire} is required.")
             continue
         decoded = field.codec(field.wire, value)
-        if field.to == SPREAD:
+        kind, name = field.to[:1], field.to[1:]
+        if kind == SPREAD:
             canonical.update(decoded)
-        elif field.to.startswith(MERGE):
-            name = field.to[1:]
+        elif kind == MERGE:
             canonical[name] = {**canonical.get(name, {}), **decoded}
-        elif field.to.startswith(CALL):
-            call[field.to[1:]] = decoded
+        elif kind == CALL:
+            call[name] = decoded
         else:
             canonical[field.to] = decoded
-    if known != len(params):
-        fields = {field.wire for field in operation.params}
+    if unknown := params.keys() - common - {field.wire for field in operation.params}:
         for name, value in params.items():
-            if name not in fields and name not in common and value is not None:
+            if name in unknown and value is not None:
                 raise UnknownParameter(f"The parameter {name[:64]!r} is not known.")
     return canonical, call
 

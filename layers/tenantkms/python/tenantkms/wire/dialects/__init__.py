@@ -29,37 +29,27 @@ def recognise(request: Request) -> Spoken | None:
     """
     headers = request.headers
     authorization = headers.get("authorization", "")
-    pairs = _raw_pairs(request)
-    names = {pair.partition("=")[0] for pair in pairs}
+    raw = _raw_parameters(request)
     legacy = request.path == V2_PATH
-    # The version decides between Tencent's two APIs, which share a signature.
-    three = "Version=" + tencent.VERSION in pairs or ("Version" in names and not legacy)
-    by_parameters = {
-        "alibaba": "AccessKeyId" in names,
-        "tencent": "SecretId" in names,
-        "aws": "X-Amz-Signature" in names or "X-Amz-Credential" in names,
-    }
-    by_header = {
-        "alibaba": authorization.startswith(("ACS3-", "ACS4-")),
-        "tencent": authorization.startswith("TC3-") or authorization == "SKIP",
-        "aws": authorization.startswith("AWS4-") or "x-amz-target" in headers,
-    }
-    carriers = sum(by_parameters.values()) + (bool(authorization) or by_header["aws"])
-    ambiguous = carriers > 1
-    if by_header["alibaba"]:
+    by_access_key, by_secret_id = _names(raw, "AccessKeyId"), _names(raw, "SecretId")
+    by_aws = _names(raw, "X-Amz-Signature") or _names(raw, "X-Amz-Credential")
+    by_header = bool(authorization) or "x-amz-target" in headers
+    ambiguous = by_access_key + by_secret_id + by_aws + by_header > 1
+    if authorization.startswith(("ACS3-", "ACS4-")):
         return Spoken(alibaba.DIALECT, alibaba_acs.SCHEME, ambiguous)
-    if by_header["tencent"] or ("x-tc-action" in headers and not by_parameters["tencent"]):
+    if authorization.startswith("TC3-") or authorization == "SKIP" or ("x-tc-action" in headers and not by_secret_id):
         return Spoken(tencent.DIALECT, tencent_tc3.SCHEME, ambiguous)
-    if by_parameters["alibaba"]:
+    if by_access_key:
         return Spoken(alibaba.DIALECT, alibaba_rpc.SCHEME, ambiguous)
-    if by_parameters["tencent"] or legacy:
-        dialect = tencent.DIALECT if three or not legacy else tencent_v2.DIALECT
-        return Spoken(dialect, tencent_v1.SCHEME, ambiguous)
+    if by_secret_id or legacy:
+        # The version decides between Tencent's two APIs, which share a signature.
+        three = not legacy or f"&Version={tencent.VERSION}&" in raw
+        return Spoken(tencent.DIALECT if three else tencent_v2.DIALECT, tencent_v1.SCHEME, ambiguous)
     if "x-acs-action" in headers or "x-acs-signature-nonce" in headers:
         return Spoken(alibaba.DIALECT, alibaba_acs.SCHEME, ambiguous)
-    if "Version=" + alibaba.VERSION in pairs:
+    if f"&Version={alibaba.VERSION}&" in raw:
         return Spoken(alibaba.DIALECT, alibaba_rpc.SCHEME, ambiguous)
-    if "Version=" + tencent.VERSION in pairs:
+    if f"&Version={tencent.VERSION}&" in raw:
         return Spoken(tencent.DIALECT, tencent_v1.SCHEME, ambiguous)
     return None
 
@@ -69,8 +59,11 @@ def check_unambiguous(spoken: Spoken) -> None:
         raise Unsigned("The request carries more than one authentication.")
 
 
-def _raw_pairs(request: Request) -> set[str]:
-    pairs = set(request.query.split("&")) if request.query else set()
-    if request.body and (request.path == V2_PATH or request.media_type == "application/x-www-form-urlencoded"):
-        pairs.update(request.body[:MAX_BODY].decode("latin-1").split("&"))
-    return pairs
+def _raw_parameters(request: Request) -> str:
+    """What may be parameters, as it came, each part between two `&`."""
+    form = request.body and (request.path == V2_PATH or request.media_type == "application/x-www-form-urlencoded")
+    return f"&{request.query}&{request.body[:MAX_BODY].decode('latin-1') if form else ''}&"
+
+
+def _names(raw: str, name: str) -> bool:
+    return f"&{name}=" in raw or f"&{name}&" in raw

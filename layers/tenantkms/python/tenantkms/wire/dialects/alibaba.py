@@ -688,10 +688,10 @@ def _flat(request: Request, _scheme: Scheme) -> dict[str, str]:
 
 def _parse(request: Request, scheme: Scheme, flat: dict[str, str]) -> tuple[str, dict[str, Any]]:
     # What is signed decides; the other place, which proxies and tools read, may not say otherwise.
-    by_header = scheme.name == "alibaba-acs"
-    said = {name: (request.header(f"x-acs-{name.lower()}"), flat.get(name, "")) for name in ("Action", "Version")}
-    action, version = (header if by_header else param for header, param in said.values())
-    if any(header and param and header != param for header, param in said.values()):
+    headed = request.header("x-acs-action"), request.header("x-acs-version")
+    given = flat.get("Action", ""), flat.get("Version", "")
+    action, version = headed if scheme.name == "alibaba-acs" else given
+    if headed != given and any(a and b and a != b for a, b in zip(headed, given, strict=True)):
         raise e.MalformedRequest("The Action or Version of the headers and of the parameters differ.")
     if not action:
         raise e.MissingParameter("Action is required.")
@@ -712,15 +712,15 @@ def _parse(request: Request, scheme: Scheme, flat: dict[str, str]) -> tuple[str,
     return action, {**nest(rest, first=1, only=_LISTS), **contexts}
 
 
-def _wants(request: Request, parameter: re.Pattern[str]) -> bool:
-    """Whether a raw parameter is there, even in a request that does not parse."""
-    if parameter.search(request.query):
+def _wants(request: Request, parameter: str) -> bool:
+    """Whether a raw parameter, in lower case, is there in any case, even in a request that does not parse."""
+    if f"&{parameter}&" in f"&{request.query}&".lower():
         return True
-    return request.media_type == _FORM and parameter.search(request.body.decode("latin-1")) is not None
+    return request.media_type == _FORM and f"&{parameter}&" in f"&{request.body.decode('latin-1')}&".lower()
 
 
-_FORMAT_XML = re.compile(r"(?:^|&)Format=xml(?:&|$)", re.IGNORECASE)
-_DRY = re.compile(r"(?:^|&)DryRun=true(?:&|$)", re.IGNORECASE)
+_FORMAT_XML = "format=xml"
+_DRY = "dryrun=true"
 
 
 def _xml(name: str, value: Any) -> str:

@@ -11,6 +11,7 @@ import hmac
 import re
 import time
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 
 from tenantkms.errors import Unsigned, UnsupportedSignature
 from tenantkms.wire.http import Request
@@ -77,7 +78,7 @@ def read(request: Request, _params: Mapping[str, str]) -> Claim:
             raise Unsigned(f"The header {name} must be sent and signed.")
     timestamp = required(headers, "x-tc-timestamp")
     seconds = parse_unix(timestamp)
-    if time.strftime("%Y-%m-%d", time.gmtime(seconds)) != date:
+    if _day(seconds // 86_400) != date:
         raise Unsigned("The Credential's date is not the UTC date of X-TC-Timestamp.")
 
     return Claim(
@@ -89,6 +90,12 @@ def read(request: Request, _params: Mapping[str, str]) -> Claim:
         replay="",
         candidates=lambda secret: _candidates(request, signed, secret, timestamp, date, service),
     )
+
+
+@lru_cache(maxsize=16)
+def _day(number: int) -> str:
+    """The UTC date that is so many days after 1970-01-01."""
+    return time.strftime("%Y-%m-%d", time.gmtime(number * 86_400))
 
 
 def _candidates(
@@ -105,7 +112,8 @@ def _candidates(
     for path in dict.fromkeys([request.path, "/"]):
         for host in hosts(request.header("host")):
             exact = {**headers, "host": host}
-            for values in (exact, {name: value.lower() for name, value in exact.items()}):
+            for lower in (False, True):
+                values = {name: value.lower() for name, value in exact.items()} if lower else exact
                 canonical = canonical_request(request.method, path, request.query, values, payload)
                 if canonical not in seen:
                     seen.add(canonical)
