@@ -16,7 +16,7 @@ SYNC := $(UV) sync --locked --quiet
 RUN := $(UV) run --no-sync
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check campaign bench format coverage synth init-times pins lock clean
+.PHONY: help run test check campaign bench cost format coverage synth init-times pins lock clean
 
 help: ## what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -45,6 +45,9 @@ campaign: .venv/ready ## the stateful tests for longer, from a new seed: make ca
 
 bench: .venv/ready ## CPU per request, requests per second beside moto's server, memory
 	@$(RUN) python bench/bench.py $(ARGS)
+
+cost: .venv/ready ## what a million Encrypt and a thousand keys cost, beside others
+	@$(RUN) python bench/cost.py $(ARGS)
 
 format: .venv/ready ## format, and mend what the linter can
 	@$(RUN) ruff check --fix --quiet . ; $(RUN) ruff format --quiet .
