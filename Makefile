@@ -17,7 +17,7 @@ RUN := $(UV) run --no-sync
 CDK := $(RUN) python -m cdk.node cdk
 
 .DEFAULT_GOAL := help
-.PHONY: help run test unit e2e check campaign bench format coverage synth cdk emulator init-times pins lock clean
+.PHONY: help run test unit e2e check campaign bench cost format coverage synth cdk emulator init-times pins lock clean
 
 help: ## what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -51,6 +51,9 @@ campaign: .venv/ready ## the stateful tests for longer, from a new seed: make ca
 
 bench: .venv/ready ## CPU per request, requests per second beside moto's server, memory
 	@$(RUN) python bench/bench.py $(ARGS)
+
+cost: .venv/ready ## what a million Encrypt and a thousand keys cost, beside others
+	@$(RUN) python bench/cost.py $(ARGS)
 
 format: .venv/ready ## format, and mend what the linter can
 	@$(RUN) ruff check --fix --quiet . ; $(RUN) ruff format --quiet .

@@ -1,4 +1,4 @@
-"""What wakes somebody: alarms of a tenant, and the metrics that are counted from its log lines."""
+"""What wakes somebody: the alarms of a tenant."""
 
 from __future__ import annotations
 
@@ -11,30 +11,32 @@ from constructs import Construct
 
 from cdk.api import Api
 from cdk.catalog import CATALOG
-from cdk.functions import ENDPOINT, Functions, pascal
+from cdk.functions import Functions, pascal
+from cdk.guard import Guard
+from cdk.metrics import own
 from cdk.schedules import MINUTES
 from cdk.tenants import SCHEDULED, Tenant
+from tenantkms import metrics
 
-_REFUSED = ("UnknownAccessKey", "SignatureMismatch", "CredentialDisabled", "NonceReused", "RequestExpired")
 _PARENT_KEY = ("DisabledException", "KMSInvalidStateException")
 
 
-class Alarms(Construct):
-    """They go to the tenant's topic, if it names one. `metrics` are those that the dashboard shows too."""
+_FAILED = {"rotate_due_keys": "RotationsFailed", "delete_due_keys": "DeletionsFailed"}
 
-    def __init__(self, scope: Construct, name: str, tenant: Tenant, functions: Functions, api: Api) -> None:
+
+class Alarms(Construct):
+    """They go to the tenant's topic, if it names one. `parent_key_faults` is for the dashboard, too."""
+
+    def __init__(
+        self, scope: Construct, name: str, tenant: Tenant, functions: Functions, api: Api, guard: Guard
+    ) -> None:
         super().__init__(scope, name)
         self._tenant = tenant
         topic = sns.Topic.from_topic_arn(self, "Topic", tenant.alarm_topic) if tenant.alarm_topic else None
         self._action = actions.SnsAction(topic) if topic else None
-        self.metrics = {
-            "AuthenticationFailures": self._counted(
-                "AuthenticationFailures", functions.logs[ENDPOINT], logs.FilterPattern.any(*map(_outcome, _REFUSED))
-            ),
-            "Faults": self._counted("Faults", functions.logs[ENDPOINT], _equals("$.level", "error")),
-            "ParentKeyFaults": self._parent_key(functions),
-        }
+        self.parent_key_faults = self._parent_key(functions)
         self._service(functions, api)
+        self._alarm("Tampering", guard.seen, 1)
         for folder in SCHEDULED:
             self._sweeper(folder, functions)
 
@@ -45,14 +47,15 @@ class Alarms(Construct):
         self._alarm("Latency", api.http.metric_latency(period=minutes, statistic="p99"), 3000, periods=3)
         self._alarm("Throttles", endpoint.metric_throttles(period=minutes), 1)
         self._alarm("EndpointErrors", endpoint.metric_errors(period=minutes), 1)
-        self._alarm("Faults", self.metrics["Faults"], 5)
-        self._alarm("ParentKey", self.metrics["ParentKeyFaults"], 1)
-        self._alarm("AuthenticationFailures", self.metrics["AuthenticationFailures"], 100)
+        self._alarm("Faults", own(self._tenant, metrics.ERRORS), 5)
+        self._alarm("ParentKey", self.parent_key_faults, 1)
+        self._alarm("AuthenticationFailures", own(self._tenant, metrics.AUTHENTICATION_FAILURES), 100)
 
     def _sweeper(self, folder: str, functions: Functions) -> None:
         function, name = functions.by_folder[folder], pascal(folder)
         hour = Duration.minutes(4 * MINUTES)
         self._alarm(f"{name}Errors", function.metric_errors(period=hour), 1)
+        self._alarm(f"{name}Failures", own(self._tenant, _FAILED[folder], minutes=4 * MINUTES), 1)
         waiting = functions.dead_letters[folder].metric_approximate_number_of_messages_visible(statistic="Maximum")
         self._alarm(f"{name}DeadLetters", waiting, 1)
         cloudwatch.Alarm(
@@ -66,25 +69,18 @@ class Alarms(Construct):
         ).add_alarm_action(*self._actions())
 
     def _parent_key(self, functions: Functions) -> cloudwatch.Metric:
-        """AWS KMS says why it does not seal or unseal, and each function that asks it logs that."""
+        """AWS KMS says why it does not seal or unseal, and each function that asks it logs that: no metric tells."""
         pattern = logs.FilterPattern.any_term(*(f"({code})" for code in _PARENT_KEY))
         for folder, row in CATALOG.items():
             if row.seals or row.unseals:
-                metric = self._counted("ParentKeyFaults", functions.logs[folder], pattern, pascal(folder))
-        return metric
-
-    def _counted(
-        self, name: str, group: logs.ILogGroup, pattern: logs.IFilterPattern, source: str = ""
-    ) -> cloudwatch.Metric:
-        """How many lines of a log match, as a metric of the tenant without dimensions."""
-        found = logs.MetricFilter(
-            self,
-            f"{name}{source}Filter",
-            log_group=group,
-            filter_pattern=pattern,
-            metric_namespace=f"TenantKms/{self._tenant.name}",
-            metric_name=name,
-        )
+                found = logs.MetricFilter(
+                    self,
+                    f"ParentKeyFaults{pascal(folder)}Filter",
+                    log_group=functions.logs[folder],
+                    filter_pattern=pattern,
+                    metric_namespace=metrics.NAMESPACE.format(self._tenant.name),
+                    metric_name="ParentKeyFaults",
+                )
         return found.metric(statistic="Sum", period=Duration.minutes(5))
 
     def _actions(self) -> list[cloudwatch.IAlarmAction]:
@@ -100,11 +96,3 @@ class Alarms(Construct):
             comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
             treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
         ).add_alarm_action(*self._actions())
-
-
-def _equals(field: str, value: str) -> logs.JsonPattern:
-    return logs.FilterPattern.string_value(field, "=", value)
-
-
-def _outcome(name: str) -> logs.JsonPattern:
-    return _equals("$.outcome", name)

@@ -18,6 +18,8 @@ from cdk.tenants import Tenant
 # SDKs put secrets-to-be into the query string, so neither it nor the path that was requested is logged.
 _LOGGED = ("requestId", "requestTime", "httpMethod", "protocol", "status", "responseLength", "responseLatency")
 _LOGGED_OF = {"sourceIp": "identity.sourceIp", "integrationStatus": "integration.status", "error": "error.responseType"}
+ACCESS_LOG = {**{field: field for field in _LOGGED}, **_LOGGED_OF}
+"""Name in the log's lines -> the gateway's name of the value."""
 
 
 class Api(Construct):
@@ -50,10 +52,9 @@ class Api(Construct):
         )
         stage = self.stage.node.default_child
         assert isinstance(stage, api.CfnStage)  # noqa: S101 - for the type checker
-        fields = {**{field: field for field in _LOGGED}, **_LOGGED_OF}
         stage.access_log_settings = api.CfnStage.AccessLogSettingsProperty(
             destination_arn=self.logs.log_group_arn,
-            format=json.dumps({name: f"$context.{field}" for name, field in fields.items()}),
+            format=json.dumps({name: f"$context.{field}" for name, field in ACCESS_LOG.items()}),
         )
         self.url = f"https://{tenant.domain}" if tenant.domain else self.http.api_endpoint
         if tenant.domain:

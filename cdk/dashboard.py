@@ -1,6 +1,8 @@
-"""A tenant's dashboard: requests, errors, latency, throttles and faults at one look."""
+"""A tenant's dashboard: one look says whether it is well, and if not, where."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 from aws_cdk import aws_cloudwatch as cloudwatch
 from constructs import Construct
@@ -8,40 +10,87 @@ from constructs import Construct
 from cdk.alarms import Alarms
 from cdk.api import Api
 from cdk.functions import Functions
-from cdk.tenants import Tenant
+from cdk.metrics import by_action, by_function, own
+from cdk.tables import Tables
+from cdk.tenants import SCHEDULED, Tenant
+from tenantkms import metrics
+
+Row = Mapping[str, list[cloudwatch.IMetric]]
+_DONE = ("RotationsDone", "RotationsFailed", "DeletionsDone", "DeletionsFailed")
 
 
 class Dashboard(Construct):
     def __init__(
-        self, scope: Construct, name: str, tenant: Tenant, functions: Functions, api: Api, alarms: Alarms
+        self,
+        scope: Construct,
+        name: str,
+        tenant: Tenant,
+        functions: Functions,
+        tables: Tables,
+        api: Api,
+        alarms: Alarms,
     ) -> None:
         super().__init__(scope, name)
-        http, each = api.http, f'{{AWS/Lambda,FunctionName}} FunctionName="{tenant.function_prefix}"'
-
-        def search(metric: str, statistic: str) -> cloudwatch.MathExpression:
-            expression = f"SEARCH('{each} MetricName=\"{metric}\"', '{statistic}', 300)"
-            return cloudwatch.MathExpression(expression=expression, using_metrics={}, label="")
-
         board = cloudwatch.Dashboard(self, "Board", dashboard_name=tenant.stack)
         for row in (
-            {
-                "Requests": [http.metric_count(statistic="Sum")],
-                "Errors": [http.metric_client_error(statistic="Sum"), http.metric_server_error(statistic="Sum")],
-                "Latency": [http.metric_latency(statistic=statistic) for statistic in ("p50", "p99")],
-            },
-            {
-                "Duration by function, p99": [search("Duration", "p99")],
-                "Invocations by function": [search("Invocations", "Sum")],
-                "Throttles by function": [search("Throttles", "Sum")],
-            },
-            {
-                "Faults": [alarms.metrics["Faults"], alarms.metrics["ParentKeyFaults"]],
-                "Authentication failures": [alarms.metrics["AuthenticationFailures"]],
-                "Dead letters": [
-                    queue.metric_approximate_number_of_messages_visible() for queue in functions.dead_letters.values()
-                ],
-            },
+            _callers_see(tenant, api),
+            _actions(tenant),
+            _limits(tenant, tables),
+            _parent_key(tenant, alarms),
+            _scheduled(tenant, functions),
         ):
             board.add_widgets(
                 *(cloudwatch.GraphWidget(title=title, left=metrics, width=8) for title, metrics in row.items())
             )
+
+
+def _callers_see(tenant: Tenant, api: Api) -> Row:
+    http = api.http
+    return {
+        "Requests": [http.metric_count(statistic="Sum")],
+        "Errors": [
+            http.metric_client_error(statistic="Sum"),
+            http.metric_server_error(statistic="Sum"),
+            own(tenant, metrics.REFUSED),
+            own(tenant, metrics.ERRORS),
+        ],
+        "Latency": [http.metric_latency(statistic=statistic) for statistic in ("p50", "p99")],
+    }
+
+
+def _actions(tenant: Tenant) -> Row:
+    return {
+        "Requests by Action": [by_action(tenant, metrics.LATENCY, "SampleCount")],
+        "Errors by Action": [by_action(tenant, name, "Sum") for name in (metrics.ERRORS, metrics.REFUSED)],
+        "Latency by Action, p99": [by_action(tenant, metrics.LATENCY, "p99")],
+    }
+
+
+def _limits(tenant: Tenant, tables: Tables) -> Row:
+    throttled = [
+        table.metric(f"{way}ThrottleEvents", statistic="Sum")
+        for table in (tables.keys, tables.access)
+        for way in ("Read", "Write")
+    ]
+    return {
+        "Throttles": [by_function(tenant, "Throttles", "Sum"), *throttled],
+        "Cold starts": [own(tenant, metrics.COLD_START)],
+        "Concurrency by function": [by_function(tenant, "ConcurrentExecutions", "Maximum")],
+    }
+
+
+def _parent_key(tenant: Tenant, alarms: Alarms) -> Row:
+    return {
+        "Parent-key calls": [own(tenant, metrics.PARENT_KEY_CALLS), alarms.parent_key_faults],
+        "Parent-key latency, p99": [own(tenant, metrics.PARENT_KEY_LATENCY, "p99")],
+        "Authentication failures": [own(tenant, metrics.AUTHENTICATION_FAILURES)],
+    }
+
+
+def _scheduled(tenant: Tenant, functions: Functions) -> Row:
+    waiting = [functions.dead_letters[folder].metric_approximate_number_of_messages_visible() for folder in SCHEDULED]
+    return {
+        "Keys pending deletion": [own(tenant, metrics.KEYS_PENDING_DELETION, "Maximum", minutes=15)],
+        "Rotations and deletions": [own(tenant, name, minutes=15) for name in _DONE],
+        "Dead letters": waiting,
+    }

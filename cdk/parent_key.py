@@ -14,12 +14,16 @@ class ParentKey(Construct):
     """Rotated and retained. Without it all of the tenant's keys are lost, so its policy guards it from its own account.
 
     Only the break-glass role deletes it or changes its policy, and nobody uses it without naming the tenant. A
-    sandbox's key goes with its stack.
+    sandbox's key goes with its stack. A key that the tenant names is used as it is, under the policy that it has.
     """
 
     def __init__(self, scope: Construct, name: str, tenant: Tenant) -> None:
         super().__init__(scope, name)
-        self.key = kms.Key(
+        adopted = tenant.parent_key_arn
+        self.key: kms.IKey = kms.Key.from_key_arn(self, "Key", adopted) if adopted else self._made(tenant)
+
+    def _made(self, tenant: Tenant) -> kms.Key:
+        key = kms.Key(
             self,
             "Key",
             description=f"Seals the keys of tenant {tenant.name}",
@@ -30,9 +34,10 @@ class ParentKey(Construct):
         )
         if not tenant.sandbox:
             # AWS KMS refuses a policy that its caller could not change later, unless it is told that this is meant.
-            resource = self.key.node.default_child
+            resource = key.node.default_child
             assert isinstance(resource, kms.CfnKey)  # noqa: S101 - for the type checker
             resource.bypass_policy_lockout_safety_check = True
+        return key
 
     def _statements(self, tenant: Tenant) -> list[iam.PolicyStatement]:
         account = iam.AccountRootPrincipal()

@@ -9,6 +9,7 @@ from cdk.alarms import Alarms
 from cdk.api import Api
 from cdk.dashboard import Dashboard
 from cdk.functions import Functions
+from cdk.guard import Guard
 from cdk.parent_key import ParentKey
 from cdk.schedules import Schedules
 from cdk.tables import Tables
@@ -31,8 +32,9 @@ class TenantStack(Stack):
         functions = Functions(self, "Functions", tenant, tables, parent)
         api = Api(self, "Api", tenant, functions.endpoint)
         Schedules(self, "Schedules", tenant, functions)
-        alarms = Alarms(self, "Alarms", tenant, functions, api)
-        Dashboard(self, "Dashboard", tenant, functions, api, alarms)
+        guard = Guard(self, "Guard", tables, parent)
+        alarms = Alarms(self, "Alarms", tenant, functions, api, guard)
+        Dashboard(self, "Dashboard", tenant, functions, tables, api, alarms)
         # What `tkms` and people need to find the deployment; none of it is secret.
         for name, value in {
             "Url": api.url,

@@ -14,26 +14,40 @@ def _string(name: str) -> dynamodb.Attribute:
     return dynamodb.Attribute(name=name, type=dynamodb.AttributeType.STRING)
 
 
+def _index(table: dynamodb.Table, name: str, partition: str, sort: str) -> None:
+    table.add_global_secondary_index(
+        index_name=name,
+        partition_key=_string(partition),
+        sort_key=_string(sort),
+        projection_type=dynamodb.ProjectionType.ALL,
+    )
+
+
 class Tables(Construct):
-    """On demand, encrypted, restorable to any second of 35 days; kept when the stack goes, except in a sandbox."""
+    """On demand, encrypted, restorable to any second of 35 days; kept when the stack goes, except in a sandbox.
+
+    A table that the tenant names, one that was restored or moved, is used as it is: nothing of it is the stack's.
+    """
 
     def __init__(self, scope: Construct, name: str, tenant: Tenant) -> None:
         super().__init__(scope, name)
         self._tenant = tenant
-        self.keys = self._table("Keys", sort_key=_string(layout.SORT_KEY))
-        self.access = self._table("Access", time_to_live_attribute=layout.TTL)
-        listing = (layout.INDEX, layout.INDEX_PARTITION_KEY, layout.INDEX_SORT_KEY)
-        for table, (index, partition, sort) in (
-            (self.keys, listing),
-            (self.keys, (layout.DUE_INDEX, layout.DUE_PARTITION_KEY, layout.DUE_SORT_KEY)),
-            (self.access, listing),
-        ):
-            table.add_global_secondary_index(
-                index_name=index,
-                partition_key=_string(partition),
-                sort_key=_string(sort),
-                projection_type=dynamodb.ProjectionType.ALL,
-            )
+        self.keys = self._adopted("Keys", tenant.keys_table) or self._keys()
+        self.access = self._adopted("Access", tenant.access_table) or self._access()
+
+    def _adopted(self, name: str, table: str) -> dynamodb.ITable | None:
+        return dynamodb.Table.from_table_name(self, name, table) if table else None
+
+    def _keys(self) -> dynamodb.Table:
+        table = self._table("Keys", sort_key=_string(layout.SORT_KEY))
+        _index(table, layout.INDEX, layout.INDEX_PARTITION_KEY, layout.INDEX_SORT_KEY)
+        _index(table, layout.DUE_INDEX, layout.DUE_PARTITION_KEY, layout.DUE_SORT_KEY)
+        return table
+
+    def _access(self) -> dynamodb.Table:
+        table = self._table("Access", time_to_live_attribute=layout.TTL)
+        _index(table, layout.INDEX, layout.INDEX_PARTITION_KEY, layout.INDEX_SORT_KEY)
+        return table
 
     def _table(
         self, name: str, *, sort_key: dynamodb.Attribute | None = None, time_to_live_attribute: str | None = None

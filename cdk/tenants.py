@@ -60,6 +60,9 @@ class Tenant(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     log_retention_days: int = 365
     alarm_topic: str = ""
     break_glass_role: str = "tkms-break-glass"
+    keys_table: str = ""
+    access_table: str = ""
+    parent_key_arn: str = ""
     reserved_concurrency: dict[str, int] = {}
     sandbox: bool = False
     tags: dict[str, str] = {}
@@ -147,6 +150,24 @@ _CHECKS: tuple[Check, ...] = (
         "break_glass_role",
         lambda t: _matches(r"[\w+=,.@/-]{1,128}", t.break_glass_role),
         "the name of an IAM role of the account, with its path if it has one",
+    ),
+    *(
+        (
+            field,
+            lambda t, field=field: not getattr(t, field) or _matches(r"[\w.-]{3,255}", getattr(t, field)),
+            "the name of a DynamoDB table of the tenant's account and region, restored or moved there",
+        )
+        for field in ("keys_table", "access_table")
+    ),
+    (
+        "access_table",
+        lambda t: not t.access_table or t.access_table != t.keys_table,
+        "another table than keys_table",
+    ),
+    (
+        "parent_key_arn",
+        lambda t: not t.parent_key_arn or _matches(rf"{_ARN}:kms:{t.region}:\d{{12}}:key/[\w-]+", t.parent_key_arn),
+        "the ARN of an AWS KMS key (no alias) in the tenant's region",
     ),
     (
         "reserved_concurrency",

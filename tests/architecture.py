@@ -29,6 +29,7 @@ ROOMS = (
     "policy",
     "key_policy",
     "audit",
+    "metrics",
     "action",
     "mac",
     "data_key",

@@ -30,8 +30,7 @@ def role_statements(template: Template, folder: str) -> list[Statement]:
 
 
 def key_statements(template: Template) -> list[Statement]:
-    found: list[Statement] = template.only("AWS::KMS::Key")["KeyPolicy"]["Statement"]
-    return found
+    return [statement for key in template.properties("AWS::KMS::Key") for statement in key["KeyPolicy"]["Statement"]]
 
 
 def _like(value: str, patterns: Any) -> bool:

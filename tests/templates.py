@@ -45,7 +45,16 @@ SANDBOX = {
     "sandbox": True,
     "inline_actions": [*actions().values()],
 }
-VARIANTS = (EXAMPLE, FULL, SANDBOX)
+ADOPTED_KEY = f"arn:aws:kms:{REGION}:999999999999:key/mrk-6f1e2d3c111142228333444455556666"
+ADOPTED = {
+    "name": "moved",
+    "account": ACCOUNT,
+    "region": REGION,
+    "keys_table": "moved-keys-restored",
+    "access_table": "moved-access-restored",
+    "parent_key_arn": ADOPTED_KEY,
+}
+VARIANTS = (EXAMPLE, FULL, SANDBOX, ADOPTED)
 
 
 def synthesize(folder: Path) -> Path:

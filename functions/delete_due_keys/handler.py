@@ -1,6 +1,7 @@
 """Scheduled: destroys keys whose deletion window is over, and imported material that has expired.
 
-Safe to run twice and concurrently. The event may say `{"dry_run": true}`.
+It counts the keys that wait for their deletion. Safe to run twice and concurrently.
+The event may say `{"dry_run": true}`.
 """
 
 from __future__ import annotations
@@ -10,11 +11,17 @@ from typing import Any
 
 import msgspec
 
-from tenantkms.maintenance import DESTROY, run
+from tenantkms.maintenance import DESTROY, run, tell
+from tenantkms.metrics import KEYS_PENDING_DELETION
+from tenantkms.model import KeyState
 from tenantkms.settings import from_environment
 
 
 def handler(event: Mapping[str, Any], context: Any) -> dict[str, int]:
     """How many keys were due, done and failed."""
-    report = run(DESTROY, from_environment().deps, context.aws_request_id, dry_run=event.get("dry_run") is True)
+    settings = from_environment()
+    report = run(DESTROY, settings.deps, context.aws_request_id, dry_run=event.get("dry_run") is True)
+    tell(settings.metrics, "Deletions", report)
+    waiting = settings.deps.keyring.store.count_waiting(KeyState.PENDING_DELETION)
+    settings.metrics.put(**{KEYS_PENDING_DELETION: waiting})
     return msgspec.structs.asdict(report)

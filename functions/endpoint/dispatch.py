@@ -125,8 +125,13 @@ class _Either:
         return (self._inline if call["action"] in self._inline_actions else self._remote)(call)
 
 
+def inline_actions(environment: Mapping[str, str]) -> frozenset[str]:
+    """Of INLINE_ACTIONS, their names joined by commas."""
+    return frozenset(filter(None, environment.get("INLINE_ACTIONS", "").split(",")))
+
+
 def dispatcher(deps: Deps, environment: Mapping[str, str], client: Callable[[], LambdaClient]) -> Dispatcher:
-    """As the environment says: FUNCTION_PREFIX, and INLINE_ACTIONS, their names joined by commas, if there are any."""
+    """As the environment says: FUNCTION_PREFIX, and INLINE_ACTIONS if there are any."""
     remote = LambdaDispatcher(client(), environment["FUNCTION_PREFIX"])
-    inline = frozenset(filter(None, environment.get("INLINE_ACTIONS", "").split(",")))
+    inline = inline_actions(environment)
     return _Either(inline, InlineDispatcher(deps), remote) if inline else remote

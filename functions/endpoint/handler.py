@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
-from functions.endpoint.dispatch import Dispatcher, dispatcher
+from functions.endpoint.dispatch import Dispatcher, dispatcher, inline_actions
 from functions.endpoint.pages import human_page, plain_error
 from tenantkms import errors as e
 from tenantkms.access import Access
@@ -164,8 +164,12 @@ def _endpoint() -> Endpoint:
     return Endpoint(settings, dispatcher(settings.deps, os.environ, invoke_client))
 
 
+_INLINE = inline_actions(os.environ)
+
+
 def handler(event: Mapping[str, Any], _context: object) -> dict[str, Any]:
     """The Lambda handler."""
+    from_environment().metrics.begin(_INLINE)
     return _endpoint()(event)
 
 

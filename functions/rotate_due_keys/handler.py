@@ -10,11 +10,13 @@ from typing import Any
 
 import msgspec
 
-from tenantkms.maintenance import ROTATE, run
+from tenantkms.maintenance import ROTATE, run, tell
 from tenantkms.settings import from_environment
 
 
 def handler(event: Mapping[str, Any], context: Any) -> dict[str, int]:
     """How many keys were due, done and failed."""
-    report = run(ROTATE, from_environment().deps, context.aws_request_id, dry_run=event.get("dry_run") is True)
+    settings = from_environment()
+    report = run(ROTATE, settings.deps, context.aws_request_id, dry_run=event.get("dry_run") is True)
+    tell(settings.metrics, "Rotations", report)
     return msgspec.structs.asdict(report)

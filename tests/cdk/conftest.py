@@ -35,6 +35,12 @@ def sandbox(assembly: Path) -> Template:
     return Template.read(assembly, "play")
 
 
+@pytest.fixture(scope="session")
+def adopted(assembly: Path) -> Template:
+    """It uses tables and a parent key that were there before."""
+    return Template.read(assembly, "moved")
+
+
 @pytest.fixture(params=["example", "full", "sandbox"])
 def template(request: pytest.FixtureRequest) -> Template:
     """Each of them."""

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 from typing import Any
 
+import emf
+import msgspec
 import pytest
 import templates
+from audit_writers import record
 from moto_aws import Fault, Wire, kms_client, refusal
 from templates import Template
 
 from cdk.catalog import CATALOG
 from tenantkms.audit import log_fault
-from tenantkms.errors import ERRORS, Unavailable
+from tenantkms.errors import Unavailable
+from tenantkms.maintenance import Report, tell
+from tenantkms.metrics import EmbeddedMetrics
 from tenantkms.sealing import AwsParentKey, key_binding
 
 KEY_ID = "6f1e2d3c-1111-4222-8333-444455556666"
@@ -36,9 +42,12 @@ def test_there_is_an_alarm_for_everything_that_needs_somebody(template: Template
         "Faults",
         "ParentKey",
         "AuthenticationFailures",
+        "Tampering",
     }
     sweepers = {
-        f"{name}{what}" for name in ("RotateDueKeys", "DeleteDueKeys") for what in ("Errors", "DeadLetters", "Missed")
+        f"{name}{what}"
+        for name in ("RotateDueKeys", "DeleteDueKeys")
+        for what in ("Errors", "Failures", "DeadLetters", "Missed")
     }
     assert set(alarms(template)) == service | sweepers
 
@@ -59,20 +68,41 @@ def test_a_sweeper_that_does_not_run_is_missed(template: Template) -> None:
         assert alarm["TreatMissingData"] == "breaching"
 
 
-def filters(template: Template, metric: str) -> list[Any]:
-    found = template.properties("AWS::Logs::MetricFilter")
-    return [row for row in found if row["MetricTransformations"][0]["MetricName"] == metric]
+def filters(template: Template) -> list[Any]:
+    return template.properties("AWS::Logs::MetricFilter")
 
 
-def test_refused_signatures_are_counted_by_their_names_in_audit_lines(template: Template) -> None:
-    (row,) = filters(template, "AuthenticationFailures")
-    names = re.findall(r'\$\.outcome = "(\w+)"', row["FilterPattern"])
-    assert {"SignatureMismatch", "UnknownAccessKey"} <= set(names) <= set(ERRORS)
-    assert row["LogGroupName"] == template.functions["endpoint"]["LoggingConfig"]["LogGroup"]
+OWN = {
+    "Faults": ("Errors", 5),
+    "AuthenticationFailures": ("AuthenticationFailures", 100),
+    "RotateDueKeysFailures": ("RotationsFailed", 1),
+    "DeleteDueKeysFailures": ("DeletionsFailed", 1),
+}
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_what_functions_count_is_what_alarms_read(template: Template, name: str) -> None:
+    alarm = alarms(template)[name]
+    tenant = template.stack.removeprefix("tkms-")
+    metric, threshold = OWN[name]
+    assert (alarm["MetricName"], alarm["Threshold"], alarm["Statistic"]) == (metric, threshold, "Sum")
+    stream = io.StringIO()
+    metrics = EmbeddedMetrics(tenant, stream)
+    metrics.begin(())
+    for outcome in ("SignatureMismatch", "Unavailable"):
+        metrics.write(msgspec.structs.replace(record("x", 1), time=1.7e9, tenant=tenant, outcome=outcome))
+    for what in ("Rotations", "Deletions"):
+        tell(metrics, what, Report(due=1, done=0, failed=1))
+    lines = stream.getvalue().splitlines()
+    written = {one for line in lines for one in emf.read(line)}
+    dimensions = tuple((one["Name"], one["Value"]) for one in alarm["Dimensions"])
+    assert (alarm["MetricName"], dimensions) in written
+    for line in lines:
+        assert json.loads(line)["_aws"]["CloudWatchMetrics"][0]["Namespace"] == alarm["Namespace"]
 
 
 def test_every_function_that_asks_the_parent_key_is_watched(template: Template) -> None:
-    watched = {row["LogGroupName"] for row in filters(template, "ParentKeyFaults")}
+    watched = {row["LogGroupName"] for row in filters(template)}
     asking = {folder for folder, row in CATALOG.items() if row.seals or row.unseals}
     assert watched == {template.functions[folder]["LoggingConfig"]["LogGroup"] for folder in asking}
 
@@ -89,7 +119,7 @@ def test_a_disabled_parent_key_is_found_in_the_line_that_is_logged(
     log_fault("id", caught.value)
     line = capsys.readouterr().err
     assert json.loads(line)["level"] == "error"
-    terms = re.findall(r'\?"([^"]+)"', filters(example, "ParentKeyFaults")[0]["FilterPattern"])
+    terms = re.findall(r'\?"([^"]+)"', filters(example)[0]["FilterPattern"])
     assert any(term in line for term in terms)
 
 
@@ -97,6 +127,7 @@ def test_metrics_are_the_tenant_s_and_have_no_dimensions(template: Template) -> 
     for row in template.properties("AWS::Logs::MetricFilter"):
         (transformation,) = row["MetricTransformations"]
         assert transformation["MetricNamespace"] == f"TenantKms/{template.stack.removeprefix('tkms-')}"
+        assert transformation["MetricName"] == "ParentKeyFaults", "everything else is told by the functions themselves"
         assert "Dimensions" not in transformation
 
 
@@ -105,5 +136,22 @@ def test_the_dashboard_is_the_tenant_s(template: Template) -> None:
     assert board["DashboardName"] == template.stack
     body = json.loads(board["DashboardBody"])
     titles = {widget["properties"]["title"] for widget in body["widgets"]}
-    assert {"Requests", "Errors", "Latency", "Throttles by function", "Dead letters"} <= titles
+    assert titles == {
+        "Requests",
+        "Errors",
+        "Latency",
+        "Requests by Action",
+        "Errors by Action",
+        "Latency by Action, p99",
+        "Throttles",
+        "Cold starts",
+        "Concurrency by function",
+        "Parent-key calls",
+        "Parent-key latency, p99",
+        "Authentication failures",
+        "Keys pending deletion",
+        "Rotations and deletions",
+        "Dead letters",
+    }
     assert f'FunctionName=\\"{template.stack}-\\"' in board["DashboardBody"]
+    assert f'{{\\"TenantKms/{template.stack.removeprefix("tkms-")}\\",action}}' in board["DashboardBody"]

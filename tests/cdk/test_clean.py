@@ -11,7 +11,7 @@ from typing import Any
 
 import templates
 
-ACKNOWLEDGED = {"AwsSolutions-APIG4": 1, "AwsSolutions-L1": len(templates.FOLDERS)}
+ACKNOWLEDGED = {"AwsSolutions-APIG4": 1, "AwsSolutions-L1": len(templates.FOLDERS), "AwsSolutions-SQS3": 1}
 """Rule, and how many resources of a stack it is about."""
 
 

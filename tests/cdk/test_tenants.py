@@ -19,7 +19,12 @@ DOMAIN = {"domain": "kms.example.com", "certificate": CERTIFICATE}
 
 
 def test_the_example_and_what_these_tests_use_are_valid() -> None:
-    assert [tenant.name for tenant in parse([dict(entry) for entry in templates.VARIANTS])] == ["acme", "full", "play"]
+    assert [tenant.name for tenant in parse([dict(entry) for entry in templates.VARIANTS])] == [
+        "acme",
+        "full",
+        "play",
+        "moved",
+    ]
 
 
 def test_an_entry_needs_three_fields_only() -> None:
@@ -64,6 +69,12 @@ def test_an_entry_needs_three_fields_only() -> None:
         ({"alarm_topic": "arn:aws:sns:us-east-1:123456789012:pager"}, "alarm_topic: "),
         ({"break_glass_role": ""}, "break_glass_role: "),
         ({"break_glass_role": "arn:aws:iam::123456789012:role/a b"}, "break_glass_role: "),
+        ({"keys_table": "arn:aws:dynamodb:eu-central-1:123456789012:table/a"}, "keys_table: "),
+        ({"access_table": "a"}, "access_table: 'a' is not valid: the name of a DynamoDB table"),
+        ({"keys_table": "one", "access_table": "one"}, "access_table: 'one' is not valid: another table"),
+        ({"parent_key_arn": "alias/parent"}, "parent_key_arn: 'alias/parent' is not valid: the ARN of an AWS KMS key"),
+        ({"parent_key_arn": "arn:aws:kms:us-east-1:123456789012:key/a"}, "in the tenant's region"),
+        ({"parent_key_arn": "arn:aws:kms:eu-central-1:123456789012:alias/a"}, "parent_key_arn: "),
         (
             {"reserved_concurrency": {"Encrypt": 1}},
             "reserved_concurrency: {'Encrypt': 1} is not valid: names of folders",

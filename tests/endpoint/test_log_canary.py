@@ -7,10 +7,11 @@ import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 from urllib.parse import quote, quote_plus
 
 import edits
+import emf
 import msgspec
 import pytest
 from captures import add_credential
@@ -18,7 +19,9 @@ from catalogue import EXAMPLES, SCHEMES, Tenant, error_code, prepare, refused
 from support import Kms, Signer
 
 from tenantkms.action import Deps
+from tenantkms.audit import Audit, Record
 from tenantkms.keyring import Cache
+from tenantkms.metrics import EmbeddedMetrics
 
 MARK = "CanaryOf"
 SECRET = MARK + "TheAccessKeySecret5e8"
@@ -79,10 +82,30 @@ def test_a_leak_would_be_seen(text: str) -> None:
     assert not leaks(text, CONTEXT_VALUE, SECRET, RANDOM)
 
 
+class BothLogs:
+    """One machine's log, and a Lambda function's beside it."""
+
+    def __init__(self, file: Audit, stream: TextIO) -> None:
+        self._file, self._function = file, EmbeddedMetrics("test", stream)
+
+    def write(self, record: Record) -> None:
+        self._file.write(record)
+        self._function.begin((record.action,) if record.action else ())
+        self._function.write(record)
+
+
 @pytest.fixture
-def marked(kms: Kms) -> Kms:
+def marked(kms: Kms, tmp_path: Path) -> Iterator[Kms]:
     """The tenant with a random source and a credential that are marked."""
-    deps: Deps = msgspec.structs.replace(kms.settings.deps, random=random)
+    with (tmp_path / "data" / "audit.jsonl.function").open("w") as stream:
+        audit = BothLogs(kms.settings.deps.audit, stream)
+        yield _marked(kms, msgspec.structs.replace(kms.settings.deps, random=random, audit=audit))
+    lines = (tmp_path / "data" / "audit.jsonl.function").read_text().splitlines()
+    assert lines
+    assert all(emf.read(line) for line in lines)
+
+
+def _marked(kms: Kms, deps: Deps) -> Kms:
     settings = msgspec.structs.replace(kms.settings, deps=deps)
     return Kms(settings, add_credential(kms, "TKMScanary", SECRET))
 

@@ -19,7 +19,7 @@ from samples import credential, key, key_id, revised, version
 from tenantkms.errors import AliasExists, Unavailable
 from tenantkms.keystore import DeleteAlias, PutAlias, PutKey, PutVersion, RevisionConflict, Write
 from tenantkms.keystore.dynamodb import DynamoAccessStore, DynamoKeyStore
-from tenantkms.model import Alias, KeyFilter
+from tenantkms.model import Alias, KeyFilter, KeyState
 from tenantkms.settings import aws_config
 
 NOW = 1_700_000_000
@@ -176,6 +176,7 @@ READS: dict[str, tuple[str, Callable[[DynamoKeyStore, DynamoAccessStore], object
     "get_version": ("GetItem", lambda k, _: k.get_version(key_id(1), 1)),
     "list_versions": ("Query", lambda k, _: k.list_versions(key_id(1), 1, 2)),
     "list_due": ("Query", lambda k, _: k.list_due(NOW, limit=1)),
+    "count_waiting": ("Query", lambda k, _: k.count_waiting(KeyState.PENDING_DELETION)),
     "get_alias": ("GetItem", lambda k, _: k.get_alias("a")),
     "list_keys": ("Query", lambda k, _: k.list_keys(KeyFilter(), offset=0, limit=1)),
     "list_aliases": ("Query", lambda k, _: k.list_aliases(offset=0, limit=1)),

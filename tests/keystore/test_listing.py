@@ -143,3 +143,13 @@ def test_a_key_that_is_no_longer_due_leaves_the_list(store: KeyStore) -> None:
     store.commit([PutKey(going(1, 100)), PutKey(going(2, 100))])
     store.commit([PutKey(key(1, revision=2, token="cancelled")), DeleteKey(going(2, 100))])
     assert store.list_due(10**10, limit=10) == []
+
+
+def test_keys_that_wait_are_counted_by_state(store: KeyStore) -> None:
+    assert store.count_waiting(KeyState.PENDING_DELETION) == 0
+    rotated = [key(n, rotation_seconds=86_400) for n in range(1, 4)]
+    store.commit([PutKey(k) for k in (*rotated, key(4), going(5, 100), going(6, 10**10))])
+    assert store.count_waiting(KeyState.PENDING_DELETION) == 2
+    assert store.count_waiting(KeyState.ENABLED) == 3
+    store.commit([PutKey(key(5, revision=2, token="cancelled"))])
+    assert store.count_waiting(KeyState.PENDING_DELETION) == 1

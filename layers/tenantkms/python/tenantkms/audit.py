@@ -48,9 +48,13 @@ class StreamAudit:
     def __init__(self, stream: TextIO = sys.stdout) -> None:
         self._stream = stream
 
+    def line(self, record: Record) -> bytes:
+        """A JSON object on one line, without its end."""
+        return _encoder.encode(record)
+
     def write(self, record: Record) -> None:
         try:
-            self._stream.write(_encoder.encode(record).decode() + "\n")
+            self._stream.write(self.line(record).decode() + "\n")
             self._stream.flush()
         except (OSError, ValueError) as e:
             raise Unavailable("The audit log is not available.") from e

@@ -21,6 +21,7 @@ from tenantkms.keystore import (
     PutKey,
     RevisionConflict,
 )
+from tenantkms.metrics import Metrics
 from tenantkms.model import Alias, Key, KeyState, revised
 from tenantkms.rotation import rotation
 
@@ -71,6 +72,13 @@ def run(job: _Job, deps: Deps, request_id: str, *, dry_run: bool = False, progre
         if progress:
             progress(due)
     return Report(due=due, done=done, failed=failed)
+
+
+def tell(metrics: Metrics, what: str, report: Report) -> None:
+    """`<what>Due`, `Done` and `Failed`, where there are any: no value is zero, and a metric that is silent is free."""
+    counts = {f"{what}Due": report.due, f"{what}Done": report.done, f"{what}Failed": report.failed}
+    if some := {name: count for name, count in counts.items() if count}:
+        metrics.put(**some)
 
 
 def _audit(deps: Deps, key: Key, action: str, request_id: str) -> None:

@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from tenantkms.access import Access
 from tenantkms.action import Action, Deps
 from tenantkms.audit import Audit, FileAudit, StreamAudit
 from tenantkms.keyring import Keyring
 from tenantkms.keystore import AccessStore, KeyStore
+from tenantkms.metrics import COLD_START, EmbeddedMetrics, MeteredParentKey, Metrics, NoMetrics
 from tenantkms.sealing import ParentKey
 
 if TYPE_CHECKING:
@@ -39,6 +41,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     site: Site
     deps: Deps
     access: Access
+    metrics: Metrics = NoMetrics()
 
 
 class SettingsError(Exception):
@@ -95,10 +98,11 @@ def invoke_config() -> Config:
     return Config(connect_timeout=1, read_timeout=7.5, retries={"total_max_attempts": 1, "mode": "standard"})
 
 
-def on_aws(environment: Mapping[str, str], session: Any = None) -> Settings:
+def on_aws(environment: Mapping[str, str], session: Any = None, *, metered: bool = False) -> Settings:
     """DynamoDB and an AWS KMS key, named by the environment variables that the CDK app sets.
 
     TENANT, REGION, ACCOUNT, KEYS_TABLE, ACCESS_TABLE, PARENT_KEY_ARN, and optionally STATE_CACHE_SECONDS.
+    `metered`: what is written to standard output is metrics too, as a Lambda function's is.
     """
     import botocore.session
 
@@ -120,14 +124,13 @@ def on_aws(environment: Mapping[str, str], session: Any = None) -> Settings:
         raise SettingsError(f"The environment is not complete: {e}.") from e
     session = session or botocore.session.get_session()
     dynamodb = session.create_client("dynamodb", config=aws_config())
-    return _assemble(
-        site,
-        DynamoKeyStore(dynamodb, keys_table),
-        DynamoAccessStore(dynamodb, access_table),
-        AwsParentKey(session.create_client("kms", config=aws_config()), parent_arn),
-        StreamAudit(),
-        state_seconds,
-    )
+    keys, access = DynamoKeyStore(dynamodb, keys_table), DynamoAccessStore(dynamodb, access_table)
+    parent: ParentKey = AwsParentKey(session.create_client("kms", config=aws_config()), parent_arn)
+    if not metered:
+        return _assemble(site, keys, access, parent, StreamAudit(), state_seconds)
+    metrics = EmbeddedMetrics(site.tenant)
+    settings = _assemble(site, keys, access, MeteredParentKey(parent, metrics), metrics, state_seconds)
+    return replace(settings, metrics=metrics)
 
 
 @lru_cache(maxsize=1)
@@ -141,7 +144,9 @@ def _session() -> Any:
 @lru_cache(maxsize=1)
 def from_environment() -> Settings:
     """The settings of this Lambda function, made once per process."""
-    return on_aws(os.environ, _session())
+    settings = on_aws(os.environ, _session(), metered=True)
+    settings.metrics.put(**{COLD_START: 1})
+    return settings
 
 
 def invoke_client() -> Any:
@@ -153,4 +158,11 @@ def entry(action: Action[Any]) -> Callable[[Mapping[str, Any], object], dict[str
     """The Lambda handler of an Action."""
     if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:
         from_environment()  # until its first event a function has a whole core; nothing is unsealed
-    return lambda event, _context: action.run(event, from_environment().deps)
+    known = (action.name,)
+
+    def handler(event: Mapping[str, Any], _context: object) -> dict[str, Any]:
+        settings = from_environment()
+        settings.metrics.begin(known)
+        return action.run(event, settings.deps)
+
+    return handler

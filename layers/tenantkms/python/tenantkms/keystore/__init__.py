@@ -10,7 +10,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from tenantkms.model import Alias, Credential, Key, KeyFilter, KeyVersion
+from tenantkms.model import Alias, Credential, Key, KeyFilter, KeyState, KeyVersion
 
 
 class RevisionConflict(Exception):
@@ -79,6 +79,9 @@ class KeyStore(Protocol):
 
     def list_due(self, before: int, *, limit: int, after: tuple[int, str] = (0, "")) -> list[Key]:
         """Keys whose `due` is not 0 and not later than `before`, in the order of (due, id), beyond `after`."""
+
+    def count_waiting(self, state: KeyState) -> int:
+        """How many keys in `state` scheduled work waits for, due or not yet. No key is read for it."""
 
     def get_alias(self, name: str) -> Alias | None: ...
 

@@ -36,6 +36,7 @@ from tenantkms.keystore.dynamodb_layout import (
     META,
     PARTITION_KEY,
     SORT_KEY,
+    STATE,
     TOKEN,
     TTL,
     Row,
@@ -48,7 +49,7 @@ from tenantkms.keystore.dynamodb_layout import (
     typed,
     version_sk,
 )
-from tenantkms.model import Alias, Credential, Key, KeyFilter, KeyVersion
+from tenantkms.model import Alias, Credential, Key, KeyFilter, KeyState, KeyVersion
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -94,10 +95,15 @@ class _Table:
             query["KeyConditionExpression"] += " AND #span BETWEEN :first AND :last"
             query["ExpressionAttributeNames"]["#span"] = span[0]
             query["ExpressionAttributeValues"] |= typed(**{":first": span[1], ":last": span[2]})
+        for answer in self._pages(query):
+            yield from answer["Items"]
+
+    def _pages(self, query: dict[str, Any]) -> Iterator[Row]:
+        """DynamoDB's answers to a query, a megabyte of rows each."""
         while True:
             with _faults():
                 answer = self._client.query(TableName=self._table, **query)
-            yield from answer["Items"]
+            yield answer
             if not (last := answer.get("LastEvaluatedKey")):
                 return
             query["ExclusiveStartKey"] = last
@@ -131,6 +137,17 @@ class DynamoKeyStore(_Table):
         found = self._query(DUE_PARTITION_KEY, KEYS, span, IndexName=DUE_INDEX)
         keys = (_decode_key(key[DOC]["S"]) for key in found)
         return list(islice((key for key in keys if (key.due, key.id) > after), limit))
+
+    def count_waiting(self, state: KeyState) -> int:
+        query = {
+            "IndexName": DUE_INDEX,
+            "Select": "COUNT",
+            "KeyConditionExpression": "#name = :value",
+            "FilterExpression": "#state = :state",
+            "ExpressionAttributeNames": {"#name": DUE_PARTITION_KEY, "#state": STATE},
+            "ExpressionAttributeValues": typed(**{":value": KEYS, ":state": state.value}),
+        }
+        return sum(answer["Count"] for answer in self._pages(query))
 
     def get_alias(self, name: str) -> Alias | None:
         found = self._get(pk=alias_pk(name), sk=META)

@@ -33,7 +33,7 @@ DUE_PARTITION_KEY, DUE_SORT_KEY = "waiting", "due"
 TTL = "expires"
 """The access table's time-to-live attribute, in Unix seconds."""
 
-DOC, REVISION, TOKEN, KEY_ID = "doc", "revision", "token", "key_id"
+DOC, REVISION, STATE, TOKEN, KEY_ID = "doc", "revision", "state", "token", "key_id"
 META = "META"
 KEYS, ALIASES, CREDENTIALS = "KEYS", "ALIASES", "CREDENTIALS"
 ABSENT = f"attribute_not_exists({PARTITION_KEY})"

@@ -21,7 +21,7 @@ from tenantkms.errors import Unavailable
 from tenantkms.keystore import RevisionConflict, Write
 from tenantkms.keystore.nonces import NonceFiles
 from tenantkms.keystore.sqlite_layout import COMMITS, SCHEMA, SCHEMA_VERSION, encode, where_clause
-from tenantkms.model import Alias, Credential, Key, KeyFilter, KeyVersion
+from tenantkms.model import Alias, Credential, Key, KeyFilter, KeyState, KeyVersion
 
 _PATIENCE = 10  # seconds that a writer waits for others
 
@@ -153,6 +153,12 @@ class SqliteStore:
             (before, *after, limit),
         )
         return [_decode_key(doc) for (doc,) in rows]
+
+    @_faults
+    def count_waiting(self, state: KeyState) -> int:
+        select = "SELECT count(*) FROM keys WHERE due IS NOT NULL AND state = ?"
+        (count,) = self._at.durable.execute(select, (state,)).fetchone()
+        return int(count)
 
     @_faults
     def get_alias(self, name: str) -> Alias | None:

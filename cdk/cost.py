@@ -1,0 +1,194 @@
+"""What a tenant costs: prices, assumptions and the arithmetic. `make cost` measures what is put in, and prints it.
+
+All amounts are US dollars. Nothing here knows a free tier or a discount.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from math import ceil
+
+from msgspec import Struct
+
+from cdk.functions import ENDPOINT, SIZES, Size
+from cdk.schedules import MINUTES
+
+PRICES_FROM = "November 2026, us-east-1, list prices of aws.amazon.com and alibabacloud.com: re-check before publishing"
+MILLION, GB = 1_000_000, 1e9
+HOURS, DAYS = 730, 30
+"""Of a month."""
+CORE_MB = 1769
+"""Memory that comes with one core."""
+
+
+class Prices(Struct, frozen=True, kw_only=True):
+    """Per million, unless the name says otherwise; logs, storage and recovery per GB and (but logs) month."""
+
+    http_api: float = 1.00
+    lambda_request: float = 0.20
+    lambda_gb_second: float = 0.0000133334
+    strong_read_4kb: float = 0.125
+    eventual_read_4kb: float = 0.0625
+    write_1kb: float = 0.625
+    kms_call: float = 3.00
+    kms_key_month: float = 1.00
+    alibaba_call: float = 3.00
+    logs_gb: float = 0.50
+    storage_gb: float = 0.25
+    recovery_gb: float = 0.20
+    metric_month: float = 0.30
+    alarm_month: float = 0.10
+    dashboard_month: float = 3.00
+
+
+class Waits(Struct, frozen=True, kw_only=True):
+    """Milliseconds that a function waits for another service in the same region. Assumed, not measured."""
+
+    get_item: float = 4
+    put_item: float = 6
+    parent_key: float = 10
+    invoke: float = 12
+    """Of the endpoint for an Action's function, besides the milliseconds of that."""
+
+
+class Measured(Struct, frozen=True, kw_only=True):
+    """Milliseconds of a whole core for one Encrypt, in each part; bytes of what is logged and stored."""
+
+    endpoint_cpu: float
+    endpoint_read_cpu: float
+    """More if the access key is not in the cache."""
+    endpoint_nonce_cpu: float
+    action_cpu: float
+    action_read_cpu: float
+    audit_bytes: float
+    access_log_bytes: float
+    key_bytes: float
+    """A key's row, as DynamoDB counts it."""
+
+
+class Case(Struct, frozen=True, kw_only=True):
+    """A way of calling. `calls`: requests that one process serves in the five minutes that it keeps unsealed keys."""
+
+    name: str
+    inline: bool = False
+    warm: bool = True
+    """Key and credential were used in the same process less than `state_cache_seconds` ago."""
+    nonce: bool = True
+    calls: int = 300
+
+
+CASES = (
+    Case(name="split, read each time, nonce", warm=False),
+    Case(name="split, read each time, TC3", warm=False, nonce=False),
+    Case(name="split, warm, nonce"),
+    Case(name="split, warm, TC3", nonce=False),
+    Case(name="inline, read each time, nonce", inline=True, warm=False),
+    Case(name="inline, warm, nonce", inline=True),
+    Case(name="inline, warm, TC3", inline=True, nonce=False),
+)
+PLATFORM_LINES = 310
+"""Bytes of START, END and REPORT, which AWS Lambda writes for each invocation."""
+LOG_EVENT = 26
+"""Bytes that CloudWatch Logs adds to each line."""
+
+
+def gb_seconds(milliseconds: float, memory: int) -> float:
+    """What is billed for one invocation: whole milliseconds, at least one."""
+    return max(1, ceil(milliseconds)) / 1000 * memory / 1024
+
+
+def stretched(cpu: float, size: Size) -> float:
+    """Milliseconds that work of `cpu` milliseconds of a core takes on the share of one that comes with the memory."""
+    return cpu * max(1.0, CORE_MB / size.memory)
+
+
+def durations(case: Case, measured: Measured, waits: Waits) -> tuple[float, float]:
+    """Milliseconds of (the endpoint, the Action's function; 0 where it runs inside the endpoint)."""
+    endpoint, action = SIZES[ENDPOINT], SIZES.get("encrypt", Size())
+    reads = 0 if case.warm else 1
+    own_cpu = measured.endpoint_cpu + reads * measured.endpoint_read_cpu + case.nonce * measured.endpoint_nonce_cpu
+    own_wait = reads * waits.get_item + case.nonce * waits.put_item + waits.parent_key / case.calls
+    action_cpu = measured.action_cpu + reads * measured.action_read_cpu
+    action_wait = reads * waits.get_item + waits.parent_key / case.calls
+    if case.inline:
+        return stretched(own_cpu + action_cpu, endpoint) + own_wait + action_wait, 0
+    took = stretched(action_cpu, action) + action_wait
+    return stretched(own_cpu, endpoint) + own_wait + waits.invoke + took, took
+
+
+def encrypt(case: Case, measured: Measured, prices: Prices, waits: Waits) -> dict[str, float]:
+    """Dollars of a million Encrypt requests, line by line."""
+    functions = 1 if case.inline else 2
+    endpoint, action = durations(case, measured, waits)
+    seconds = gb_seconds(endpoint, SIZES[ENDPOINT].memory)
+    if not case.inline:
+        seconds += gb_seconds(action, SIZES.get("encrypt", Size()).memory)
+    # Audit line, access log line, and three lines of the platform for each function.
+    logged = measured.audit_bytes + measured.access_log_bytes + functions * PLATFORM_LINES
+    logged += (2 + 3 * functions) * LOG_EVENT
+    return {
+        "API Gateway": prices.http_api,
+        "Lambda requests": functions * prices.lambda_request,
+        "Lambda GB-seconds": seconds * prices.lambda_gb_second * MILLION,
+        "DynamoDB reads": 0 if case.warm else 2 * prices.strong_read_4kb,
+        "DynamoDB nonce write": prices.write_1kb if case.nonce else 0,
+        "parent-key calls": 2 * prices.kms_call / case.calls,
+        "logs": logged * MILLION / GB * prices.logs_gb,
+    }
+
+
+class Fixed(Struct, frozen=True, kw_only=True):
+    """What is paid each month without a request. `actions`: how many Actions are called in each hour."""
+
+    alarms: int
+    actions: int = 5
+    parent_keys: int = 1
+    """Versions of the parent key that are paid for: the first and, after its first two rotations, two more."""
+
+
+def keys_month(count: int, measured: Measured, prices: Prices) -> dict[str, float]:
+    """Dollars of keeping `count` keys for a month that all rotate once a year."""
+    stored = count * measured.key_bytes * 3 / GB  # the table and two indexes
+    runs = DAYS * 24 * 60 / MINUTES
+    counted = ceil(count * measured.key_bytes / 4096)
+    # A rotation moves a version and writes the key: four parts of a transaction at twice the price, with the indexes.
+    kilobytes = ceil(measured.key_bytes / 1024)
+    rotated = count / 12 * (2 * (1 + kilobytes) + 2 * kilobytes)
+    return {
+        "storage": stored * (prices.storage_gb + prices.recovery_gb),
+        "counting those pending deletion": runs * counted * prices.eventual_read_4kb / MILLION,
+        "yearly rotation": (rotated * prices.write_1kb + count / 12 * prices.kms_call) / MILLION,
+    }
+
+
+def fixed_month(fixed: Fixed, prices: Prices) -> dict[str, float]:
+    """Dollars of a tenant's month without a request or a key."""
+    metrics = (
+        4 + fixed.actions
+    )  # Latency for all, parent-key calls and latency, keys pending deletion; Latency by Action
+    runs = 2 * DAYS * 24 * 60 / MINUTES
+    sweeps = runs * (prices.lambda_request / MILLION + gb_seconds(50, 512) * prices.lambda_gb_second)
+    return {
+        "parent key": fixed.parent_keys * prices.kms_key_month,
+        "alarms": fixed.alarms * prices.alarm_month,
+        "metrics": metrics * prices.metric_month,
+        "dashboard": prices.dashboard_month,
+        "sweepers": sweeps,
+    }
+
+
+def elsewhere(prices: Prices) -> Mapping[str, tuple[float, float | None]]:
+    """Provider -> dollars of a million Encrypt, and of 1,000 keys a month (None: depends on the plan)."""
+    return {
+        "AWS KMS": (prices.kms_call, 1000 * prices.kms_key_month),
+        "Alibaba Cloud KMS": (prices.alibaba_call, None),
+    }
+
+
+def table(rows: Mapping[str, Mapping[str, float]], first: str) -> Iterator[str]:
+    """Markdown: a row for each of `rows`, a column for each line of it, and their sum."""
+    columns = list(next(iter(rows.values())))
+    yield "| " + " | ".join([first, *columns, "**sum**"]) + " |"
+    yield "|---|" + "---:|" * (len(columns) + 1)
+    for name, lines in rows.items():
+        yield "| " + " | ".join([name, *(f"{lines[c]:.2f}" for c in columns), f"**{sum(lines.values()):.2f}**"]) + " |"

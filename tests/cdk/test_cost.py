@@ -1,0 +1,93 @@
+"""The arithmetic of the cost table: what is billed for a round number of everything."""
+
+from __future__ import annotations
+
+import pytest
+from msgspec.structs import replace
+
+from cdk import cost
+from cdk.functions import ENDPOINT, SIZES
+
+PRICES = cost.Prices()
+WAITS = cost.Waits(get_item=4, put_item=6, parent_key=10, invoke=12)
+MEASURED = cost.Measured(
+    endpoint_cpu=1,
+    endpoint_read_cpu=1,
+    endpoint_nonce_cpu=1,
+    action_cpu=0.1,
+    action_read_cpu=1,
+    audit_bytes=400,
+    access_log_bytes=400,
+    key_bytes=1024,
+)
+WORST = cost.Case(name="", warm=False, nonce=True, calls=10)
+BEST = cost.Case(name="", inline=True, warm=True, nonce=False, calls=10_000)
+
+
+def lines(case: cost.Case) -> dict[str, float]:
+    return cost.encrypt(case, MEASURED, PRICES, WAITS)
+
+
+@pytest.mark.parametrize(
+    ("milliseconds", "memory", "billed"), [(0, 1024, 0.001), (0.2, 1024, 0.001), (1.01, 1024, 0.002), (1000, 512, 0.5)]
+)
+def test_whole_milliseconds_are_billed(milliseconds: float, memory: int, billed: float) -> None:
+    assert cost.gb_seconds(milliseconds, memory) == billed
+
+
+def test_a_part_of_a_core_takes_longer_and_more_than_one_is_no_faster() -> None:
+    size = SIZES[ENDPOINT]
+    assert cost.stretched(1, replace(size, memory=1769)) == 1
+    assert cost.stretched(1, replace(size, memory=3000)) == 1
+    assert cost.stretched(1, replace(size, memory=884)) == pytest.approx(2, rel=0.01)
+
+
+def test_the_endpoint_waits_for_the_action() -> None:
+    endpoint, action = cost.durations(WORST, MEASURED, WAITS)
+    # 1.1 ms of a core at 512 MB, one read, and a tenth of a call of the parent key.
+    assert action == pytest.approx(1.1 * 1769 / 512 + 4 + 1)
+    assert endpoint == pytest.approx(3 * 1769 / 1024 + 4 + 6 + 1 + 12 + action)
+
+
+def test_inline_is_one_function_with_the_work_of_both() -> None:
+    inline = replace(WORST, inline=True)
+    endpoint, action = cost.durations(inline, MEASURED, WAITS)
+    assert action == 0
+    assert endpoint == pytest.approx((3 + 1.1) * 1769 / 1024 + 4 + 6 + 4 + 2)
+
+
+def test_what_is_not_done_is_not_paid() -> None:
+    worst, best = lines(WORST), lines(BEST)
+    assert worst["DynamoDB reads"] == pytest.approx(0.25)
+    assert worst["DynamoDB nonce write"] == pytest.approx(0.625)
+    assert worst["parent-key calls"] == pytest.approx(0.6)
+    assert (best["DynamoDB reads"], best["DynamoDB nonce write"]) == (0, 0)
+    assert best["parent-key calls"] == pytest.approx(0.0006)
+    assert (worst["Lambda requests"], best["Lambda requests"]) == (0.4, 0.2)
+    assert all(best[name] <= worst[name] for name in worst)
+
+
+def test_a_line_for_each_function_and_call_is_logged() -> None:
+    bytes_of_worst = 400 + 400 + 2 * cost.PLATFORM_LINES + 8 * cost.LOG_EVENT
+    assert lines(WORST)["logs"] == pytest.approx(bytes_of_worst / 1000 * 0.5)
+
+
+def test_keys_cost_by_their_number_and_hardly_anything() -> None:
+    one, ten = (sum(cost.keys_month(count, MEASURED, PRICES).values()) for count in (1000, 10_000))
+    assert ten == pytest.approx(10 * one)
+    assert one < 0.1
+    stored = cost.keys_month(1_000_000, MEASURED, PRICES)["storage"]
+    assert stored == pytest.approx(3 * 1.024 * 0.45)
+
+
+def test_a_tenant_s_month() -> None:
+    found = cost.fixed_month(cost.Fixed(alarms=16, actions=5), PRICES)
+    assert (found["parent key"], found["alarms"], found["dashboard"]) == (1, 1.6, 3)
+    assert found["metrics"] == pytest.approx(2.7)
+    # 5,760 runs of 50 ms at 512 MB.
+    assert found["sweepers"] == pytest.approx(5760 * (0.2e-6 + 0.025 * 0.0000133334))
+
+
+def test_the_table_has_a_sum() -> None:
+    text = list(cost.table({"row": {"one": 1.0, "two": 2.5}}, "first"))
+    assert text == ["| first | one | two | **sum** |", "|---|---:|---:|---:|", "| row | 1.00 | 2.50 | **3.50** |"]

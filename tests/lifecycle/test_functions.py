@@ -1,0 +1,77 @@
+"""The Lambda functions themselves, on moto: their log lines are the metrics of what they did."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import botocore.session
+import emf
+import pytest
+from moto import mock_aws
+from moto_aws import REGION, create_tables
+
+from functions.create_key.handler import handler as create_key
+from functions.delete_due_keys.handler import handler as delete_due_keys
+from functions.rotate_due_keys.handler import handler as rotate_due_keys
+from functions.schedule_key_deletion.handler import handler as schedule_key_deletion
+from tenantkms import settings
+from tenantkms.policy import ALLOW_ALL
+
+TENANT = (("tenant", "acme"),)
+CONTEXT: Any = SimpleNamespace(aws_request_id="run")
+
+
+@pytest.fixture
+def deployed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """This process is one of a tenant's functions, with tables and parent key in moto."""
+    with mock_aws():
+        monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
+        session = botocore.session.get_session()
+        create_tables(session.create_client("dynamodb"), "acme-keys", "acme-access")
+        environment = {
+            "TENANT": "acme",
+            "REGION": REGION,
+            "ACCOUNT": "123456789012",
+            "KEYS_TABLE": "acme-keys",
+            "ACCESS_TABLE": "acme-access",
+            "PARENT_KEY_ARN": session.create_client("kms").create_key()["KeyMetadata"]["Arn"],
+            "STATE_CACHE_SECONDS": "0",
+        }
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        settings.from_environment.cache_clear()
+        settings._session.cache_clear()
+        yield
+        settings.from_environment.cache_clear()
+        settings._session.cache_clear()
+
+
+def call(action: str, **params: Any) -> dict[str, Any]:
+    principal = {"id": "tester", "policy": ALLOW_ALL}
+    return {
+        "v": 1,
+        "request_id": "id",
+        "action": action,
+        "principal": principal,
+        "profile": "native",
+        "params": params,
+    }
+
+
+def test_what_functions_print_is_what_they_did(deployed: None, capsys: pytest.CaptureFixture[str]) -> None:
+    def metrics() -> dict[emf.Metric, float]:
+        lines = capsys.readouterr().out.splitlines()
+        return {name: value for line in lines for name, value in emf.read(line).items()}
+
+    made = [create_key(call("CreateKey"), CONTEXT)["result"]["key"]["id"] for _ in range(3)]
+    found = metrics()
+    assert (found["ColdStart", TENANT], found["ParentKeyCalls", TENANT]) == (1, 1)
+    assert found["Latency", (("action", "CreateKey"),)] > 0
+    assert "result" in schedule_key_deletion(call("ScheduleKeyDeletion", key_id=made[0], days=7), CONTEXT)
+    assert set(metrics()) == {("Latency", TENANT), ("Latency", (("action", "ScheduleKeyDeletion"),))}
+    assert delete_due_keys({}, CONTEXT) == {"due": 0, "done": 0, "failed": 0}
+    assert metrics() == {("KeysPendingDeletion", TENANT): 1}
+    rotate_due_keys({}, CONTEXT)
+    assert metrics() == {}
