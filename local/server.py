@@ -9,11 +9,11 @@ import time
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
-from urllib.parse import unquote_plus
 
 import httptools
 
 from local.connection import Answer, Received
+from tenantkms.wire.http import unescape
 
 Endpoint = Callable[[Mapping[str, Any]], dict[str, Any]]
 
@@ -31,7 +31,7 @@ def event_from_request(request: Received) -> dict[str, Any]:
     cookies: list[str] = []
     for raw_name, raw_value in request.headers:
         # The parser leaves the white space after a value; it is not a part of it (RFC 9110, section 5.5).
-        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1").strip(" \t")
+        name, value = _lower(raw_name), raw_value.decode("latin-1").strip(" \t")
         if name == "cookie":
             cookies += [part.strip() for part in value.split(";")]
         else:
@@ -79,6 +79,11 @@ def event_from_request(request: Received) -> dict[str, Any]:
     return event
 
 
+@lru_cache(maxsize=256)
+def _lower(name: bytes) -> str:
+    return name.decode("latin-1").lower()
+
+
 def _split(target: bytes) -> tuple[str, str]:
     """(path, query) of a request's target, which is almost always both as they stand."""
     if target.startswith(b"/") and b"#" not in target:
@@ -102,7 +107,7 @@ def _query_parameters(query: str) -> dict[str, str]:
     for part in query.split("&"):
         name, _, value = part.partition("=")
         if "%" in part or "+" in part:
-            name, value = unquote_plus(name), unquote_plus(value)
+            name, value = unescape(name, "replace"), unescape(value, "replace")
         if part:
             found[name] = f"{found[name]},{value}" if name in found else value
     return found

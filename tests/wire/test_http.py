@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import unquote_plus, urlencode
 
 import pytest
 from hypothesis import given, settings
@@ -25,7 +25,13 @@ from tenantkms.wire.http import (
     parse_form,
     parse_pairs,
     request_from_event,
+    unescape,
 )
+
+@given(st.text(st.sampled_from("aF09%+~:\x7f"), max_size=20))
+def test_unescaping_is_what_the_standard_library_does(text: str) -> None:
+    assert unescape(text, "replace") == unquote_plus(text, errors="replace")
+
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 
 from tenantkms.errors import UnsupportedSignature
-from tenantkms.wire.http import STRICT, Request, escape
+from tenantkms.wire.http import STRICT, Request, escape, escape_name
 from tenantkms.wire.signing import Candidate, Claim, Scheme, parse_iso, required
 
 # npm kms-sdk escapes with plain encodeURIComponent, in what it signs as well.
@@ -23,13 +23,12 @@ def string_to_sign(
     method: str,
     params: Mapping[str, str],
     unsafe: re.Pattern[str] = STRICT,
-    order: Callable[[str], bytes | str] = str,
+    order: Callable[[str], bytes] | None = None,
 ) -> str:
     """The path in it is always `/`, whatever the request's path is."""
+    names = sorted(params, key=order)
     canonical = "&".join(
-        f"{escape(name, unsafe)}={escape(params[name], unsafe)}"
-        for name in sorted(params, key=order)
-        if name != "Signature"
+        [f"{escape_name(name, unsafe)}={escape(params[name], unsafe)}" for name in names if name != "Signature"]
     )
     # Escaped once, it holds no character but these three that is to be escaped again.
     again = canonical.replace("%", "%25").replace("&", "%26").replace("=", "%3D")
