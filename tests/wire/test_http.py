@@ -28,6 +28,7 @@ from tenantkms.wire.http import (
     unescape,
 )
 
+
 @given(st.text(st.sampled_from("aF09%+~:\x7f"), max_size=20))
 def test_unescaping_is_what_the_standard_library_does(text: str) -> None:
     assert unescape(text, "replace") == unquote_plus(text, errors="replace")
