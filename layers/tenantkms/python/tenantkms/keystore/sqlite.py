@@ -157,7 +157,7 @@ class SqliteStore:
     @_faults
     def count_waiting(self, state: KeyState) -> int:
         select = "SELECT count(*) FROM keys WHERE due IS NOT NULL AND state = ?"
-        (count,) = self._at.durable.execute(select, (state,)).fetchone()
+        (count,) = self._at.db.execute(select, (state,)).fetchone()
         return int(count)
 
     @_faults
