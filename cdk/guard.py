@@ -6,7 +6,7 @@ roll back the tenant's keys are kept in a queue, with who did it and from where,
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from aws_cdk import Acknowledgment, Duration, Validations
@@ -38,10 +38,13 @@ class Guard(Construct):
             )
         )
         self.seen: cloudwatch.Metric = self.events.metric_approximate_number_of_messages_visible(statistic="Maximum")
-        key = {"eventName": list(PARENT_KEY_EVENTS), "$or": _named(("keyId",), parent.key.key_id, parent.key.key_arn)}
-        self._rule("ParentKey", "kms", key)
+        key = {"keyId": [parent.key.key_id, parent.key.key_arn]}
+        self._rule("ParentKey", "kms", {"eventName": list(PARENT_KEY_EVENTS), "requestParameters": key})
+        # Callers name a resource by its id or by its ARN.
         names = [name for table in (tables.keys, tables.access) for name in (table.table_name, table.table_arn)]
-        touched = _named(("tableName", "sourceTableName", "sourceTableArn"), *names)
+        # Which field it is depends on the call.
+        fields = ("tableName", "sourceTableName", "sourceTableArn")
+        touched = [{"requestParameters": {field: names}} for field in fields]
         self._rule("Tables", "dynamodb", {"eventName": list(TABLE_EVENTS), "$or": touched})
         ended = {"tableName": names, "deletionProtectionEnabled": [False]}
         self._rule("Protection", "dynamodb", {"eventName": [UNPROTECTED], "requestParameters": ended})
@@ -58,8 +61,3 @@ class Guard(Construct):
             ),
             targets=[targets.SqsQueue(self.events)],
         )
-
-
-def _named(fields: Iterable[str], *names: str) -> list[Mapping[str, Any]]:
-    """Callers name a resource by its id or by its ARN, in a field that depends on the call."""
-    return [{"requestParameters": {field: list(names)}} for field in fields]

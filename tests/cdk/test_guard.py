@@ -15,6 +15,7 @@ def matches(pattern: Pattern, event: Event) -> bool:
     """As EventBridge does: every field, any of its values; `$or`: one of several."""
     for name, wanted in pattern.items():
         if name == "$or":
+            assert len(wanted) > 1  # EventBridge refuses one alone
             if not any(matches(one, event) for one in wanted):
                 return False
         elif isinstance(wanted, dict):

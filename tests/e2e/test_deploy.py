@@ -238,6 +238,30 @@ def test_a_second_deployment_keeps_every_key(deployment: Deployment, vendors: di
         assert {user.decrypt(blob) for user in vendors.values()} == {HELLO}
 
 
+def test_the_drill_of_restoring_the_keys_table(deployment: Deployment, vendors: dict[str, Vendor]) -> None:
+    """docs/operations.md, step by step: what was there at the moment opens, what came later is gone."""
+    user, dynamodb = vendors["ACS3"], deployment.emulator.client("dynamodb")
+    blob = user.encrypt(user.create(f"r{uuid4().hex[:24]}"))
+    source, target = deployment.outputs["KeysTable"], f"{STACK}-keys-restored"
+    dynamodb.restore_table_to_point_in_time(
+        SourceTableName=source, TargetTableName=target, UseLatestRestorableTime=True
+    )
+    dynamodb.get_waiter("table_exists").wait(TableName=target)
+    dynamodb.update_continuous_backups(
+        TableName=target, PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": True}
+    )
+    dynamodb.update_table(TableName=target, DeletionProtectionEnabled=True)
+    later = user.create(f"r{uuid4().hex[:24]}")
+    changed = {**TENANT, "state_cache_seconds": 0, "keys_table": target}
+    outputs = deployment.emulator.deploy(deployment.emulator.synthesize("restored", [changed]), STACK)
+    assert outputs == {**deployment.outputs, "KeysTable": target}
+    assert not bad(doctor(deployment.emulator))
+    assert {vendor.decrypt(blob) for vendor in vendors.values()} == {HELLO}
+    with refused(Tea(deployment.plain), "Forbidden.AliasNotFound", 404):
+        Tea(deployment.plain).ask("DescribeKey", KeyId=later)
+    assert dynamodb.describe_table(TableName=source)["Table"]["TableStatus"] == "ACTIVE"
+
+
 def test_a_parent_key_that_is_disabled_is_a_503_and_everything_recovers(deployment: Deployment) -> None:
     user, kms = Tea(deployment.plain, read_timeout=30_000), deployment.emulator.client("kms")
     key = user.ask("CreateKey")["KeyMetadata"]["KeyId"]
