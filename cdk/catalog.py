@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from aws_cdk import aws_iam as iam
 from msgspec import Struct
 
-from tenantkms.keystore.dynamodb_layout import ALIASES, DUE_INDEX, INDEX, KEYS
+from tenantkms.keystore.dynamodb_layout import ALIASES, CREDENTIALS, DUE_INDEX, INDEX, KEYS
 from tenantkms.sealing import CREDENTIAL, IMPORT_DIGEST, IMPORT_TOKEN, KEY_MATERIAL
 
 GET, PUT, DELETE, QUERY = "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:DeleteItem", "dynamodb:Query"
@@ -61,7 +61,11 @@ _OPEN = Row((_GET,), unseals=(KEY_MATERIAL,))
 
 CATALOG: Mapping[str, Row] = {
     "endpoint": Row(
-        (On("access", (GET,), (CREDENTIAL_ROWS, NONCE_ROWS)), On("access", (PUT,), (NONCE_ROWS,))),
+        (
+            On("access", (GET,), (CREDENTIAL_ROWS, NONCE_ROWS)),
+            On("access", (QUERY,), (CREDENTIALS,), INDEX),
+            On("access", (PUT,), (NONCE_ROWS,)),
+        ),
         unseals=(CREDENTIAL,),
     ),
     "archive_key": _CHANGE,

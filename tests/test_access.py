@@ -115,6 +115,21 @@ def test_an_unknown_access_key_gets_a_secret_to_verify_with(world: World) -> Non
     assert not world.parent.calls
 
 
+def test_a_tenant_without_any_access_key_is_not_ready(world: World) -> None:
+    for _ in range(2):
+        with pytest.raises(Unavailable, match="no access key yet"):
+            world.access.find("TKMSunknown")
+    credential, secret = Access("acme", world.sqlite, world.parent, clock=world.clock).create(  # type: ignore[arg-type]
+        "first", DIALECTS, ALLOW_ALL, NOW
+    )
+    world.store.calls.clear()
+    assert world.access.find("TKMSunknown")[0] is None
+    assert world.access.find("TKMSother")[0] is None
+    assert world.access.find(credential.access_key_id) == (credential, secret)
+    # Once there was one, it is not asked again.
+    assert world.store.calls == {"get_credential": 3, "has_credentials": 1}
+
+
 def test_an_unknown_access_key_is_told_as_such_whatever_it_signs_with(kms: Kms) -> None:
     kms.signer.access_key_id = "TKMSunknown"
     unknown = kms.tencent("ListKeys")["Error"]

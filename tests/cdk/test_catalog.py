@@ -185,6 +185,8 @@ def test_the_endpoint() -> None:
     kms = Kms(tenant.settings(), Signer(credential.access_key_id, secret))
     tenant.restart()
     kms.alibaba("NoSuchAction")
+    stranger = Kms(tenant.settings(), Signer("TKMSstranger", secret))
+    stranger.alibaba("NoSuchAction")
     check("endpoint", tenant.asked())
 
 

@@ -12,7 +12,7 @@ from uuid import uuid4
 import pytest
 from e2e.deployment import STACK, TENANT, Deployment, tkms
 from e2e.emulator import Emulator
-from sdk_clients import Classic, Qcloud, Tea, Tencent, refused
+from sdk_clients import Classic, Login, Qcloud, Tea, Tencent, refused
 
 from local.doctor import OK, PROBLEM, WARNING, Finding, examine
 from local.stack import Stack
@@ -43,6 +43,9 @@ def test_the_doctor_misses_the_first_credential(open_house: Emulator, fresh: dic
     assert fresh["Sandbox"] == "false"
     found = doctor(open_house)
     (missing,) = [finding for finding in found if finding.check == "credentials"]
+    early = Login(fresh["Url"].removeprefix("http://"), "TKMSearly", "secret")
+    with refused_as_unavailable(Tea(early, read_timeout=30_000)):
+        Tea(early, read_timeout=30_000).ask("ListKeys")
     assert (missing.status, missing.advice) == (PROBLEM, f"tkms credential create --stack {STACK}")
     assert {f.check for f in found if f.status == OK} >= {"stack", "parent key", "functions", "schedules", "service"}
 

@@ -28,6 +28,17 @@ def test_a_credential_comes_back_as_it_was(access: AccessStore) -> None:
     assert access.get_credential("TKMS") is None
 
 
+def test_whether_there_is_any(access: AccessStore) -> None:
+    assert not access.has_credentials()
+    for number in (1, 2):
+        access.put_credential(credential(number, enabled=False), new=True)
+        assert access.has_credentials()
+    for number in (1, 2):
+        assert access.has_credentials()
+        access.delete_credential(credential(number).access_key_id)
+    assert not access.has_credentials()
+
+
 def test_a_new_credential_does_not_replace_one(access: AccessStore) -> None:
     access.put_credential(credential(1), new=True)
     for again in (credential(1), credential(1, name="other")):

@@ -182,6 +182,7 @@ READS: dict[str, tuple[str, Callable[[DynamoKeyStore, DynamoAccessStore], object
     "list_aliases": ("Query", lambda k, _: k.list_aliases(offset=0, limit=1)),
     "get_credential": ("GetItem", lambda _, a: a.get_credential("a")),
     "list_credentials": ("Query", lambda _, a: a.list_credentials()),
+    "has_credentials": ("Query", lambda _, a: a.has_credentials()),
     "put_credential": ("PutItem", lambda _, a: a.put_credential(credential(1), new=True)),
     "replace credential": ("PutItem", lambda _, a: a.put_credential(credential(1), new=False)),
     "delete_credential": ("DeleteItem", lambda _, a: a.delete_credential("a")),

@@ -192,6 +192,7 @@ def test_a_file_damaged_while_it_is_used_is_unavailable(tmp_path: Path) -> None:
         lambda: store.put_credential(credential(1), new=True),
         lambda: store.delete_credential("a"),
         store.list_credentials,
+        store.has_credentials,
     )
     for call in calls:
         with pytest.raises(Unavailable):

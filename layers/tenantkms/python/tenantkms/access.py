@@ -7,7 +7,7 @@ import secrets
 import string
 from collections.abc import Callable
 
-from tenantkms.errors import AccessDenied, CredentialDisabled, NonceReused, UnknownAccessKey
+from tenantkms.errors import AccessDenied, CredentialDisabled, NonceReused, Unavailable, UnknownAccessKey
 from tenantkms.keyring import Cache
 from tenantkms.keystore import AccessStore
 from tenantkms.model import Credential
@@ -40,6 +40,7 @@ class Access:
         self._parent = parent
         self._credentials: Cache[Credential] = Cache(size, state_seconds, clock)
         self._secrets: Cache[str] = Cache(size, secret_seconds, clock)
+        self._any = False  # whether there is a credential at all, as far as this process has seen
 
     def create(self, name: str, dialects: tuple[str, ...], policy: str, now: int) -> tuple[Credential, str]:
         """A new credential and its secret, which is shown only here."""
@@ -54,11 +55,18 @@ class Access:
             created=now,
         )
         self.store.put_credential(credential, new=True)
+        self._any = True
         return credential, secret
 
     def find(self, access_key_id: str) -> tuple[Credential | None, str]:
-        """The credential and its secret; for an unknown one a dummy secret, so that verifying costs the same."""
+        """The credential and its secret; for an unknown one a dummy secret, so that verifying costs the same.
+
+        Raises `Unavailable` while the tenant has no credential at all: its first one is on its way.
+        """
         credential = self._credentials.fetch(access_key_id, lambda: self.store.get_credential(access_key_id))
+        self._any = self._any or credential is not None or self.store.has_credentials()
+        if not self._any:
+            raise Unavailable("There is no access key yet.")
         return (credential, self.secret(credential)) if credential else (None, _DUMMY)
 
     def secret(self, credential: Credential) -> str:

@@ -108,6 +108,9 @@ class AccessStore(Protocol):
 
     def list_credentials(self) -> list[Credential]: ...
 
+    def has_credentials(self) -> bool:
+        """Whether there is any, enabled or not."""
+
     def use_nonce(self, nonce: bytes, *, now: int, expires: int) -> bool:
         """Remember a nonce, 16 bytes, until `expires` (Unix seconds); False if it is remembered already.
 

@@ -225,6 +225,10 @@ class DynamoAccessStore(_Table):
     def list_credentials(self) -> list[Credential]:
         return [_decode_credential(row[DOC]["S"]) for row in self._listed(CREDENTIALS)]
 
+    def has_credentials(self) -> bool:
+        rows = self._query(INDEX_PARTITION_KEY, CREDENTIALS, IndexName=INDEX, Limit=1)
+        return next(rows, None) is not None
+
     def use_nonce(self, nonce: bytes, *, now: int, expires: int) -> bool:
         # DynamoDB deletes expired rows when it finds the time, up to days later.
         condition = {

@@ -225,5 +225,9 @@ class SqliteStore:
         rows = self._at.db.execute("SELECT doc FROM credentials ORDER BY created, access_key_id")
         return [_decode_credential(doc) for (doc,) in rows]
 
+    @_faults
+    def has_credentials(self) -> bool:
+        return self._at.db.execute("SELECT 1 FROM credentials LIMIT 1").fetchone() is not None
+
     def use_nonce(self, nonce: bytes, *, now: int, expires: int) -> bool:
         return self._nonces.use(nonce, now=now, expires=expires)
