@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import secrets
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Protocol
 
 from local.data import Directory, call
 from tenantkms import maintenance
@@ -18,10 +18,13 @@ JOBS = {"rotate": maintenance.ROTATE, "destroy": maintenance.DESTROY}
 
 
 class Place(Protocol):
-    """`access` has the credentials; `url` is where clients go."""
+    @property
+    def access(self) -> Access:
+        """The credentials."""
 
-    access: Access
-    url: str
+    @property
+    def url(self) -> str:
+        """Where clients go."""
 
     def call(self, action: str, params: dict[str, object]) -> dict[str, object]:
         """Run an Action as the operator. Raises its domain error."""
@@ -50,7 +53,7 @@ class OneMachine:
         return reports
 
 
-def find(args: argparse.Namespace) -> Any:
+def find(args: argparse.Namespace) -> Place:
     """The place that the command line names. Raises `SettingsError` that says what to do."""
     if args.stack:
         from local.stack import Stack  # botocore is not the other commands' to load

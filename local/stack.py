@@ -16,6 +16,7 @@ import msgspec
 
 from functions.endpoint.dispatch import LambdaDispatcher
 from local.data import ask
+from tenantkms.access import Access
 from tenantkms.maintenance import Progress, Report
 from tenantkms.settings import SettingsError, on_aws
 
@@ -89,16 +90,23 @@ class Stack:
         return outputs
 
     @cached_property
-    def access(self) -> Any:
+    def access(self) -> Access:
         environment = {variable: self.outputs[output] for output, variable in _OUTPUTS.items()}
         with aws_errors("AWS cannot be asked"):
             return on_aws(environment, self._session).access
 
-    def call(self, action: str, params: dict[str, object]) -> dict[str, object]:
-        dispatch = LambdaDispatcher(self.client("lambda"), self.outputs["FunctionPrefix"])
-        return ask(dispatch, action, params)
+    @cached_property
+    def _dispatch(self) -> LambdaDispatcher:
+        """An invocation is not repeated: CreateKey would make a second key."""
+        client = self.client("lambda", retries={"total_max_attempts": 1})
+        return LambdaDispatcher(client, self.outputs["FunctionPrefix"])
 
-    def maintain(self, dry_run: bool, bar: Callable[[str, int], Progress] | None) -> Mapping[str, Report]:  # noqa: ARG002 - the functions do not tell how far they are
+    def call(self, action: str, params: dict[str, object]) -> dict[str, object]:
+        return ask(self._dispatch, action, params)
+
+    def maintain(self, dry_run: bool, bar: Callable[[str, int], Progress] | None) -> Mapping[str, Report]:
+        """`Place.maintain`; the functions do not tell how far they are, so there is no bar."""
+        del bar
         client = self.client("lambda", read_timeout=_SWEEP_SECONDS, retries={"total_max_attempts": 1})
         reports = {}
         for name, folder in SWEEPERS.items():
