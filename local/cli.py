@@ -12,9 +12,10 @@ from typing import Any
 from local import commands
 from local.commands import Run, UsageError
 from local.data import DEFAULT_ALIAS, default_directory
+from local.places import reason
 from local.snippets import SNIPPETS
 from tenantkms.access import DIALECTS
-from tenantkms.errors import KmsError, Unavailable
+from tenantkms.errors import KmsError
 from tenantkms.keystore import RevisionConflict
 from tenantkms.model import ALIAS_PREFIX, KeySpec
 from tenantkms.settings import SettingsError
@@ -158,9 +159,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"tkms: {e}", file=sys.stderr)
         return 2
     except (SettingsError, KmsError, RevisionConflict) as e:
-        # Callers of the API are not told what is behind an `Unavailable`; the operator is.
-        cause = f" ({e.__cause__})" if isinstance(e, Unavailable) and e.__cause__ else ""
-        print(f"tkms: {e}{cause}", file=sys.stderr)
+        print(f"tkms: {reason(e)}", file=sys.stderr)
         return 1
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

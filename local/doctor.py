@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -12,6 +11,7 @@ from typing import Any
 from msgspec import Struct
 
 import functions
+from local.places import reason
 from local.stack import Stack, aws_errors
 from tenantkms.errors import KmsError
 from tenantkms.keystore import dynamodb_layout as layout
@@ -52,8 +52,7 @@ def examine(stack: Stack) -> Iterator[Finding]:
                 for status, found, advice in check(stack, resources):
                     yield Finding(name, status, found, advice)
         except (SettingsError, KmsError) as e:
-            cause = f" ({e.__cause__})" if isinstance(e, KmsError) and e.__cause__ else ""
-            yield Finding(name, PROBLEM, f"{e}{cause}", "Grant what is refused, or repair what does not answer.")
+            yield Finding(name, PROBLEM, reason(e), "Grant what is refused, or repair what does not answer.")
 
 
 def _resources(stack: Stack) -> list[Resource]:
@@ -217,7 +216,7 @@ def _service(stack: Stack, _resources: Sequence[Resource]) -> Found:
     try:
         with urllib.request.urlopen(f"{stack.url}/healthz", timeout=30) as answer:  # noqa: S310 - the stack's own output
             answered = answer.status == 200
-    except (OSError, urllib.error.HTTPError) as e:
+    except OSError as e:
         yield PROBLEM, f"{stack.url} does not answer: {e}", "Look at DNS, mutual TLS, and the endpoint's log."
     else:
         yield _either(answered, f"{stack.url} answers", PROBLEM, f"{stack.url} is not well", "See its log.")

@@ -10,6 +10,7 @@ from typing import Protocol
 from local.data import Directory, call
 from tenantkms import maintenance
 from tenantkms.access import Access
+from tenantkms.errors import Unavailable
 from tenantkms.maintenance import Progress, Report
 
 DEFAULT_URL = "http://127.0.0.1:8480"
@@ -51,6 +52,12 @@ class OneMachine:
             progress = bar(name, maintenance.run(job, deps, "count", dry_run=True).due) if bar else None
             reports[name] = maintenance.run(job, deps, secrets.token_hex(16), dry_run=dry_run, progress=progress)
         return reports
+
+
+def reason(error: Exception) -> str:
+    """What an error says. Callers of the API are not told what is behind an `Unavailable`; the operator is."""
+    behind = isinstance(error, Unavailable) and error.__cause__
+    return f"{error} ({behind})" if behind else str(error)
 
 
 def find(args: argparse.Namespace) -> Place:

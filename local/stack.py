@@ -54,7 +54,6 @@ class Stack:
             raise SettingsError("--stack needs botocore: pip install 'tenant-kms[aws]'") from e
         self.name = name
         self._session = botocore.session.get_session()
-        self._clients: dict[str, Any] = {}
         if region := os.environ.get("AWS_REGION"):  # botocore reads AWS_DEFAULT_REGION only
             self._session.set_config_variable("region", region)
         if not self._session.get_config_variable("region"):
@@ -63,17 +62,12 @@ class Stack:
         self.url = self.outputs["Url"]
 
     def client(self, service: str, **config: Any) -> Any:
-        """botocore's client; made once, unless `config` asks for one of its own."""
+        """A client of botocore."""
         from botocore.config import Config
 
-        if service not in self._clients or config:
-            settings = Config(connect_timeout=5, **{"read_timeout": 30, **config})
-            with aws_errors("AWS cannot be asked"):
-                made = self._session.create_client(service, config=settings)
-            if config:
-                return made
-            self._clients[service] = made
-        return self._clients[service]
+        settings = Config(connect_timeout=5, **{"read_timeout": 30, **config})
+        with aws_errors("AWS cannot be asked"):
+            return self._session.create_client(service, config=settings)
 
     def describe(self) -> dict[str, Any]:
         """The stack as CloudFormation describes it."""

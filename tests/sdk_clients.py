@@ -13,6 +13,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import pytest
 from alibabacloud_kms20160120 import client as tea_client
 from alibabacloud_kms20160120 import models as tea_models
 from alibabacloud_tea_openapi.exceptions import ClientException
@@ -199,6 +200,13 @@ def refused(sdk: Any, code: str, status: int = 200, text: str = "") -> Iterator[
         assert text in got.message, got
     else:
         raise AssertionError(f"it succeeded where {code} was expected")
+
+
+def without_proxies(patch: pytest.MonkeyPatch) -> None:
+    """The SDKs would take a proxy of the environment to this machine too."""
+    for word in ("http", "https", "all"):
+        for name in (f"{word}_proxy", f"{word.upper()}_PROXY"):
+            patch.delenv(name, raising=False)
 
 
 def _general_name(name: str) -> x509.GeneralName:

@@ -9,6 +9,7 @@ import pytest
 from e2e.deployment import STACK, TENANT, Deployment, deployed
 from e2e.emulator import ACCOUNT, REGION, Emulator, emulating
 from e2e.loopback import resolve_localhost
+from sdk_clients import without_proxies
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -16,9 +17,7 @@ def _names() -> Iterator[None]:
     """The SDKs find the API under its name, and take no proxy of the environment to it."""
     with pytest.MonkeyPatch.context() as patch:
         resolve_localhost(patch)
-        for word in ("http", "https", "all"):
-            patch.delenv(f"{word}_proxy", raising=False)
-            patch.delenv(f"{word.upper()}_PROXY", raising=False)
+        without_proxies(patch)
         yield
 
 

@@ -82,7 +82,6 @@ class Emulator:
         out = self.folder / name
         environment = {
             **self.environment,
-            "PYTHONPATH": f"{ROOT}:{ROOT / 'layers/tenantkms/python'}",
             "CDK_OUTDIR": str(out),
             "CDK_CONTEXT_JSON": json.dumps({"tenants": tenants}),
             "UV_SYSTEM_CERTS": "1",

@@ -6,17 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sdk_clients import Classic, Login, Qcloud, Tea, Tencent, login, make_certificate
+from sdk_clients import Classic, Login, Qcloud, Tea, Tencent, login, make_certificate, without_proxies
 from support import Server, serving
-
-_PROXIES = [name for word in ("http", "https", "all") for name in (f"{word}_proxy", f"{word.upper()}_PROXY")]
 
 
 @pytest.fixture(autouse=True)
 def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     """The SDKs would take a proxy of the environment for 127.0.0.1 too."""
-    for name in _PROXIES:
-        monkeypatch.delenv(name, raising=False)
+    without_proxies(monkeypatch)
 
 
 @pytest.fixture(scope="session")
