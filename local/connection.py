@@ -8,19 +8,24 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from functools import lru_cache
 from http import HTTPStatus
 from math import inf
-from typing import Any, NamedTuple, Protocol
+from time import perf_counter
+from typing import Any, Protocol
+from weakref import WeakKeyDictionary
 
 import httptools
 
 from tenantkms.audit import log_fault
-from tenantkms.wire.http import MAX_BODY
+from tenantkms.wire.http import ALWAYS, MAX_BODY, Request, Response
 
 IDLE_SECONDS = 75
 """How long a connection may wait for its next request."""
 REQUEST_SECONDS = 60
 """How long a request may take to arrive, and a client to take its answers."""
+SPIN_SECONDS = 100e-6
+"""How long the event loop asks for the next request, after an answer, before it sleeps."""
 MAX_CONNECTIONS = 1000
 MAX_HEAD = 256 * 1024
 """A request's line and headers. The endpoint refuses a query that is longer than 64 KB in the caller's dialect."""
@@ -28,34 +33,63 @@ MAX_MESSAGE = 16 * 1024 * 1024
 """A whole request. Of a body no more is kept than the endpoint needs to see that it is too long."""
 
 _NOT_HTTP = "This is not an HTTP request."
-_BODY_HEADERS = (b"content-length", b"transfer-encoding")
-_STATUS_LINES = {s.value: f"HTTP/1.1 {s.value} {s.phrase}\r\n" for s in HTTPStatus}
 
 
-class Received(NamedTuple):
-    """A request as it came. `client` is the address of the other end."""
-
-    method: str
-    target: bytes
-    version: str
-    headers: list[tuple[bytes, bytes]]
-    body: bytes
-    client: str
-    keep_alive: bool
+@lru_cache(maxsize=64)
+def _head(status: int, content_type: str) -> str:
+    """The beginning of every answer of that status and type."""
+    always = "".join(f"{name}: {value}\r\n" for name, value in ALWAYS.items())
+    return f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\ncontent-type: {content_type}\r\n{always}"
 
 
-class Answer(NamedTuple):
-    status: int
-    headers: dict[str, str]
-    body: bytes
+@lru_cache(maxsize=256)
+def _lower(name: bytes) -> str:
+    return name.decode("latin-1").lower()
+
+
+def _split(target: bytes) -> tuple[str, str]:
+    """(path, query) of a request's target, which is almost always both as they stand. Raises `HttpParserError`."""
+    if target.startswith(b"/") and b"#" not in target:
+        path, _, query = target.partition(b"?")
+    else:
+        url = httptools.parse_url(target)
+        path, query = url.path or b"", url.query or b""
+    return path.decode("latin-1"), query.decode("latin-1")
 
 
 class Application(Protocol):
-    """`prepare` makes of a request what `answer` answers; the bool says that it may take long and needs a thread."""
+    """What answers requests. `slow` says that one may take long and needs a thread."""
 
-    def prepare(self, request: Received) -> tuple[Any, bool]: ...
+    def slow(self, request: Request) -> bool: ...
 
-    def answer(self, prepared: Any) -> Answer: ...
+    def respond(self, request: Request) -> Response: ...
+
+
+class _Spin:
+    """Keeps an event loop awake for a moment after each answer.
+
+    To fall asleep and to be woken takes a virtual machine longer than half a request, and a client that waits for an
+    answer often has its next request ready. A loop with a callback to run does not sleep.
+    """
+
+    def __init__(self) -> None:
+        self._until = 0.0
+        self._on = False
+
+    def start(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._until = perf_counter() + SPIN_SECONDS
+        if not self._on:
+            self._on = True
+            loop.call_soon(self._again, loop)
+
+    def _again(self, loop: asyncio.AbstractEventLoop) -> None:
+        if perf_counter() < self._until:
+            loop.call_soon(self._again, loop)
+        else:
+            self._on = False
+
+
+_spins: WeakKeyDictionary[asyncio.AbstractEventLoop, _Spin] = WeakKeyDictionary()
 
 
 class Connection(asyncio.Protocol):
@@ -65,10 +99,11 @@ class Connection(asyncio.Protocol):
         self._app: Application = config.loaded_app
         self._connections: set[Connection] = server_state.connections
         self._loop = asyncio.get_running_loop()
+        self._spin = _spins.setdefault(self._loop, _Spin())
         self._parser: Any = httptools.HttpRequestParser(self)
         self._transport: Any = None
         self._client = ""
-        self._waiting: deque[Received] = deque()
+        self._waiting: deque[tuple[Request, bool]] = deque()  # each with: it is the last one
         self._busy = False  # a thread is at work on a request of this connection
         self._unread = False  # the client does not take its answers
         self._last = False  # the answer that is being made is the last one
@@ -127,7 +162,7 @@ class Connection(asyncio.Protocol):
 
     def on_message_begin(self) -> None:
         self._target = b""
-        self._headers: list[tuple[bytes, bytes]] = []
+        self._fields: dict[str, str] = {}
         self._body = b""
         self._arriving = "head"
         if not self._busy and not self._unread:
@@ -136,16 +171,18 @@ class Connection(asyncio.Protocol):
     def on_url(self, part: bytes) -> None:
         self._target += part
 
-    def on_header(self, name: bytes, value: bytes) -> None:
-        if self._arriving == "head":  # what follows a body in chunks is no header
-            self._headers.append((name, value))
+    def on_header(self, raw_name: bytes, raw_value: bytes) -> None:
+        # The parser leaves the white space after a value; it is not a part of it (RFC 9110, section 5.5).
+        name, value = _lower(raw_name), raw_value.decode("latin-1").strip(" \t")
+        fields = self._fields
+        fields[name] = f"{fields[name]},{value}" if name in fields else value
 
     def on_headers_complete(self) -> None:
         self._arriving = "body"
+        self._headers, self._fields = self._fields, {}  # what follows a body in chunks is no header
         parser = self._parser
-        self._version = parser.get_http_version()
-        self._keep_alive = self._version == "1.1" and parser.should_keep_alive()
-        expects = any(name.lower() == b"expect" and value.lower() == b"100-continue" for name, value in self._headers)
+        self._keep_alive = parser.get_http_version() == "1.1" and parser.should_keep_alive()
+        expects = self._headers.get("expect", "").lower() == "100-continue"
         if expects and not self._busy and not self._last:
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
@@ -157,72 +194,81 @@ class Connection(asyncio.Protocol):
         self._arriving = ""
         if self._last:
             return
-        if self._parser.should_upgrade() and any(name.lower() in _BODY_HEADERS for name, _ in self._headers):
+        headers = self._headers
+        if self._parser.should_upgrade() and ("content-length" in headers or "transfer-encoding" in headers):
             # The parser leaves out the body of such a request, and would take it for the next one.
             self._fail(400, "A request to upgrade has no body here.")
             return
-        request = Received(
-            self._parser.get_method().decode("ascii"),
-            self._target,
-            self._version,
-            self._headers,
-            self._body,
-            self._client,
-            self._keep_alive,
+        try:
+            path, query = _split(self._target)
+        except httptools.HttpParserError:
+            self._fail(400, _NOT_HTTP)
+            return
+        headers.pop("cookie", None)  # API Gateway hands cookies on apart from the headers
+        request = Request(
+            method=self._parser.get_method().decode("ascii"),
+            path=path,
+            query=query,
+            headers=headers,
+            body=self._body,
+            source_ip=self._client,
         )
         if self._busy or self._unread:
-            self._waiting.append(request)
+            self._waiting.append((request, not self._keep_alive))
         else:
-            self._serve(request)
+            self._serve(request, last=not self._keep_alive)
 
     # -- the answers --
 
-    def _serve(self, request: Received) -> None:
-        self._last = not request.keep_alive
-        try:
-            prepared, slow = self._app.prepare(request)
-            if not slow:
-                self._send(request, self._app.answer(prepared))
-                return
-        except httptools.HttpParserError:  # of a target that is none
-            self._fail(400, _NOT_HTTP)
-            return
-        except Exception as error:  # noqa: BLE001 - the last barrier: nothing of it may leave
-            log_fault("", error)
-            self._fail(500, "The request failed.")
+    def _serve(self, request: Request, *, last: bool) -> None:
+        self._last = last
+        if not self._app.slow(request):
+            try:
+                response = self._app.respond(request)
+            except Exception as error:  # noqa: BLE001 - the last barrier: nothing of it may leave
+                self._failed(error)
+            else:
+                self._send(request.method, response)
             return
         self._busy = True
         self._deadline = inf
         self._transport.pause_reading()
-        work = self._loop.run_in_executor(None, self._app.answer, prepared)
-        work.add_done_callback(lambda done: self._finish(request, done))
+        work = self._loop.run_in_executor(None, self._app.respond, request)
+        work.add_done_callback(lambda done: self._finish(request.method, done))
 
-    def _finish(self, request: Received, done: asyncio.Future[Answer]) -> None:
+    def _finish(self, method: str, done: asyncio.Future[Response]) -> None:
         self._busy = False
         if error := done.exception():
-            log_fault("", error)
-            self._fail(500, "The request failed.")
+            self._failed(error)
             return
-        self._send(request, done.result())
+        self._send(method, done.result())
         self._go_on()
 
-    def _send(self, request: Received, answer: Answer) -> None:
+    def _failed(self, error: BaseException) -> None:
+        log_fault("", error)
+        self._fail(500, "The request failed.")
+
+    def _send(self, method: str, response: Response) -> None:
         if self._transport.is_closing():
             return
-        lines = "".join([f"{name}: {value}\r\n" for name, value in answer.headers.items()])
-        end = "connection: close\r\n\r\n" if self._last else "\r\n"
-        head = f"{_STATUS_LINES[answer.status]}{lines}content-length: {len(answer.body)}\r\n{end}"
+        body = response.body.encode("utf-8")
+        head = f"{_head(response.status, response.content_type)}content-length: {len(body)}\r\n"
+        for name, value in response.headers.items():
+            head += f"{name}: {value}\r\n"
+        head += "connection: close\r\n\r\n" if self._last else "\r\n"
         # An answer to HEAD tells the length of the body that GET would have.
-        self._transport.write(head.encode("ascii") + (b"" if request.method == "HEAD" else answer.body))
+        self._transport.write(head.encode("ascii") + (b"" if method == "HEAD" else body))
         if self._last:
             self._transport.close()
         elif not self._unread:
             self._deadline = self._loop.time() + IDLE_SECONDS
+            self._spin.start(self._loop)
 
     def _go_on(self) -> None:
         """Serve what has come meanwhile, then listen again."""
         while self._waiting and not (self._busy or self._unread or self._last):
-            self._serve(self._waiting.popleft())
+            request, last = self._waiting.popleft()
+            self._serve(request, last=last)
         if not (self._busy or self._unread or self._transport.is_closing()):
             self._deadline = self._loop.time() + (REQUEST_SECONDS if self._arriving else IDLE_SECONDS)
             self._transport.resume_reading()
@@ -233,8 +279,7 @@ class Connection(asyncio.Protocol):
             return
         self._last = True
         self._waiting.clear()
-        kind = {"content-type": "text/plain; charset=utf-8"}
-        self._send(Received("", b"", "", [], b"", "", False), Answer(status, kind, text.encode()))
+        self._send("", Response(status=status, content_type="text/plain; charset=utf-8", body=text))
 
     # -- the server --
 

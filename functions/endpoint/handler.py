@@ -26,7 +26,7 @@ from tenantkms.wire.translate import View, decode, encode
 
 
 class Endpoint:
-    """`endpoint(event)` answers any event; it does not raise."""
+    """`endpoint(event)` answers any event, and `respond` any request; neither raises."""
 
     def __init__(self, settings: Settings, dispatch: Dispatcher) -> None:
         self._access: Access = settings.access
@@ -37,14 +37,19 @@ class Endpoint:
         self._dispatch = dispatch
 
     def __call__(self, event: Mapping[str, Any]) -> dict[str, Any]:
+        try:
+            request = request_from_event(event)
+        except e.KmsError as error:
+            return plain_error(400, error.message, _request_id()).event()
+        return self.respond(request).event()
+
+    def respond(self, request: Request) -> Response:
         request_id = _request_id()
         try:
-            return self._respond(request_from_event(event), request_id).event()
-        except e.KmsError as error:
-            return plain_error(400, error.message, request_id).event()
+            return self._respond(request, request_id)
         except Exception as error:  # noqa: BLE001 - the last barrier: nothing of it may leave
             log_fault(request_id, error)
-            return plain_error(500, e.Internal.text, request_id).event()
+            return plain_error(500, e.Internal.text, request_id)
 
     def _respond(self, request: Request, request_id: str) -> Response:
         spoken = recognise(request)

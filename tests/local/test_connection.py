@@ -14,7 +14,8 @@ import pytest
 from local_support import Wire, listening
 
 from local import connection
-from local.connection import Answer, Connection, Received
+from local.connection import Connection
+from tenantkms.wire.http import Request, Response
 
 
 class _App:
@@ -23,18 +24,17 @@ class _App:
     def __init__(self) -> None:
         self.release = threading.Event()
 
-    def prepare(self, request: Received) -> tuple[Received, bool]:
-        return request, request.target.startswith(b"/slow")
+    def slow(self, request: Request) -> bool:
+        return request.path.startswith("/slow")
 
-    def answer(self, prepared: Received) -> Answer:
-        if prepared.target == b"/fails" or prepared.target == b"/slow-fails":
+    def respond(self, request: Request) -> Response:
+        path = request.path
+        if path in ("/fails", "/slow-fails"):
             raise RuntimeError("secret")
-        if prepared.target == b"/slow":
+        if path == "/slow":
             assert self.release.wait(20)
-        names = b",".join(name for name, _ in prepared.headers)
-        if prepared.target == b"/large":
-            return Answer(200, {}, bytes(1_000_000))
-        return Answer(200, {"x-many": "a"}, prepared.target + b" %d " % len(prepared.body) + names)
+        text = "x" * 1_000_000 if path == "/large" else f"{path} {len(request.body)} {','.join(request.headers)}"
+        return Response(status=200, content_type="text/plain", body=text, headers={"x-many": "a"})
 
 
 @pytest.fixture
@@ -80,7 +80,7 @@ def test_a_request_in_single_bytes_is_one_request(port: int) -> None:
     with Wire(port) as wire:
         for byte in b"POST /x HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc":
             wire.send(bytes([byte]))
-        assert wire.answer()[2] == b"/x 3 Content-Length"
+        assert wire.answer()[2] == b"/x 3 content-length"
 
 
 def test_a_client_that_asks_first_is_told_to_go_on(port: int) -> None:
@@ -115,7 +115,7 @@ def test_an_upgrade_is_not_taken_and_the_connection_stays(port: int) -> None:
 def test_what_follows_a_body_in_chunks_is_no_header(port: int) -> None:
     with Wire(port) as wire:
         wire.send(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\nX-Late: 1\r\n\r\n")
-        assert wire.answer()[2] == b"/ 1 Transfer-Encoding"
+        assert wire.answer()[2] == b"/ 1 transfer-encoding"
 
 
 @pytest.mark.parametrize("raw", [_get("/", "Connection: close"), _get("/", version="1.0")], ids=["close", "HTTP/1.0"])
@@ -268,3 +268,20 @@ def test_the_end_of_the_server_waits_for_the_answer_that_is_being_made(app: _App
     assert _ended(idle)
     busy.close()
     idle.close()
+
+
+async def _turns_of_the_loop_after_an_answer() -> int:
+    loop = asyncio.get_running_loop()
+    made, _ = _connection()
+    made.data_received(_get("/"))
+    turns = 0
+    end = loop.time() + 10 * connection.SPIN_SECONDS
+    while loop.time() < end:
+        turns += 1
+        await asyncio.sleep(0)  # a turn: everything that is to be called is called
+    ready: Any = loop
+    return len(ready._ready)
+
+
+def test_the_loop_falls_asleep_again_after_an_answer() -> None:
+    assert asyncio.run(_turns_of_the_loop_after_an_answer()) == 0

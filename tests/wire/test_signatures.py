@@ -10,6 +10,7 @@ from captures import Capture, add_credential, at, capture, captures, check
 from support import VECTORS, Kms, event
 
 from tenantkms import errors as e
+from tenantkms.model import Secret
 from tenantkms.wire.dialects import recognise
 from tenantkms.wire.http import request_from_event
 from tenantkms.wire.signing import alibaba_acs, alibaba_rpc, tencent_tc3, tencent_v1, verify
@@ -51,6 +52,20 @@ def test_tencent_tc3_example(vector: Vector) -> None:
     assert key.hex() == vector["secret_signing"]
     signature = tencent_tc3.sign(key, str(vector["timestamp"]), vector["date"], vector["service"], canonical)
     assert signature == vector["expected_signature"]
+
+
+def test_a_signing_key_stays_with_its_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    one, other = Secret("one"), Secret("other")
+    days = [("2026-01-01", "kms"), ("2026-01-02", "kms"), ("2026-01-01", "cvm")]
+    for secret in (one, other):
+        for day in (*days, *days):
+            assert tencent_tc3.signing_key(secret, *day) == tencent_tc3.signing_key(str(secret), *day)
+    scope = ("20260101", "cn-hangzhou", "Kms")
+    name = "ACS4-HMAC-SHA256"
+    assert alibaba_acs.signing_key(name, one, *scope) == alibaba_acs.signing_key(name, "one", *scope)
+    known = alibaba_acs.signing_key(name, one, *scope)
+    monkeypatch.delattr("hmac.digest")
+    assert alibaba_acs.signing_key(name, one, *scope) is known
 
 
 @pytest.mark.parametrize("vector", _vectors("tencent-tc3"))

@@ -10,14 +10,14 @@ from collections.abc import Callable
 from tenantkms.errors import AccessDenied, CredentialDisabled, NonceReused, Unavailable, UnknownAccessKey
 from tenantkms.keyring import Cache
 from tenantkms.keystore import AccessStore
-from tenantkms.model import Credential
+from tenantkms.model import Credential, Secret
 from tenantkms.sealing import ParentKey, credential_binding
 
 DIALECTS = ("alibaba", "tencent", "tencent-v2")
 """The dialects that a credential can be allowed in."""
 
 _ALPHABET = string.ascii_letters + string.digits
-_DUMMY = secrets.token_urlsafe(30)
+_DUMMY = Secret(secrets.token_urlsafe(30))
 """An unknown access key is verified with this and costs the same. Nobody may know it: who signs with it learns more."""
 
 
@@ -39,7 +39,7 @@ class Access:
         self._tenant = tenant
         self._parent = parent
         self._credentials: Cache[Credential] = Cache(size, state_seconds, clock)
-        self._secrets: Cache[str] = Cache(size, secret_seconds, clock)
+        self._secrets: Cache[Secret] = Cache(size, secret_seconds, clock)
         self._any = False  # whether there is a credential at all, as far as this process has seen
 
     def create(self, name: str, dialects: tuple[str, ...], policy: str, now: int) -> tuple[Credential, str]:
@@ -58,7 +58,7 @@ class Access:
         self._any = True
         return credential, secret
 
-    def find(self, access_key_id: str) -> tuple[Credential | None, str]:
+    def find(self, access_key_id: str) -> tuple[Credential | None, Secret]:
         """The credential and its secret; for an unknown one a dummy secret, so that verifying costs the same.
 
         Raises `Unavailable` while the tenant has no credential at all: its first one is on its way.
@@ -69,13 +69,13 @@ class Access:
             raise Unavailable("There is no access key yet.")
         return (credential, self.secret(credential)) if credential else (None, _DUMMY)
 
-    def secret(self, credential: Credential) -> str:
+    def secret(self, credential: Credential) -> Secret:
         secret = self._secrets.fetch((credential.access_key_id, credential.sealed), lambda: self._unseal(credential))
-        return secret or ""
+        return secret or Secret()
 
-    def _unseal(self, credential: Credential) -> str:
+    def _unseal(self, credential: Credential) -> Secret:
         binding = credential_binding(self._tenant, credential.access_key_id)
-        return self._parent.unseal(credential.sealed, binding).decode()
+        return Secret(self._parent.unseal(credential.sealed, binding).decode())
 
     @staticmethod
     def admit(credential: Credential | None, dialect: str) -> Credential:

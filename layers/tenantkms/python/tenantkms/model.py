@@ -195,6 +195,14 @@ class Alias(Struct, frozen=True, kw_only=True):
     key_id: str
 
 
+class Secret(str):
+    """The secret of an access key, and the last signing key derived from it: one is forgotten with the other."""
+
+    __slots__ = ("derived",)
+
+    derived: tuple[object, bytes]
+
+
 class Credential(Struct, frozen=True, kw_only=True):
     """An access key. `sealed` is its secret under the parent key; `policy` the text of a policy document."""
 

@@ -27,6 +27,8 @@ MERGE = "+"
 CALL = "@"
 """First character of a canonical name that is a field of the call itself."""
 
+_SPECIAL = (SPREAD, MERGE, CALL)
+
 
 class In(Struct, frozen=True):
     """One parameter. A blank value is an absent one, except where `blank` says that it has a meaning."""
@@ -92,25 +94,27 @@ def decode(
     operation: Operation, params: Mapping[str, Any], common: frozenset[str]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """(canonical parameters, fields of the call). Raises the codecs' errors, `MissingParameter`, `UnknownParameter`."""
-    canonical: dict[str, Any] = dict(operation.constant)
+    canonical: dict[str, Any] = {**operation.constant}
     call: dict[str, Any] = {}
+    known = 0
     for field in operation.params:
-        value = params.get(field.wire)
+        wire = field.wire
+        value = params.get(wire)
         if value is None or (value == "" and not field.blank):
             if field.required:
-                raise MissingParameter(f"{field.wire} is required.")
+                raise MissingParameter(f"{wire} is required.")
             continue
-        decoded = field.codec(field.wire, value)
-        kind, name = field.to[:1], field.to[1:]
-        if kind == SPREAD:
+        known += 1
+        decoded, to = field.codec(wire, value), field.to
+        if to[:1] not in _SPECIAL:
+            canonical[to] = decoded
+        elif to == SPREAD:
             canonical.update(decoded)
-        elif kind == MERGE:
-            canonical[name] = {**canonical.get(name, {}), **decoded}
-        elif kind == CALL:
-            call[name] = decoded
+        elif to[0] == MERGE:
+            canonical[to[1:]] = {**canonical.get(to[1:], {}), **decoded}
         else:
-            canonical[field.to] = decoded
-    if unknown := params.keys() - common - {field.wire for field in operation.params}:
+            call[to[1:]] = decoded
+    if known < len(params) and (unknown := params.keys() - common - {field.wire for field in operation.params}):
         for name, value in params.items():
             if name in unknown and value is not None:
                 raise UnknownParameter(f"The parameter {name[:64]!r} is not known.")

@@ -518,31 +518,28 @@ def flat_parameters(request: Request, _scheme: Scheme) -> dict[str, str]:
 
 
 def _flat(request: Request, scheme: Scheme) -> dict[str, str]:
-    if scheme.name == "tencent-v1":
-        return flat_parameters(request, scheme)
-    if request.method == "GET" or request.media_type == _FORM:
+    if scheme.name == "tencent-v1" or request.method == "GET" or request.media_type == _FORM:
         return flat_parameters(request, scheme)
     return {}
 
 
 def _parse(request: Request, scheme: Scheme, flat: dict[str, str]) -> tuple[str, dict[str, Any]]:
+    action, version = headed = request.header("x-tc-action"), request.header("x-tc-version")
     by_header = scheme.name == "tencent-tc3"
-    said = {
-        name: (request.header(f"x-tc-{name.lower()}"), "" if by_header else flat.get(name, ""))
-        for name in ("Action", "Version")
-    }
-    if not by_header and any(header and header != param for header, param in said.values()):
-        raise e.MalformedRequest("The Action or Version of the headers and of the parameters differ.")
-    action, version = (header if by_header else param for header, param in said.values())
+    if not by_header:
+        action, version = given = flat.get("Action", ""), flat.get("Version", "")
+        if any(header and header != param for header, param in zip(headed, given, strict=True)):
+            raise e.MalformedRequest("The Action or Version of the headers and of the parameters differ.")
     if not action:
         raise e.MissingParameter("Action is required.")
     if version != VERSION:
         raise e.UnknownVersion(f"The Version must be {VERSION}.")
-    if not by_header or request.method == "GET" or request.media_type == _FORM:
+    media_type = request.media_type
+    if not by_header or request.method == "GET" or media_type == _FORM:
         return action, nest(flat, first=0)
     if request.method != "POST":
         raise e.UnsupportedMethod
-    if request.media_type not in _JSON_TYPES:
+    if media_type not in _JSON_TYPES:
         raise e.MalformedRequest("A signed POST has the Content-Type application/json.")
     if request.query:
         raise e.MalformedRequest("A POST has its parameters in the body.")

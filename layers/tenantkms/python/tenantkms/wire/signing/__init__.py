@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from tenantkms.errors import RequestExpired, SignatureMismatch, Unsigned
+from tenantkms.model import Secret
 from tenantkms.wire.http import Request
 
 _ISO = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{3})?Z")
@@ -56,6 +57,23 @@ def verify(claim: Claim, secret: str) -> frozenset[str]:
         if hmac.compare_digest(candidate.signature.encode("ascii"), sent):
             return candidate.uncovered
     raise SignatureMismatch
+
+
+def derive(secret: str, start: str, *parts: str) -> bytes:
+    """The signing key that `parts` make of a secret, one HMAC-SHA256 after the other.
+
+    They name a day and a service, so that an SDK's requests have the same one all day: a `Secret` keeps the last.
+    """
+    name = (start, parts)
+    if isinstance(secret, Secret) and (last := getattr(secret, "derived", None)) and last[0] == name:
+        known: bytes = last[1]
+        return known
+    key = f"{start}{secret}".encode()
+    for part in parts:
+        key = hmac.digest(key, part.encode(), "sha256")
+    if isinstance(secret, Secret):
+        secret.derived = (name, key)
+    return key
 
 
 def check_time(claim: Claim, window: int, now: float) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 
 from tenantkms.errors import SignatureMismatch, Unsigned, UnsupportedSignature
 from tenantkms.wire.http import Request, escape, escape_name, parse_pairs
-from tenantkms.wire.signing import Candidate, Claim, Scheme, parse_iso, required
+from tenantkms.wire.signing import Candidate, Claim, Scheme, derive, parse_iso, required
 
 _AUTHORIZATION = re.compile(
     r"(ACS[34]-HMAC-SHA256) Credential=([^,\s]{1,256}), ?SignedHeaders=([a-z0-9;_-]{1,2048}), ?Signature=([0-9a-f]{64})"
@@ -42,10 +42,7 @@ def signing_key(algorithm: str, secret: str, date: str = "", region: str = "", p
     """ACS3 signs with the secret itself, ACS4 with a key derived for the day, region and product."""
     if algorithm == "ACS3-HMAC-SHA256":
         return secret.encode()
-    key = f"aliyun_v4{secret}".encode()
-    for part in (date, region, product, "aliyun_v4_request"):
-        key = hmac.digest(key, part.encode(), "sha256")
-    return key
+    return derive(secret, "aliyun_v4", date, region, product, "aliyun_v4_request")
 
 
 def sign(algorithm: str, key: bytes, canonical: str) -> str:

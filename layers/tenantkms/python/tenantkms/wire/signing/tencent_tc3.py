@@ -15,7 +15,7 @@ from functools import lru_cache
 
 from tenantkms.errors import Unsigned, UnsupportedSignature
 from tenantkms.wire.http import Request
-from tenantkms.wire.signing import Candidate, Claim, Scheme, parse_unix, required
+from tenantkms.wire.signing import Candidate, Claim, Scheme, derive, parse_unix, required
 
 ALGORITHM = "TC3-HMAC-SHA256"
 DEFAULT_HOST = "kms.tencentcloudapi.com"
@@ -30,15 +30,12 @@ _MAX_SIGNED_HEADERS = 32
 
 def canonical_request(method: str, path: str, query: str, headers: Mapping[str, str], payload: str) -> str:
     """`headers` are the signed ones in their order; `query` is the raw one, verbatim."""
-    lines = "".join(f"{name}:{value}\n" for name, value in headers.items())
+    lines = "".join([f"{name}:{value}\n" for name, value in headers.items()])
     return f"{method}\n{path}\n{query}\n{lines}\n{';'.join(headers)}\n{payload}"
 
 
 def signing_key(secret: str, date: str, service: str) -> bytes:
-    key = f"TC3{secret}".encode()
-    for part in (date, service, "tc3_request"):
-        key = hmac.digest(key, part.encode(), "sha256")
-    return key
+    return derive(secret, "TC3", date, service, "tc3_request")
 
 
 def sign(key: bytes, timestamp: str, date: str, service: str, canonical: str) -> str:
@@ -47,16 +44,20 @@ def sign(key: bytes, timestamp: str, date: str, service: str, canonical: str) ->
     return hmac.digest(key, text.encode(), "sha256").hex()
 
 
-def hosts(host: str) -> list[str]:
-    """The names that SDKs sign for this Host header.
+def hosts(host: str) -> Iterator[str]:
+    """The names that SDKs sign for this Host header, the likeliest first.
 
     As it is (Python), without the port (Node), with the default port that the client was given and its HTTP
     library left out (Node), and the public service's own name (an API gateway's endpoint).
     """
+    yield host
     bare, colon, _ = host.partition(":")
-    return list(
-        dict.fromkeys([host, bare if colon else f"{host}:80", *([] if colon else [f"{host}:443"]), DEFAULT_HOST])
-    )
+    if colon:
+        yield bare
+    else:
+        yield f"{host}:80"
+        yield f"{host}:443"
+    yield DEFAULT_HOST
 
 
 def read(request: Request, _params: Mapping[str, str]) -> Claim:
@@ -70,11 +71,9 @@ def read(request: Request, _params: Mapping[str, str]) -> Claim:
     if headers.get("x-tc-content-sha256", "").upper() == "UNSIGNED-PAYLOAD":
         raise UnsupportedSignature("UNSIGNED-PAYLOAD is not accepted: the body must be signed.")
     access_key_id, date, service, listed, signature = match.groups()
-    signed = listed.split(";")
-    if len(signed) > _MAX_SIGNED_HEADERS or signed != sorted(set(signed)):
-        raise Unsigned("SignedHeaders must be sorted, without repetition, and at most 32.")
-    for name in {"content-type", "host"} | set(signed):
-        if name not in signed or name not in headers:
+    signed = _signed_headers(listed)
+    for name in signed:
+        if name not in headers:
             raise Unsigned(f"The header {name} must be sent and signed.")
     timestamp = required(headers, "x-tc-timestamp")
     seconds = parse_unix(timestamp)
@@ -92,6 +91,18 @@ def read(request: Request, _params: Mapping[str, str]) -> Claim:
     )
 
 
+@lru_cache(maxsize=64)
+def _signed_headers(listed: str) -> tuple[str, ...]:
+    """The names in SignedHeaders, of which SDKs send the same few lists. Raises `Unsigned`."""
+    names = listed.split(";")
+    if len(names) > _MAX_SIGNED_HEADERS or names != sorted(set(names)):
+        raise Unsigned("SignedHeaders must be sorted, without repetition, and at most 32.")
+    for name in ("content-type", "host"):
+        if name not in names:
+            raise Unsigned(f"The header {name} must be sent and signed.")
+    return tuple(names)
+
+
 @lru_cache(maxsize=16)
 def _day(number: int) -> str:
     """The UTC date that is so many days after 1970-01-01."""
@@ -99,22 +110,23 @@ def _day(number: int) -> str:
 
 
 def _candidates(
-    request: Request, signed: list[str], secret: str, timestamp: str, date: str, service: str
+    request: Request, signed: tuple[str, ...], secret: str, timestamp: str, date: str, service: str
 ) -> Iterator[Candidate]:
     key = signing_key(secret, date, service)
+    method, query, sent = request.method, request.query, request.headers
     payload = hashlib.sha256(request.body).hexdigest()
-    headers = {name: request.header(name).strip() for name in signed}
+    headers = {name: sent[name].strip() for name in signed}
     if "x-tc-action" in headers:
         headers["x-tc-action"] = headers["x-tc-action"].lower()
     seen: set[str] = set()
     # The documentation lower-cases header values, the SDKs send them as signed; Python signs `/` where it
     # sends the path of its endpoint.
-    for path in dict.fromkeys([request.path, "/"]):
-        for host in hosts(request.header("host")):
-            exact = {**headers, "host": host}
+    for path in (request.path, "/"):
+        for host in hosts(sent["host"]):
+            headers["host"] = host
             for lower in (False, True):
-                values = {name: value.lower() for name, value in exact.items()} if lower else exact
-                canonical = canonical_request(request.method, path, request.query, values, payload)
+                values = {name: value.lower() for name, value in headers.items()} if lower else headers
+                canonical = canonical_request(method, path, query, values, payload)
                 if canonical not in seen:
                     seen.add(canonical)
                     yield Candidate(sign(key, timestamp, date, service, canonical))
