@@ -171,11 +171,10 @@ class Connection(asyncio.Protocol):
     def on_url(self, part: bytes) -> None:
         self._target += part
 
-    def on_header(self, raw_name: bytes, raw_value: bytes) -> None:
+    def on_header(self, name: bytes, value: bytes) -> None:
         # The parser leaves the white space after a value; it is not a part of it (RFC 9110, section 5.5).
-        name, value = _lower(raw_name), raw_value.decode("latin-1").strip(" \t")
-        fields = self._fields
-        fields[name] = f"{fields[name]},{value}" if name in fields else value
+        fields, key, text = self._fields, _lower(name), value.decode("latin-1").strip(" \t")
+        fields[key] = f"{fields[key]},{text}" if key in fields else text
 
     def on_headers_complete(self) -> None:
         self._arriving = "body"

@@ -65,7 +65,7 @@ class Endpoint:
             return self._refuse(answer, e.Internal())
 
     def _serve(self, answer: _Answer) -> Response:
-        request, (dialect, scheme, _) = answer.request, answer.spoken
+        request, dialect, scheme = answer.request, answer.spoken.dialect, answer.spoken.scheme
         check_size(request)
         check_unambiguous(answer.spoken)
         flat = dialect.flat(request, scheme)

@@ -43,7 +43,7 @@ class Request(Struct, frozen=True, kw_only=True):
 
     @property
     def media_type(self) -> str:
-        return _media_type(self.header("content-type"))
+        return _media_type(self.headers.get("content-type", ""))
 
 
 @lru_cache(maxsize=64)

@@ -125,7 +125,7 @@ def encode(out: Mapping[str, Any], result: Mapping[str, Any], view: View) -> dic
     """The response fields of a canonical result."""
     fields: dict[str, Any] = {}
     for name, leaf in out.items():
-        value = encode(leaf, result, view) if isinstance(leaf, Mapping) else leaf(result, view)
+        value = encode(leaf, result, view) if isinstance(leaf, dict) else leaf(result, view)
         if value is not None:
             fields[name] = value
     return fields

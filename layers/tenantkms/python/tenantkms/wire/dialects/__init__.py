@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from msgspec import Struct
 
 from tenantkms.errors import Unsigned
 from tenantkms.wire.dialects import alibaba, tencent, tencent_v2
@@ -14,7 +14,7 @@ DIALECTS = {d.name: d for d in (alibaba.DIALECT, tencent.DIALECT, tencent_v2.DIA
 V2_PATH = "/v2/index.php"
 
 
-class Spoken(NamedTuple):
+class Spoken(Struct, frozen=True):
     """The dialect of a request, the scheme it is signed with, and whether a second one is mixed in."""
 
     dialect: Dialect

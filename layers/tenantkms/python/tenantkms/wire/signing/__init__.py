@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import NamedTuple
 
+from msgspec import Struct
+
 from tenantkms.errors import RequestExpired, SignatureMismatch, Unsigned
 from tenantkms.model import Secret
 from tenantkms.wire.http import Request
@@ -19,7 +21,7 @@ from tenantkms.wire.http import Request
 _ISO = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{3})?Z")
 
 
-class Candidate(NamedTuple):
+class Candidate(Struct, frozen=True):
     """One form of the string to sign that an SDK is known to use, signed.
 
     `uncovered` names the parameters that this form leaves out: they are not to be believed.
@@ -29,7 +31,7 @@ class Candidate(NamedTuple):
     uncovered: frozenset[str] = frozenset()
 
 
-class Claim(NamedTuple):
+class Claim(Struct, frozen=True):
     """What a request says of its signature. `time` in Unix seconds; `replay` is what may be seen only once."""
 
     access_key_id: str
