@@ -13,7 +13,6 @@ from http import HTTPStatus
 from math import inf
 from time import perf_counter
 from typing import Any, Protocol
-from weakref import WeakKeyDictionary
 
 import httptools
 
@@ -25,7 +24,7 @@ IDLE_SECONDS = 75
 REQUEST_SECONDS = 60
 """How long a request may take to arrive, and a client to take its answers."""
 SPIN_SECONDS = 100e-6
-"""How long the event loop asks for the next request, after an answer, before it sleeps."""
+"""How long the event loop asks for the next request before it sleeps, after an answer on the only connection."""
 MAX_CONNECTIONS = 1000
 MAX_HEAD = 256 * 1024
 """A request's line and headers. The endpoint refuses a query that is longer than 64 KB in the caller's dialect."""
@@ -65,33 +64,6 @@ class Application(Protocol):
     def respond(self, request: Request) -> Response: ...
 
 
-class _Spin:
-    """Keeps an event loop awake for a moment after each answer.
-
-    To fall asleep and to be woken takes a virtual machine longer than half a request, and a client that waits for an
-    answer often has its next request ready. A loop with a callback to run does not sleep.
-    """
-
-    def __init__(self) -> None:
-        self._until = 0.0
-        self._on = False
-
-    def start(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._until = perf_counter() + SPIN_SECONDS
-        if not self._on:
-            self._on = True
-            loop.call_soon(self._again, loop)
-
-    def _again(self, loop: asyncio.AbstractEventLoop) -> None:
-        if perf_counter() < self._until:
-            loop.call_soon(self._again, loop)
-        else:
-            self._on = False
-
-
-_spins: WeakKeyDictionary[asyncio.AbstractEventLoop, _Spin] = WeakKeyDictionary()
-
-
 class Connection(asyncio.Protocol):
     """Made by `uvicorn.Server`, whose configuration has the `Application` as its app."""
 
@@ -99,7 +71,6 @@ class Connection(asyncio.Protocol):
         self._app: Application = config.loaded_app
         self._connections: set[Connection] = server_state.connections
         self._loop = asyncio.get_running_loop()
-        self._spin = _spins.setdefault(self._loop, _Spin())
         self._parser: Any = httptools.HttpRequestParser(self)
         self._transport: Any = None
         self._client = ""
@@ -110,6 +81,8 @@ class Connection(asyncio.Protocol):
         self._arriving = ""  # the part of a request that is on its way: its head, its body
         self._size = 0
         self._deadline = inf
+        self._awake = False
+        self._awake_until = 0.0
 
     # -- the transport --
 
@@ -261,7 +234,20 @@ class Connection(asyncio.Protocol):
             self._transport.close()
         elif not self._unread:
             self._deadline = self._loop.time() + IDLE_SECONDS
-            self._spin.start(self._loop)
+            if len(self._connections) == 1:
+                self._awake_until = perf_counter() + SPIN_SECONDS
+                if not self._awake:
+                    self._stay_awake()
+
+    def _stay_awake(self) -> None:
+        """Keep the event loop from sleeping for a moment: it does not while there is a callback to call.
+
+        To fall asleep and to be woken takes a virtual machine as long as half a request, and a client that waited for
+        an answer often has its next request ready. Where there are more connections, there is more to do than to wait.
+        """
+        self._awake = perf_counter() < self._awake_until
+        if self._awake:
+            self._loop.call_soon(self._stay_awake)
 
     def _go_on(self) -> None:
         """Serve what has come meanwhile, then listen again."""
