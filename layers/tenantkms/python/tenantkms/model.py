@@ -254,6 +254,7 @@ def check_tags(tags: dict[str, str]) -> dict[str, str]:
     return tags
 
 
+@lru_cache(maxsize=4096)
 def check_key_id(key_id: str) -> str:
     """`key_id` in lower case if it is a UUID. Raises `InvalidKeyId`."""
     key_id = key_id.lower()

@@ -25,7 +25,6 @@ MAX_TARGET = 64 * 1024
 MAX_DEPTH = 8
 _MAX_FIELDS = 512
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
-_UNSAFE = re.compile(r"[^\x21-\x7e]")
 
 
 class Request(Struct, frozen=True, kw_only=True):
@@ -106,7 +105,7 @@ def parse_pairs(raw: str) -> dict[str, str]:
     """
     if not raw:
         return {}
-    if _UNSAFE.search(raw):
+    if not (raw.isascii() and raw.isprintable()) or " " in raw:
         raise MalformedRequest("The parameters hold a character that must be percent-encoded.")
     if "%" in raw and _BAD_ESCAPE.search(raw):
         raise MalformedRequest("The parameters are not percent-encoded correctly.")
