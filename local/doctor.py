@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -38,18 +38,18 @@ class Resource(Struct, frozen=True):
 
 Found = Iterator[tuple[str, str, str]]
 """(status, what was found, advice)"""
-Check = Callable[[Stack, Sequence[Resource]], Found]
+Listing = Callable[[], Sequence[Resource]]
+"""The resources of the stack, asked for when they are first needed: not every check needs them."""
+Check = Callable[[Stack, Listing], Found]
 
 
 def examine(stack: Stack) -> Iterator[Finding]:
     """Every check's findings, as they come. A check that AWS refuses is a finding too."""
-    resources: list[Resource] = []
+    listing = cache(partial(_resources, stack))
     for name, check in CHECKS.items():
         try:
-            if not resources:
-                resources = _resources(stack)
             with aws_errors("It cannot be checked"):
-                for status, found, advice in check(stack, resources):
+                for status, found, advice in check(stack, listing):
                     yield Finding(name, status, found, advice)
         except (SettingsError, KmsError) as e:
             yield Finding(name, PROBLEM, reason(e), "Grant what is refused, or repair what does not answer.")
@@ -66,8 +66,8 @@ def _resources(stack: Stack) -> list[Resource]:
         ]
 
 
-def _of(resources: Sequence[Resource], kind: str) -> list[str]:
-    return [resource.id for resource in resources if resource.kind == kind]
+def _of(listing: Listing, kind: str) -> list[str]:
+    return [resource.id for resource in listing() if resource.kind == kind]
 
 
 def _either(holds: object, good: str, status: str, bad: str, advice: str) -> tuple[str, str, str]:
@@ -79,7 +79,7 @@ def _guarded(stack: Stack) -> bool:
     return stack.outputs.get("Sandbox") != "true"
 
 
-def _stack(stack: Stack, _resources: Sequence[Resource]) -> Found:
+def _stack(stack: Stack, _listing: Listing) -> Found:
     described = stack.describe()
     status = described["StackStatus"]
     settled = status in ("CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE")
@@ -93,7 +93,7 @@ def _stack(stack: Stack, _resources: Sequence[Resource]) -> Found:
 _INDEXES = {"KeysTable": {layout.INDEX, layout.DUE_INDEX}, "AccessTable": {layout.INDEX}}
 
 
-def _table(output: str, stack: Stack, _resources: Sequence[Resource]) -> Found:
+def _table(output: str, stack: Stack, _listing: Listing) -> Found:
     client, name = stack.client("dynamodb"), stack.outputs[output]
     table = client.describe_table(TableName=name)["Table"]
     status = table["TableStatus"]
@@ -133,7 +133,7 @@ _KEY_ADVICE = {
 }
 
 
-def _parent_key(stack: Stack, _resources: Sequence[Resource]) -> Found:
+def _parent_key(stack: Stack, _listing: Listing) -> Found:
     client, arn = stack.client("kms"), stack.outputs["ParentKeyArn"]
     state = client.describe_key(KeyId=arn)["KeyMetadata"]["KeyState"]
     advice = _KEY_ADVICE.get(state, "Nothing opens without it: see docs/operations.md.").format(arn=arn)
@@ -148,8 +148,8 @@ def _folders() -> list[str]:
     return sorted(path.parent.name for path in Path(functions.__path__[0]).glob("*/handler.py"))
 
 
-def _functions(stack: Stack, resources: Sequence[Resource]) -> Found:
-    client, deployed = stack.client("lambda"), set(_of(resources, "AWS::Lambda::Function"))
+def _functions(stack: Stack, listing: Listing) -> Found:
+    client, deployed = stack.client("lambda"), set(_of(listing, "AWS::Lambda::Function"))
     wanted = {stack.outputs["FunctionPrefix"] + folder for folder in _folders()}
     if missing := sorted(wanted - deployed):
         yield PROBLEM, f"not deployed: {', '.join(missing)}", f"cdk deploy {stack.name}"
@@ -168,8 +168,8 @@ def _functions(stack: Stack, resources: Sequence[Resource]) -> Found:
         yield PROBLEM, f"{len(versions)} versions of runtime and layer side by side", f"cdk deploy {stack.name}"
 
 
-def _schedules(stack: Stack, resources: Sequence[Resource]) -> Found:
-    client, rules = stack.client("events"), _of(resources, "AWS::Events::Rule")
+def _schedules(stack: Stack, listing: Listing) -> Found:
+    client, rules = stack.client("events"), _of(listing, "AWS::Events::Rule")
     if not rules:
         yield PROBLEM, "there is none: no key is rotated or destroyed", f"cdk deploy {stack.name}"
     for rule in rules:
@@ -180,17 +180,17 @@ def _schedules(stack: Stack, resources: Sequence[Resource]) -> Found:
         yield _either(state == "ENABLED" and targets, f"{name} is on", PROBLEM, f"{name} is {state}", enable)
 
 
-def _dead_letters(stack: Stack, resources: Sequence[Resource]) -> Found:
+def _dead_letters(stack: Stack, listing: Listing) -> Found:
     client = stack.client("sqs")
-    for url in _of(resources, "AWS::SQS::Queue"):
+    for url in _of(listing, "AWS::SQS::Queue"):
         asked = client.get_queue_attributes(QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages"])
         count, name = int(asked["Attributes"]["ApproximateNumberOfMessages"]), url.rpartition("/")[2]
         advice = "Read the function's log, mend the cause, then purge the queue: what is due stays due."
         yield _either(not count, f"{name} is empty", WARNING, f"{count} in {name}", advice)
 
 
-def _alarms(stack: Stack, resources: Sequence[Resource]) -> Found:
-    names = _of(resources, "AWS::CloudWatch::Alarm")
+def _alarms(stack: Stack, listing: Listing) -> Found:
+    names = _of(listing, "AWS::CloudWatch::Alarm")
     if not names:
         yield PROBLEM, "there is none", f"cdk deploy {stack.name}"
         return
@@ -204,13 +204,13 @@ def _alarms(stack: Stack, resources: Sequence[Resource]) -> Found:
         yield OK, f"{len(rows)} alarms", ""
 
 
-def _credentials(stack: Stack, _resources: Sequence[Resource]) -> Found:
+def _credentials(stack: Stack, _listing: Listing) -> Found:
     enabled = [credential for credential in stack.access.store.list_credentials() if credential.enabled]
     advice = f"tkms credential create --stack {stack.name}"
     yield _either(enabled, f"{len(enabled)} enabled", PROBLEM, "there is no enabled access key", advice)
 
 
-def _service(stack: Stack, _resources: Sequence[Resource]) -> Found:
+def _service(stack: Stack, _listing: Listing) -> Found:
     stack.call("DescribeService", {"count": True})
     yield OK, "an Action answers under its own role", ""
     try:

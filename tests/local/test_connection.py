@@ -270,18 +270,21 @@ def test_the_end_of_the_server_waits_for_the_answer_that_is_being_made(app: _App
     idle.close()
 
 
-async def _turns_of_the_loop_after_an_answer() -> int:
-    loop = asyncio.get_running_loop()
-    made, _ = _connection()
+async def _callbacks_after_an_answer(connections: int) -> tuple[int, int]:
+    """What keeps the loop from sleeping: at once, and some time later."""
+    loop: Any = asyncio.get_running_loop()
+    state = SimpleNamespace(connections=set())
+    for _ in range(connections):
+        made: Any = Connection(SimpleNamespace(loaded_app=_App()), state, {})
+        made.connection_made(_Transport())
     made.data_received(_get("/"))
-    turns = 0
-    end = loop.time() + 10 * connection.SPIN_SECONDS
-    while loop.time() < end:
-        turns += 1
-        await asyncio.sleep(0)  # a turn: everything that is to be called is called
-    ready: Any = loop
-    return len(ready._ready)
+    at_once = len(loop._ready)
+    await asyncio.sleep(10 * connection.SPIN_SECONDS)
+    return at_once, len(loop._ready)
 
 
-def test_the_loop_falls_asleep_again_after_an_answer() -> None:
-    assert asyncio.run(_turns_of_the_loop_after_an_answer()) == 0
+@pytest.mark.parametrize(("connections", "callbacks"), [(1, 1), (2, 0)])
+def test_the_loop_stays_awake_for_a_moment_after_an_answer_on_the_only_connection(
+    connections: int, callbacks: int
+) -> None:
+    assert asyncio.run(_callbacks_after_an_answer(connections)) == (callbacks, 0)

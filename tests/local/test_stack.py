@@ -164,6 +164,20 @@ def test_what_the_doctor_finds(
     assert any(found in finding.found and advice in finding.advice for finding in findings)
 
 
+def test_where_the_resources_may_not_be_listed_the_rest_is_still_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_stack: object) -> list[Resource]:
+        raise SettingsError("The resources of the stack cannot be listed.")
+
+    monkeypatch.setattr(doctor, "_resources", refuse)
+    monkeypatch.setattr(doctor, "CHECKS", {name: doctor.CHECKS[name] for name in ("keys table", "alarms", "schedules")})
+    findings = list(doctor.examine(Stack(**TABLE)))  # type: ignore[arg-type]
+    assert {finding.check for finding in findings if finding.status == OK} == {"keys table"}
+    assert {(finding.check, "listed" in finding.found) for finding in findings if finding.status == PROBLEM} == {
+        ("alarms", True),
+        ("schedules", True),
+    }
+
+
 def test_functions_that_differ_are_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
     names = [f"tkms-acme-{folder}" for folder in doctor._folders()]
 
@@ -176,7 +190,7 @@ def test_functions_that_differ_are_a_problem(monkeypatch: pytest.MonkeyPatch) ->
     stack = Stack()
     monkeypatch.setattr(stack, "client", lambda _service: Lambda())
     resources = [Resource("AWS::Lambda::Function", name) for name in names]
-    found = list(doctor.CHECKS["functions"](stack, resources))  # type: ignore[arg-type]
+    found = list(doctor.CHECKS["functions"](stack, lambda: resources))  # type: ignore[arg-type]
     assert [(status, text) for status, text, _ in found] == [
         (PROBLEM, f"{names[0]} is Active, its last update Failed: no room"),
         (PROBLEM, "2 versions of runtime and layer side by side"),
