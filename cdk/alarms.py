@@ -21,9 +21,6 @@ from tenantkms import metrics
 _PARENT_KEY = ("DisabledException", "KMSInvalidStateException")
 
 
-_FAILED = {"rotate_due_keys": "RotationsFailed", "delete_due_keys": "DeletionsFailed"}
-
-
 class Alarms(Construct):
     """They go to the tenant's topic, if it names one. `parent_key_faults` is for the dashboard, too."""
 
@@ -55,7 +52,7 @@ class Alarms(Construct):
         function, name = functions.by_folder[folder], pascal(folder)
         hour = Duration.minutes(4 * MINUTES)
         self._alarm(f"{name}Errors", function.metric_errors(period=hour), 1)
-        self._alarm(f"{name}Failures", own(self._tenant, _FAILED[folder], minutes=4 * MINUTES), 1)
+        self._alarm(f"{name}Failures", own(self._tenant, SCHEDULED[folder].metric("Failed"), minutes=4 * MINUTES), 1)
         waiting = functions.dead_letters[folder].metric_approximate_number_of_messages_visible(statistic="Maximum")
         self._alarm(f"{name}DeadLetters", waiting, 1)
         cloudwatch.Alarm(

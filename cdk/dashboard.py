@@ -16,7 +16,7 @@ from cdk.tenants import SCHEDULED, Tenant
 from tenantkms import metrics
 
 Row = Mapping[str, list[cloudwatch.IMetric]]
-_DONE = ("RotationsDone", "RotationsFailed", "DeletionsDone", "DeletionsFailed")
+_DONE = [metric for job in SCHEDULED.values() for metric in (job.metric("Done"), job.metric("Failed"))]
 
 
 class Dashboard(Construct):

@@ -10,6 +10,9 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from functions.endpoint.dispatch import folder
+from tenantkms.maintenance import JOBS
+
 ROOT = Path(__file__).parent.parent
 RETENTION_DAYS = (
     1,
@@ -36,8 +39,8 @@ RETENTION_DAYS = (
     3653,
 )
 """What CloudWatch Logs allows."""
-SCHEDULED = ("rotate_due_keys", "delete_due_keys")
-"""Folders of functions that a timer invokes."""
+SCHEDULED = {folder(job.name): job for job in JOBS.values()}
+"""The functions that a timer invokes, by their folders."""
 
 
 class TenantError(Exception):

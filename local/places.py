@@ -14,8 +14,6 @@ from tenantkms.errors import Unavailable
 from tenantkms.maintenance import Progress, Report
 
 DEFAULT_URL = "http://127.0.0.1:8480"
-JOBS = {"rotate": maintenance.ROTATE, "destroy": maintenance.DESTROY}
-"""The scheduled work, by the names that `tkms maintain` prints."""
 
 
 class Place(Protocol):
@@ -48,7 +46,7 @@ class OneMachine:
     def maintain(self, dry_run: bool, bar: Callable[[str, int], Progress] | None) -> Mapping[str, Report]:
         deps = self._settings.deps
         reports = {}
-        for name, job in JOBS.items():
+        for name, job in maintenance.JOBS.items():
             progress = bar(name, maintenance.run(job, deps, "count", dry_run=True).due) if bar else None
             reports[name] = maintenance.run(job, deps, secrets.token_hex(16), dry_run=dry_run, progress=progress)
         return reports

@@ -14,10 +14,10 @@ from typing import Any
 
 import msgspec
 
-from functions.endpoint.dispatch import LambdaDispatcher
+from functions.endpoint.dispatch import LambdaDispatcher, folder
 from local.data import ask
 from tenantkms.access import Access
-from tenantkms.maintenance import Progress, Report
+from tenantkms.maintenance import JOBS, Progress, Report
 from tenantkms.settings import SettingsError, on_aws
 
 _OUTPUTS = {
@@ -29,7 +29,6 @@ _OUTPUTS = {
     "ParentKeyArn": "PARENT_KEY_ARN",
 }
 """Outputs of the stack -> what its functions are told in their environment."""
-SWEEPERS = {"rotate": "rotate_due_keys", "destroy": "delete_due_keys"}
 _SWEEP_SECONDS = 310
 
 
@@ -103,8 +102,8 @@ class Stack:
         del bar
         client = self.client("lambda", read_timeout=_SWEEP_SECONDS, retries={"total_max_attempts": 1})
         reports = {}
-        for name, folder in SWEEPERS.items():
-            function = self.outputs["FunctionPrefix"] + folder
+        for name, job in JOBS.items():
+            function = self.outputs["FunctionPrefix"] + folder(job.name)
             with aws_errors(f"{function} cannot be invoked"):
                 answer = client.invoke(FunctionName=function, Payload=msgspec.json.encode({"dry_run": dry_run}))
                 payload = answer["Payload"].read()

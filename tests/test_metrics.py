@@ -14,7 +14,7 @@ from fakes import Clock
 from support import Kms, Signer
 
 from tenantkms.errors import ERRORS, Unavailable
-from tenantkms.maintenance import Report, tell
+from tenantkms.maintenance import ROTATE, Report, tell
 from tenantkms.metrics import EmbeddedMetrics, MeteredParentKey, NoMetrics
 from tenantkms.sealing import Binding, SealBroken, key_binding
 
@@ -138,10 +138,10 @@ def test_each_call_of_the_parent_key_is_told_whatever_comes_of_it() -> None:
 
 def test_a_sweeper_tells_what_there_is_and_is_silent_otherwise() -> None:
     written = Written()
-    tell(written.metrics, "Rotations", Report(due=0, done=0, failed=0))
+    tell(written.metrics, ROTATE, Report(due=0, done=0, failed=0))
     assert written.lines() == []
-    tell(written.metrics, "Rotations", Report(due=3, done=2, failed=1))
-    tell(NoMetrics(), "Rotations", Report(due=3, done=2, failed=1))
+    tell(written.metrics, ROTATE, Report(due=3, done=2, failed=1))
+    tell(NoMetrics(), ROTATE, Report(due=3, done=2, failed=1))
     (line,) = written.lines()
     names = {"RotationsDue": 3, "RotationsDone": 2, "RotationsFailed": 1}
     assert emf.read(line) == {(name, TENANT): count for name, count in names.items()}

@@ -21,7 +21,7 @@ def handler(event: Mapping[str, Any], context: Any) -> dict[str, int]:
     """How many keys were due, done and failed."""
     settings = from_environment()
     report = run(DESTROY, settings.deps, context.aws_request_id, dry_run=event.get("dry_run") is True)
-    tell(settings.metrics, "Deletions", report)
+    tell(settings.metrics, DESTROY, report)
     waiting = settings.deps.keyring.store.count_waiting(KeyState.PENDING_DELETION)
     settings.metrics.put(**{KEYS_PENDING_DELETION: waiting})
     return msgspec.structs.asdict(report)

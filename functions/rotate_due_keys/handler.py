@@ -18,5 +18,5 @@ def handler(event: Mapping[str, Any], context: Any) -> dict[str, int]:
     """How many keys were due, done and failed."""
     settings = from_environment()
     report = run(ROTATE, settings.deps, context.aws_request_id, dry_run=event.get("dry_run") is True)
-    tell(settings.metrics, "Rotations", report)
+    tell(settings.metrics, ROTATE, report)
     return msgspec.structs.asdict(report)

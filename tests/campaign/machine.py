@@ -29,7 +29,6 @@ DIALECTS = st.sampled_from([ALIBABA, TENCENT, TENCENT_V2])
 TWO = st.sampled_from([ALIBABA, TENCENT])
 CONTEXTS = st.sampled_from([{}, {"a": "b"}, {"b": "", "a": "bb", "ключ": "値"}])
 ALIASES = st.sampled_from([f"shared-{n}" for n in range(6)])
-JOBS = {"rotate": maintenance.ROTATE, "destroy": maintenance.DESTROY}
 _UNTIL = ["rotate", "destroy", "token"]
 
 
@@ -140,10 +139,10 @@ class Machine(RuleBasedStateMachine):
             for blob in self.ref.blobs[-40:]:
                 self.check_blob(blob)
 
-    @rule(job=st.sampled_from(list(JOBS)), times=st.sampled_from([1, 1, 2]), dry_run=st.booleans())
+    @rule(job=st.sampled_from(list(maintenance.JOBS)), times=st.sampled_from([1, 1, 2]), dry_run=st.booleans())
     def maintain(self, job: str, times: int, dry_run: bool) -> None:
         for _ in range(times):
-            report = maintenance.run(JOBS[job], self.kms.settings.deps, uuid4().hex, dry_run=dry_run)
+            report = maintenance.run(maintenance.JOBS[job], self.kms.settings.deps, uuid4().hex, dry_run=dry_run)
             due = len(self.ref.due(job, self.now)) if dry_run else self.ref.sweep(job, self.now)
             assert (report.due, report.done, report.failed) == (due, 0 if dry_run else due, 0)
 

@@ -18,7 +18,7 @@ from templates import Template
 from cdk.catalog import CATALOG
 from tenantkms.audit import log_fault
 from tenantkms.errors import Unavailable
-from tenantkms.maintenance import Report, tell
+from tenantkms.maintenance import JOBS, Report, tell
 from tenantkms.metrics import EmbeddedMetrics
 from tenantkms.sealing import AwsParentKey, key_binding
 
@@ -91,8 +91,8 @@ def test_what_functions_count_is_what_alarms_read(template: Template, name: str)
     metrics.begin(())
     for outcome in ("SignatureMismatch", "Unavailable"):
         metrics.write(msgspec.structs.replace(record("x", 1), time=1.7e9, tenant=tenant, outcome=outcome))
-    for what in ("Rotations", "Deletions"):
-        tell(metrics, what, Report(due=1, done=0, failed=1))
+    for job in JOBS.values():
+        tell(metrics, job, Report(due=1, done=0, failed=1))
     lines = stream.getvalue().splitlines()
     written = {one for line in lines for one in emf.read(line)}
     dimensions = tuple((one["Name"], one["Value"]) for one in alarm["Dimensions"])

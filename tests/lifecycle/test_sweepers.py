@@ -20,7 +20,6 @@ from tenantkms.model import Key, KeyFilter, KeySpec, KeyState, KeyUsage, Origin
 
 MANY = [("sqlite", 1000), ("dynamodb", 120)]
 """DynamoDB under moto is slow; its keys fill more than one page, too."""
-JOBS = {"rotate": maintenance.ROTATE, "destroy": maintenance.DESTROY}
 
 
 def due_key(process: Process, number: int, job: str, due: int) -> Key:
@@ -54,7 +53,7 @@ def fill(world: World, count: int, job: str, due: int = START) -> list[str]:
 
 
 def run(world: World, job: str, **how: Any) -> tuple[int, int, int]:
-    report = maintenance.run(JOBS[job], Process(world).deps, "sweep", **how)
+    report = maintenance.run(maintenance.JOBS[job], Process(world).deps, "sweep", **how)
     return report.due, report.done, report.failed
 
 
@@ -68,13 +67,13 @@ def finished(world: World, job: str) -> int:
     return sum(key.primary is not None and key.primary.number == 2 for key in found) if job == "rotate" else len(found)
 
 
-@pytest.mark.parametrize("job", JOBS)
+@pytest.mark.parametrize("job", maintenance.JOBS)
 @pytest.mark.parametrize(("store", "count"), MANY)
 def test_all_that_is_due_is_done_in_pages(store: str, count: int, job: str, tmp_path: Path) -> None:
     world = make_world(store, tmp_path)
     fill(world, count, job)
     process, seen = Process(world, Counting), list[int]()
-    report = maintenance.run(JOBS[job], process.deps, "sweep", progress=seen.append)
+    report = maintenance.run(maintenance.JOBS[job], process.deps, "sweep", progress=seen.append)
     assert (report.due, report.done, report.failed) == (count, count, 0)
     assert seen == list(range(1, count + 1))
     assert finished(world, job) == (count if job == "rotate" else 3)
@@ -86,14 +85,14 @@ def test_all_that_is_due_is_done_in_pages(store: str, count: int, job: str, tmp_
     assert run(world, job) == (3, 3, 0)
 
 
-@pytest.mark.parametrize("job", JOBS)
+@pytest.mark.parametrize("job", maintenance.JOBS)
 @pytest.mark.parametrize("store", STORES)
 def test_a_dry_run_changes_nothing(store: str, job: str, tmp_path: Path) -> None:
     world = make_world(store, tmp_path)
     fill(world, 5, job)
     before, lines = rows(world), len(world.audit.records)
     process = Process(world, Counting)
-    report = maintenance.run(JOBS[job], process.deps, "sweep", dry_run=True)
+    report = maintenance.run(maintenance.JOBS[job], process.deps, "sweep", dry_run=True)
     assert (report.due, report.done, report.failed) == (5, 0, 0)
     assert rows(world) == before
     assert len(world.audit.records) == lines
@@ -126,13 +125,13 @@ class Stubborn:
 
 
 @pytest.mark.parametrize("method", ["get", "commit"])
-@pytest.mark.parametrize("job", JOBS)
+@pytest.mark.parametrize("job", maintenance.JOBS)
 @pytest.mark.parametrize("store", STORES)
 def test_a_key_that_fails_does_not_stop_the_others(store: str, job: str, method: str, tmp_path: Path) -> None:
     world = make_world(store, tmp_path)
     ids = fill(world, 9, job)
     process = Process(world, lambda inner: Stubborn(inner, ids[3], method))
-    report = maintenance.run(JOBS[job], process.deps, "sweep")
+    report = maintenance.run(maintenance.JOBS[job], process.deps, "sweep")
     assert (report.due, report.done, report.failed) == (9, 8, 1)
     assert world.keys.get(ids[3]) is not None
     assert run(world, job) == (1, 1, 0)

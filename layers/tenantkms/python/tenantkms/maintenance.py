@@ -7,6 +7,7 @@ what is left half done is found again. Key material is destroyed only here.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Literal
 
 from msgspec import Struct
 
@@ -38,15 +39,22 @@ class Report(Struct, frozen=True, kw_only=True):
     failed: int
 
 
-class _Job(Struct, frozen=True):
-    """`due_at` says when a key is due for this job (0: never); `work` does it and is told the request id."""
+class Job(Struct, frozen=True):
+    """`due_at` says when a key is due for this job (0: never); `work` does it and is told the request id.
+
+    `counted` is what its metrics count. Its function on AWS is in the folder that is named as the job is.
+    """
 
     name: str
+    counted: str
     due_at: Callable[[Key], int]
     work: Callable[[Deps, Key, int, str], None]
 
+    def metric(self, outcome: Literal["Due", "Done", "Failed"]) -> str:
+        return f"{self.counted}{outcome}"
 
-def _due(deps: Deps, job: _Job, now: int) -> Iterator[Key]:
+
+def _due(deps: Deps, job: Job, now: int) -> Iterator[Key]:
     """The keys that are due for `job`, in pages; what fails does not keep the rest from its turn."""
     after = (0, "")
     while page := deps.keyring.store.list_due(now, limit=_PAGE, after=after):
@@ -54,7 +62,7 @@ def _due(deps: Deps, job: _Job, now: int) -> Iterator[Key]:
         yield from (key for key in page if 0 < job.due_at(key) <= now)
 
 
-def run(job: _Job, deps: Deps, request_id: str, *, dry_run: bool = False, progress: Progress | None = None) -> Report:
+def run(job: Job, deps: Deps, request_id: str, *, dry_run: bool = False, progress: Progress | None = None) -> Report:
     """Do `job` for every key that is due. A key that fails is logged and stays due; the others go on."""
     now = int(deps.clock())
     due = done = failed = 0
@@ -74,9 +82,13 @@ def run(job: _Job, deps: Deps, request_id: str, *, dry_run: bool = False, progre
     return Report(due=due, done=done, failed=failed)
 
 
-def tell(metrics: Metrics, what: str, report: Report) -> None:
-    """`<what>Due`, `Done` and `Failed`, where there are any: no value is zero, and a metric that is silent is free."""
-    counts = {f"{what}Due": report.due, f"{what}Done": report.done, f"{what}Failed": report.failed}
+def tell(metrics: Metrics, job: Job, report: Report) -> None:
+    """The job's metrics, where there is something to count: no value is zero, and a metric that is silent is free."""
+    counts = {
+        job.metric("Due"): report.due,
+        job.metric("Done"): report.done,
+        job.metric("Failed"): report.failed,
+    }
     if some := {name: count for name, count in counts.items() if count}:
         metrics.put(**some)
 
@@ -138,5 +150,7 @@ def _without_material(key: Key, request_id: str) -> Key:
     return revised(key, request_id, primary=None, material_expires=0, state=KeyState.PENDING_IMPORT)
 
 
-ROTATE = _Job("RotateDueKeys", lambda key: key.rotates_at, _rotate)
-DESTROY = _Job("DeleteDueKeys", lambda key: key.destroys_at, _destroy)
+ROTATE = Job("RotateDueKeys", "Rotations", lambda key: key.rotates_at, _rotate)
+DESTROY = Job("DeleteDueKeys", "Deletions", lambda key: key.destroys_at, _destroy)
+JOBS = {"rotate": ROTATE, "destroy": DESTROY}
+"""The scheduled work, by the names that `tkms maintain` prints."""
