@@ -17,7 +17,7 @@ from typing import Any, Protocol
 import httptools
 
 from tenantkms.audit import log_fault
-from tenantkms.wire.http import ALWAYS, MAX_BODY, Request, Response
+from tenantkms.wire.http import ALWAYS, MAX_BODY, Remembered, Request, Response
 
 IDLE_SECONDS = 75
 """How long a connection may wait for its next request."""
@@ -41,9 +41,7 @@ def _head(status: int, content_type: str) -> str:
     return f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\ncontent-type: {content_type}\r\n{always}"
 
 
-@lru_cache(maxsize=256)
-def _lower(name: bytes) -> str:
-    return name.decode("latin-1").lower()
+_NAMES: Remembered[bytes] = Remembered(lambda name: name.decode("latin-1").lower())
 
 
 def _split(target: bytes) -> tuple[str, str]:
@@ -146,7 +144,7 @@ class Connection(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         # The parser leaves the white space after a value; it is not a part of it (RFC 9110, section 5.5).
-        fields, key, text = self._fields, _lower(name), value.decode("latin-1").strip(" \t")
+        fields, key, text = self._fields, _NAMES[name], value.decode("latin-1").strip(" \t")
         fields[key] = f"{fields[key]},{text}" if key in fields else text
 
     def on_headers_complete(self) -> None:

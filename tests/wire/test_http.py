@@ -16,6 +16,7 @@ from tenantkms.errors import MalformedRequest, RequestTooLarge
 from tenantkms.wire.http import (
     MAX_BODY,
     MAX_TARGET,
+    Remembered,
     Response,
     check_size,
     decode_base64,
@@ -243,3 +244,19 @@ def test_size_comes_first(body: bytes, query: str) -> None:
     with pytest.raises(RequestTooLarge):
         check_size(request_from_event(event("POST", query=query, body=body)))
     check_size(request_from_event(event("POST", query=query[:MAX_TARGET], body=body[:MAX_BODY])))
+
+
+def test_names_that_strangers_make_up_do_not_stay() -> None:
+    made: list[str] = []
+
+    def make(name: str) -> str:
+        made.append(name)
+        return name.upper()
+
+    names = Remembered(make, size=3)
+    assert [names[name] for name in ("a", "b", "a", "c", "b")] == ["A", "B", "A", "C", "B"]
+    assert made == ["a", "b", "c"]
+    assert names["x" * 1000] == "X" * 1000
+    assert set(names) == {"a", "b", "c"}
+    assert names["d"] == "D"
+    assert set(names) == {"d"}

@@ -10,10 +10,9 @@ import base64
 import binascii
 import json
 import re
-from collections.abc import Mapping
-from functools import lru_cache
+from collections.abc import Callable, Mapping
 from string import hexdigits
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -25,6 +24,29 @@ MAX_TARGET = 64 * 1024
 MAX_DEPTH = 8
 _MAX_FIELDS = 512
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
+
+
+Name = TypeVar("Name", str, bytes)
+
+
+class Remembered(dict[Name, str]):
+    """`remembered[name]` is what `make` makes of a name, of which there are almost always the same few.
+
+    A stranger may make up many names, and long ones: only short ones are kept, and all are forgotten at `size`.
+    """
+
+    def __init__(self, make: Callable[[Name], str], size: int = 512) -> None:
+        super().__init__()
+        self._make: Callable[[Name], str] = make
+        self._size = size
+
+    def __missing__(self, name: Name) -> str:
+        made = self._make(name)
+        if len(name) <= 128:
+            if len(self) >= self._size:
+                self.clear()
+            self[name] = made
+        return made
 
 
 class Request(Struct, frozen=True, kw_only=True):
@@ -42,12 +64,10 @@ class Request(Struct, frozen=True, kw_only=True):
 
     @property
     def media_type(self) -> str:
-        return _media_type(self.headers.get("content-type", ""))
+        return _MEDIA_TYPES[self.headers.get("content-type", "")]
 
 
-@lru_cache(maxsize=64)
-def _media_type(content_type: str) -> str:
-    return content_type.partition(";")[0].strip().lower()
+_MEDIA_TYPES: Remembered[str] = Remembered(lambda content_type: content_type.partition(";")[0].strip().lower())
 
 
 ALWAYS = {"cache-control": "no-store"}
@@ -157,8 +177,7 @@ def escape(text: str, unsafe: re.Pattern[str] = STRICT) -> str:
     return unsafe.sub(_escaped, text)
 
 
-escape_name = lru_cache(maxsize=512)(escape)
-"""`escape`, for the names of parameters, which are almost always the same few."""
+ESCAPED_NAMES: Remembered[str] = Remembered(escape)
 
 _ESCAPES = {chr(byte): f"%{byte:02X}" for byte in range(256)}
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from tenantkms.errors import SignatureMismatch, Unsigned, UnsupportedSignature
-from tenantkms.wire.http import Request, escape, escape_name, parse_pairs
+from tenantkms.wire.http import ESCAPED_NAMES, Request, escape, parse_pairs
 from tenantkms.wire.signing import Candidate, Claim, Scheme, derive, parse_iso, required
 
 _AUTHORIZATION = re.compile(
@@ -24,7 +24,7 @@ def canonical_request(
     method: str, query: Mapping[str, str], headers: Mapping[str, str], signed: list[str], payload: str
 ) -> str:
     """The path in it is always `/`: that is what the SDKs sign even when the endpoint has a path."""
-    pairs = sorted((escape_name(name), escape(value)) for name, value in query.items())
+    pairs = sorted((ESCAPED_NAMES[name], escape(value)) for name, value in query.items())
     return "\n".join(
         [
             method,

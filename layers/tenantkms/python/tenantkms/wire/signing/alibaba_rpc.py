@@ -8,11 +8,15 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 
 from tenantkms.errors import UnsupportedSignature
-from tenantkms.wire.http import STRICT, Request, escape, escape_name
+from tenantkms.wire.http import ESCAPED_NAMES, STRICT, Remembered, Request, escape
 from tenantkms.wire.signing import Candidate, Claim, Scheme, parse_iso, required
 
 # npm kms-sdk escapes with plain encodeURIComponent, in what it signs as well.
 _LOOSE = re.compile(r"[^A-Za-z0-9_.~!'()*-]")
+_NAMES: dict[re.Pattern[str], Remembered[str]] = {
+    STRICT: ESCAPED_NAMES,
+    _LOOSE: Remembered(lambda name: escape(name, _LOOSE)),
+}
 
 
 def _utf16(name: str) -> bytes:
@@ -27,9 +31,8 @@ def string_to_sign(
 ) -> str:
     """The path in it is always `/`, whatever the request's path is."""
     names = sorted(params, key=order)
-    canonical = "&".join(
-        [f"{escape_name(name, unsafe)}={escape(params[name], unsafe)}" for name in names if name != "Signature"]
-    )
+    escaped = _NAMES[unsafe]
+    canonical = "&".join([f"{escaped[name]}={escape(params[name], unsafe)}" for name in names if name != "Signature"])
     # Escaped once, it holds no character but these three that is to be escaped again.
     again = canonical.replace("%", "%25").replace("&", "%26").replace("=", "%3D")
     return f"{method}&%2F&{again}"
