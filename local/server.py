@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 
 from functions.endpoint.handler import Endpoint
 from tenantkms.wire.http import Request
@@ -21,10 +20,6 @@ class App:
         self.respond = endpoint.respond
 
     def slow(self, request: Request) -> bool:
-        return _may_be_slow(request.headers, request.query, request.body)
-
-
-def _may_be_slow(headers: Mapping[str, str], query: str, body: bytes) -> bool:
-    """A look at the raw places where an Action may stand: being wrong costs a thread's start, no more."""
-    named = headers.get("x-tc-action") or headers.get("x-acs-action")
-    return _SLOW.search(named or f"{query}&{body.decode('latin-1')}") is not None
+        """A look at the raw places where an Action may stand: being wrong costs a thread's start, no more."""
+        named = request.header("x-tc-action") or request.header("x-acs-action")
+        return _SLOW.search(named or f"{request.query}&{request.body.decode('latin-1')}") is not None

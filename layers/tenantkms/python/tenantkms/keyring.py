@@ -42,12 +42,12 @@ class Cache(Generic[V]):
 
     def fetch(self, name: object, read: Callable[[], V | None], *, fresh: bool = False) -> V | None:
         """The value, or what `read` answers; its time runs from when it was asked, however long that took."""
-        asked = self._clock()
-        if not fresh and (row := self._rows.get(name)) and asked < row[0]:
-            return row[1]
-        value = read()
-        if value is not None:
-            self.put(name, value, asked)
+        value = None if fresh else self.get(name)
+        if value is None:
+            asked = self._clock()
+            value = read()
+            if value is not None:
+                self.put(name, value, asked)
         return value
 
     def put(self, name: object, value: V, since: float | None = None) -> None:

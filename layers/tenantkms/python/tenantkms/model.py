@@ -200,7 +200,8 @@ class Secret(str):
 
     __slots__ = ("derived",)
 
-    derived: tuple[object, bytes]
+    def __init__(self, _text: str = "") -> None:
+        self.derived: tuple[object, bytes] | None = None
 
 
 class Credential(Struct, frozen=True, kw_only=True):

@@ -178,6 +178,7 @@ def escape(text: str, unsafe: re.Pattern[str] = STRICT) -> str:
 
 
 ESCAPED_NAMES: Remembered[str] = Remembered(escape)
+"""`escape`, for the names of parameters."""
 
 _ESCAPES = {chr(byte): f"%{byte:02X}" for byte in range(256)}
 

@@ -6,6 +6,7 @@ A dialect is data: `Operation` rows of `In` fields and an `out` template. Nothin
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import Any
 
 from msgspec import Struct
@@ -26,8 +27,6 @@ MERGE = "+"
 
 CALL = "@"
 """First character of a canonical name that is a field of the call itself."""
-
-_SPECIAL = (SPREAD, MERGE, CALL)
 
 
 class In(Struct, frozen=True):
@@ -59,7 +58,7 @@ class View(Struct, frozen=True):
     site: Site
 
 
-class Operation(Struct, frozen=True):
+class Operation(Struct, frozen=True, dict=True):
     """One Action of a dialect: the canonical Action that serves it, its parameters, its response fields.
 
     `constant` are canonical parameters that the name of the operation implies.
@@ -69,6 +68,11 @@ class Operation(Struct, frozen=True):
     params: tuple[In, ...] = ()
     out: Mapping[str, Any] = {}
     constant: Mapping[str, Any] = {}
+
+    @cached_property
+    def wires(self) -> frozenset[str]:
+        """The names of its parameters."""
+        return frozenset(field.wire for field in self.params)
 
 
 class Dialect(Struct, frozen=True, kw_only=True):
@@ -94,27 +98,25 @@ def decode(
     operation: Operation, params: Mapping[str, Any], common: frozenset[str]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """(canonical parameters, fields of the call). Raises the codecs' errors, `MissingParameter`, `UnknownParameter`."""
-    canonical: dict[str, Any] = {**operation.constant}
+    canonical: dict[str, Any] = dict(operation.constant)
     call: dict[str, Any] = {}
-    known = 0
     for field in operation.params:
-        wire = field.wire
-        value = params.get(wire)
+        value = params.get(field.wire)
         if value is None or (value == "" and not field.blank):
             if field.required:
-                raise MissingParameter(f"{wire} is required.")
+                raise MissingParameter(f"{field.wire} is required.")
             continue
-        known += 1
-        decoded, to = field.codec(wire, value), field.to
-        if to[:1] not in _SPECIAL:
-            canonical[to] = decoded
-        elif to == SPREAD:
+        decoded = field.codec(field.wire, value)
+        kind, name = field.to[:1], field.to[1:]
+        if kind == SPREAD:
             canonical.update(decoded)
-        elif to[0] == MERGE:
-            canonical[to[1:]] = {**canonical.get(to[1:], {}), **decoded}
+        elif kind == MERGE:
+            canonical[name] = {**canonical.get(name, {}), **decoded}
+        elif kind == CALL:
+            call[name] = decoded
         else:
-            call[to[1:]] = decoded
-    if known < len(params) and (unknown := params.keys() - common - {field.wire for field in operation.params}):
+            canonical[field.to] = decoded
+    if unknown := params.keys() - common - operation.wires:
         for name, value in params.items():
             if name in unknown and value is not None:
                 raise UnknownParameter(f"The parameter {name[:64]!r} is not known.")

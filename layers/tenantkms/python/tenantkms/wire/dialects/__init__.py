@@ -31,10 +31,8 @@ def recognise(request: Request) -> Spoken | None:
     authorization = headers.get("authorization", "")
     raw = _raw_parameters(request)
     legacy = request.path == V2_PATH
-    by_access_key = by_secret_id = by_aws = False
-    if raw:
-        by_access_key, by_secret_id = _names(raw, "AccessKeyId"), _names(raw, "SecretId")
-        by_aws = _names(raw, "X-Amz-Signature") or _names(raw, "X-Amz-Credential")
+    by_access_key, by_secret_id = _names(raw, "AccessKeyId"), _names(raw, "SecretId")
+    by_aws = _names(raw, "X-Amz-Signature") or _names(raw, "X-Amz-Credential")
     by_header = bool(authorization) or "x-amz-target" in headers
     ambiguous = by_access_key + by_secret_id + by_aws + by_header > 1
     if authorization.startswith(("ACS3-", "ACS4-")):
@@ -62,10 +60,8 @@ def check_unambiguous(spoken: Spoken) -> None:
 
 
 def _raw_parameters(request: Request) -> str:
-    """What may be parameters, as it came, each part between two `&`; empty if there are none."""
+    """What may be parameters, as it came, each part between two `&`."""
     form = request.body and (request.path == V2_PATH or request.media_type == "application/x-www-form-urlencoded")
-    if not (request.query or form):
-        return ""
     return f"&{request.query}&{request.body[:MAX_BODY].decode('latin-1') if form else ''}&"
 
 

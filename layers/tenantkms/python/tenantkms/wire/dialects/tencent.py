@@ -524,8 +524,7 @@ def _flat(request: Request, scheme: Scheme) -> dict[str, str]:
 
 
 def _parse(request: Request, scheme: Scheme, flat: dict[str, str]) -> tuple[str, dict[str, Any]]:
-    headers = request.headers
-    action, version = headed = headers.get("x-tc-action", ""), headers.get("x-tc-version", "")
+    action, version = headed = request.header("x-tc-action"), request.header("x-tc-version")
     by_header = scheme.name == "tencent-tc3"
     if not by_header:
         action, version = given = flat.get("Action", ""), flat.get("Version", "")

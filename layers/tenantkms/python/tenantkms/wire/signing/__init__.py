@@ -10,7 +10,6 @@ import hmac
 import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
-from typing import NamedTuple
 
 from msgspec import Struct
 
@@ -44,7 +43,7 @@ class Claim(Struct, frozen=True):
     """From the secret to the signatures that would be right."""
 
 
-class Scheme(NamedTuple):
+class Scheme(Struct, frozen=True):
     """`window`: seconds that a request's time may differ from ours."""
 
     name: str
@@ -67,9 +66,9 @@ def derive(secret: str, start: str, *parts: str) -> bytes:
     They name a day and a service, so that an SDK's requests have the same one all day: a `Secret` keeps the last.
     """
     name = (start, parts)
-    if isinstance(secret, Secret) and (last := getattr(secret, "derived", None)) and last[0] == name:
-        known: bytes = last[1]
-        return known
+    last = secret.derived if isinstance(secret, Secret) else None
+    if last and last[0] == name:
+        return last[1]
     key = f"{start}{secret}".encode()
     for part in parts:
         key = hmac.digest(key, part.encode(), "sha256")

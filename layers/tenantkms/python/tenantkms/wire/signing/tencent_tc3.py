@@ -57,7 +57,8 @@ def hosts(host: str) -> Iterator[str]:
     else:
         yield f"{host}:80"
         yield f"{host}:443"
-    yield DEFAULT_HOST
+    if bare != DEFAULT_HOST:
+        yield DEFAULT_HOST
 
 
 def read(request: Request, _params: Mapping[str, str]) -> Claim:
@@ -121,7 +122,7 @@ def _candidates(
     seen: set[str] = set()
     # The documentation lower-cases header values, the SDKs send them as signed; Python signs `/` where it
     # sends the path of its endpoint.
-    for path in (request.path, "/"):
+    for path in dict.fromkeys([request.path, "/"]):
         for host in hosts(sent["host"]):
             headers["host"] = host
             for lower in (False, True):
