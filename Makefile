@@ -14,10 +14,12 @@ export UV_NO_PROGRESS ?= 1
 export UV_SYSTEM_CERTS ?= 1
 SYNC := $(UV) sync --locked --quiet
 RUN := $(UV) run --no-sync
+# What developers run stands on what tests run: `kit`.
+TOOL := PYTHONPATH=tests $(RUN) python -m
 CDK := $(RUN) python -m cdk.node cdk
 
 .DEFAULT_GOAL := help
-.PHONY: help run test unit e2e check campaign bench cost format coverage synth cdk emulator init-times pins lock clean
+.PHONY: help run test unit e2e check campaign bench cost format coverage synth cdk emulator init-times negative-vectors pins lock clean
 
 help: ## what there is
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -50,16 +52,16 @@ campaign: .venv/ready ## the stateful tests for longer, from a new seed: make ca
 	@TKMS_CAMPAIGN=$(or $(TIMES),20) $(RUN) pytest -q -n 2 tests/lifecycle/test_stateful.py
 
 bench: .venv/ready ## CPU per request, requests per second beside moto's server, memory
-	@$(RUN) python bench/bench.py $(ARGS)
+	@$(TOOL) tools.bench.bench $(ARGS)
 
 cost: .venv/ready ## what a million Encrypt and a thousand keys cost, beside others
-	@$(RUN) python bench/cost.py $(ARGS)
+	@$(TOOL) tools.bench.cost $(ARGS)
 
 format: .venv/ready ## format, and mend what the linter can
 	@$(RUN) ruff check --fix --quiet . ; $(RUN) ruff format --quiet .
 
 coverage: .venv/ready ## write docs/coverage.md from the dialects' tables
-	@$(RUN) python -m local.coverage docs/coverage.md
+	@$(TOOL) tools.coverage docs/coverage.md
 
 synth: .venv/ready ## write the AWS templates of cdk.json's tenants to cdk.out
 	@$(RUN) python -m cdk.app && echo "cdk.out: $$(ls cdk.out | grep template)"
@@ -76,7 +78,10 @@ emulator: .venv/ready .venv-ministack/ready ## an emulator of AWS on 127.0.0.1:5
 	    MINISTACK_ACCOUNT_ID=123456789012 LOG_LEVEL=WARNING .venv-ministack/bin/ministack
 
 init-times: .venv/ready ## the layer's size, and how long each AWS function takes to start
-	@$(RUN) python tests/runtime_api.py
+	@$(TOOL) tools.init_times $(ARGS)
+
+negative-vectors: .venv/ready ## write tests/vectors/format/negative, which are the same each time
+	@$(TOOL) tools.make_negative_vectors
 
 pins: .venv/ready ## write the layer's requirements from uv.lock
 	@$(RUN) uv export --quiet --only-group layer --no-emit-project --no-header -o layers/tenantkms/requirements.txt

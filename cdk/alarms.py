@@ -16,7 +16,7 @@ from cdk.guard import Guard
 from cdk.metrics import own
 from cdk.schedules import MINUTES
 from cdk.tenants import SCHEDULED, Tenant
-from tenantkms import metrics
+from tenantkms.audit import metrics
 
 _PARENT_KEY = ("DisabledException", "KMSInvalidStateException")
 

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from aws_cdk import aws_iam as iam
 from msgspec import Struct
 
-from tenantkms.keystore.dynamodb_layout import ALIASES, CREDENTIALS, DUE_INDEX, INDEX, KEYS
-from tenantkms.sealing import CREDENTIAL, IMPORT_DIGEST, IMPORT_TOKEN, KEY_MATERIAL
+from tenantkms.parent.port import CREDENTIAL, IMPORT_DIGEST, IMPORT_TOKEN, KEY_MATERIAL
+from tenantkms.store.dynamodb_layout import ALIASES, CREDENTIALS, DUE_INDEX, INDEX, KEYS
 
 GET, PUT, DELETE, QUERY = "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:DeleteItem", "dynamodb:Query"
 SEAL, UNSEAL = "kms:Encrypt", "kms:Decrypt"

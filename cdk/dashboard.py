@@ -13,7 +13,7 @@ from cdk.functions import Functions
 from cdk.metrics import by_action, by_function, own
 from cdk.tables import Tables
 from cdk.tenants import SCHEDULED, Tenant
-from tenantkms import metrics
+from tenantkms.audit import metrics
 
 Row = Mapping[str, list[cloudwatch.IMetric]]
 _DONE = [metric for job in SCHEDULED.values() for metric in (job.metric("Done"), job.metric("Failed"))]

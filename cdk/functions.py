@@ -31,7 +31,7 @@ class Size(Struct, frozen=True):
 _RSA = Size(memory=1769)
 _SWEEPER = Size(timeout=300)
 SIZES: Mapping[str, Size] = {
-    # The API waits 30 s; an Action's function must have ended before the endpoint stops waiting (settings.py).
+    # The API waits 30 s; an Action's function must have ended before the endpoint stops waiting (runtime/assemble.py).
     ENDPOINT: Size(memory=1024, timeout=29),
     "create_key": _RSA,
     "create_key_version": _RSA,

@@ -6,7 +6,7 @@ from aws_cdk import Duration
 from aws_cdk import aws_cloudwatch as cloudwatch
 
 from cdk.tenants import Tenant
-from tenantkms.metrics import NAMESPACE
+from tenantkms.audit.metrics import NAMESPACE
 
 
 def own(tenant: Tenant, name: str, statistic: str = "Sum", minutes: int = 5) -> cloudwatch.Metric:

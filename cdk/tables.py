@@ -7,7 +7,7 @@ from aws_cdk import aws_dynamodb as dynamodb
 from constructs import Construct
 
 from cdk.tenants import Tenant
-from tenantkms.keystore import dynamodb_layout as layout
+from tenantkms.store import dynamodb_layout as layout
 
 
 def _string(name: str) -> dynamodb.Attribute:

@@ -10,8 +10,8 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from functions.endpoint.dispatch import folder
-from tenantkms.maintenance import JOBS
+from tenantkms.keys.maintenance import JOBS
+from tenantkms.names import folder
 
 ROOT = Path(__file__).parent.parent
 RETENTION_DAYS = (
@@ -89,7 +89,7 @@ def actions() -> dict[str, str]:
     found = {}
     for name in folders():
         text = (ROOT / "functions" / name / "handler.py").read_text("utf-8")
-        if match := re.search(r'^@action\("(\w+)"\)', text, re.MULTILINE):
+        if match := re.search(r'^@action\(\s*"(\w+)"', text, re.MULTILINE):
             found[name] = match[1]
     return found
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support import Kms, Server, Signer, serving
 
-from local.data import Directory
+from kit.support import Kms, Server, Signer, serving
+from tkms.machine.directory import Directory
 
 # A shell that runs the tests in the background has them, and what they start, ignore Ctrl-C.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

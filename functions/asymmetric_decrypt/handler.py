@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from tenantkms import asymmetric
-from tenantkms.action import Params, Result, Scope, action
-from tenantkms.model import version_id
-from tenantkms.settings import entry
-from tenantkms.versions import rsa_key
+from tenantkms.action.action import action
+from tenantkms.action.call import Params, Result
+from tenantkms.action.scope import Scope
+from tenantkms.crypto import asymmetric
+from tenantkms.keys.private_keys import rsa_key
+from tenantkms.model.specs import RSA_BLOBS
+from tenantkms.model.states import OPEN
+from tenantkms.model.version import version_id
+from tenantkms.runtime.lambda_entry import entry
 
 
 class AsymmetricDecrypt(Params, frozen=True, kw_only=True):
@@ -24,10 +28,10 @@ class Decrypted(Result, frozen=True, kw_only=True):
     plaintext: bytes
 
 
-@action("AsymmetricDecrypt")
+@action("AsymmetricDecrypt", refuses=OPEN, needs=RSA_BLOBS)
 def asymmetric_decrypt(params: AsymmetricDecrypt, scope: Scope) -> Decrypted:
     key = scope.use(params.key_id)
-    number, private = rsa_key(scope.deps.keyring, key, params.key_version_id)
+    number, private = rsa_key(scope.keyring, key, params.key_version_id)
     plaintext = asymmetric.decrypt(private, params.algorithm, params.ciphertext)
     return Decrypted(key_id=key.id, key_version_id=version_id(key.id, number), plaintext=plaintext)
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from tenantkms import asymmetric
-from tenantkms.action import Params, Result, Scope, action
-from tenantkms.model import version_id
-from tenantkms.settings import entry
-from tenantkms.versions import rsa_key
+from tenantkms.action.action import action
+from tenantkms.action.call import Params, Result
+from tenantkms.action.scope import Scope
+from tenantkms.crypto import asymmetric
+from tenantkms.keys.private_keys import rsa_key
+from tenantkms.model.specs import RSA_BLOBS
+from tenantkms.model.states import USE
+from tenantkms.model.version import version_id
+from tenantkms.runtime.lambda_entry import entry
 
 
 class AsymmetricEncrypt(Params, frozen=True, kw_only=True):
@@ -24,10 +28,10 @@ class Encrypted(Result, frozen=True, kw_only=True):
     ciphertext: bytes
 
 
-@action("AsymmetricEncrypt")
+@action("AsymmetricEncrypt", refuses=USE, needs=RSA_BLOBS)
 def asymmetric_encrypt(params: AsymmetricEncrypt, scope: Scope) -> Encrypted:
     key = scope.use(params.key_id)
-    number, private = rsa_key(scope.deps.keyring, key, params.key_version_id)
+    number, private = rsa_key(scope.keyring, key, params.key_version_id)
     ciphertext = asymmetric.encrypt(private.public_key(), params.algorithm, params.plaintext)
     return Encrypted(key_id=key.id, key_version_id=version_id(key.id, number), ciphertext=ciphertext)
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from tenantkms import asymmetric
-from tenantkms.action import Params, Result, Scope, action
-from tenantkms.model import version_id
-from tenantkms.settings import entry
-from tenantkms.versions import private_key
+from tenantkms.action.action import action
+from tenantkms.action.call import Params, Result
+from tenantkms.action.scope import Scope
+from tenantkms.crypto import asymmetric
+from tenantkms.keys.private_keys import private_key
+from tenantkms.model.specs import SIGNATURES
+from tenantkms.model.states import OPEN
+from tenantkms.model.version import version_id
+from tenantkms.runtime.lambda_entry import entry
 
 
 class AsymmetricVerify(Params, frozen=True, kw_only=True):
@@ -26,12 +30,12 @@ class Verified(Result, frozen=True, kw_only=True):
     valid: bool
 
 
-@action("AsymmetricVerify")
+@action("AsymmetricVerify", refuses=OPEN, needs=SIGNATURES)
 def asymmetric_verify(params: AsymmetricVerify, scope: Scope) -> Verified:
     key = scope.use(params.key_id)
     row = asymmetric.signing(key.spec, params.algorithm)
     digest = asymmetric.digest_of(row, params.message, raw=params.raw)
-    number, private = private_key(scope.deps.keyring, key, params.key_version_id)
+    number, private = private_key(scope.keyring, key, params.key_version_id)
     valid = asymmetric.verify(private, row, digest, params.signature)
     return Verified(key_id=key.id, key_version_id=version_id(key.id, number), valid=valid)
 

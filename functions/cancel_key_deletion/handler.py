@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tenantkms.action import Params, Result, Scope, action
+from tenantkms.action.action import action
+from tenantkms.action.call import Params, Result
+from tenantkms.action.scope import Scope
 from tenantkms.errors import KeyNotPendingDeletion
-from tenantkms.keystore import PutKey, Write
-from tenantkms.model import Key, KeyState
-from tenantkms.settings import entry
+from tenantkms.model.key import Key
+from tenantkms.model.specs import ANY_KEY
+from tenantkms.model.states import CANCEL_DELETION, KeyState
+from tenantkms.runtime.lambda_entry import entry
+from tenantkms.store.port import PutKey, Write
 
 
 class CancelKeyDeletion(Params, frozen=True, kw_only=True):
@@ -19,7 +23,7 @@ class Cancelled(Result, frozen=True, kw_only=True):
     key_id: str
 
 
-@action("CancelKeyDeletion")
+@action("CancelKeyDeletion", refuses=CANCEL_DELETION, needs=ANY_KEY)
 def cancel_key_deletion(params: CancelKeyDeletion, scope: Scope) -> Cancelled:
     def change(keys: Sequence[Key]) -> list[Write]:
         (key,) = keys

@@ -4,25 +4,20 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from tenantkms import key_policy
-from tenantkms.action import Params, Result, Scope, action
+from tenantkms.access import key_policy
+from tenantkms.action.action import action
+from tenantkms.action.call import Params, Result
+from tenantkms.action.rule import NO_KEY
+from tenantkms.action.scope import Scope
 from tenantkms.errors import ExternalOrigin, InvalidKeyUsage, InvalidParameter, RotationUnsupported
-from tenantkms.keystore import PutAlias, PutKey, Write
-from tenantkms.model import (
-    SPEC_USAGES,
-    SYMMETRIC,
-    Alias,
-    Key,
-    KeySpec,
-    KeyState,
-    KeyUsage,
-    Origin,
-    check_alias,
-    check_tags,
-)
-from tenantkms.rotation import DEFAULT_INTERVAL, check_interval, new_material
-from tenantkms.settings import entry
-from tenantkms.views import KeyView, view
+from tenantkms.keys.rotation import DEFAULT_INTERVAL, check_interval, new_material
+from tenantkms.keys.views import KeyView, view
+from tenantkms.model.alias import Alias, check_alias
+from tenantkms.model.key import Key, check_tags
+from tenantkms.model.specs import SPEC_USAGES, SYMMETRIC, KeySpec, KeyUsage, Origin
+from tenantkms.model.states import KeyState
+from tenantkms.runtime.lambda_entry import entry
+from tenantkms.store.port import PutAlias, PutKey, Write
 
 
 class CreateKey(Params, frozen=True, kw_only=True):
@@ -65,16 +60,15 @@ def _check(params: CreateKey, scope: Scope) -> None:
         key_policy.parse(params.policy)
 
 
-@action("CreateKey")
+@action("CreateKey", refuses=NO_KEY, needs=NO_KEY)
 def create_key(params: CreateKey, scope: Scope) -> Created:
     scope.allow()
     _check(params, scope)
-    deps = scope.deps
-    key_id = str(UUID(bytes=deps.random(16), version=4))
+    key_id = str(UUID(bytes=scope.random(16), version=4))
     primary = None
     if params.origin is Origin.KMS:
-        material = new_material(params.spec, deps)
-        primary = deps.keyring.seal_version(key_id, params.spec, 1, scope.now, material)
+        material = new_material(params.spec, scope.random)
+        primary = scope.keyring.seal_version(key_id, params.spec, 1, scope.now, material)
     key = Key(
         id=key_id,
         spec=params.spec,

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tenantkms.action import Params, Result, Scope, action
+from tenantkms.action.action import action
+from tenantkms.action.call import Params, Result
+from tenantkms.action.scope import Scope
 from tenantkms.errors import RotationTooSoon
-from tenantkms.keystore import Write
-from tenantkms.model import Key, KeyVersion, version_id
-from tenantkms.rotation import check_rotates, rotation
-from tenantkms.settings import entry
+from tenantkms.keys.rotation import check_rotates, rotation
+from tenantkms.model.key import Key
+from tenantkms.model.specs import ANY_KEY
+from tenantkms.model.states import ROTATE
+from tenantkms.model.version import KeyVersion, version_id
+from tenantkms.runtime.lambda_entry import entry
+from tenantkms.store.port import Write
 
 
 class CreateKeyVersion(Params, frozen=True, kw_only=True):
@@ -24,7 +29,7 @@ class Version(Result, frozen=True, kw_only=True):
     created: int
 
 
-@action("CreateKeyVersion")
+@action("CreateKeyVersion", refuses=ROTATE, needs=ANY_KEY)
 def create_key_version(params: CreateKeyVersion, scope: Scope) -> Version:
     made: list[KeyVersion] = []
 
@@ -35,7 +40,7 @@ def create_key_version(params: CreateKeyVersion, scope: Scope) -> Version:
         # Without a pause nothing is too soon, not even a rotation by a clock that is behind the last one's.
         if pause and key.last_rotation and scope.now - key.last_rotation < pause:
             raise RotationTooSoon
-        version, writes = rotation(scope.deps, key, scope.revise(key), scope.now)
+        version, writes = rotation(scope.keyring, scope.random, key, scope.revise(key), scope.now)
         made[:] = [version]
         return writes
 

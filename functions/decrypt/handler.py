@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from tenantkms.action import Params, Result, Scope, action
-from tenantkms.data_key import Wrap, wrapped
-from tenantkms.envelope import TEXT
-from tenantkms.model import version_id
-from tenantkms.settings import entry
+from tenantkms.action.action import action
+from tenantkms.action.call import Params, Result
+from tenantkms.action.data_keys import Receiver, for_receiver
+from tenantkms.action.scope import Scope
+from tenantkms.crypto.envelope import TEXT
+from tenantkms.model.specs import BLOBS
+from tenantkms.model.states import OPEN
+from tenantkms.model.version import version_id
+from tenantkms.runtime.lambda_entry import entry
 
 
 class Decrypt(Params, frozen=True, kw_only=True):
-    """`wrap`: the plaintext is for the one who has the private key, and leaves wrapped."""
+    """`receiver`: the plaintext is for the one who has the private key, and leaves encrypted under the public one."""
 
     ciphertext: bytes
     context: dict[str, str] = {}
-    wrap: Wrap | None = None
+    receiver: Receiver | None = None
 
 
 class Decrypted(Result, frozen=True, kw_only=True):
@@ -26,14 +30,14 @@ class Decrypted(Result, frozen=True, kw_only=True):
     text: bool
 
 
-@action("Decrypt")
+@action("Decrypt", refuses=OPEN, needs=BLOBS)
 def decrypt(params: Decrypt, scope: Scope) -> Decrypted:
     header, plaintext = scope.open(params.ciphertext, params.context)
     return Decrypted(
         key_id=header.key_id,
         key_version_id=version_id(header.key_id, header.version),
-        plaintext=wrapped(params.wrap, plaintext) if params.wrap else plaintext,
-        text=header.content == TEXT and not params.wrap,
+        plaintext=for_receiver(params.receiver, plaintext) if params.receiver else plaintext,
+        text=header.content == TEXT and not params.receiver,
     )
 
 

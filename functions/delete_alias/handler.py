@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tenantkms.action import Nothing, Params, Scope, action
+from tenantkms.action.action import action
+from tenantkms.action.call import Nothing, Params
+from tenantkms.action.scope import Scope
 from tenantkms.errors import AliasNotFound
-from tenantkms.keystore import DeleteAlias, PutKey, Write
-from tenantkms.model import ALIAS_PREFIX, Alias, Key, check_alias
-from tenantkms.settings import entry
+from tenantkms.model.alias import ALIAS_PREFIX, Alias, check_alias
+from tenantkms.model.key import Key
+from tenantkms.model.specs import ANY_KEY
+from tenantkms.model.states import NOTHING
+from tenantkms.runtime.lambda_entry import entry
+from tenantkms.store.port import DeleteAlias, PutKey, Write
 
 
 class DeleteAliasParams(Params, frozen=True, kw_only=True):
@@ -17,7 +22,7 @@ class DeleteAliasParams(Params, frozen=True, kw_only=True):
     alias: str
 
 
-@action("DeleteAlias")
+@action("DeleteAlias", refuses=NOTHING, needs=ANY_KEY)
 def delete_alias(params: DeleteAliasParams, scope: Scope) -> Nothing:
     name = check_alias(params.alias)
 

@@ -11,10 +11,10 @@ from typing import Any
 
 import msgspec
 
-from tenantkms.maintenance import DESTROY, run, tell
-from tenantkms.metrics import KEYS_PENDING_DELETION
-from tenantkms.model import KeyState
-from tenantkms.settings import from_environment
+from tenantkms.audit.metrics import KEYS_PENDING_DELETION
+from tenantkms.keys.maintenance import DESTROY, run, tell
+from tenantkms.model.states import KeyState
+from tenantkms.runtime.lambda_entry import from_environment
 
 
 def handler(event: Mapping[str, Any], context: Any) -> dict[str, int]:

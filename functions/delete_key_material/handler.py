@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tenantkms.action import Nothing, Params, Scope, action
+from tenantkms.action.action import action
+from tenantkms.action.call import Nothing, Params
+from tenantkms.action.scope import Scope
 from tenantkms.errors import NotExternal
-from tenantkms.keystore import PutKey, Write
-from tenantkms.model import Key, KeyState, Origin
-from tenantkms.settings import entry
+from tenantkms.model.key import Key
+from tenantkms.model.specs import ANY_KEY, Origin
+from tenantkms.model.states import NOTHING, KeyState
+from tenantkms.runtime.lambda_entry import entry
+from tenantkms.store.port import PutKey, Write
 
 
 class DeleteKeyMaterial(Params, frozen=True, kw_only=True):
     key_id: str
 
 
-@action("DeleteKeyMaterial")
+@action("DeleteKeyMaterial", refuses=NOTHING, needs=ANY_KEY)
 def delete_key_material(params: DeleteKeyMaterial, scope: Scope) -> Nothing:
     def change(keys: Sequence[Key]) -> list[Write]:
         (key,) = keys

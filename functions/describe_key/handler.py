@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from tenantkms.action import KeyRefs, Result, Scope, action
-from tenantkms.settings import entry
-from tenantkms.views import KeyView, view
+from tenantkms.action.action import action
+from tenantkms.action.call import KeyRefs, Result
+from tenantkms.action.scope import Scope
+from tenantkms.keys.views import KeyView, view
+from tenantkms.model.specs import ANY_KEY
+from tenantkms.model.states import NOTHING
+from tenantkms.runtime.lambda_entry import entry
 
 
 class Described(Result, frozen=True, kw_only=True):
     keys: list[KeyView]
 
 
-@action("DescribeKey")
+@action("DescribeKey", refuses=NOTHING, needs=ANY_KEY)
 def describe_key(params: KeyRefs, scope: Scope) -> Described:
     return Described(keys=[view(scope.use(ref)) for ref in params.key_ids])
 

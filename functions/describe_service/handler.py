@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from tenantkms.action import Params, Result, Scope, action
-from tenantkms.model import KeyFilter, KeySpec
-from tenantkms.settings import entry
+from tenantkms.action.action import action
+from tenantkms.action.call import Params, Result
+from tenantkms.action.rule import NO_KEY
+from tenantkms.action.scope import Scope
+from tenantkms.model.key import KeyFilter
+from tenantkms.model.specs import KeySpec
+from tenantkms.runtime.lambda_entry import entry
 
 
 class DescribeService(Params, frozen=True, kw_only=True):
@@ -20,12 +24,12 @@ class Service(Result, frozen=True, kw_only=True):
     key_count: int
 
 
-@action("DescribeService")
+@action("DescribeService", refuses=NO_KEY, needs=NO_KEY)
 def describe_service(params: DescribeService, scope: Scope) -> Service:
     scope.allow()
     total = 0
     if params.count:
-        total, _ = scope.deps.keyring.store.list_keys(KeyFilter(), offset=0, limit=1)
+        total, _ = scope.store.list_keys(KeyFilter(), offset=0, limit=1)
     return Service(specs=list(KeySpec), key_count=total)
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from tenantkms.action import Params, Result, Scope, action
+from tenantkms.action.action import action
+from tenantkms.action.call import Params, Result
+from tenantkms.action.scope import Scope
 from tenantkms.errors import PlaintextTooLong
-from tenantkms.model import version_id
-from tenantkms.settings import entry
+from tenantkms.model.specs import BLOBS
+from tenantkms.model.states import USE
+from tenantkms.model.version import version_id
+from tenantkms.runtime.lambda_entry import entry
 
 
 class Encrypt(Params, frozen=True, kw_only=True):
@@ -23,7 +27,7 @@ class Encrypted(Result, frozen=True, kw_only=True):
     ciphertext: bytes
 
 
-@action("Encrypt")
+@action("Encrypt", refuses=USE, needs=BLOBS)
 def encrypt(params: Encrypt, scope: Scope) -> Encrypted:
     limit = scope.profile.plaintext_limit
     if len(params.plaintext) > limit:

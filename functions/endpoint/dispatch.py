@@ -10,24 +10,18 @@ from typing import Any, Protocol
 import msgspec
 from msgspec import Struct
 
-from tenantkms.action import Action, Deps
+from tenantkms.action.action import Action
 from tenantkms.errors import MalformedRequest, Unavailable
+from tenantkms.keys.deps import Deps
+from tenantkms.names import folder, module
 
 Dispatcher = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 """From a canonical call to `{"result": ..}` or `{"error": ..}`. Raises a domain error if the Action was not reached."""
 
-_WORD = re.compile(r"(?<!^)(?=[A-Z])")
-
-
-def folder(action: str) -> str:
-    """The folder of an Action under `functions/`: `GenerateDataKey` lives in `generate_data_key`."""
-    return _WORD.sub("_", action).lower()
-
 
 def load(action: str) -> Action[Any]:
     """The Action of that name: the one in its handler module that is named as its folder is."""
-    name = folder(action)
-    found: Action[Any] = getattr(import_module(f"functions.{name}.handler"), name)
+    found: Action[Any] = getattr(import_module(module(action)), folder(action))
     return found
 
 

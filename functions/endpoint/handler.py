@@ -15,10 +15,12 @@ from typing import Any
 from functions.endpoint.dispatch import Dispatcher, dispatcher, inline_actions
 from functions.endpoint.pages import human_page, plain_error
 from tenantkms import errors as e
-from tenantkms.access import Access
-from tenantkms.audit import Record, log_fault
-from tenantkms.model import Credential
-from tenantkms.settings import Settings, from_environment, invoke_client
+from tenantkms.access.credentials import Access
+from tenantkms.audit.faults import log_fault
+from tenantkms.audit.line import Record
+from tenantkms.model.credential import Credential
+from tenantkms.runtime.assemble import Settings
+from tenantkms.runtime.lambda_entry import from_environment, invoke_client
 from tenantkms.wire.dialects import Spoken, check_unambiguous, recognise
 from tenantkms.wire.http import Request, Response, check_size, request_from_event
 from tenantkms.wire.signing import check_time, verify

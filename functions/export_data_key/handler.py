@@ -1,17 +1,21 @@
-"""ExportDataKey: what a data key's blob holds, wrapped for the caller's RSA public key."""
+"""ExportDataKey: what a data key's blob holds, encrypted under the caller's RSA public key."""
 
 from __future__ import annotations
 
-from tenantkms.action import Params, Result, Scope, action
-from tenantkms.data_key import Wrap, wrapped
-from tenantkms.model import version_id
-from tenantkms.settings import entry
+from tenantkms.action.action import action
+from tenantkms.action.call import Params, Result
+from tenantkms.action.data_keys import Receiver, for_receiver
+from tenantkms.action.scope import Scope
+from tenantkms.model.specs import BLOBS
+from tenantkms.model.states import OPEN
+from tenantkms.model.version import version_id
+from tenantkms.runtime.lambda_entry import entry
 
 
 class ExportDataKey(Params, frozen=True, kw_only=True):
     ciphertext: bytes
     context: dict[str, str] = {}
-    wrap: Wrap
+    receiver: Receiver
 
 
 class Exported(Result, frozen=True, kw_only=True):
@@ -20,13 +24,13 @@ class Exported(Result, frozen=True, kw_only=True):
     exported: bytes
 
 
-@action("ExportDataKey")
+@action("ExportDataKey", refuses=OPEN, needs=BLOBS)
 def export_data_key(params: ExportDataKey, scope: Scope) -> Exported:
     header, plaintext = scope.open(params.ciphertext, params.context)
     return Exported(
         key_id=header.key_id,
         key_version_id=version_id(header.key_id, header.version),
-        exported=wrapped(params.wrap, plaintext),
+        exported=for_receiver(params.receiver, plaintext),
     )
 
 

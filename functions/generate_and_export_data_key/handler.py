@@ -1,14 +1,18 @@
-"""GenerateAndExportDataKey: a data key as a blob, and wrapped for the caller's RSA public key."""
+"""GenerateAndExportDataKey: a data key as a blob, and encrypted under the caller's RSA public key."""
 
 from __future__ import annotations
 
-from tenantkms.action import Result, Scope, action
-from tenantkms.data_key import DataKeyParams, Wrap, new_data_key, wrapped
-from tenantkms.settings import entry
+from tenantkms.action.action import action
+from tenantkms.action.call import Result
+from tenantkms.action.data_keys import DataKeyParams, Receiver, for_receiver, new_data_key
+from tenantkms.action.scope import Scope
+from tenantkms.model.specs import BLOBS
+from tenantkms.model.states import USE
+from tenantkms.runtime.lambda_entry import entry
 
 
 class GenerateAndExportDataKey(DataKeyParams, frozen=True, kw_only=True):
-    wrap: Wrap
+    receiver: Receiver
 
 
 class Exported(Result, frozen=True, kw_only=True):
@@ -18,14 +22,14 @@ class Exported(Result, frozen=True, kw_only=True):
     exported: bytes
 
 
-@action("GenerateAndExportDataKey")
+@action("GenerateAndExportDataKey", refuses=USE, needs=BLOBS)
 def generate_and_export_data_key(params: GenerateAndExportDataKey, scope: Scope) -> Exported:
     key_id, version_id, plaintext, ciphertext = new_data_key(params, scope)
     return Exported(
         key_id=key_id,
         key_version_id=version_id,
         ciphertext=ciphertext,
-        exported=wrapped(params.wrap, plaintext),
+        exported=for_receiver(params.receiver, plaintext),
     )
 
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from tenantkms.action import Result, Scope, action
-from tenantkms.data_key import DataKeyParams, Wrap, new_data_key, wrapped
-from tenantkms.settings import entry
+from tenantkms.action.action import action
+from tenantkms.action.call import Result
+from tenantkms.action.data_keys import DataKeyParams, Receiver, for_receiver, new_data_key
+from tenantkms.action.scope import Scope
+from tenantkms.model.specs import BLOBS
+from tenantkms.model.states import USE
+from tenantkms.runtime.lambda_entry import entry
 
 
 class GenerateDataKey(DataKeyParams, frozen=True, kw_only=True):
-    """`wrap`: the plaintext is for the one who has the private key, and leaves wrapped."""
+    """`receiver`: the plaintext is for the one who has the private key, and leaves encrypted under the public one."""
 
-    wrap: Wrap | None = None
+    receiver: Receiver | None = None
 
 
 class DataKey(Result, frozen=True, kw_only=True):
@@ -20,11 +24,11 @@ class DataKey(Result, frozen=True, kw_only=True):
     ciphertext: bytes
 
 
-@action("GenerateDataKey")
+@action("GenerateDataKey", refuses=USE, needs=BLOBS)
 def generate_data_key(params: GenerateDataKey, scope: Scope) -> DataKey:
     key_id, version_id, plaintext, ciphertext = new_data_key(params, scope)
-    if params.wrap:
-        plaintext = wrapped(params.wrap, plaintext)
+    if params.receiver:
+        plaintext = for_receiver(params.receiver, plaintext)
     return DataKey(key_id=key_id, key_version_id=version_id, plaintext=plaintext, ciphertext=ciphertext)
 
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from tenantkms.action import Params, Result, Scope, action
-from tenantkms.mac import authenticate
-from tenantkms.settings import entry
+from tenantkms.action.action import action
+from tenantkms.action.call import Params, Result
+from tenantkms.action.mac import authenticate
+from tenantkms.action.scope import Scope
+from tenantkms.model.specs import MACS
+from tenantkms.model.states import USE
+from tenantkms.runtime.lambda_entry import entry
 
 
 class GenerateMac(Params, frozen=True, kw_only=True):
@@ -19,7 +23,7 @@ class Mac(Result, frozen=True, kw_only=True):
     mac: bytes
 
 
-@action("GenerateMac")
+@action("GenerateMac", refuses=USE, needs=MACS)
 def generate_mac(params: GenerateMac, scope: Scope) -> Mac:
     key = scope.use(params.key_id)
     mac = authenticate(scope, key, params.algorithm, params.message)

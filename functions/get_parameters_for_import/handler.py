@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from tenantkms.action import Params, Result, Scope, action
+from tenantkms.action.action import action
+from tenantkms.action.call import Params, Result
+from tenantkms.action.scope import Scope
 from tenantkms.errors import InvalidParameter, NotExternal
-from tenantkms.model import Origin
-from tenantkms.settings import entry
-from tenantkms.wrapping import new_parameters
+from tenantkms.keys.import_tokens import new_parameters
+from tenantkms.model.specs import ANY_KEY, Origin
+from tenantkms.model.states import NOTHING
+from tenantkms.runtime.lambda_entry import entry
 
 
 class GetParametersForImport(Params, frozen=True, kw_only=True):
@@ -24,15 +27,15 @@ class Parameters(Result, frozen=True, kw_only=True):
     expires: int
 
 
-@action("GetParametersForImport")
+@action("GetParametersForImport", refuses=NOTHING, needs=ANY_KEY)
 def get_parameters_for_import(params: GetParametersForImport, scope: Scope) -> Parameters:
     key = scope.use(params.key_id)
     if key.origin is not Origin.EXTERNAL:
         raise NotExternal
     if params.wrapping_key_spec != "RSA_2048":
         raise InvalidParameter("WrappingKeySpec must be RSA_2048.")
-    deps = scope.deps
-    made = new_parameters(deps.keyring.parent, deps.tenant, key, params.wrapping_algorithm, scope.now)
+    keyring = scope.keyring
+    made = new_parameters(keyring.parent, keyring.tenant, key, params.wrapping_algorithm, scope.now)
     return Parameters(key_id=key.id, public_key=made.public_key, token=made.token, expires=made.expires)
 
 

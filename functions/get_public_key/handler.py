@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from tenantkms import asymmetric
-from tenantkms.action import Params, Result, Scope, action
-from tenantkms.model import version_id
-from tenantkms.settings import entry
-from tenantkms.versions import private_key
+from tenantkms.action.action import action
+from tenantkms.action.call import Params, Result
+from tenantkms.action.scope import Scope
+from tenantkms.crypto import asymmetric
+from tenantkms.keys.private_keys import private_key
+from tenantkms.model.specs import PUBLIC_KEYS
+from tenantkms.model.states import OPEN
+from tenantkms.model.version import version_id
+from tenantkms.runtime.lambda_entry import entry
 
 
 class GetPublicKey(Params, frozen=True, kw_only=True):
@@ -25,10 +29,10 @@ class Public(Result, frozen=True, kw_only=True):
     pem: str
 
 
-@action("GetPublicKey")
+@action("GetPublicKey", refuses=OPEN, needs=PUBLIC_KEYS)
 def get_public_key(params: GetPublicKey, scope: Scope) -> Public:
     key = scope.use(params.key_id)
-    number, private = private_key(scope.deps.keyring, key, params.key_version_id)
+    number, private = private_key(scope.keyring, key, params.key_version_id)
     return Public(
         key_id=key.id,
         key_version_id=version_id(key.id, number),

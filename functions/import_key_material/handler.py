@@ -6,13 +6,17 @@ import hashlib
 import hmac
 from collections.abc import Sequence
 
-from tenantkms.action import Nothing, Params, Scope, action
+from tenantkms.action.action import action
+from tenantkms.action.call import Nothing, Params
+from tenantkms.action.scope import Scope
 from tenantkms.errors import InvalidParameter, KeyDisabled, MaterialMismatch, NotExternal
-from tenantkms.keystore import PutKey, Write
-from tenantkms.model import Key, KeyState, Origin
-from tenantkms.sealing import IMPORT_DIGEST, Binding
-from tenantkms.settings import entry
-from tenantkms.wrapping import unwrap
+from tenantkms.keys.import_tokens import open_material
+from tenantkms.model.key import Key
+from tenantkms.model.specs import ANY_KEY, Origin
+from tenantkms.model.states import IMPORT, KeyState
+from tenantkms.parent.port import IMPORT_DIGEST, Binding
+from tenantkms.runtime.lambda_entry import entry
+from tenantkms.store.port import PutKey, Write
 
 _LATEST = 2_147_443_200
 
@@ -22,11 +26,11 @@ class ImportKeyMaterial(Params, frozen=True, kw_only=True):
 
     key_id: str
     token: bytes
-    wrapped: bytes
+    encrypted: bytes
     expires: int = 0
 
 
-@action("ImportKeyMaterial")
+@action("ImportKeyMaterial", refuses=IMPORT, needs=ANY_KEY)
 def import_key_material(params: ImportKeyMaterial, scope: Scope) -> Nothing:
     if params.expires and not scope.now < params.expires <= _LATEST:
         raise InvalidParameter(f"The expiry is 0, or later than now and not later than {_LATEST}.")
@@ -40,10 +44,10 @@ def _import(scope: Scope, keys: Sequence[Key], params: ImportKeyMaterial) -> lis
         raise NotExternal
     if key.state is KeyState.DISABLED and not scope.profile.imports_disabled:
         raise KeyDisabled
-    tenant, keyring = scope.deps.tenant, scope.deps.keyring
-    material = unwrap(keyring.parent, tenant, key, params.token, params.wrapped, scope.now)
+    keyring = scope.keyring
+    material = open_material(keyring.parent, keyring.tenant, key, params.token, params.encrypted, scope.now)
     # The digest is sealed, since material that a caller chose badly could be found by guessing.
-    binding = Binding(IMPORT_DIGEST, tenant, key.id, 1, key.spec)
+    binding = Binding(IMPORT_DIGEST, keyring.tenant, key.id, 1, key.spec)
     digest = hashlib.sha256(material).digest()
     if key.imported and not hmac.compare_digest(keyring.parent.unseal(key.imported, binding), digest):
         raise MaterialMismatch

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from tenantkms.action import Page, Result, Scope, action
-from tenantkms.model import Alias
-from tenantkms.settings import entry
-from tenantkms.views import AliasView
+from tenantkms.action.action import action
+from tenantkms.action.call import Page, Result
+from tenantkms.action.scope import Scope
+from tenantkms.keys.views import AliasView
+from tenantkms.model.alias import Alias
+from tenantkms.model.specs import ANY_KEY
+from tenantkms.model.states import NOTHING
+from tenantkms.runtime.lambda_entry import entry
 
 
 class ListAliases(Page, frozen=True, kw_only=True):
@@ -21,7 +25,7 @@ class Aliases(Result, frozen=True, kw_only=True):
     aliases: list[AliasView]
 
 
-@action("ListAliases")
+@action("ListAliases", refuses=NOTHING, needs=ANY_KEY)
 def list_aliases(params: ListAliases, scope: Scope) -> Aliases:
     start, end = params.start, params.start + params.limit
     if params.key_id:
@@ -30,7 +34,7 @@ def list_aliases(params: ListAliases, scope: Scope) -> Aliases:
         page = [Alias(name=name, key_id=key.id) for name in sorted(key.aliases)[start:end]]
     else:
         scope.allow()
-        total, page = scope.deps.keyring.store.list_aliases(offset=start, limit=params.limit)
+        total, page = scope.store.list_aliases(offset=start, limit=params.limit)
     aliases = [AliasView(name=alias.name, key_id=alias.key_id) for alias in page]
     return Aliases(total=total, offset=start, limit=params.limit, aliases=aliases)
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from tenantkms.action import Page, Result, Scope, action
-from tenantkms.settings import entry
-from tenantkms.views import VersionView, version_view
+from tenantkms.action.action import action
+from tenantkms.action.call import Page, Result
+from tenantkms.action.scope import Scope
+from tenantkms.keys.views import VersionView, version_view
+from tenantkms.model.specs import ANY_KEY
+from tenantkms.model.states import NOTHING
+from tenantkms.runtime.lambda_entry import entry
 
 
 class ListKeyVersions(Page, frozen=True, kw_only=True):
@@ -18,12 +22,12 @@ class Versions(Result, frozen=True, kw_only=True):
     versions: list[VersionView]
 
 
-@action("ListKeyVersions")
+@action("ListKeyVersions", refuses=NOTHING, needs=ANY_KEY)
 def list_key_versions(params: ListKeyVersions, scope: Scope) -> Versions:
     key = scope.use(params.key_id)
-    total = key.primary.number if key.primary else 0
+    total = key.primary_number
     first, last = params.start + 1, min(params.start + params.limit, total)
-    found = scope.deps.keyring.store.list_versions(key.id, first, last) if first <= last else []
+    found = scope.store.list_versions(key.id, first, last) if first <= last else []
     if key.primary and first <= total <= last:
         found.append(key.primary)
     versions = [version_view(key.id, version) for version in found]

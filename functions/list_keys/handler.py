@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from tenantkms.action import Page, Result, Scope, action
-from tenantkms.model import KeyFilter
-from tenantkms.settings import entry
-from tenantkms.views import KeyView, view
+from tenantkms.action.action import action
+from tenantkms.action.call import Page, Result
+from tenantkms.action.rule import NO_KEY
+from tenantkms.action.scope import Scope
+from tenantkms.keys.views import KeyView, view
+from tenantkms.model.key import KeyFilter
+from tenantkms.runtime.lambda_entry import entry
 
 
 class ListKeys(Page, frozen=True, kw_only=True):
@@ -20,10 +23,10 @@ class Keys(Result, frozen=True, kw_only=True):
     keys: list[KeyView]
 
 
-@action("ListKeys")
+@action("ListKeys", refuses=NO_KEY, needs=NO_KEY)
 def list_keys(params: ListKeys, scope: Scope) -> Keys:
     scope.allow()
-    store = scope.deps.keyring.store
+    store = scope.store
     total, keys = store.list_keys(params.where, offset=params.start, limit=params.limit, descending=params.descending)
     return Keys(total=total, offset=params.start, limit=params.limit, keys=[view(key) for key in keys])
 

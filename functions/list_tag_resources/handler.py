@@ -6,9 +6,13 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from tenantkms.action import Params, Result, Scope, action
-from tenantkms.model import KeyFilter
-from tenantkms.settings import entry
+from tenantkms.action.action import action
+from tenantkms.action.call import Params, Result
+from tenantkms.action.scope import Scope
+from tenantkms.model.key import KeyFilter, distinct
+from tenantkms.model.specs import ANY_KEY
+from tenantkms.model.states import NOTHING
+from tenantkms.runtime.lambda_entry import entry
 
 _PAGE = 200
 
@@ -34,15 +38,15 @@ class Tags(Result, frozen=True, kw_only=True):
     next: int
 
 
-@action("ListTagResources")
+@action("ListTagResources", refuses=NOTHING, needs=ANY_KEY)
 def list_tag_resources(params: ListTagResources, scope: Scope) -> Tags:
     where = KeyFilter(tags=tuple((frozenset({name}), frozenset(values)) for name, values in params.tags))
     if params.key_ids:
-        named = {key.id: key for key in (scope.use(ref) for ref in params.key_ids)}
-        keys = [key for key in named.values() if where.matches(key)]
+        named = distinct(scope.use(ref) for ref in params.key_ids)
+        keys = [key for key in named if where.matches(key)]
     else:
         scope.allow()
-        _, keys = scope.deps.keyring.store.list_keys(where, offset=0, limit=1_000_000)
+        _, keys = scope.store.list_keys(where, offset=0, limit=1_000_000)
     rows = [TagRow(key_id=key.id, name=name, value=value) for key in keys for name, value in sorted(key.tags.items())]
     end = params.start + _PAGE
     return Tags(rows=rows[params.start : end], next=end if end < len(rows) else 0)

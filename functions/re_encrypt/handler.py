@@ -5,10 +5,13 @@ It needs the permission to ReEncrypt with both keys, to Decrypt with the source 
 
 from __future__ import annotations
 
-from tenantkms.action import Params, Result, Scope, action
-from tenantkms.envelope import TEXT
-from tenantkms.model import version_id
-from tenantkms.settings import entry
+from tenantkms.action.action import action
+from tenantkms.action.call import Params, Result
+from tenantkms.action.rule import ENCRYPT, NO_KEY
+from tenantkms.action.scope import Scope
+from tenantkms.crypto.envelope import TEXT
+from tenantkms.model.version import version_id
+from tenantkms.runtime.lambda_entry import entry
 
 
 class ReEncrypt(Params, frozen=True, kw_only=True):
@@ -28,12 +31,12 @@ class ReEncrypted(Result, frozen=True, kw_only=True):
     changed: bool
 
 
-@action("ReEncrypt")
+@action("ReEncrypt", refuses=NO_KEY, needs=NO_KEY)
 def re_encrypt(params: ReEncrypt, scope: Scope) -> ReEncrypted:
     source, plaintext = scope.open(params.ciphertext, params.source_context)
-    key = scope.use(params.destination_key_id or source.key_id, "Encrypt")
+    key = scope.use(params.destination_key_id or source.key_id, ENCRYPT)
     stays = not params.destination_key_id and params.source_context == params.destination_context
-    if stays and key.primary and key.primary.number == source.version:
+    if stays and key.primary_number == source.version:
         number, blob, changed = source.version, params.ciphertext, False
     else:
         text, changed = source.content == TEXT, True

@@ -10,8 +10,8 @@ from typing import Any
 
 import msgspec
 
-from tenantkms.maintenance import ROTATE, run, tell
-from tenantkms.settings import from_environment
+from tenantkms.keys.maintenance import ROTATE, run, tell
+from tenantkms.runtime.lambda_entry import from_environment
 
 
 def handler(event: Mapping[str, Any], context: Any) -> dict[str, int]:

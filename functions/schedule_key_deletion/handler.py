@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tenantkms.action import Params, Result, Scope, action
+from tenantkms.action.action import action
+from tenantkms.action.call import Params, Result
+from tenantkms.action.scope import Scope
 from tenantkms.errors import DeletionProtected, InvalidPendingWindow, KeyNotDisabled
-from tenantkms.keystore import PutKey, Write
-from tenantkms.model import Key, KeyState
-from tenantkms.rotation import DAY
-from tenantkms.settings import entry
+from tenantkms.model.key import Key
+from tenantkms.model.profiles import DAY
+from tenantkms.model.specs import ANY_KEY
+from tenantkms.model.states import SCHEDULE, KeyState
+from tenantkms.runtime.lambda_entry import entry
+from tenantkms.store.port import PutKey, Write
 
 
 class ScheduleKeyDeletion(Params, frozen=True, kw_only=True):
@@ -24,7 +28,7 @@ class Scheduled(Result, frozen=True, kw_only=True):
     deletion_date: int
 
 
-@action("ScheduleKeyDeletion")
+@action("ScheduleKeyDeletion", refuses=SCHEDULE, needs=ANY_KEY)
 def schedule_key_deletion(params: ScheduleKeyDeletion, scope: Scope) -> Scheduled:
     least, most = scope.profile.deletion_window
     if not least <= params.days <= most:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from tenantkms.action import Nothing, Params, Scope, action
-from tenantkms.keystore import PutKey
-from tenantkms.settings import entry
+from tenantkms.action.action import action
+from tenantkms.action.call import Nothing, Params
+from tenantkms.action.scope import Scope
+from tenantkms.model.specs import ANY_KEY
+from tenantkms.model.states import EDIT
+from tenantkms.runtime.lambda_entry import entry
+from tenantkms.store.port import PutKey
 
 
 class SetDeletionProtection(Params, frozen=True, kw_only=True):
@@ -13,7 +17,7 @@ class SetDeletionProtection(Params, frozen=True, kw_only=True):
     description: str = ""
 
 
-@action("SetDeletionProtection")
+@action("SetDeletionProtection", refuses=EDIT, needs=ANY_KEY)
 def set_deletion_protection(params: SetDeletionProtection, scope: Scope) -> Nothing:
     description = params.description if params.enabled else ""
     scope.update(

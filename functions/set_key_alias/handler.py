@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tenantkms.action import Nothing, Params, Scope, action
-from tenantkms.keystore import DeleteAlias, PutAlias, PutKey, Write
-from tenantkms.model import Alias, Key, check_alias
-from tenantkms.settings import entry
+from tenantkms.action.action import action
+from tenantkms.action.call import Nothing, Params
+from tenantkms.action.scope import Scope
+from tenantkms.model.alias import Alias, check_alias
+from tenantkms.model.key import Key
+from tenantkms.model.specs import ANY_KEY
+from tenantkms.model.states import EDIT
+from tenantkms.runtime.lambda_entry import entry
+from tenantkms.store.port import DeleteAlias, PutAlias, PutKey, Write
 
 
 class SetKeyAlias(Params, frozen=True, kw_only=True):
@@ -17,7 +22,7 @@ class SetKeyAlias(Params, frozen=True, kw_only=True):
     alias: str
 
 
-@action("SetKeyAlias")
+@action("SetKeyAlias", refuses=EDIT, needs=ANY_KEY)
 def set_key_alias(params: SetKeyAlias, scope: Scope) -> Nothing:
     name = check_alias(params.alias)
 

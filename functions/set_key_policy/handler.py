@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from tenantkms import key_policy
-from tenantkms.action import Nothing, Params, Scope, action
-from tenantkms.keystore import PutKey
-from tenantkms.settings import entry
+from tenantkms.access import key_policy
+from tenantkms.action.action import action
+from tenantkms.action.call import Nothing, Params
+from tenantkms.action.scope import Scope
+from tenantkms.model.specs import ANY_KEY
+from tenantkms.model.states import EDIT
+from tenantkms.runtime.lambda_entry import entry
+from tenantkms.store.port import PutKey
 
 
 class SetKeyPolicy(Params, frozen=True, kw_only=True):
@@ -13,7 +17,7 @@ class SetKeyPolicy(Params, frozen=True, kw_only=True):
     policy: str
 
 
-@action("SetKeyPolicy")
+@action("SetKeyPolicy", refuses=EDIT, needs=ANY_KEY)
 def set_key_policy(params: SetKeyPolicy, scope: Scope) -> Nothing:
     key_policy.parse(params.policy)
     scope.update([params.key_id], lambda keys: [PutKey(scope.revise(key, policy=params.policy)) for key in keys])

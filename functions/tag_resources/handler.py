@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tenantkms.action import KeyRefs, Nothing, Scope, action
-from tenantkms.keystore import PutKey, Write
-from tenantkms.model import Key, check_tags
-from tenantkms.settings import entry
+from tenantkms.action.action import action
+from tenantkms.action.call import KeyRefs, Nothing
+from tenantkms.action.scope import Scope
+from tenantkms.model.key import Key, check_tags, distinct
+from tenantkms.model.specs import ANY_KEY
+from tenantkms.model.states import EDIT
+from tenantkms.runtime.lambda_entry import entry
+from tenantkms.store.port import PutKey, Write
 
 
 class TagResources(KeyRefs, frozen=True, kw_only=True):
     tags: dict[str, str]
 
 
-@action("TagResources")
+@action("TagResources", refuses=EDIT, needs=ANY_KEY)
 def tag_resources(params: TagResources, scope: Scope) -> Nothing:
     def change(keys: Sequence[Key]) -> list[Write]:
-        once = {key.id: key for key in keys}.values()
+        once = distinct(keys)
         return [PutKey(scope.revise(key, tags=check_tags({**key.tags, **params.tags}))) for key in once]
 
     scope.update(params.key_ids, change)

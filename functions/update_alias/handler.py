@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tenantkms.action import Nothing, Params, Scope, action
+from tenantkms.action.action import action
+from tenantkms.action.call import Nothing, Params
+from tenantkms.action.scope import Scope
 from tenantkms.errors import AliasNotFound, LimitExceeded
-from tenantkms.keystore import PutAlias, PutKey, Write
-from tenantkms.model import ALIAS_PREFIX, MAX_ALIASES, Alias, Key, check_alias
-from tenantkms.settings import entry
+from tenantkms.model.alias import ALIAS_PREFIX, MAX_ALIASES, Alias, check_alias
+from tenantkms.model.key import Key
+from tenantkms.model.specs import ANY_KEY
+from tenantkms.model.states import EDIT
+from tenantkms.runtime.lambda_entry import entry
+from tenantkms.store.port import PutAlias, PutKey, Write
 
 
 class UpdateAlias(Params, frozen=True, kw_only=True):
@@ -18,7 +23,7 @@ class UpdateAlias(Params, frozen=True, kw_only=True):
     alias: str
 
 
-@action("UpdateAlias")
+@action("UpdateAlias", refuses=EDIT, needs=ANY_KEY)
 def update_alias(params: UpdateAlias, scope: Scope) -> Nothing:
     name = check_alias(params.alias)
 

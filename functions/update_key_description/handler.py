@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from tenantkms.action import Nothing, Params, Scope, action
+from tenantkms.action.action import action
+from tenantkms.action.call import Nothing, Params
+from tenantkms.action.scope import Scope
 from tenantkms.errors import InvalidParameter
-from tenantkms.keystore import PutKey
-from tenantkms.settings import entry
+from tenantkms.model.specs import ANY_KEY
+from tenantkms.model.states import EDIT
+from tenantkms.runtime.lambda_entry import entry
+from tenantkms.store.port import PutKey
 
 
 class UpdateKeyDescription(Params, frozen=True, kw_only=True):
@@ -13,7 +17,7 @@ class UpdateKeyDescription(Params, frozen=True, kw_only=True):
     description: str
 
 
-@action("UpdateKeyDescription")
+@action("UpdateKeyDescription", refuses=EDIT, needs=ANY_KEY)
 def update_key_description(params: UpdateKeyDescription, scope: Scope) -> Nothing:
     if len(params.description) > scope.profile.description_limit:
         raise InvalidParameter(f"Description is longer than {scope.profile.description_limit} characters.")

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tenantkms.action import Nothing, Params, Scope, action
-from tenantkms.keystore import PutKey, Write
-from tenantkms.model import Key
-from tenantkms.rotation import DEFAULT_INTERVAL, check_interval, check_rotates
-from tenantkms.settings import entry
+from tenantkms.action.action import action
+from tenantkms.action.call import Nothing, Params
+from tenantkms.action.scope import Scope
+from tenantkms.keys.rotation import DEFAULT_INTERVAL, check_interval, check_rotates
+from tenantkms.model.key import Key
+from tenantkms.model.specs import ANY_KEY
+from tenantkms.model.states import ROTATE
+from tenantkms.runtime.lambda_entry import entry
+from tenantkms.store.port import PutKey, Write
 
 
 class UpdateRotationPolicy(Params, frozen=True, kw_only=True):
@@ -19,7 +23,7 @@ class UpdateRotationPolicy(Params, frozen=True, kw_only=True):
     seconds: int = 0
 
 
-@action("UpdateRotationPolicy")
+@action("UpdateRotationPolicy", refuses=ROTATE, needs=ANY_KEY)
 def update_rotation_policy(params: UpdateRotationPolicy, scope: Scope) -> Nothing:
     if params.enabled and params.seconds:
         check_interval(params.seconds, scope.profile)

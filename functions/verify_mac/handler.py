@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import hmac
 
-from tenantkms.action import Params, Result, Scope, action
-from tenantkms.mac import authenticate
-from tenantkms.settings import entry
+from tenantkms.action.action import action
+from tenantkms.action.call import Params, Result
+from tenantkms.action.mac import authenticate
+from tenantkms.action.scope import Scope
+from tenantkms.model.specs import MACS
+from tenantkms.model.states import OPEN
+from tenantkms.runtime.lambda_entry import entry
 
 
 class VerifyMac(Params, frozen=True, kw_only=True):
@@ -22,7 +26,7 @@ class Verified(Result, frozen=True, kw_only=True):
     valid: bool
 
 
-@action("VerifyMac")
+@action("VerifyMac", refuses=OPEN, needs=MACS)
 def verify_mac(params: VerifyMac, scope: Scope) -> Verified:
     key = scope.use(params.key_id)
     mac = authenticate(scope, key, params.algorithm, params.message)

@@ -6,8 +6,9 @@ import os
 from pathlib import Path
 
 import pytest
-import templates
-from templates import Template
+
+from kit import templates
+from kit.templates import Template
 
 
 @pytest.fixture(scope="session")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import templates
-from iam import flat, key_statements, may, role_statements
-from templates import FOLDERS, Template
+from kit import templates
+from kit.iam import flat, key_statements, may, role_statements
+from kit.templates import FOLDERS, Template
 
 TABLES = {
     name: f"arn:aws:dynamodb:{templates.REGION}:{templates.ACCOUNT}:table/{templates.ADOPTED[f'{name}_table']}"

@@ -7,20 +7,20 @@ import json
 import re
 from typing import Any
 
-import emf
 import msgspec
 import pytest
-import templates
-from audit_writers import record
-from moto_aws import Fault, Wire, kms_client, refusal
-from templates import Template
 
 from cdk.catalog import CATALOG
-from tenantkms.audit import log_fault
+from kit import emf, templates
+from kit.audit_writers import record
+from kit.moto_aws import Fault, Wire, kms_client, refusal
+from kit.templates import Template
+from tenantkms.audit.faults import log_fault
+from tenantkms.audit.metrics import EmbeddedMetrics
 from tenantkms.errors import Unavailable
-from tenantkms.maintenance import JOBS, Report, tell
-from tenantkms.metrics import EmbeddedMetrics
-from tenantkms.sealing import AwsParentKey, key_binding
+from tenantkms.keys.maintenance import JOBS, Report, tell
+from tenantkms.parent.aws_kms import AwsParentKey
+from tenantkms.parent.port import key_binding
 
 KEY_ID = "6f1e2d3c-1111-4222-8333-444455556666"
 

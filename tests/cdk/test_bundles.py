@@ -12,11 +12,11 @@ import tomllib
 from pathlib import Path
 
 import pytest
-import runtime_api
-from templates import FOLDERS
 
 from cdk import bundles
 from cdk.tenants import ROOT, SCHEDULED
+from kit.templates import FOLDERS
+from tools import init_times
 
 
 @pytest.fixture(scope="session")
@@ -26,12 +26,12 @@ def twin() -> Path:
 
 @pytest.fixture(scope="session")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return runtime_api.runtime_client(tmp_path_factory.mktemp("client"))
+    return init_times.runtime_client(tmp_path_factory.mktemp("client"))
 
 
-def run(folder: str, layer: Path, client: Path, inline: tuple[str, ...] = ()) -> runtime_api.Outcome:
+def run(folder: str, layer: Path, client: Path, inline: tuple[str, ...] = ()) -> init_times.Outcome:
     code = bundles.function(folder, inline).path
-    return runtime_api.run(code, layer, client, f"functions.{folder}.handler.handler", runtime_api.event(folder))
+    return init_times.run(code, layer, client, f"functions.{folder}.handler.handler", init_times.event(folder))
 
 
 @pytest.mark.parametrize("folder", [folder for folder in FOLDERS if folder not in ("endpoint", *SCHEDULED)])

@@ -12,17 +12,17 @@ from typing import Any
 
 import msgspec
 import pytest
-from action_samples import SAMPLES, ListAudit, Params, Tenant, new_key
-from moto_aws import Tables, WiredSession, kms_client
-from support import Kms, Signer
 
 from cdk.catalog import CATALOG, Row
 from cdk.tenants import actions
-from tenantkms import maintenance
-from tenantkms.access import DIALECTS
-from tenantkms.model import KeyState
-from tenantkms.policy import ALLOW_ALL
-from tenantkms.settings import Settings, on_aws
+from kit.action_samples import SAMPLES, ListAudit, Params, Tenant, new_key
+from kit.moto_aws import Tables, WiredSession, kms_client
+from kit.support import Kms, Signer
+from tenantkms.access.credentials import DIALECTS
+from tenantkms.access.policy import ALLOW_ALL
+from tenantkms.keys import maintenance
+from tenantkms.model.states import KeyState
+from tenantkms.runtime.assemble import Settings, on_aws
 
 FOLDER = {action: folder for folder, action in actions().items()}
 ENVIRONMENT = {"TENANT": "acme", "REGION": "eu-central-1", "ACCOUNT": "123456789012", "STATE_CACHE_SECONDS": "0"}

@@ -9,7 +9,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import templates
+from kit import templates
 
 ACKNOWLEDGED = {"AwsSolutions-APIG4": 1, "AwsSolutions-L1": len(templates.FOLDERS), "AwsSolutions-SQS3": 1}
 """Rule, and how many resources of a stack it is about."""

@@ -6,10 +6,10 @@ import json
 import subprocess
 from typing import Any
 
-import moto_aws
 import pytest
 
 from cdk.tenants import ROOT
+from kit import moto_aws
 
 PAGE = (ROOT / "docs/operations.md").read_text("utf-8")
 

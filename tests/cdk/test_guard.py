@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from templates import Template
+
+from kit.templates import Template
 
 Event = dict[str, Any]
 Pattern = dict[str, Any]

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import iam
 import pytest
-import templates
-from iam import Context, decide, flat, key_statements, listed, may, principal, role_statements
-from templates import FOLDERS, Template
 
 from cdk.catalog import CATALOG, rows_of
 from cdk.tenants import SCHEDULED, actions
+from kit import iam, templates
+from kit.iam import Context, decide, flat, key_statements, listed, may, principal, role_statements
+from kit.templates import FOLDERS, Template
 
 GET, PUT, DELETE, QUERY = (f"dynamodb:{name}" for name in ("GetItem", "PutItem", "DeleteItem", "Query"))
 SEAL, UNSEAL = "kms:Encrypt", "kms:Decrypt"

@@ -6,14 +6,13 @@ import json
 from pathlib import Path
 from typing import Any
 
-import moto_aws
 import pytest
-import templates
-from templates import FOLDERS, Template
 
 from cdk.tenants import ROOT, SCHEDULED, actions
-from tenantkms.keystore import dynamodb_layout as layout
-from tenantkms.settings import SettingsError, invoke_config, on_aws
+from kit import moto_aws, templates
+from kit.templates import FOLDERS, Template
+from tenantkms.runtime.assemble import SettingsError, invoke_config, on_aws
+from tenantkms.store import dynamodb_layout as layout
 
 KEPT = ("AWS::DynamoDB::Table", "AWS::KMS::Key", "AWS::Logs::LogGroup")
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import templates
 
 from cdk.tenants import ROOT, Tenant, TenantError, parse
+from kit import templates
 
 GOOD = {"name": "acme", "account": "123456789012", "region": "eu-central-1"}
 CERTIFICATE = "arn:aws:acm:eu-central-1:123456789012:certificate/6f1e2d3c-1111-4222-8333-444455556666"

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from e2e.deployment import STACK, TENANT, Deployment, deployed
-from e2e.emulator import ACCOUNT, REGION, Emulator, emulating
-from e2e.loopback import resolve_localhost
-from sdk_clients import without_proxies
+
+from kit.deployment import STACK, TENANT, Deployment, deployed
+from kit.emulator import ACCOUNT, REGION, Emulator, emulating
+from kit.loopback import resolve_localhost
+from kit.sdk_clients import without_proxies
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -48,6 +49,6 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     folder: Path = tmp_path_factory.mktemp("guarded")
     with emulating(folder, auth=True) as emulator:
         emulator.cdk("bootstrap", f"aws://{ACCOUNT}/{REGION}")
-        assembly = emulator.synthesize("own", [TENANT], "tests/e2e/enforced.py")
+        assembly = emulator.synthesize("own", [TENANT], "tests/kit/enforced.py")
         with deployed(emulator, emulator.deploy(assembly, STACK)) as found:
             yield found

@@ -10,13 +10,13 @@ from typing import Any, NamedTuple
 from uuid import uuid4
 
 import pytest
-from e2e.deployment import STACK, TENANT, Deployment, tkms
-from e2e.emulator import Emulator
-from sdk_clients import Classic, Login, Qcloud, Tea, Tencent, refused
 
-from local.doctor import OK, PROBLEM, WARNING, Finding, examine
-from local.stack import Stack
-from tenantkms.keystore.dynamodb_layout import TTL
+from kit.deployment import STACK, TENANT, Deployment, tkms
+from kit.emulator import Emulator
+from kit.sdk_clients import Classic, Login, Qcloud, Tea, Tencent, refused
+from tenantkms.store.dynamodb_layout import TTL
+from tkms.stack.doctor import OK, PROBLEM, WARNING, Finding, examine
+from tkms.stack.stack import Stack
 
 HELLO = base64.b64encode(b"hello").decode()
 CONTEXT = {"purpose": "e2e"}

@@ -9,13 +9,14 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from e2e.deployment import STACK, Deployment
-from e2e.emulator import Emulator
-from sdk_alibaba import CALLS as ALIBABA_CALLS
-from sdk_alibaba import Alibaba
-from sdk_clients import REQUEST_ID, Qcloud, Tea, Tencent
-from sdk_tencent import CALLS as TENCENT_CALLS
-from sdk_tencent import CALLS_V2, Fields, Tencent2, Tencent3
+
+from kit.deployment import STACK, Deployment
+from kit.emulator import Emulator
+from kit.sdk_alibaba import CALLS as ALIBABA_CALLS
+from kit.sdk_alibaba import Alibaba
+from kit.sdk_clients import REQUEST_ID, Qcloud, Tea, Tencent
+from kit.sdk_tencent import CALLS as TENCENT_CALLS
+from kit.sdk_tencent import CALLS_V2, Fields, Tencent2, Tencent3
 
 UNAVAILABLE = "ServiceUnavailable"
 

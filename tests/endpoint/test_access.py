@@ -7,12 +7,12 @@ from collections.abc import Iterable
 from typing import Any
 
 import pytest
-from captures import add_credential, at
-from catalogue import SCHEMES, error_code, prepare
-from edits import Event, with_headers
-from support import Kms, Signer
 
-from tenantkms.access import DIALECTS
+from kit.captures import add_credential, at
+from kit.catalogue import SCHEMES, error_code, prepare
+from kit.edits import Event, with_headers
+from kit.support import Kms, Signer
+from tenantkms.access.credentials import DIALECTS
 
 NOW = 1_800_000_000.0
 """A fixed clock, so that the edges of windows are exact."""

@@ -11,7 +11,6 @@ from typing import Any
 
 import msgspec
 import pytest
-from action_samples import ListAudit
 from botocore.exceptions import (
     ClientError,
     ConnectTimeoutError,
@@ -20,13 +19,14 @@ from botocore.exceptions import (
     ReadTimeoutError,
     ResponseStreamingError,
 )
-from support import Kms
 
 from functions.endpoint.dispatch import InlineDispatcher, LambdaDispatcher, dispatcher
 from functions.endpoint.handler import Endpoint
-from tenantkms.action import Deps
+from kit.action_samples import ListAudit
+from kit.support import Kms
 from tenantkms.errors import ERRORS, from_data
-from tenantkms.settings import aws_config, invoke_config
+from tenantkms.keys.deps import Deps
+from tenantkms.runtime.assemble import aws_config, invoke_config
 
 PREFIX = "tkms-acme-"
 CONFLICT = {"error": {"type": "Conflict", "message": "again"}}

@@ -8,9 +8,10 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
-from catalogue import error_code, prepare
-from hostile import Attacker
-from support import Kms
+
+from kit.catalogue import error_code, prepare
+from kit.hostile import Attacker
+from kit.support import Kms
 
 SCHEMES = ["alibaba-rpc", "alibaba-acs3", "tencent-tc3", "tencent-v1", "tencent-v2"]
 SEEDS = [1, 2]

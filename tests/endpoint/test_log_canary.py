@@ -10,18 +10,17 @@ from pathlib import Path
 from typing import Any, TextIO
 from urllib.parse import quote, quote_plus
 
-import edits
-import emf
 import msgspec
 import pytest
-from captures import add_credential
-from catalogue import EXAMPLES, SCHEMES, Tenant, error_code, prepare, refused
-from support import Kms, Signer
 
-from tenantkms.action import Deps
-from tenantkms.audit import Audit, Record
-from tenantkms.keyring import Cache
-from tenantkms.metrics import EmbeddedMetrics
+from kit import edits, emf
+from kit.captures import add_credential
+from kit.catalogue import EXAMPLES, SCHEMES, Tenant, error_code, prepare, refused
+from kit.support import Kms, Signer
+from tenantkms.audit.line import Audit, Record
+from tenantkms.audit.metrics import EmbeddedMetrics
+from tenantkms.keys.cache import Cache
+from tenantkms.keys.deps import Deps
 
 MARK = "CanaryOf"
 SECRET = MARK + "TheAccessKeySecret5e8"

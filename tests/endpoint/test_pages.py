@@ -6,7 +6,8 @@ import json
 from typing import Any
 
 import pytest
-from support import Kms, event
+
+from kit.support import Kms, event
 
 FORM = {"content-type": "application/x-www-form-urlencoded"}
 

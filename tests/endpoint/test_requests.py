@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from typing import Any, NamedTuple
 
-import edits
 import pytest
-from captures import at
-from catalogue import SCHEMES, error_code
-from edits import Edit, Event
-from support import Kms, Signer
 
-from tenantkms.model import KeyFilter
+from kit import edits
+from kit.captures import at
+from kit.catalogue import SCHEMES, error_code
+from kit.edits import Edit, Event
+from kit.support import Kms, Signer
+from tenantkms.model.key import KeyFilter
 from tenantkms.wire.http import MAX_BODY
 
 PARSE = "ParseRequestParameterException"

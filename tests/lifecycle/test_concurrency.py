@@ -13,16 +13,17 @@ from threading import Barrier
 from typing import Any
 
 import pytest
-from action_samples import Tenant
-from campaign.tenant import Process, assert_gone, assert_kept, assert_whole
-from campaign.worker import workers
-from campaign.world import STORES, World, make_world
 from msgspec import structs
-from support import Kms
 
 from functions.endpoint.dispatch import load
-from tenantkms import maintenance
-from tenantkms.model import KeyFilter, KeyState
+from kit.action_samples import Tenant
+from kit.campaign.tenant import Process, assert_gone, assert_kept, assert_whole
+from kit.campaign.worker import workers
+from kit.campaign.world import STORES, World, make_world
+from kit.support import Kms
+from tenantkms.keys import maintenance
+from tenantkms.model.key import KeyFilter
+from tenantkms.model.states import KeyState
 
 CONFLICT = "ServiceUnavailableTemporary"
 AT_ONCE = 64

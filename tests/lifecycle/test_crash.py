@@ -6,13 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from action_samples import SAMPLES, Params, actions, new_key
-from campaign.tenant import Process, assert_gone, assert_kept, assert_whole, deepen
-from campaign.world import DAY, STORES, Dying, ProcessDied, World, make_world
-from fakes import Counting
 
-from tenantkms import maintenance
-from tenantkms.model import KeyState
+from kit.action_samples import SAMPLES, Params, actions, new_key
+from kit.campaign.tenant import Process, assert_gone, assert_kept, assert_whole, deepen
+from kit.campaign.world import DAY, STORES, Dying, ProcessDied, World, make_world
+from kit.fakes import Counting
+from tenantkms.keys import maintenance
+from tenantkms.model.states import KeyState
 
 Prepare = Callable[[Process], str]
 CRASHES = [(call, after) for call in range(1, 12) for after in (False, True)]

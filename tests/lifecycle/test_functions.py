@@ -7,17 +7,17 @@ from types import SimpleNamespace
 from typing import Any
 
 import botocore.session
-import emf
 import pytest
 from moto import mock_aws
-from moto_aws import REGION, create_tables
 
 from functions.create_key.handler import handler as create_key
 from functions.delete_due_keys.handler import handler as delete_due_keys
 from functions.rotate_due_keys.handler import handler as rotate_due_keys
 from functions.schedule_key_deletion.handler import handler as schedule_key_deletion
-from tenantkms import settings
-from tenantkms.policy import ALLOW_ALL
+from kit import emf
+from kit.moto_aws import REGION, create_tables
+from tenantkms.access.policy import ALLOW_ALL
+from tenantkms.runtime import lambda_entry
 
 TENANT = (("tenant", "acme"),)
 CONTEXT: Any = SimpleNamespace(aws_request_id="run")
@@ -41,11 +41,11 @@ def deployed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         }
         for name, value in environment.items():
             monkeypatch.setenv(name, value)
-        settings.from_environment.cache_clear()
-        settings._session.cache_clear()
+        lambda_entry.from_environment.cache_clear()
+        lambda_entry._session.cache_clear()
         yield
-        settings.from_environment.cache_clear()
-        settings._session.cache_clear()
+        lambda_entry.from_environment.cache_clear()
+        lambda_entry._session.cache_clear()
 
 
 def call(action: str, **params: Any) -> dict[str, Any]:

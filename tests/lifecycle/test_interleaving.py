@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from action_samples import DIGEST, SAMPLES, in_state
-from campaign.tenant import Interrupted, Process, assert_gone, assert_kept, assert_whole
-from campaign.world import DAY, STORES, World, make_world
 
-from tenantkms import maintenance
-from tenantkms.model import KeyState
+from kit.action_samples import DIGEST, SAMPLES, in_state
+from kit.campaign.tenant import Interrupted, Process, assert_gone, assert_kept, assert_whole
+from kit.campaign.world import DAY, STORES, World, make_world
+from tenantkms.keys import maintenance
+from tenantkms.model.states import KeyState
 
 CALLS = range(1, 15)
 

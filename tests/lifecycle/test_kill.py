@@ -8,10 +8,10 @@ import time
 from pathlib import Path
 
 import pytest
-from action_samples import Tenant
-from campaign.worker import PLAINTEXT, workers
 
-from tenantkms.model import KeyFilter
+from kit.action_samples import Tenant
+from kit.campaign.worker import PLAINTEXT, workers
+from tenantkms.model.key import KeyFilter
 
 
 def churned(directory: Path, seconds: float) -> list[list[str]]:

@@ -8,10 +8,10 @@ import time
 from pathlib import Path
 
 import pytest
-from action_samples import Tenant
-from support import run_tkms
 
-from tenantkms.model import KeyState
+from kit.action_samples import Tenant
+from kit.support import run_tkms
+from tenantkms.model.states import KeyState
 
 DAY = 86_400
 

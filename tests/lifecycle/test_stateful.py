@@ -10,15 +10,15 @@ import time
 from collections import Counter
 
 import pytest
-from campaign.codes import CODES
-from campaign.machine import Machine
-from campaign.rules_keys import KeyRules
-from campaign.rules_names import NameRules
-from campaign.rules_use import UseRules
-from campaign.world import STORES
 from hypothesis import HealthCheck, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
+from kit.campaign.codes import CODES
+from kit.campaign.machine import Machine
+from kit.campaign.rules_keys import KeyRules
+from kit.campaign.rules_names import NameRules
+from kit.campaign.rules_use import UseRules
+from kit.campaign.world import STORES
 from tenantkms import errors
 from tenantkms.wire.dialects import DIALECTS
 

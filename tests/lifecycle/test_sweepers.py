@@ -7,16 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from action_samples import SAMPLES
-from campaign.tenant import Process, assert_gone, assert_whole
-from campaign.world import DAY, START, STORES, World, make_world
-from fakes import Counting
-from samples import key_id as numbered
 
-from tenantkms import maintenance
+from kit.action_samples import SAMPLES
+from kit.campaign.tenant import Process, assert_gone, assert_whole
+from kit.campaign.world import DAY, START, STORES, World, make_world
+from kit.fakes import Counting
+from kit.samples import key_id as numbered
 from tenantkms.errors import Unavailable
-from tenantkms.keystore import MAX_WRITES, KeyStore, PutKey, Write
-from tenantkms.model import Key, KeyFilter, KeySpec, KeyState, KeyUsage, Origin
+from tenantkms.keys import maintenance
+from tenantkms.model.key import Key, KeyFilter
+from tenantkms.model.specs import KeySpec, KeyUsage, Origin
+from tenantkms.model.states import KeyState
+from tenantkms.store.port import MAX_WRITES, KeyStore, PutKey, Write
 
 MANY = [("sqlite", 1000), ("dynamodb", 120)]
 """DynamoDB under moto is slow; its keys fill more than one page, too."""

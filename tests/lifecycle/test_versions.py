@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from campaign.tenant import Process, deepen
-from campaign.world import STORES, World, make_world
-from fakes import Counting
+
+from kit.campaign.tenant import Process, deepen
+from kit.campaign.world import STORES, World, make_world
+from kit.fakes import Counting
 
 COUNT = 500
 

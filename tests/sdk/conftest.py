@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sdk_clients import Classic, Login, Qcloud, Tea, Tencent, login, make_certificate, without_proxies
-from support import Server, serving
+
+from kit.sdk_clients import Classic, Login, Qcloud, Tea, Tencent, login, make_certificate, without_proxies
+from kit.support import Server, serving
 
 
 @pytest.fixture(autouse=True)

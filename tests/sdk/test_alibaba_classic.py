@@ -9,8 +9,9 @@ from uuid import uuid4
 from xml.etree import ElementTree as ET
 
 import pytest
-from sdk_clients import REQUEST_ID, UNKNOWN_KEY, Classic, Login, refused
-from support import Server
+
+from kit.sdk_clients import REQUEST_ID, UNKNOWN_KEY, Classic, Login, refused
+from kit.support import Server
 
 HELLO = base64.b64encode(b"hello").decode()
 BLOB = {"KeyId", "KeyVersionId", "CiphertextBlob"}

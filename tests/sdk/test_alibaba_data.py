@@ -7,9 +7,9 @@ import json
 from collections.abc import Mapping
 
 import pytest
-from sdk_clients import Classic, Login, Tea, refused
 
-from tenantkms.envelope import OVERHEAD
+from kit.sdk_clients import Classic, Login, Tea, refused
+from tenantkms.crypto.envelope import OVERHEAD
 
 HELLO = base64.b64encode(b"hello").decode()
 SDKS = ["tea", "classic", "classic GET"]

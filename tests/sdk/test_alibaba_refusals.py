@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 
 import pytest
-from sdk_clients import UNKNOWN_KEY, Tea, refused
+
+from kit.sdk_clients import UNKNOWN_KEY, Tea, refused
 
 HELLO = base64.b64encode(b"hello").decode()
 

@@ -11,7 +11,8 @@ from uuid import uuid4
 
 import pytest
 from alibabacloud_kms20160120 import models
-from sdk_clients import UUID, Login, Tea, refused
+
+from kit.sdk_clients import UUID, Login, Tea, refused
 
 CONTEXT = {"tenant": "blue", "数据": "a=b&c +*~'/"}
 HELLO = base64.b64encode(b"hello").decode()

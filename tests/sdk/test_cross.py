@@ -9,7 +9,8 @@ from itertools import permutations
 from typing import Any
 
 import pytest
-from sdk_clients import Classic, Login, Qcloud, Tea, Tencent, refused
+
+from kit.sdk_clients import Classic, Login, Qcloud, Tea, Tencent, refused
 
 CONTEXT = {"tenant": "blue", "数据": "ключ 🔑", "z": ""}
 EVERY_BYTE = base64.b64encode(bytes(range(256))).decode()

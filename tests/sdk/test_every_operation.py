@@ -5,13 +5,13 @@ from __future__ import annotations
 from importlib.util import find_spec
 
 import pytest
-from sdk_alibaba import CALLS as ALIBABA_CALLS
-from sdk_alibaba import Alibaba, Fields
-from sdk_clients import REQUEST_ID, UNKNOWN_KEY, Classic, Login, Qcloud, Tea, Tencent, login, refused
-from sdk_tencent import CALLS as TENCENT_CALLS
-from sdk_tencent import CALLS_V2, Tencent2, Tencent3
-from support import Kms, Server
 
+from kit.sdk_alibaba import CALLS as ALIBABA_CALLS
+from kit.sdk_alibaba import Alibaba, Fields
+from kit.sdk_clients import REQUEST_ID, UNKNOWN_KEY, Classic, Login, Qcloud, Tea, Tencent, login, refused
+from kit.sdk_tencent import CALLS as TENCENT_CALLS
+from kit.sdk_tencent import CALLS_V2, Tencent2, Tencent3
+from kit.support import Kms, Server
 from tenantkms.wire.dialects import DIALECTS
 from tenantkms.wire.translate import Dialect
 

@@ -7,9 +7,10 @@ import time
 from typing import Any
 
 import pytest
-from sdk_alibaba import HELLO, OAEP, Alibaba
-from sdk_clients import UUID, Classic, Tea, Tencent, refused
-from sdk_tencent import Tencent3
+
+from kit.sdk_alibaba import HELLO, OAEP, Alibaba
+from kit.sdk_clients import UUID, Classic, Tea, Tencent, refused
+from kit.sdk_tencent import Tencent3
 
 DAY = 86_400
 _CONFLICT = ("Rejected.PendingDeletion", 409)

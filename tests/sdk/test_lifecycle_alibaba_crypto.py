@@ -8,12 +8,13 @@ import hmac
 from typing import Any
 
 import pytest
-from asymmetric_keys import ENCRYPTIONS, caller, caller_pem, caller_public, pss
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
-from sdk_alibaba import CALLER, DIGEST, HELLO, Alibaba
-from sdk_clients import Classic, Tea, refused
+
+from kit.asymmetric_keys import ENCRYPTIONS, caller, caller_pem, caller_public, pss
+from kit.sdk_alibaba import CALLER, DIGEST, HELLO, Alibaba
+from kit.sdk_clients import Classic, Tea, refused
 
 CONTEXT = {"tenant": "blue"}
 SIGNERS: dict[str, tuple[str, str]] = {

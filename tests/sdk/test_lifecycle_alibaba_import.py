@@ -9,9 +9,10 @@ import time
 from typing import Any
 
 import pytest
-from asymmetric_keys import ENCRYPTIONS
-from sdk_alibaba import HELLO, MATERIAL, OAEP, Alibaba
-from sdk_clients import Classic, Tea, refused
+
+from kit.asymmetric_keys import ENCRYPTIONS
+from kit.sdk_alibaba import HELLO, MATERIAL, OAEP, Alibaba
+from kit.sdk_clients import Classic, Tea, refused
 
 
 @pytest.fixture(params=["tea", "classic"])

@@ -7,9 +7,10 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from sdk_alibaba import HELLO, Alibaba, policy, tags
-from sdk_clients import UNKNOWN_KEY, Classic, Login, Tea, login, refused
-from support import Server
+
+from kit.sdk_alibaba import HELLO, Alibaba, policy, tags
+from kit.sdk_clients import UNKNOWN_KEY, Classic, Login, Tea, login, refused
+from kit.support import Server
 
 _BAD = ("InvalidParameter", 400)
 

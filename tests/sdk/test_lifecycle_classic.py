@@ -7,12 +7,12 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
-from asymmetric_keys import private
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
-from sdk_alibaba import CALLS, DIGEST, HELLO, Alibaba, tags
-from sdk_clients import UNKNOWN_KEY, Classic, Login
 
-from tenantkms.model import KeySpec
+from kit.asymmetric_keys import private
+from kit.sdk_alibaba import CALLS, DIGEST, HELLO, Alibaba, tags
+from kit.sdk_clients import UNKNOWN_KEY, Classic, Login
+from tenantkms.model.specs import KeySpec
 
 OLDER = frozenset(
     "Encrypt Decrypt ReEncrypt GenerateDataKey GenerateDataKeyWithoutPlaintext CreateKey DescribeKey ListKeys"

@@ -8,10 +8,11 @@ import time
 from typing import Any
 
 import pytest
-from asymmetric_keys import ENCRYPTIONS
-from sdk_alibaba import HELLO, MATERIAL, OAEP
-from sdk_clients import Tencent, refused
-from sdk_tencent import ECC, RSA, Tencent3
+
+from kit.asymmetric_keys import ENCRYPTIONS
+from kit.sdk_alibaba import HELLO, MATERIAL, OAEP
+from kit.sdk_clients import Tencent, refused
+from kit.sdk_tencent import ECC, RSA, Tencent3
 
 DAY = 86_400
 _STATE = "ResourceUnavailable.CmkStateNotSupport"

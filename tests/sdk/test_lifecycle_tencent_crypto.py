@@ -8,13 +8,14 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from asymmetric_keys import ENCRYPTIONS, caller, caller_pem, pss
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
-from sdk_alibaba import CALLER, HELLO, OAEP
-from sdk_clients import UNKNOWN_KEY, Tencent, refused
-from sdk_tencent import ECC, RSA, Tencent3
+
+from kit.asymmetric_keys import ENCRYPTIONS, caller, caller_pem, pss
+from kit.sdk_alibaba import CALLER, HELLO, OAEP
+from kit.sdk_clients import UNKNOWN_KEY, Tencent, refused
+from kit.sdk_tencent import ECC, RSA, Tencent3
 
 _BAD = "InvalidParameterValue"
 RSA_SIGN = "ASYMMETRIC_SIGN_VERIFY_RSA_2048"

@@ -6,9 +6,10 @@ import time
 from typing import Any
 
 import pytest
-from sdk_alibaba import HELLO, Alibaba
-from sdk_clients import UNKNOWN_KEY, Classic, Login, Qcloud, Tencent
-from sdk_tencent import ECC, Tencent2, Tencent3
+
+from kit.sdk_alibaba import HELLO, Alibaba
+from kit.sdk_clients import UNKNOWN_KEY, Classic, Login, Qcloud, Tencent
+from kit.sdk_tencent import ECC, Tencent2, Tencent3
 
 DAY = 86_400
 

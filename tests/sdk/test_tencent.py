@@ -8,8 +8,9 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from sdk_clients import REQUEST_ID, UNKNOWN_KEY, UUID, Login, Tencent, refused
-from support import Server
+
+from kit.sdk_clients import REQUEST_ID, UNKNOWN_KEY, UUID, Login, Tencent, refused
+from kit.support import Server
 
 HELLO = base64.b64encode(b"hello").decode()
 CONTEXT = '{"tenant": "blue", "数据": "a=b +c*~"}'

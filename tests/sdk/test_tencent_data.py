@@ -8,9 +8,9 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from sdk_clients import Login, Tencent, refused
 
-from tenantkms.envelope import OVERHEAD
+from kit.sdk_clients import Login, Tencent, refused
+from tenantkms.crypto.envelope import OVERHEAD
 
 
 def _base64(data: bytes) -> str:

@@ -9,7 +9,8 @@ from uuid import uuid4
 
 import pytest
 from QcloudApi.common.api_exception import ApiClientNetworkException
-from sdk_clients import REQUEST_ID, UNKNOWN_KEY, UUID, Login, Qcloud
+
+from kit.sdk_clients import REQUEST_ID, UNKNOWN_KEY, UUID, Login, Qcloud
 
 HELLO = base64.b64encode(b"hello").decode()
 CONTEXT = '{"tenant": "blue", "数据": "a=b"}'

@@ -7,9 +7,9 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
-from catalogue import EXAMPLES, SCHEMES, Tenant, error_code, fields, prepare
-from support import VECTORS, Kms, event
 
+from kit.catalogue import EXAMPLES, SCHEMES, Tenant, error_code, fields, prepare
+from kit.support import VECTORS, Kms, event
 from tenantkms.errors import ERRORS, Internal, KmsError, SignatureMismatch
 from tenantkms.wire.dialects import DIALECTS
 from tenantkms.wire.http import request_from_event

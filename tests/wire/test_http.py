@@ -10,8 +10,8 @@ from urllib.parse import unquote_plus, urlencode
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support import event
 
+from kit.support import event
 from tenantkms.errors import MalformedRequest, RequestTooLarge
 from tenantkms.wire.http import (
     MAX_BODY,

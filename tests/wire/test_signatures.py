@@ -6,11 +6,11 @@ import json
 from typing import Any
 
 import pytest
-from captures import Capture, add_credential, at, capture, captures, check
-from support import VECTORS, Kms, event
 
+from kit.captures import Capture, add_credential, at, capture, captures, check
+from kit.support import VECTORS, Kms, event
 from tenantkms import errors as e
-from tenantkms.model import Secret
+from tenantkms.model.credential import Secret
 from tenantkms.wire.dialects import recognise
 from tenantkms.wire.http import request_from_event
 from tenantkms.wire.signing import alibaba_acs, alibaba_rpc, tencent_tc3, tencent_v1, verify

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 
 import pytest
-from support import HOST, event
 
+from kit.support import HOST, event
 from tenantkms.errors import KmsError, MalformedRequest, SignatureMismatch, Unsigned, UnsupportedSignature
 from tenantkms.wire.dialects import recognise
 from tenantkms.wire.http import Request, request_from_event

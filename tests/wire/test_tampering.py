@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
 import pytest
-from captures import Capture, add_credential, at, capture, check, refused
-from support import Kms, event
 
+from kit.captures import Capture, add_credential, at, capture, check, refused
+from kit.support import Kms, event
 from tenantkms.errors import Unsigned
 from tenantkms.wire.http import request_from_event
 from tenantkms.wire.signing import tencent_v1, verify

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tenantkms import errors as e
-from tenantkms.settings import Site
+from tenantkms.model.site import Site
 from tenantkms.wire import codecs
 from tenantkms.wire.translate import (
     SPREAD,

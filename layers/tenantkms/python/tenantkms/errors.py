@@ -14,17 +14,23 @@ class KmsError(Exception):
 
     `text` is what a caller reads when the raiser has nothing more exact to say. It never holds a
     secret, a plaintext or a string to sign. `retryable` says whether the same request may succeed later.
+    `field` is the canonical parameter that the message is about and goes on from, where there is one: a dialect
+    puts its own name of it there.
     """
 
     text: ClassVar[str] = "The request failed."
     retryable: ClassVar[bool] = False
 
-    def __init__(self, message: str = "") -> None:
+    def __init__(self, message: str = "", *, field: str = "") -> None:
         super().__init__(message or self.text)
+        self.field = field
 
     @property
     def message(self) -> str:
-        return str(self.args[0])
+        return f"{self.field} {self.args[0]}" if self.field else str(self.args[0])
+
+    def __str__(self) -> str:
+        return self.message
 
 
 # -- what the request says --------------------------------------------------------------------------
@@ -298,10 +304,11 @@ def kind(error: KmsError) -> type[KmsError]:
 
 
 def to_data(error: KmsError) -> dict[str, str]:
-    return {"type": kind(error).__name__, "message": error.message}
+    data = {"type": kind(error).__name__, "message": error.message}
+    return {**data, "field": error.field} if error.field else data
 
 
 def from_data(data: dict[str, str]) -> KmsError:
     """The failure that `to_data` wrote. An unknown type (a newer function answered) becomes `Internal`."""
-    cls = ERRORS.get(data.get("type", ""))
-    return cls(data.get("message", "")) if cls else Internal()
+    cls, field = ERRORS.get(data.get("type", "")), data.get("field", "")
+    return cls(data.get("message", "").removeprefix(f"{field} "), field=field) if cls else Internal()

@@ -1,1 +1,1 @@
-"""HTTP and the vendors' dialects. Only `functions/endpoint` and `local/` import this room."""
+"""HTTP and the vendors' dialects. Only `functions/endpoint` and `tkms/` import this room."""

@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 from tenantkms import errors as e
-from tenantkms.model import check_key_id
+from tenantkms.model.key import check_key_id
 from tenantkms.wire.http import decode_base64, parse_json
 from tenantkms.wire.translate import Codec
 

@@ -12,7 +12,7 @@ from typing import Any
 from msgspec import Struct
 
 from tenantkms.errors import KmsError, MissingParameter, UnknownParameter, UnsupportedParameter
-from tenantkms.settings import Site
+from tenantkms.model.site import Site
 from tenantkms.wire.http import Request, Response
 from tenantkms.wire.signing import Scheme
 

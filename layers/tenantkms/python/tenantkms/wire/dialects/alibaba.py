@@ -12,8 +12,10 @@ from xml.sax.saxutils import escape
 import msgspec
 
 from tenantkms import errors as e
-from tenantkms.model import ALIAS_PREFIX, KeySpec, KeyState, KeyUsage, Origin
-from tenantkms.rules import PROFILES
+from tenantkms.model.alias import ALIAS_PREFIX
+from tenantkms.model.profiles import DAY, PROFILES
+from tenantkms.model.specs import KeySpec, KeyUsage, Origin
+from tenantkms.model.states import KeyState
 from tenantkms.wire import codecs
 from tenantkms.wire.http import Request, Response, merge, nest, parse_form, parse_json, parse_pairs
 from tenantkms.wire.signing import Scheme
@@ -143,7 +145,7 @@ _FILTER_CONSTANTS = {"protectionlevel": "SOFTWARE", "creatortype": "User", "dkms
 
 
 _INTERVAL = re.compile(r"([0-9]{1,9})([dhms])")
-_SECONDS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
+_SECONDS = {"d": DAY, "h": 3_600, "m": 60, "s": 1}
 
 
 def _interval(wire: str, value: Any) -> int:
@@ -330,8 +332,8 @@ _MAC_ALGORITHM = In(
 _WRAPPING = codecs.algorithm(codecs.same("RSAES_PKCS1_V1_5", "RSAES_OAEP_SHA_1", "RSAES_OAEP_SHA_256"), "SM2PKE")
 _WRAPPING_SPEC = codecs.algorithm(codecs.same("RSA_2048"), "EC_SM2")
 _WRAP = (
-    In("PublicKeyBlob", "+wrap", lambda wire, value: {"public_key": codecs.binary(wire, value)}, required=True),
-    In("WrappingAlgorithm", "+wrap", lambda wire, value: {"algorithm": _WRAPPING(wire, value)}, required=True),
+    In("PublicKeyBlob", "+receiver", lambda wire, value: {"public_key": codecs.binary(wire, value)}, required=True),
+    In("WrappingAlgorithm", "+receiver", lambda wire, value: {"algorithm": _WRAPPING(wire, value)}, required=True),
     In("WrappingKeySpec", SPREAD, codecs.choice({"RSA_2048": {}}, e.UnsupportedParameter), required=True),
 )
 _DIGEST = In("Digest", "message", codecs.binary, required=True)
@@ -451,7 +453,7 @@ OPERATIONS: dict[str, Operation] = {
         "ImportKeyMaterial",
         (
             _KEY,
-            In("EncryptedKeyMaterial", "wrapped", codecs.base64_text(e.InvalidKeyMaterial), required=True),
+            In("EncryptedKeyMaterial", "encrypted", codecs.base64_text(e.InvalidKeyMaterial), required=True),
             In("ImportToken", "token", codecs.base64_text(e.InvalidImportToken), required=True),
             In("KeyMaterialExpireUnix", "expires", codecs.integer(0, 10**10 - 1), required=True),
         ),

@@ -9,8 +9,9 @@ from typing import Any
 import msgspec
 
 from tenantkms import errors as e
-from tenantkms.model import KeySpec, KeyState, KeyUsage, Origin
-from tenantkms.rules import PROFILES
+from tenantkms.model.profiles import DAY, PROFILES
+from tenantkms.model.specs import KeySpec, KeyUsage, Origin
+from tenantkms.model.states import KeyState
 from tenantkms.wire import codecs
 from tenantkms.wire.http import Request, Response, nest, parse_form, parse_json_object, parse_pairs
 from tenantkms.wire.signing import Scheme
@@ -176,7 +177,7 @@ _METADATA: Mapping[str, Out] = {
     "ValidTo": get("material_expires"),
     "ResourceId": lambda result, view: f"creatorUin/{view.site.account}/{result['id']}",
     "HsmClusterId": const(""),
-    "RotateDays": lambda result, _view: result["rotation_seconds"] // 86_400,
+    "RotateDays": lambda result, _view: result["rotation_seconds"] // DAY,
     "LastRotateTime": get("last_rotation"),
     "CreatorUinString": lambda _result, view: view.site.account,
 }
@@ -196,8 +197,8 @@ _HSM = refused("HsmClusterId")
 _CONTEXT_CODEC = codecs.context(PROFILES[NAME].context_limit)
 _CONTEXT = In("EncryptionContext", "context", _CONTEXT_CODEC)
 _WRAP = (
-    In("EncryptionPublicKey", "+wrap", _public_key),
-    In("EncryptionAlgorithm", "+wrap", lambda wire, value: {"algorithm": _WRAPPING(wire, value)}),
+    In("EncryptionPublicKey", "+receiver", _public_key),
+    In("EncryptionAlgorithm", "+receiver", lambda wire, value: {"algorithm": _WRAPPING(wire, value)}),
 )
 _PAGES = (In("Offset", "offset", codecs.integer(0, 10_000_000)), In("Limit", "limit", codecs.integer(1, 200)))
 
@@ -330,7 +331,7 @@ OPERATIONS: dict[str, Operation] = {
         "UpdateRotationPolicy",
         (
             _KEY,
-            In("RotateDays", "seconds", lambda wire, value: codecs.integer(0, 100_000)(wire, value) * 86_400),
+            In("RotateDays", "seconds", lambda wire, value: codecs.integer(0, 100_000)(wire, value) * DAY),
             *_MEMBER,
         ),
         constant={"enabled": True},
@@ -360,7 +361,7 @@ OPERATIONS: dict[str, Operation] = {
         "ImportKeyMaterial",
         (
             _KEY,
-            In("EncryptedKeyMaterial", "wrapped", codecs.base64_text(e.InvalidKeyMaterial), required=True),
+            In("EncryptedKeyMaterial", "encrypted", codecs.base64_text(e.InvalidKeyMaterial), required=True),
             In("ImportToken", "token", codecs.base64_text(e.InvalidImportToken), required=True),
             In("ValidTo", "expires", codecs.integer(0, 10**10 - 1)),
         ),

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import msgspec
 
 from tenantkms import errors as e
-from tenantkms.model import KeySpec, KeyUsage
-from tenantkms.rules import PROFILES
+from tenantkms.model.profiles import PROFILES
+from tenantkms.model.specs import KeySpec, KeyUsage
 from tenantkms.wire import codecs
 from tenantkms.wire.dialects.tencent import COMMON, STATE_NAMES, flat_parameters
 from tenantkms.wire.http import Request, Response, nest

@@ -14,7 +14,7 @@ from datetime import datetime
 from msgspec import Struct
 
 from tenantkms.errors import RequestExpired, SignatureMismatch, Unsigned
-from tenantkms.model import Secret
+from tenantkms.model.credential import Secret
 from tenantkms.wire.http import Request
 
 _ISO = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{3})?Z")

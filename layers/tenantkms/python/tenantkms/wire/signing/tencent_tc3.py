@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 
 from tenantkms.errors import Unsigned, UnsupportedSignature
+from tenantkms.model.profiles import DAY
 from tenantkms.wire.http import Request
 from tenantkms.wire.signing import Candidate, Claim, Scheme, derive, parse_unix, required
 
@@ -78,7 +79,7 @@ def read(request: Request, _params: Mapping[str, str]) -> Claim:
             raise Unsigned(f"The header {name} must be sent and signed.")
     timestamp = required(headers, "x-tc-timestamp")
     seconds = parse_unix(timestamp)
-    if _day(seconds // 86_400) != date:
+    if _day(seconds // DAY) != date:
         raise Unsigned("The Credential's date is not the UTC date of X-TC-Timestamp.")
 
     return Claim(
@@ -107,7 +108,7 @@ def _signed_headers(listed: str) -> tuple[str, ...]:
 @lru_cache(maxsize=16)
 def _day(number: int) -> str:
     """The UTC date that is so many days after 1970-01-01."""
-    return time.strftime("%Y-%m-%d", time.gmtime(number * 86_400))
+    return time.strftime("%Y-%m-%d", time.gmtime(number * DAY))
 
 
 def _candidates(

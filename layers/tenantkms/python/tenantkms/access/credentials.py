@@ -1,0 +1,95 @@
+"""Access keys: who signed a request, found by access key id, with the secret unsealed to verify with."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import string
+from collections.abc import Callable
+
+from tenantkms.errors import AccessDenied, CredentialDisabled, NonceReused, Unavailable, UnknownAccessKey
+from tenantkms.keys.cache import Cache
+from tenantkms.model.credential import Credential, Secret
+from tenantkms.parent.port import ParentKey, credential_binding
+from tenantkms.store.port import AccessStore
+
+DIALECTS = ("alibaba", "tencent", "tencent-v2")
+"""The dialects that a credential can be allowed in."""
+
+_ALPHABET = string.ascii_letters + string.digits
+_DUMMY = Secret(secrets.token_urlsafe(30))
+"""An unknown access key is verified with this and costs the same. Nobody may know it: who signs with it learns more."""
+
+
+class Access:
+    """The credentials of a tenant behind the same short caches as keys have."""
+
+    def __init__(
+        self,
+        tenant: str,
+        store: AccessStore,
+        parent: ParentKey,
+        *,
+        clock: Callable[[], float],
+        state_seconds: float = 1,
+        secret_seconds: float = 300,
+        size: int = 1_000,
+    ) -> None:
+        self.store = store
+        self._tenant = tenant
+        self._parent = parent
+        self._credentials: Cache[Credential] = Cache(size, state_seconds, clock)
+        self._secrets: Cache[Secret] = Cache(size, secret_seconds, clock)
+        self._any = False  # whether there is a credential at all, as far as this process has seen
+
+    def create(self, name: str, dialects: tuple[str, ...], policy: str, now: int) -> tuple[Credential, str]:
+        """A new credential and its secret, which is shown only here."""
+        access_key_id = "TKMS" + "".join(secrets.choice(_ALPHABET) for _ in range(20))
+        secret = "".join(secrets.choice(_ALPHABET) for _ in range(40))
+        credential = Credential(
+            access_key_id=access_key_id,
+            name=name,
+            sealed=self._parent.seal(secret.encode(), credential_binding(self._tenant, access_key_id)),
+            dialects=dialects,
+            policy=policy,
+            created=now,
+        )
+        self.store.put_credential(credential, new=True)
+        self._any = True
+        return credential, secret
+
+    def find(self, access_key_id: str) -> tuple[Credential | None, Secret]:
+        """The credential and its secret; for an unknown one a dummy secret, so that verifying costs the same.
+
+        Raises `Unavailable` while the tenant has no credential at all: its first one is on its way.
+        """
+        credential = self._credentials.fetch(access_key_id, lambda: self.store.get_credential(access_key_id))
+        self._any = self._any or credential is not None or self.store.has_credentials()
+        if not self._any:
+            raise Unavailable("There is no access key yet.")
+        return (credential, self.secret(credential)) if credential else (None, _DUMMY)
+
+    def secret(self, credential: Credential) -> Secret:
+        secret = self._secrets.fetch((credential.access_key_id, credential.sealed), lambda: self._unseal(credential))
+        return secret or Secret()
+
+    def _unseal(self, credential: Credential) -> Secret:
+        binding = credential_binding(self._tenant, credential.access_key_id)
+        return Secret(self._parent.unseal(credential.sealed, binding).decode())
+
+    @staticmethod
+    def admit(credential: Credential | None, dialect: str) -> Credential:
+        """`credential` if it may be used in `dialect`: asked only after the signature verified."""
+        if credential is None:
+            raise UnknownAccessKey
+        if not credential.enabled:
+            raise CredentialDisabled
+        if dialect not in credential.dialects:
+            raise AccessDenied(f"The access key may not be used in the dialect {dialect}.")
+        return credential
+
+    def use_nonce(self, scheme: str, access_key_id: str, nonce: str, *, now: int, window: int) -> None:
+        """Raises `NonceReused` the second time. A nonce is kept for twice the clock window of its scheme."""
+        digest = hashlib.sha256(f"{scheme}\n{access_key_id}\n{nonce}".encode("utf-8", "replace")).digest()[:16]
+        if not self.store.use_nonce(digest, now=now, expires=now + 2 * window):
+            raise NonceReused

@@ -1,0 +1,100 @@
+"""Key policies: a document on a key that says who may do what with it, in Alibaba Cloud's form.
+
+    {"Version": "1", "Statement": [
+        {"Effect": "Allow", "Principal": {"RAM": ["acs:ram::*:user/TKMS..."]}, "Action": ["kms:Decrypt"]}]}
+
+Both must allow a call: the access key's own policy, and the key's policy if it has one. In a principal, `user/`
+and `role/` are followed by an access key id; `*` and `root` mean every access key of the tenant. The account in it
+is not compared: a deployment is one account. Actions are those of docs/coverage.md, with `kms:` before them.
+Deny wins. The operator's own `tkms` command is not bound by key policies, so a key cannot be locked away.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import Literal
+
+import msgspec
+from msgspec import Struct
+
+from tenantkms.access.policy import globs
+from tenantkms.errors import InvalidPolicy
+
+DEFAULT = (
+    '{"Version":"1","Statement":[{"Effect":"Allow","Principal":{"RAM":["*"]},"Action":["kms:*"],"Resource":["*"]}]}'
+)
+_MAX_SIZE = 32_768
+_ACTION = re.compile(r"kms:[A-Za-z*]{1,64}|\*")
+_PRINCIPAL = re.compile(r"\*|acs:ram::(\*|[0-9]{1,20}):(\*|root|(user|role)/[A-Za-z0-9._@*-]{1,128})")
+
+
+class _Ram(Struct, frozen=True, forbid_unknown_fields=True):
+    RAM: str | list[str]
+
+
+class _Statement(Struct, frozen=True, forbid_unknown_fields=True, rename="pascal"):
+    effect: Literal["Allow", "Deny"]
+    principal: Literal["*"] | _Ram
+    action: str | list[str]
+    resource: str | list[str] = "*"
+    sid: str = ""
+
+
+class _Document(Struct, frozen=True, forbid_unknown_fields=True, rename="pascal"):
+    statement: list[_Statement]
+    version: Literal["1"] = "1"
+
+
+_decode = msgspec.json.Decoder(_Document).decode
+
+
+class _Rule(Struct, frozen=True):
+    allow: bool
+    principals: re.Pattern[str]
+    actions: re.Pattern[str]
+
+
+def _who(principal: str | _Ram) -> list[str]:
+    """Patterns of access key ids."""
+    listed = ["*"] if isinstance(principal, str) else principal.RAM
+    names = [listed] if isinstance(listed, str) else listed
+    for name in names:
+        if not _PRINCIPAL.fullmatch(name):
+            raise InvalidPolicy(f"Principal {name!r} of the key policy is not valid.")
+    return [
+        "*" if (name[-1] == "*" and "/" not in name) or name.endswith(":root") else name.split("/")[1] for name in names
+    ]
+
+
+@lru_cache(maxsize=1024)
+def parse(text: str) -> tuple[_Rule, ...]:
+    """The rules of a key policy. Raises `InvalidPolicy` that names what is wrong."""
+    if len(text.encode("utf-8", "replace")) > _MAX_SIZE:
+        raise InvalidPolicy(f"The key policy is longer than {_MAX_SIZE} bytes.")
+    try:
+        document = _decode(text)
+    except (msgspec.DecodeError, UnicodeError) as e:
+        raise InvalidPolicy(f"The key policy is not valid: {e}.") from e
+    rules = []
+    for statement in document.statement:
+        if statement.resource not in ("*", ["*"]):
+            raise InvalidPolicy("The Resource of a key policy must be *, which is the key itself.")
+        actions = globs(statement.action, _ACTION, "Action")
+        rules.append(
+            _Rule(statement.effect == "Allow", globs(_who(statement.principal), re.compile(".*"), ""), actions)
+        )
+    return tuple(rules)
+
+
+def allows(policy: str, principal: str, action: str) -> bool:
+    """Whether a key's `policy` (empty: the default) allows `action` to the access key `principal`."""
+    if not policy:
+        return True
+    allowed = False
+    for rule in parse(policy):
+        if rule.principals.fullmatch(principal) and rule.actions.fullmatch(f"kms:{action}"):
+            if not rule.allow:
+                return False
+            allowed = True
+    return allowed

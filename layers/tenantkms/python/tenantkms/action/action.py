@@ -1,0 +1,124 @@
+"""What every Action has in common: typed request in, policy, run, result or domain error out, audit line.
+
+An Action is one function in `functions/<name>/handler.py`, and says all of itself there:
+
+    @action("Encrypt", refuses=USE, needs=BLOBS)
+    def encrypt(params: Params, scope: Scope) -> Result: ...
+
+It is called with the canonical call, `{v, request_id, action, principal, profile, params}`, from two doors:
+the endpoint, after it verified a signature, and AWS principals that IAM authorises to invoke the function.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, Generic, TypeVar, get_type_hints
+
+import msgspec
+
+from tenantkms import errors as e
+from tenantkms.action.call import Call, Params, Result, prepare
+from tenantkms.action.rule import Rule
+from tenantkms.action.scope import Scope
+from tenantkms.audit.faults import log_fault
+from tenantkms.audit.line import Record
+from tenantkms.keys.deps import Deps
+from tenantkms.model.profiles import PROFILES
+from tenantkms.model.specs import Need
+from tenantkms.model.states import Refusals
+
+_encode = msgspec.json.Encoder().encode
+P = TypeVar("P", bound=Params)
+Body = Callable[[P, Scope], Result]
+
+
+class Action(Generic[P]):
+    """A decorated function. `run` never raises: it answers `{"result": ..}` or `{"error": {type, message}}`."""
+
+    def __init__(self, rule: Rule, body: Body[P]) -> None:
+        self.rule = rule
+        self.name = rule.name
+        self.body = body
+        self.params: type[P] = get_type_hints(body)["params"]
+        prepare(self.params)
+
+    def run(self, event: Mapping[str, Any], deps: Deps) -> dict[str, Any]:
+        try:
+            call = msgspec.convert(event, Call)
+            profile = PROFILES[call.profile]
+            _encode(call)  # JSON lets lone surrogates through, which no log and no store can hold
+        except (msgspec.ValidationError, UnicodeEncodeError, KeyError):
+            return {"error": e.to_data(e.MalformedRequest("The call is not a canonical call of version 1."))}
+        scope = Scope(call, deps, profile, self.rule)
+        answer: dict[str, Any]
+        outcome = "ok"
+        try:
+            answer = {"result": msgspec.to_builtins(self._run(call, scope))}
+        except e.KmsError as error:
+            outcome = type(error).__name__
+            answer = {"error": e.to_data(error)}
+            if error.retryable:
+                log_fault(call.request_id, error)
+        except Exception as error:  # noqa: BLE001 - the last barrier: nothing of it may leave
+            outcome = e.Internal.__name__
+            answer = {"error": e.to_data(e.Internal())}
+            log_fault(call.request_id, error)
+        try:
+            deps.audit.write(
+                Record(
+                    time=deps.clock(),
+                    request_id=call.request_id,
+                    tenant=deps.tenant,
+                    action=self.name,
+                    profile=call.profile,
+                    principal=call.principal.id,
+                    outcome=outcome,
+                    keys=tuple(scope.used),
+                    source_ip=call.source_ip,
+                    dry_run=call.dry_run,
+                )
+            )
+        except e.Unavailable as error:
+            log_fault(call.request_id, error)
+            return {"error": e.to_data(e.Unavailable())}
+        return answer
+
+    def _run(self, call: Call, scope: Scope) -> Result:
+        if call.action != self.name:
+            raise e.UnknownAction
+        try:
+            params = msgspec.convert(call.params, self.params)
+        except msgspec.ValidationError as error:
+            raise _misfit(error) from error
+        result = self.body(params, scope)
+        if not scope.authorised:
+            raise RuntimeError(f"{self.name} answered without asking the policy")
+        if call.dry_run:
+            raise e.DryRunSucceeded
+        return result
+
+
+_MISSING = re.compile(r"Object missing required field `(\w+)`")
+_PLACE = re.compile(r" - at `\$\.(\w+)[^`]*`$")
+
+
+def _misfit(error: msgspec.ValidationError) -> e.KmsError:
+    """What msgspec says of parameters, with the canonical parameter that it says it of apart."""
+    text = str(error)
+    place, missing = _PLACE.search(text), _MISSING.match(text)
+    if missing:
+        return e.MissingParameter("is required.", field=place[1] if place else missing[1])
+    if place is None:
+        return e.InvalidParameter(f"{text}.")
+    return e.InvalidParameter(f"is not valid: {text[: place.start()]}.", field=place[1])
+
+
+def action(name: str, *, refuses: Refusals | None, needs: Need | None) -> Callable[[Body[P]], Action[P]]:
+    """Make a function the Action `name`. It must ask the policy, through `Scope.allow`, `use` or `update`.
+
+    `refuses`: what the states of a key refuse (`model.states`); `needs`: what a key must be (`model.specs`).
+    An Action without a key of its own says `NO_KEY` twice.
+    """
+    rule = Rule(name, refuses, needs)
+    return lambda body: Action(rule, body)

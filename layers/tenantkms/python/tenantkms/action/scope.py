@@ -1,0 +1,146 @@
+"""One call under way: the keys that it may touch, and those that it touched."""
+
+from __future__ import annotations
+
+import random as jitter
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from tenantkms import errors as e
+from tenantkms.access import key_policy, policy
+from tenantkms.action.call import Call
+from tenantkms.action.rule import DECRYPT, Rule
+from tenantkms.crypto.envelope import SALT_SIZE, Header, parse_header
+from tenantkms.keys.deps import Deps
+from tenantkms.keys.keyring import Keyring
+from tenantkms.model.alias import ALIAS_PREFIX, check_alias
+from tenantkms.model.key import Key, check_key_id, distinct, revised
+from tenantkms.model.profiles import Profile
+from tenantkms.model.specs import SYMMETRIC
+from tenantkms.model.states import KeyState
+from tenantkms.names import NATIVE
+from tenantkms.store.port import KeyStore, PutKey, RevisionConflict, Write
+
+_ATTEMPTS = 8
+
+
+class Scope:
+    """What an Action's body gets beside its parameters. `now` is in Unix seconds, `used` the ids of keys."""
+
+    __slots__ = ("authorised", "call", "deps", "now", "profile", "rule", "used")
+
+    def __init__(self, call: Call, deps: Deps, profile: Profile, rule: Rule) -> None:
+        self.call = call
+        self.deps = deps
+        self.profile = profile
+        self.rule = rule
+        self.now = int(deps.clock())
+        self.authorised = False
+        self.used: list[str] = []
+
+    @property
+    def keyring(self) -> Keyring:
+        return self.deps.keyring
+
+    @property
+    def store(self) -> KeyStore:
+        """For listings; single keys come from `find`."""
+        return self.deps.keyring.store
+
+    def random(self, size: int) -> bytes:
+        return self.deps.random(size)
+
+    def allow(self) -> None:
+        """Ask the policy for an Action that uses no key. Raises `AccessDenied`."""
+        if not policy.may(self.call.principal.policy, self.rule.name, None):
+            raise e.AccessDenied
+        self.authorised = True
+
+    def find(self, ref: str, *, fresh: bool = False) -> Key:
+        """The key that `ref` (an id, or `alias/<name>`) names. Raises `KeyNotFound` or `AliasNotFound`."""
+        keyring = self.deps.keyring
+        if ref.startswith(ALIAS_PREFIX):
+            alias = keyring.alias(check_alias(ref.removeprefix(ALIAS_PREFIX)), fresh=fresh)
+            if alias is None:
+                raise e.AliasNotFound
+            ref = alias.key_id
+        key = keyring.key(check_key_id(ref), fresh=fresh)
+        if key is None:
+            raise e.KeyNotFound
+        return key
+
+    def admit(self, key: Key, rule: Rule | None = None) -> Key:
+        """`key` if policy, usage and state allow what `rule` says (the Action's own by default) on it."""
+        own = self.rule
+        rule = rule or own
+        refuses, needs = rule.refuses, rule.needs
+        if refuses is None or needs is None:
+            raise RuntimeError(f"{rule.name} has said that it uses no key")
+        if key.id not in self.used:
+            self.used.append(key.id)
+        principal = self.call.principal
+        # An Action that works through others (ReEncrypt: Decrypt and Encrypt) needs its own permission as well.
+        for name in (own.name,) if rule is own else (rule.name, own.name):
+            if not policy.may(principal.policy, name, key):
+                raise e.AccessDenied
+            if key.policy and self.call.profile != NATIVE and not key_policy.allows(key.policy, principal.id, name):
+                raise e.AccessDenied("The key's policy does not allow this.")
+        self.authorised = True
+        if key.spec not in needs.specs or needs.usage not in (None, key.usage):
+            raise e.InvalidKeyUsage
+        state = key.state
+        if key.material_expires and self.now >= key.material_expires and state is not KeyState.PENDING_DELETION:
+            state = KeyState.PENDING_IMPORT  # the sweeper has not come by yet
+        refusal = refuses.get(state)
+        if refusal is not None:
+            raise refusal
+        return key
+
+    def use(self, ref: str, rule: Rule | None = None) -> Key:
+        """The key that `ref` names, if this call may do with it what `rule` says, now."""
+        return self.admit(self.find(ref), rule)
+
+    def open(self, blob: bytes, context: Mapping[str, str]) -> tuple[Header, bytes]:
+        """(header, plaintext) of a blob, if this call may Decrypt with its key. One error for all that is wrong."""
+        header = parse_header(blob)
+        keyring = self.deps.keyring
+        key = keyring.key(header.key_id)
+        if key is not None and key.spec in SYMMETRIC:
+            self.admit(key, None if self.rule.name == DECRYPT.name else DECRYPT)
+        return header, keyring.decrypt(key, header, blob, context)
+
+    def seal(self, key: Key, plaintext: bytes, *, text: bool, context: Mapping[str, str]) -> tuple[int, bytes]:
+        """(number of the primary version, new blob made under it)."""
+        salt = self.deps.random(SALT_SIZE)
+        return self.deps.keyring.encrypt(key, plaintext, text=text, context=context, salt=salt)
+
+    def revise(self, key: Key, **changes: Any) -> Key:
+        """The next revision of `key`, to be committed."""
+        return revised(key, self.call.request_id, **changes)
+
+    def switch(self, refs: Sequence[str], state: KeyState) -> None:
+        """Move the keys to `state`; those that are in it already are not written."""
+        self.update(
+            refs,
+            lambda keys: [PutKey(self.revise(key, state=state)) for key in distinct(keys) if key.state is not state],
+        )
+
+    def update(self, refs: Sequence[str], change: Callable[[Sequence[Key]], Sequence[Write]]) -> list[Key]:
+        """Read the keys, let `change` decide, commit all of it or nothing; again if somebody else was faster.
+
+        `change` gets freshly read and admitted keys and returns the writes, none if nothing is to be done.
+        Answers the keys as they were read. Raises `Conflict` when others were faster each time.
+        """
+        for attempt in range(_ATTEMPTS):
+            keys = [self.admit(self.find(ref, fresh=True)) for ref in refs]
+            writes = change(keys)
+            if not writes or self.call.dry_run:
+                return keys
+            try:
+                self.deps.keyring.commit(writes)
+            except RevisionConflict:
+                time.sleep(jitter.uniform(0, 0.005 * 2**attempt))  # noqa: S311 - no secret depends on it
+            else:
+                return keys
+        raise e.Conflict

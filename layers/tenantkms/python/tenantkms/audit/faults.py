@@ -1,0 +1,32 @@
+"""The operator's log: what went wrong that callers are told nothing exact about."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TextIO
+
+import msgspec
+
+
+def log_fault(request_id: str, error: BaseException, stream: TextIO | None = None) -> None:
+    """One JSON line on the operator's log for a fault that the caller is told nothing exact about.
+
+    It holds the types of the exception and its causes, an AWS error code where there is one, and where it
+    was raised: file, line, function. Never the exception's text, which may quote what was being handled.
+    """
+    chain: list[str] = []
+    places: list[str] = []
+    cause: BaseException | None = error
+    while cause is not None:
+        response = getattr(cause, "response", None)
+        code = response.get("Error", {}).get("Code", "") if isinstance(response, dict) else ""
+        chain.append(f"{type(cause).__name__}({code})" if code else type(cause).__name__)
+        frames = cause.__traceback__
+        while frames is not None:
+            code_object = frames.tb_frame.f_code
+            places.append(f"{Path(code_object.co_filename).name}:{frames.tb_lineno} {code_object.co_name}")
+            frames = frames.tb_next
+        cause = cause.__cause__
+    line = {"level": "error", "request_id": request_id, "fault": chain, "at": places}
+    print(msgspec.json.encode(line).decode(), file=stream or sys.stderr, flush=True)

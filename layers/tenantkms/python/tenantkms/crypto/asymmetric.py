@@ -1,0 +1,209 @@
+"""RSA and elliptic-curve keys: making, loading, encrypting, signing, and wrapping for a caller's public key.
+
+Key material of a version is PKCS#8 in DER. Algorithm names are those of Alibaba Cloud; dialects translate. Key specs
+are named as `model.specs` names them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import cast
+
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils
+from cryptography.hazmat.primitives.asymmetric.padding import AsymmetricPadding
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_der_private_key,
+    load_der_public_key,
+    load_pem_public_key,
+)
+from msgspec import Struct
+
+from tenantkms.errors import InvalidCiphertext, InvalidParameter, PlaintextTooLong
+
+PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
+PublicKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey
+
+_RSA_BITS: Mapping[str, int] = MappingProxyType({"RSA_2048": 2048, "RSA_3072": 3072, "RSA_4096": 4096})
+_RSA = frozenset(_RSA_BITS)
+_CURVES: Mapping[str, tuple[type[ec.EllipticCurve], int]] = MappingProxyType(
+    {
+        "EC_P256": (ec.SECP256R1, 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551),
+        "EC_P384": (
+            ec.SECP384R1,
+            0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFC7634D81F4372DDF581A0DB248B0A77AECEC196ACCC52973,
+        ),
+        "EC_P256K": (ec.SECP256K1, 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141),
+    }
+)
+"""Curve and order of its group (SEC 2)."""
+
+
+def generate(spec: str, random: Callable[[int], bytes]) -> bytes:
+    """New key material. Elliptic-curve keys come from `random` alone; RSA primes from OpenSSL's generator."""
+    key: PrivateKey
+    if spec in _RSA_BITS:
+        key = rsa.generate_private_key(65537, _RSA_BITS[spec])
+    else:
+        curve, order = _CURVES[spec]
+        scalar = 0
+        while not 1 <= scalar < order:
+            scalar = int.from_bytes(random((order.bit_length() + 7) // 8), "big")
+        key = ec.derive_private_key(scalar, curve())
+    return key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+
+
+def load(material: bytes) -> PrivateKey:
+    """The private key of a version's material, which this module made: its consistency needs no second check."""
+    return cast("PrivateKey", load_der_private_key(material, None, unsafe_skip_rsa_key_validation=True))
+
+
+def public_der(key: PrivateKey) -> bytes:
+    """SubjectPublicKeyInfo in DER."""
+    return key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+
+def public_pem(key: PrivateKey) -> str:
+    return key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+
+
+# -- encryption ----------------------------------------------------------------------------------------
+
+
+def _oaep(hash_: type[hashes.HashAlgorithm]) -> AsymmetricPadding:
+    return padding.OAEP(padding.MGF1(hash_()), hash_(), None)
+
+
+class Encryption(Struct, frozen=True):
+    """`overhead`: bytes of the modulus that a plaintext cannot use (RFC 8017)."""
+
+    padding: Callable[[], AsymmetricPadding]
+    overhead: int
+
+
+ENCRYPTIONS: Mapping[str, Encryption] = MappingProxyType(
+    {
+        "RSAES_OAEP_SHA_256": Encryption(lambda: _oaep(hashes.SHA256), 66),
+        "RSAES_OAEP_SHA_1": Encryption(lambda: _oaep(hashes.SHA1), 42),
+        "RSAES_PKCS1_V1_5": Encryption(padding.PKCS1v15, 11),
+    }
+)
+
+
+def _encryption(algorithm: str) -> Encryption:
+    row = ENCRYPTIONS.get(algorithm)
+    if row is None:
+        raise InvalidParameter(f"The algorithm is one of {', '.join(ENCRYPTIONS)}.")
+    return row
+
+
+def encrypt(key: rsa.RSAPublicKey, algorithm: str, plaintext: bytes) -> bytes:
+    """Raises `PlaintextTooLong` for more than the key's size allows."""
+    row = _encryption(algorithm)
+    limit = key.key_size // 8 - row.overhead
+    if len(plaintext) > limit:
+        raise PlaintextTooLong(f"The Plaintext is longer than {limit} bytes, which {algorithm} allows with this key.")
+    return key.encrypt(plaintext, row.padding())
+
+
+def decrypt(key: rsa.RSAPrivateKey, algorithm: str, ciphertext: bytes) -> bytes:
+    """Raises `InvalidCiphertext` for every reason there is.
+
+    With RSAES_PKCS1_V1_5 a damaged ciphertext gives other bytes instead, the same each time, so that nobody can
+    learn from errors what its padding was (OpenSSL's implicit rejection).
+    """
+    row = _encryption(algorithm)
+    try:
+        return key.decrypt(ciphertext, row.padding())
+    except ValueError:
+        raise InvalidCiphertext from None
+
+
+# -- signatures ----------------------------------------------------------------------------------------
+
+
+class Signing(Struct, frozen=True):
+    """`padding` is None for ECDSA, whose signatures are DER (SEC 1)."""
+
+    specs: frozenset[str]
+    hash: type[hashes.HashAlgorithm]
+    padding: Callable[[], AsymmetricPadding] | None = None
+
+
+SIGNINGS: Mapping[str, Signing] = MappingProxyType(
+    {
+        "RSA_PSS_SHA_256": Signing(_RSA, hashes.SHA256, lambda: padding.PSS(padding.MGF1(hashes.SHA256()), 32)),
+        "RSA_PKCS1_SHA_256": Signing(_RSA, hashes.SHA256, padding.PKCS1v15),
+        "ECDSA_SHA_256": Signing(frozenset({"EC_P256", "EC_P256K"}), hashes.SHA256),
+        "ECDSA_SHA_384": Signing(frozenset({"EC_P384"}), hashes.SHA384),
+    }
+)
+
+
+def signing(spec: str, algorithm: str) -> Signing:
+    """The row of `algorithm`, if a key of `spec` has it. Raises `InvalidParameter`."""
+    row = SIGNINGS.get(algorithm)
+    if row is None or spec not in row.specs:
+        able = [name for name, row in SIGNINGS.items() if spec in row.specs]
+        raise InvalidParameter(f"The algorithm of a key of spec {spec} is one of {', '.join(able)}.")
+    return row
+
+
+def digest_of(row: Signing, message: bytes, *, raw: bool) -> bytes:
+    """What is signed: the hash of a `raw` message, or the message that is a hash already. Raises `InvalidParameter`."""
+    size = row.hash().digest_size
+    if raw:
+        hashed = hashes.Hash(row.hash())
+        hashed.update(message)
+        return hashed.finalize()
+    if len(message) != size:
+        raise InvalidParameter(f"The digest has {size} bytes.")
+    return message
+
+
+def sign(key: PrivateKey, row: Signing, digest: bytes) -> bytes:
+    hashed = utils.Prehashed(row.hash())
+    if isinstance(key, rsa.RSAPrivateKey):
+        assert row.padding is not None  # noqa: S101 - `signing` matched the row with the key's spec
+        return key.sign(digest, row.padding(), hashed)
+    return key.sign(digest, ec.ECDSA(hashed))
+
+
+def verify(key: PrivateKey, row: Signing, digest: bytes, signature: bytes) -> bool:
+    hashed = utils.Prehashed(row.hash())
+    public = key.public_key()
+    try:
+        if isinstance(public, rsa.RSAPublicKey):
+            assert row.padding is not None  # noqa: S101 - `signing` matched the row with the key's spec
+            public.verify(signature, digest, row.padding(), hashed)
+        else:
+            public.verify(signature, digest, ec.ECDSA(hashed))
+    except (InvalidSignature, ValueError):
+        return False
+    return True
+
+
+# -- for a caller --------------------------------------------------------------------------------------
+
+
+def encrypt_for(public_key: bytes, algorithm: str, secret: bytes) -> bytes:
+    """`secret` under a caller's RSA public key (SubjectPublicKeyInfo in DER, or PEM) of 2048 to 4096 bits."""
+    try:
+        pem = public_key.lstrip().startswith(b"-----BEGIN")
+        key = load_pem_public_key(public_key) if pem else load_der_public_key(public_key)
+    except (ValueError, UnsupportedAlgorithm):
+        raise InvalidParameter("The public key is not an RSA key in PEM, or SubjectPublicKeyInfo in DER.") from None
+    if not isinstance(key, rsa.RSAPublicKey) or not 2048 <= key.key_size <= 4096:
+        raise InvalidParameter("The public key must be an RSA key of 2048 to 4096 bits.")
+    try:
+        return encrypt(key, algorithm, secret)
+    except PlaintextTooLong:
+        raise InvalidParameter("The secret is too long to be wrapped with this public key.") from None
+    except ValueError:  # a modulus that is even, say
+        raise InvalidParameter("The public key does not encrypt: it is not a valid RSA key.") from None

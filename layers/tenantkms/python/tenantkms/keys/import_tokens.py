@@ -1,0 +1,79 @@
+"""Import parameters (BYOK): a one-time RSA key, and a token that holds it until the material comes.
+
+The token is the private key with what it may be used for, sealed by the parent key: nothing is stored, and
+nothing but this tenant's parent opens it.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from cryptography.hazmat.primitives.asymmetric import rsa
+from msgspec import Struct, msgpack
+
+from tenantkms.crypto import asymmetric
+from tenantkms.errors import (
+    ExpiredImportToken,
+    InvalidCiphertext,
+    InvalidImportToken,
+    InvalidKeyMaterial,
+    InvalidParameter,
+)
+from tenantkms.model.key import Key
+from tenantkms.model.specs import SYMMETRIC, KeySpec
+from tenantkms.parent.port import IMPORT_TOKEN, Binding, ParentKey, SealBroken
+
+_LONGEST_TOKEN = 6144
+"""Bytes that AWS KMS decrypts; a token has about 1,500."""
+LIFETIME = 24 * 3600
+"""Seconds that import parameters are good for."""
+
+
+class ImportParameters(NamedTuple):
+    """`public_key` is SubjectPublicKeyInfo in DER; `expires` in Unix seconds."""
+
+    public_key: bytes
+    token: bytes
+    expires: int
+
+
+class _Token(Struct, frozen=True, array_like=True):
+    expires: int
+    algorithm: str
+    private_key: bytes
+
+
+def _binding(tenant: str, key: Key) -> Binding:
+    return Binding(IMPORT_TOKEN, tenant, key.id, 1, key.spec)
+
+
+def new_parameters(parent: ParentKey, tenant: str, key: Key, algorithm: str, now: int) -> ImportParameters:
+    """Raises `InvalidParameter` for an unknown wrapping algorithm."""
+    if algorithm not in asymmetric.ENCRYPTIONS:
+        raise InvalidParameter(f"WrappingAlgorithm is one of {', '.join(asymmetric.ENCRYPTIONS)}.")
+    material = asymmetric.generate(KeySpec.RSA_2048, lambda _n: b"")
+    token = _Token(now + LIFETIME, algorithm, material)
+    sealed = parent.seal(msgpack.encode(token), _binding(tenant, key))
+    return ImportParameters(asymmetric.public_der(asymmetric.load(material)), sealed, token.expires)
+
+
+def open_material(parent: ParentKey, tenant: str, key: Key, sealed: bytes, encrypted: bytes, now: int) -> bytes:
+    """The material that a caller encrypted. Raises `InvalidImportToken`, `ExpiredImportToken`, `InvalidKeyMaterial`."""
+    if len(sealed) > _LONGEST_TOKEN:
+        raise InvalidImportToken
+    try:
+        token = msgpack.decode(parent.unseal(sealed, _binding(tenant, key)), type=_Token)
+    except SealBroken as e:
+        raise InvalidImportToken from e
+    if now >= token.expires:
+        raise ExpiredImportToken
+    private = asymmetric.load(token.private_key)
+    if not isinstance(private, rsa.RSAPrivateKey):
+        raise InvalidImportToken
+    try:
+        material = asymmetric.decrypt(private, token.algorithm, encrypted)
+    except InvalidCiphertext:
+        raise InvalidKeyMaterial from None
+    if len(material) != SYMMETRIC[key.spec].size:
+        raise InvalidKeyMaterial
+    return material

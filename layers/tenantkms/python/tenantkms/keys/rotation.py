@@ -1,0 +1,63 @@
+"""New versions of keys: what CreateKey, CreateKeyVersion, automatic rotation and its policy have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from msgspec.structs import replace
+
+from tenantkms.errors import ExternalOrigin, InvalidParameter, RotationUnsupported
+from tenantkms.keys.deps import Deps
+from tenantkms.keys.keyring import Keyring
+from tenantkms.model.key import Key, revised
+from tenantkms.model.profiles import DAY, Profile
+from tenantkms.model.specs import EC, HMAC, RSA, SYMMETRIC, KeySpec, Origin
+from tenantkms.model.version import KeyVersion
+from tenantkms.store.port import PutKey, PutVersion, Write
+
+DEFAULT_INTERVAL = 365 * DAY
+
+
+def check_rotates(key: Key, *, asymmetric: bool) -> None:
+    """Raises `ExternalOrigin` or `RotationUnsupported` if `key` gets no new versions."""
+    if key.origin is Origin.EXTERNAL:
+        raise ExternalOrigin
+    if key.spec not in SYMMETRIC and not (asymmetric and key.spec in RSA | EC):
+        raise RotationUnsupported
+
+
+def check_interval(seconds: int, profile: Profile) -> None:
+    """Raises `InvalidParameter` if keys are not rotated that often, or that seldom."""
+    least, most = profile.rotation_days
+    if not least * DAY <= seconds <= most * DAY:
+        raise InvalidParameter(f"The rotation interval is from {least} to {most} days.")
+
+
+def new_material(spec: KeySpec, random: Callable[[int], bytes]) -> bytes:
+    """Fresh key material for a key of `spec`."""
+    if spec in SYMMETRIC:
+        return random(SYMMETRIC[spec].size)
+    if spec in HMAC:
+        return random(HMAC[spec].size)
+    from tenantkms.crypto import asymmetric  # most callers never need it
+
+    return asymmetric.generate(spec, random)
+
+
+def rotation(
+    keyring: Keyring, random: Callable[[int], bytes], key: Key, next_: Key, now: int
+) -> tuple[KeyVersion, list[Write]]:
+    """(the new primary version, the writes that make it so). `next_` is the next revision of `key`."""
+    if key.primary is None:
+        raise ExternalOrigin
+    number = key.primary.number + 1
+    version = keyring.seal_version(key.id, key.spec, number, now, new_material(key.spec, random))
+    changed = replace(next_, primary=version, last_rotation=now)
+    return version, [PutVersion(key.id, key.primary), PutKey(changed)]
+
+
+def rotate_due(deps: Deps, key: Key, now: int, request_id: str, audit: Callable[[], None]) -> None:
+    """The scheduled rotation of a key that is due."""
+    _, writes = rotation(deps.keyring, deps.random, key, revised(key, request_id), now)
+    deps.keyring.commit(writes)
+    audit()

@@ -1,0 +1,75 @@
+"""What Actions show of keys and aliases: no sealed material, no storage bookkeeping."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from tenantkms.model.key import Key
+from tenantkms.model.specs import KeySpec, KeyUsage, Origin
+from tenantkms.model.states import KeyState
+from tenantkms.model.version import KeyVersion, version_id
+
+
+class KeyView(Struct, frozen=True, kw_only=True):
+    """Times in Unix seconds, 0 for never; `aliases` without the `alias/` prefix; empty version id: no material."""
+
+    id: str
+    spec: KeySpec
+    usage: KeyUsage
+    origin: Origin
+    state: KeyState
+    created: int
+    creator: str
+    description: str
+    aliases: tuple[str, ...]
+    primary_version_id: str
+    primary_created: int
+    tags: dict[str, str]
+    deletion_date: int
+    deletion_protection: bool
+    protection_description: str
+    rotation_seconds: int
+    last_rotation: int
+    next_rotation: int
+    material_expires: int
+
+
+class AliasView(Struct, frozen=True, kw_only=True):
+    name: str
+    key_id: str
+
+
+class VersionView(Struct, frozen=True, kw_only=True):
+    """`created` in Unix seconds."""
+
+    key_id: str
+    key_version_id: str
+    created: int
+
+
+def version_view(key_id: str, version: KeyVersion) -> VersionView:
+    return VersionView(key_id=key_id, key_version_id=version_id(key_id, version.number), created=version.created)
+
+
+def view(key: Key) -> KeyView:
+    return KeyView(
+        id=key.id,
+        spec=key.spec,
+        usage=key.usage,
+        origin=key.origin,
+        state=key.state,
+        created=key.created,
+        creator=key.creator,
+        description=key.description,
+        aliases=key.aliases,
+        primary_version_id=version_id(key.id, key.primary.number) if key.primary else "",
+        primary_created=key.primary.created if key.primary else 0,
+        tags=key.tags,
+        deletion_date=key.deletion_date if key.state is KeyState.PENDING_DELETION else 0,
+        deletion_protection=key.deletion_protection,
+        protection_description=key.protection_description,
+        rotation_seconds=key.rotation_seconds,
+        last_rotation=key.last_rotation,
+        next_rotation=key.rotates_at,
+        material_expires=key.material_expires,
+    )

@@ -1,0 +1,70 @@
+"""Profiles: what providers decide differently, as data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from msgspec import Struct
+
+from tenantkms.model.states import KeyState
+from tenantkms.names import ALIBABA, NATIVE, TENCENT, TENCENT_V2
+
+DAY = 86_400
+"""Seconds."""
+
+
+class Profile(Struct, frozen=True, kw_only=True):
+    """The limits and defaults of one provider's API. Sizes in bytes; `context_limit` in characters of its JSON."""
+
+    plaintext_limit: int
+    context_limit: int
+    description_limit: int
+    data_key_default: int | None
+    """Bytes of a data key when neither size nor spec is given; None: one of them is required."""
+    deletion_window: tuple[int, int]
+    """Days from scheduling a deletion to the deletion: least and most."""
+    schedule_needs_disabled: bool
+    """Whether an enabled key's deletion can be scheduled at once."""
+    cancel_deletion_to: KeyState
+    rotation_days: tuple[int, int]
+    """Interval of automatic rotation: least and most."""
+    rotation_pause: int
+    """Seconds that must pass between two rotations by hand."""
+    imports_disabled: bool
+    """Whether material can be imported into a disabled key, which stays disabled."""
+    rotates_asymmetric: bool
+    """Whether asymmetric keys get new versions, by hand."""
+
+
+_TENCENT = Profile(
+    plaintext_limit=4096,
+    context_limit=1024,
+    description_limit=1024,
+    data_key_default=None,
+    deletion_window=(7, 30),
+    schedule_needs_disabled=True,
+    cancel_deletion_to=KeyState.DISABLED,
+    rotation_days=(7, 365),
+    rotation_pause=DAY,
+    imports_disabled=False,
+    rotates_asymmetric=False,
+)
+_ALIBABA = Profile(
+    plaintext_limit=6144,
+    context_limit=8192,
+    description_limit=8192,
+    data_key_default=32,
+    deletion_window=(7, 366),
+    schedule_needs_disabled=False,
+    cancel_deletion_to=KeyState.ENABLED,
+    rotation_days=(7, 730),
+    rotation_pause=0,
+    imports_disabled=True,
+    rotates_asymmetric=True,
+)
+
+PROFILES: Mapping[str, Profile] = MappingProxyType(
+    {ALIBABA: _ALIBABA, TENCENT: _TENCENT, TENCENT_V2: _TENCENT, NATIVE: _ALIBABA}
+)
+"""By the name of the dialect, or `native`."""

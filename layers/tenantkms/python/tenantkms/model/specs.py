@@ -1,0 +1,97 @@
+"""Specs of keys: what a key may be of, which usages it may then have, and what an Action asks of both."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from types import MappingProxyType
+
+from msgspec import Struct
+
+from tenantkms.crypto.ciphers import AES_256_GCM, SM4_128_GCM
+
+
+class KeyUsage(StrEnum):
+    ENCRYPT_DECRYPT = "ENCRYPT_DECRYPT"
+    SIGN_VERIFY = "SIGN_VERIFY"
+    GENERATE_VERIFY_MAC = "GENERATE_VERIFY_MAC"
+
+
+class KeySpec(StrEnum):
+    AES_256 = "AES_256"
+    SM4 = "SM4_128"
+    RSA_2048 = "RSA_2048"
+    RSA_3072 = "RSA_3072"
+    RSA_4096 = "RSA_4096"
+    EC_P256 = "EC_P256"
+    EC_P384 = "EC_P384"
+    EC_P256K = "EC_P256K"
+    """secp256k1"""
+    HMAC_SHA_224 = "HMAC_SHA_224"
+    HMAC_SHA_256 = "HMAC_SHA_256"
+    HMAC_SHA_384 = "HMAC_SHA_384"
+    HMAC_SHA_512 = "HMAC_SHA_512"
+
+
+class Origin(StrEnum):
+    KMS = "KMS"
+    EXTERNAL = "EXTERNAL"
+
+
+class Symmetric(Struct, frozen=True, kw_only=True):
+    """A key spec whose material is random bytes: how many, and the envelope suite that it encrypts with."""
+
+    size: int
+    suite: int
+
+
+SYMMETRIC: Mapping[KeySpec, Symmetric] = MappingProxyType(
+    {
+        KeySpec.AES_256: Symmetric(size=32, suite=AES_256_GCM),
+        KeySpec.SM4: Symmetric(size=16, suite=SM4_128_GCM),
+    }
+)
+RSA = frozenset({KeySpec.RSA_2048, KeySpec.RSA_3072, KeySpec.RSA_4096})
+EC = frozenset({KeySpec.EC_P256, KeySpec.EC_P384, KeySpec.EC_P256K})
+
+
+class Hashed(Struct, frozen=True):
+    """A key spec of MACs: the hash (a name of hashlib's), and how many bytes the material and the MACs have."""
+
+    name: str
+    size: int
+
+
+HMAC: Mapping[KeySpec, Hashed] = MappingProxyType(
+    {
+        KeySpec.HMAC_SHA_224: Hashed("sha224", 28),
+        KeySpec.HMAC_SHA_256: Hashed("sha256", 32),
+        KeySpec.HMAC_SHA_384: Hashed("sha384", 48),
+        KeySpec.HMAC_SHA_512: Hashed("sha512", 64),
+    }
+)
+
+SPEC_USAGES: Mapping[KeySpec, tuple[KeyUsage, ...]] = MappingProxyType(
+    {
+        **dict.fromkeys(SYMMETRIC, (KeyUsage.ENCRYPT_DECRYPT,)),
+        **dict.fromkeys(RSA, (KeyUsage.ENCRYPT_DECRYPT, KeyUsage.SIGN_VERIFY)),
+        **dict.fromkeys(EC, (KeyUsage.SIGN_VERIFY,)),
+        **dict.fromkeys(HMAC, (KeyUsage.GENERATE_VERIFY_MAC,)),
+    }
+)
+"""The usages that a key of a spec may have; the first is the default."""
+
+
+class Need(Struct, frozen=True):
+    """What an Action needs of a key: the usage (None: any), and the specs that it may be of."""
+
+    usage: KeyUsage | None
+    specs: frozenset[KeySpec]
+
+
+ANY_KEY = Need(None, frozenset(KeySpec))
+BLOBS = Need(KeyUsage.ENCRYPT_DECRYPT, frozenset(SYMMETRIC))
+RSA_BLOBS = Need(KeyUsage.ENCRYPT_DECRYPT, RSA)
+SIGNATURES = Need(KeyUsage.SIGN_VERIFY, RSA | EC)
+PUBLIC_KEYS = Need(None, RSA | EC)
+MACS = Need(KeyUsage.GENERATE_VERIFY_MAC, frozenset(HMAC))

@@ -1,0 +1,47 @@
+"""What a Lambda function is made of: settings from its environment, once per process, and its handler."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import Any
+
+from tenantkms.action.action import Action
+from tenantkms.audit.metrics import COLD_START
+from tenantkms.runtime.assemble import Settings, invoke_config, on_aws
+
+
+@lru_cache(maxsize=1)
+def _session() -> Any:
+    """One per process: what it has read of botocore's data serves all its clients."""
+    import botocore.session
+
+    return botocore.session.get_session()
+
+
+@lru_cache(maxsize=1)
+def from_environment() -> Settings:
+    """The settings of this Lambda function, made once per process."""
+    settings = on_aws(os.environ, _session(), metered=True)
+    settings.metrics.put(**{COLD_START: 1})
+    return settings
+
+
+def invoke_client() -> Any:
+    """A client of AWS Lambda for the endpoint."""
+    return _session().create_client("lambda", config=invoke_config())
+
+
+def entry(action: Action[Any]) -> Callable[[Mapping[str, Any], object], dict[str, Any]]:
+    """The Lambda handler of an Action."""
+    if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:
+        from_environment()  # until its first event a function has a whole core; nothing is unsealed
+    known = (action.name,)
+
+    def handler(event: Mapping[str, Any], _context: object) -> dict[str, Any]:
+        settings = from_environment()
+        settings.metrics.begin(known)
+        return action.run(event, settings.deps)
+
+    return handler

@@ -1,0 +1,176 @@
+"""Metrics stand in the log lines of a Lambda function as the embedded metric format wants them, and are few."""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import Any
+
+import msgspec
+import pytest
+
+from kit import emf
+from kit.audit_writers import record
+from kit.fakes import Clock
+from kit.support import Kms, Signer
+from tenantkms.audit.metrics import EmbeddedMetrics, MeteredParentKey, NoMetrics
+from tenantkms.errors import ERRORS, Unavailable
+from tenantkms.keys.maintenance import ROTATE, Report, tell
+from tenantkms.parent.port import Binding, SealBroken, key_binding
+
+NOW = 1_764_000_000.25
+TENANT, ACTION = (("tenant", "test"),), (("action", "Encrypt"),)
+
+
+class Written:
+    """Metrics that write into memory; `lines` since the last look."""
+
+    def __init__(self) -> None:
+        self.stream, self.clock = io.StringIO(), Clock()
+        self.metrics = EmbeddedMetrics("test", self.stream, self.clock)
+
+    def lines(self) -> list[str]:
+        found = self.stream.getvalue().splitlines()
+        self.stream.seek(0)
+        self.stream.truncate()
+        return found
+
+    def call(self, outcome: str = "ok", known: tuple[str, ...] = ("Encrypt",), **changes: Any) -> str:
+        self.metrics.begin(known)
+        self.clock.now += 0.0125
+        self.metrics.write(msgspec.structs.replace(record("x", 1), time=NOW, outcome=outcome, **changes))
+        (line,) = self.lines()
+        return line
+
+
+def test_a_call_s_audit_line_is_its_metric_by_action_and_for_all() -> None:
+    line = Written().call()
+    assert emf.read(line) == {("Latency", TENANT): 12.5, ("Latency", ACTION): 12.5}
+    said = json.loads(line)
+    assert said["_aws"]["Timestamp"] == 1_764_000_000_250
+    assert said["_aws"]["CloudWatchMetrics"][0]["Namespace"] == "TenantKms/test"
+
+
+def test_nothing_of_the_audit_line_is_lost() -> None:
+    plain = msgspec.json.decode(msgspec.json.encode(msgspec.structs.replace(record("x", 1), time=NOW)))
+    line = json.loads(Written().call())
+    assert {name: line[name] for name in plain} == plain
+    assert set(line) - set(plain) == {"_aws", "Latency"}
+
+
+@pytest.mark.parametrize("outcome", [*ERRORS, "SealBroken"])
+def test_an_error_is_a_fault_or_a_refusal_as_its_class_says(outcome: str) -> None:
+    kind = ERRORS.get(outcome, SealBroken)
+    found = {name for name, _ in emf.read(Written().call(outcome))} - {"Latency", "AuthenticationFailures"}
+    expected = {"Errors"} if kind.retryable else {"Refused"}
+    assert found == (set() if outcome == "DryRunSucceeded" else expected)
+
+
+def test_refused_authentication_is_counted() -> None:
+    written = Written()
+    counted = {name for name in ERRORS if ("AuthenticationFailures", TENANT) in emf.read(written.call(name))}
+    assert counted == {
+        "UnknownAccessKey",
+        "SignatureMismatch",
+        "CredentialDisabled",
+        "NonceReused",
+        "RequestExpired",
+    }
+
+
+def test_a_name_that_a_caller_made_up_is_no_dimension() -> None:
+    line = Written().call("UnknownAction", known=(), action="x" * 64)
+    assert {dimensions for _, dimensions in emf.read(line)} == {TENANT}
+
+
+def test_dimensions_are_the_tenant_and_the_action_only() -> None:
+    line = json.loads(Written().call(keys=("key",), principal="somebody", source_ip="192.0.2.1"))
+    (directive,) = line["_aws"]["CloudWatchMetrics"]
+    assert directive["Dimensions"] == [["tenant"], ["action"]]
+
+
+def test_lines_of_scheduled_work_are_plain() -> None:
+    written = Written()
+    written.metrics.write(record("x", 1))
+    assert [emf.read(line) for line in written.lines()] == [{}]
+
+
+def test_what_belongs_to_no_call_is_a_line_of_its_own() -> None:
+    written = Written()
+    written.metrics.put(KeysPendingDeletion=0, ColdStart=1)
+    (line,) = written.lines()
+    assert emf.read(line) == {("KeysPendingDeletion", TENANT): 0, ("ColdStart", TENANT): 1}
+
+
+def test_a_metric_that_cannot_be_written_harms_nothing_and_an_audit_line_does() -> None:
+    closed = io.StringIO()
+    closed.close()
+    metrics = EmbeddedMetrics("test", closed)
+    metrics.put(ColdStart=1)
+    metrics.begin(())
+    with pytest.raises(Unavailable):
+        metrics.write(record("x", 1))
+
+
+class Parent:
+    def seal(self, secret: bytes, binding: Binding) -> bytes:
+        return secret + bytes([binding.kind])
+
+    def unseal(self, sealed: bytes, binding: Binding) -> bytes:
+        raise Unavailable
+
+
+def test_each_call_of_the_parent_key_is_told_whatever_comes_of_it() -> None:
+    written, binding = Written(), key_binding("test", "6f1e2d3c-1111-4222-8333-444455556666", 1, "AES_256")
+    parent = MeteredParentKey(Parent(), written.metrics)
+    assert parent.seal(b"secret", binding) == b"secret\x01"
+    with pytest.raises(Unavailable):
+        parent.unseal(b"secret", binding)
+    lines = written.lines()
+    assert not any("secret" in line for line in lines)
+    for line in lines:
+        found = emf.read(line)
+        assert set(found) == {("ParentKeyCalls", TENANT), ("ParentKeyLatency", TENANT)}
+        assert found["ParentKeyCalls", TENANT] == 1
+        assert 0 <= found["ParentKeyLatency", TENANT] < 1000
+    assert len(lines) == 2
+
+
+def test_a_sweeper_tells_what_there_is_and_is_silent_otherwise() -> None:
+    written = Written()
+    tell(written.metrics, ROTATE, Report(due=0, done=0, failed=0))
+    assert written.lines() == []
+    tell(written.metrics, ROTATE, Report(due=3, done=2, failed=1))
+    tell(NoMetrics(), ROTATE, Report(due=3, done=2, failed=1))
+    (line,) = written.lines()
+    names = {"RotationsDue": 3, "RotationsDone": 2, "RotationsFailed": 1}
+    assert emf.read(line) == {(name, TENANT): count for name, count in names.items()}
+
+
+def test_one_machine_s_log_has_no_metrics(kms: Kms) -> None:
+    assert isinstance(kms.settings.metrics, NoMetrics)
+
+
+def test_calls_and_refusals_through_the_endpoint(kms: Kms) -> None:
+    written = Written()
+    settings = msgspec.structs.replace(
+        kms.settings, deps=msgspec.structs.replace(kms.settings.deps, audit=written.metrics)
+    )
+    known = frozenset({"Encrypt"})
+
+    def counted(kms: Kms, action: str, **params: str) -> set[emf.Metric]:
+        written.metrics.begin(known)
+        kms.alibaba(action, **params)
+        (line,) = written.lines()
+        return set(emf.read(line)) - {("Latency", TENANT)}
+
+    kms = Kms(settings, kms.signer)
+    assert counted(kms, "Encrypt", KeyId="alias/default", Plaintext="x") == {("Latency", ACTION)}
+    assert counted(kms, "Encrypt", KeyId="alias/none", Plaintext="x") == {
+        ("Latency", ACTION),
+        ("Refused", ACTION),
+        ("Refused", TENANT),
+    }
+    assert counted(kms, "NoSuchAction") == {("Refused", TENANT)}
+    wrong = Kms(settings, Signer(kms.signer.access_key_id, "wrong"))
+    assert counted(wrong, "Encrypt") == {("Refused", TENANT), ("AuthenticationFailures", TENANT)}

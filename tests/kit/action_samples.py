@@ -1,0 +1,245 @@
+"""A tenant to call Actions on directly, and for every Action the least it takes to succeed on a key."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import msgspec
+
+from functions.endpoint.dispatch import load
+from tenantkms.access.policy import ALLOW_ALL
+from tenantkms.action.rule import Rule
+from tenantkms.audit.line import Record
+from tenantkms.errors import Unavailable
+from tenantkms.keys.deps import Deps
+from tenantkms.model.key import Key
+from tenantkms.model.specs import KeySpec
+from tenantkms.model.states import KeyState
+from tenantkms.store.port import PutKey
+from tkms.machine.directory import Directory
+
+FUNCTIONS = Path(__file__).parent.parent.parent / "functions"
+PLAINTEXT = base64.b64encode(b"plaintext").decode()
+DIGEST = base64.b64encode(bytes(32)).decode()
+
+Params = dict[str, Any]
+
+
+def actions() -> list[str]:
+    """The Actions that have a function, by the `@action` line of each handler."""
+    texts = [path.read_text("utf-8") for path in sorted(FUNCTIONS.glob("*/handler.py"))]
+    return [name for text in texts for name in re.findall(r'^@action\(\s*"(\w+)"', text, re.MULTILINE)]
+
+
+def rules() -> dict[str, Rule]:
+    """What each Action says of the keys that it uses."""
+    return {name: load(name).rule for name in actions()}
+
+
+@dataclass
+class ListAudit:
+    """An audit log in memory. With `broken` it takes no line."""
+
+    records: list[Record] = field(default_factory=list)
+    broken: bool = False
+
+    def write(self, record: Record) -> None:
+        if self.broken:
+            raise Unavailable("the audit log of the test is broken")
+        self.records.append(record)
+
+
+class Refused(Exception):
+    """An Action that a test prepared with did not succeed."""
+
+
+class Tenant:
+    """One tenant on SQLite in `path`."""
+
+    def __init__(self, path: Path) -> None:
+        settings = Directory(path).open("test")
+        self.audit = ListAudit()
+        self.deps: Deps = msgspec.structs.replace(settings.deps, audit=self.audit)
+
+    def call(self, action: str, params: Params, *, policy: str = ALLOW_ALL, **changes: Any) -> Params:
+        """The canonical call as data."""
+        return {
+            "v": 1,
+            "request_id": str(uuid4()),
+            "action": action,
+            "principal": {"id": "tester", "policy": policy},
+            "profile": "native",
+            "params": params,
+            **changes,
+        }
+
+    def run(self, action: str, params: Params, *, policy: str = ALLOW_ALL, **changes: Any) -> Params:
+        """`{"result": ..}` or `{"error": ..}`."""
+        return load(action).run(self.call(action, params, policy=policy, **changes), self.deps)
+
+    def outcome(self, action: str, params: Params, *, policy: str = ALLOW_ALL, **changes: Any) -> str:
+        """`ok`, or the name of the domain error."""
+        answer = self.run(action, params, policy=policy, **changes)
+        return str(answer["error"]["type"]) if "error" in answer else "ok"
+
+    def result(self, action: str, params: Params) -> Params:
+        answer = self.run(action, params)
+        if "error" in answer:
+            raise Refused(f"{action}: {answer['error']}")
+        found: Params = answer["result"]
+        return found
+
+    def create(self, **params: Any) -> str:
+        """A new key's id."""
+        return str(self.result("CreateKey", params)["key"]["id"])
+
+    def alias(self, key_id: str) -> str:
+        """A new alias of a key, without the prefix."""
+        name = f"alias-{uuid4()}"
+        self.result("CreateAlias", {"key_id": key_id, "alias": name})
+        return name
+
+    def stored(self, key_id: str) -> Key:
+        key = self.deps.keyring.store.get(key_id)
+        assert key is not None
+        return key
+
+    def put(self, key_id: str, **changes: Any) -> None:
+        """Change a key's row behind the Actions' back."""
+        key = self.stored(key_id)
+        self.deps.keyring.commit([PutKey(msgspec.structs.replace(key, revision=key.revision + 1, **changes))])
+
+
+# -- keys to call on -------------------------------------------------------------------------------------
+
+_KINDS: Mapping[str, Params] = {
+    "symmetric": {},
+    "rsa": {"spec": KeySpec.RSA_2048},
+    "ec": {"spec": KeySpec.EC_P256},
+    "mac": {"spec": KeySpec.HMAC_SHA_256},
+    "external": {"origin": "EXTERNAL"},
+}
+_KIND_OF = {
+    "AsymmetricEncrypt": "rsa",
+    "AsymmetricDecrypt": "rsa",
+    "AsymmetricSign": "ec",
+    "AsymmetricVerify": "ec",
+    "GetPublicKey": "ec",
+    "GenerateMac": "mac",
+    "VerifyMac": "mac",
+    "GetParametersForImport": "external",
+    "ImportKeyMaterial": "external",
+    "DeleteKeyMaterial": "external",
+}
+
+
+def new_key(tenant: Tenant, action: str) -> str:
+    """A key that `action` works on, as it was created."""
+    return tenant.create(**_KINDS[_KIND_OF.get(action, "symmetric")])
+
+
+def in_state(tenant: Tenant, key_id: str, state: KeyState) -> None:
+    deletion = tenant.deps.clock() + 7 * 86_400 if state is KeyState.PENDING_DELETION else 0
+    tenant.put(key_id, state=state, deletion_date=int(deletion))
+
+
+# -- what it takes ---------------------------------------------------------------------------------------
+
+_KEY: Callable[[Tenant, str], Params] = lambda _t, key: {"key_id": key}  # noqa: E731
+_KEYS: Callable[[Tenant, str], Params] = lambda _t, key: {"key_ids": [key]}  # noqa: E731
+_NONE: Callable[[Tenant, str], Params] = lambda _t, _key: {}  # noqa: E731
+
+
+def _with(**params: Any) -> Callable[[Tenant, str], Params]:
+    return lambda _t, key: {"key_id": key, **params}
+
+
+def _made_by(action: str, field_name: str, **more: Any) -> Callable[[Tenant, str], Params]:
+    """What `action` made, as the field of that name; more fields beside it."""
+
+    def params(tenant: Tenant, key: str) -> Params:
+        given = SAMPLES[action](tenant, key)
+        made = tenant.result(action, given)[field_name]
+        kept = {name: value for name, value in given.items() if name in ("key_id", "algorithm", "message")}
+        return {**kept, field_name: made, **more}
+
+    return params
+
+
+def _blob(tenant: Tenant, key: str) -> Params:
+    return {"ciphertext": tenant.result("Encrypt", {"key_id": key, "plaintext": PLAINTEXT})["ciphertext"]}
+
+
+def _receiver(tenant: Tenant) -> Params:
+    """A caller's public key."""
+    caller = tenant.create(spec=KeySpec.RSA_2048)
+    return {"public_key": tenant.result("GetPublicKey", {"key_id": caller})["der"]}
+
+
+def _version(tenant: Tenant, key: str) -> Params:
+    described = tenant.result("DescribeKey", {"key_ids": [key]})["keys"][0]
+    return {"key_id": key, "key_version_id": described["primary_version_id"]}
+
+
+def _import(tenant: Tenant, key: str) -> Params:
+    from tenantkms.crypto import asymmetric
+
+    given = SAMPLES["GetParametersForImport"](tenant, key)
+    made = tenant.result("GetParametersForImport", given)
+    wrapped = asymmetric.encrypt_for(base64.b64decode(made["public_key"]), given["wrapping_algorithm"], bytes(32))
+    return {"key_id": key, "token": made["token"], "encrypted": base64.b64encode(wrapped).decode()}
+
+
+SAMPLES: Mapping[str, Callable[[Tenant, str], Params]] = {
+    "ArchiveKey": _KEYS,
+    "AsymmetricDecrypt": _made_by("AsymmetricEncrypt", "ciphertext"),
+    "AsymmetricEncrypt": _with(algorithm="RSAES_OAEP_SHA_256", plaintext=PLAINTEXT),
+    "AsymmetricSign": _with(algorithm="ECDSA_SHA_256", message=DIGEST),
+    "AsymmetricVerify": _made_by("AsymmetricSign", "signature"),
+    "CancelKeyArchive": _KEYS,
+    "CancelKeyDeletion": _KEY,
+    "CreateAlias": lambda _t, key: {"key_id": key, "alias": f"alias-{uuid4()}"},
+    "CreateKey": _NONE,
+    "CreateKeyVersion": _KEY,
+    "Decrypt": _blob,
+    "DeleteAlias": lambda t, key: {"alias": t.alias(key)},
+    "DeleteKeyMaterial": _KEY,
+    "DescribeKey": _KEYS,
+    "DescribeKeyVersion": _version,
+    "DescribeService": _NONE,
+    "DisableKey": _KEYS,
+    "EnableKey": _KEYS,
+    "Encrypt": _with(plaintext=PLAINTEXT),
+    "ExportDataKey": lambda t, key: {**_blob(t, key), "receiver": _receiver(t)},
+    "GenerateAndExportDataKey": lambda t, key: {"key_id": key, "receiver": _receiver(t)},
+    "GenerateDataKey": _KEY,
+    "GenerateDataKeyWithoutPlaintext": _KEY,
+    "GenerateMac": _with(algorithm="HMAC_SHA_256", message=DIGEST),
+    "GenerateRandom": lambda _t, _key: {"number_of_bytes": 16},
+    "GetKeyPolicy": _KEY,
+    "GetParametersForImport": _with(wrapping_algorithm="RSAES_OAEP_SHA_256", wrapping_key_spec="RSA_2048"),
+    "GetPublicKey": _KEY,
+    "ImportKeyMaterial": _import,
+    "ListAliases": _KEY,
+    "ListKeyVersions": _KEY,
+    "ListKeys": _NONE,
+    "ListTagResources": _KEYS,
+    "ReEncrypt": _blob,
+    "ScheduleKeyDeletion": _with(days=7),
+    "SetDeletionProtection": _with(enabled=True),
+    "SetKeyAlias": lambda _t, key: {"key_id": key, "alias": f"alias-{uuid4()}"},
+    "SetKeyPolicy": lambda t, key: {"key_id": key, "policy": t.result("GetKeyPolicy", {"key_id": key})["policy"]},
+    "TagResources": lambda _t, key: {"key_ids": [key], "tags": {"name": "value"}},
+    "UntagResources": lambda _t, key: {"key_ids": [key], "all": True},
+    "UpdateAlias": lambda t, key: {"key_id": key, "alias": t.alias(t.create())},
+    "UpdateKeyDescription": _with(description="described"),
+    "UpdateRotationPolicy": _with(enabled=True),
+    "VerifyMac": _made_by("GenerateMac", "mac"),
+}
+"""Action -> (tenant, key id) -> parameters that succeed on an enabled key; made while the key is enabled."""

@@ -1,0 +1,264 @@
+"""The rules of the house, read from the source. Each is a function from a checkout to what breaks it, one line each."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+from typing import NamedTuple
+
+LAYER = "layers/tenantkms/python/tenantkms"
+
+# Rooms of the layer: each may import those that stand above it.
+ROOMS = (
+    "errors",
+    "names",
+    "crypto",
+    "model",
+    "parent",
+    "store",
+    "audit",
+    "keys",
+    "access",
+    "action",
+    "wire",
+    "runtime",
+)
+
+MAX_LINES = 320
+TABLES = {
+    f"{LAYER}/wire/dialects/alibaba.py": "the tables of one dialect",
+    f"{LAYER}/wire/dialects/tencent.py": "the tables of one dialect",
+}
+
+# What the domain logic needs of Python and of others; nothing of it talks to a network or knows a vendor.
+ACTION_LIBRARIES = frozenset(
+    "__future__ base64 collections contextlib dataclasses datetime enum functools hashlib hmac itertools math msgspec"
+    " operator re secrets string struct time typing uuid cryptography".split()
+)
+AWS = ("boto3", "botocore", "s3transfer", "aiobotocore")
+AWS_ADAPTERS = ("runtime.assemble", "runtime.lambda_entry", "parent.aws_kms", "store.dynamodb")
+HANDS_ON: Mapping[str, str] = {
+    f"{LAYER}/wire/signing/__init__.py": "what the schemes, one file each, have in common",
+    f"{LAYER}/wire/dialects/__init__.py": "where dialects register",
+}
+# `from tenantkms.keys import rotation` names a module, `from tenantkms.errors import KmsError` does not.
+PACKAGES = frozenset(
+    ["tenantkms", "functions", "tkms", "tkms.machine", "tkms.stack", "tenantkms.wire.dialects"]
+    + [f"tenantkms.{room}" for room in ROOMS[2:]]
+)
+VENDORS = re.compile(r"alibaba|aliyun|tencent|qcloud|amazon|\baws\b|boto|azure|google|huawei", re.IGNORECASE)
+
+Rule = Callable[[Path], Iterator[str]]
+
+
+class Import(NamedTuple):
+    """One imported module. `lazy`: inside a function; `typing`: only for type checkers."""
+
+    file: str
+    line: int
+    module: str
+    lazy: bool
+    typing: bool
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line} imports {self.module}"
+
+    def of(self, *packages: str) -> bool:
+        return any(self.module == package or self.module.startswith(package + ".") for package in packages)
+
+
+parsed = cache(ast.parse)
+"""Most files of a broken copy are those of the checkout."""
+
+
+def sources(root: Path, *folders: str) -> Iterator[tuple[str, ast.Module]]:
+    for folder in folders:
+        for path in sorted((root / folder).rglob("*.py")):
+            yield path.relative_to(root).as_posix(), parsed(path.read_text("utf-8"))
+
+
+def imports(file: str, tree: ast.AST, *, lazy: bool = False, typing: bool = False) -> Iterator[Import]:
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.Import):
+            for name in node.names:
+                yield Import(file, node.lineno, name.name, lazy, typing)
+        elif isinstance(node, ast.ImportFrom):
+            yield from _from(file, node, lazy, typing)
+        elif isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            yield from imports(file, node, lazy=lazy, typing=True)
+        else:
+            inside = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+            yield from imports(file, node, lazy=lazy or inside, typing=typing)
+
+
+def _from(file: str, node: ast.ImportFrom, lazy: bool, typing: bool) -> Iterator[Import]:
+    module = node.module or ""
+    if node.level:
+        package = file.removesuffix(".py").removesuffix("/__init__").split("/")
+        package = package[: len(package) - node.level + file.endswith("/__init__.py")]
+        module = ".".join([*package, *filter(None, [module])]).replace("layers.tenantkms.python.", "")
+    shallow = module in PACKAGES
+    for name in [f"{module}.{name.name}" for name in node.names] if shallow else [module]:
+        yield Import(file, node.lineno, name, lazy, typing)
+
+
+def all_imports(root: Path, *folders: str) -> Iterator[Import]:
+    for file, tree in sources(root, *folders):
+        yield from imports(file, tree)
+
+
+def _module(file: str) -> str:
+    """`tenantkms.wire.http` of its path."""
+    return (
+        file.removeprefix(LAYER.removesuffix("tenantkms"))
+        .removesuffix(".py")
+        .removesuffix("/__init__")
+        .replace("/", ".")
+    )
+
+
+# -- rooms -----------------------------------------------------------------------------------------------
+
+
+def imports_go_one_way(root: Path) -> Iterator[str]:
+    """A room of the layer imports only rooms above it."""
+    for found in all_imports(root, LAYER):
+        if not found.of("tenantkms"):
+            continue
+        here, there = (f"{module}.".split(".")[1] for module in (_module(found.file), found.module))
+        if here and there:
+            unknown = [name for name in (here, there) if name not in ROOMS]
+            if unknown:
+                yield f"{found}: {unknown[0]} has no place in the order of rooms"
+            elif ROOMS.index(there) > ROOMS.index(here):
+                yield f"{found}, which stands below it"
+
+
+def no_room_has_a_circle(root: Path) -> Iterator[str]:
+    """Inside a room, too, no module needs itself by way of others."""
+    needs: dict[str, set[str]] = {}
+    for found in all_imports(root, LAYER, "functions", "tkms"):
+        needs.setdefault(_module(found.file), set()).add(found.module)
+    graph = TopologicalSorter({module: {n for n in found if n in needs} for module, found in needs.items()})
+    try:
+        graph.prepare()
+    except CycleError as error:
+        yield f"a circle: {' imports '.join(reversed(error.args[1]))}"
+
+
+def every_room_has_a_place(root: Path) -> Iterator[str]:
+    """The order names what there is, and nothing else; a room has more than one file, and none has another's name."""
+    there = {path.stem for path in (root / LAYER).glob("*.py")} | {
+        path.parent.name for path in (root / LAYER).glob("*/__init__.py")
+    }
+    for name in sorted((there - {"__init__"}) ^ set(ROOMS)):
+        yield f"{LAYER}/{name}: {'not in the order' if name in there else 'in the order, but not there'}"
+    for room in sorted({path.parent for path in (root / LAYER).rglob("__init__.py")}):
+        files = [path for path in room.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()]
+        if len(files) < 3:
+            yield f"{room.relative_to(root).as_posix()} has one file"
+
+
+def docstring_says_the_order(root: Path) -> Iterator[str]:
+    """The package's own docstring gives the same order."""
+    text = ast.get_docstring(ast.parse((root / LAYER / "__init__.py").read_text("utf-8"))) or ""
+    said = tuple(re.findall(r"^(\w+) {2,}\S", text, re.MULTILINE))
+    if said != ROOMS:
+        yield f"{LAYER}/__init__.py says {', '.join(said)}; the order is {', '.join(ROOMS)}"
+
+
+def packages_say_nothing(root: Path) -> Iterator[str]:
+    """What is imported is imported from where it is: an `__init__.py` hands nothing on."""
+    for file, tree in sources(root, LAYER, "functions", "tkms"):
+        if file.endswith("/__init__.py") and file not in HANDS_ON and any(imports(file, tree)):
+            yield f"{file} imports"
+
+
+def tests_stand_in_rooms(root: Path) -> Iterator[str]:
+    """Test modules stand in a room of `tests/`, and nothing but helpers in `tests/kit`."""
+    for path in sorted((root / "tests").rglob("*.py")):
+        where = path.relative_to(root / "tests").parts
+        is_test, in_kit = path.name.startswith("test_"), where[0] == "kit"
+        if is_test and (len(where) != 2 or in_kit):
+            yield f"tests/{'/'.join(where)} stands in no room"
+        if not (is_test or in_kit or path.name == "conftest.py"):
+            yield f"tests/{'/'.join(where)} is no test: it belongs to tests/kit"
+
+
+# -- who may import what ---------------------------------------------------------------------------------
+
+
+def layer_knows_no_function(root: Path) -> Iterator[str]:
+    for found in all_imports(root, LAYER):
+        if found.of("functions", "tkms"):
+            yield str(found)
+
+
+def wire_is_the_endpoint_s(root: Path) -> Iterator[str]:
+    """Besides `wire` itself only functions/endpoint and tkms import it."""
+    for found in all_imports(root, "functions", LAYER):
+        allowed = found.file.startswith(("functions/endpoint/", f"{LAYER}/wire/"))
+        if found.of("tenantkms.wire") and not allowed:
+            yield str(found)
+
+
+def actions_know_only_the_domain(root: Path) -> Iterator[str]:
+    """functions/<action> imports the layer without `wire`, harmless libraries, itself, and nothing else."""
+    for found in all_imports(root, "functions"):
+        folder = found.file.split("/")[1]
+        if folder in ("endpoint", "__init__.py"):
+            continue
+        own = found.of("tenantkms") and not found.of("tenantkms.wire")
+        if not own and not found.of(f"functions.{folder}", *ACTION_LIBRARIES):
+            yield str(found)
+
+
+def aws_is_loaded_late(root: Path) -> Iterator[str]:
+    """boto3 and botocore: only in the AWS adapters, inside functions; their exceptions anywhere in these."""
+    adapters = {f"tenantkms.{name}" for name in AWS_ADAPTERS} | {"functions.endpoint.dispatch", "tkms.stack.stack"}
+    for found in all_imports(root, LAYER, "functions", "tkms"):
+        if not found.of(*AWS) or found.typing:
+            continue
+        if _module(found.file) not in adapters:
+            yield f"{found}: only {', '.join(AWS_ADAPTERS)} may"
+        elif not found.lazy and not found.of("botocore.exceptions"):
+            yield f"{found} when it is loaded itself"
+
+
+def errors_know_no_vendor(root: Path) -> Iterator[str]:
+    """errors.py has no vendor's word and no HTTP status."""
+    path = root / LAYER / "errors.py"
+    text = path.read_text("utf-8")
+    for number, line in enumerate(text.splitlines(), 1):
+        for word in VENDORS.findall(line):
+            yield f"errors.py:{number} says {word}"
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Constant) and type(node.value) is int and 100 <= node.value < 600:
+            yield f"errors.py:{node.lineno} has the status {node.value}"
+
+
+def files_are_short(root: Path) -> Iterator[str]:
+    for file, _ in sources(root, LAYER, "functions", "tkms"):
+        lines = len((root / file).read_text("utf-8").splitlines())
+        if lines >= MAX_LINES and file not in TABLES:
+            yield f"{file} has {lines} lines: split it by subject"
+
+
+RULES: tuple[Rule, ...] = (
+    imports_go_one_way,
+    no_room_has_a_circle,
+    every_room_has_a_place,
+    docstring_says_the_order,
+    packages_say_nothing,
+    tests_stand_in_rooms,
+    layer_knows_no_function,
+    wire_is_the_endpoint_s,
+    actions_know_only_the_domain,
+    aws_is_loaded_late,
+    errors_know_no_vendor,
+    files_are_short,
+)

@@ -1,0 +1,41 @@
+"""Both stores behind one fixture: what is said of one must be true of the other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from kit.moto_aws import Tables
+from tenantkms.store.dynamodb import DynamoAccessStore, DynamoKeyStore
+from tenantkms.store.port import AccessStore, KeyStore
+from tenantkms.store.sqlite import SqliteStore
+
+
+@pytest.fixture
+def tables() -> Tables:
+    """Fresh DynamoDB tables."""
+    return Tables.fresh()
+
+
+@pytest.fixture
+def sqlite(tmp_path: Path) -> SqliteStore:
+    return SqliteStore(tmp_path / "kms.sqlite3")
+
+
+@pytest.fixture(params=["sqlite", "dynamodb"])
+def store(request: pytest.FixtureRequest) -> KeyStore:
+    if request.param == "sqlite":
+        sqlite: SqliteStore = request.getfixturevalue("sqlite")
+        return sqlite
+    tables: Tables = request.getfixturevalue("tables")
+    return DynamoKeyStore(tables.client, tables.keys)
+
+
+@pytest.fixture(params=["sqlite", "dynamodb"])
+def access(request: pytest.FixtureRequest) -> AccessStore:
+    if request.param == "sqlite":
+        sqlite: SqliteStore = request.getfixturevalue("sqlite")
+        return sqlite
+    tables: Tables = request.getfixturevalue("tables")
+    return DynamoAccessStore(tables.client, tables.access)

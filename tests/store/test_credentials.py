@@ -1,0 +1,131 @@
+"""`AccessStore` of both stores: credentials, and nonces that are used once."""
+
+from __future__ import annotations
+
+import hashlib
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
+import pytest
+from msgspec.structs import replace
+
+from kit.samples import credential
+from tenantkms.store.port import AccessStore, RevisionConflict
+
+NOW = 1_700_000_000
+WINDOW = 1800
+
+
+def nonce(text: object) -> bytes:
+    return hashlib.sha256(str(text).encode()).digest()[:16]
+
+
+def test_a_credential_comes_back_as_it_was(access: AccessStore) -> None:
+    access.put_credential(credential(1), new=True)
+    access.put_credential(credential(2, enabled=False, dialects=(), sealed=b""), new=True)
+    assert access.get_credential(credential(1).access_key_id) == credential(1)
+    assert access.get_credential(credential(2).access_key_id) == credential(2, enabled=False, dialects=(), sealed=b"")
+    assert access.get_credential("TKMS") is None
+
+
+def test_whether_there_is_any(access: AccessStore) -> None:
+    assert not access.has_credentials()
+    for number in (1, 2):
+        access.put_credential(credential(number, enabled=False), new=True)
+        assert access.has_credentials()
+    for number in (1, 2):
+        assert access.has_credentials()
+        access.delete_credential(credential(number).access_key_id)
+    assert not access.has_credentials()
+
+
+def test_a_new_credential_does_not_replace_one(access: AccessStore) -> None:
+    access.put_credential(credential(1), new=True)
+    for again in (credential(1), credential(1, name="other")):
+        with pytest.raises(RevisionConflict):
+            access.put_credential(again, new=True)
+    assert access.list_credentials() == [credential(1)]
+
+
+def test_a_changed_credential_replaces_one_that_is_there(access: AccessStore) -> None:
+    with pytest.raises(RevisionConflict):
+        access.put_credential(credential(1), new=False)
+    assert access.list_credentials() == []
+    access.put_credential(credential(1), new=True)
+    changed = replace(credential(1), enabled=False, policy="other")
+    for _ in range(2):
+        access.put_credential(changed, new=False)
+    assert access.get_credential(changed.access_key_id) == changed
+    assert access.list_credentials() == [changed]
+
+
+def test_a_deleted_credential_is_gone(access: AccessStore) -> None:
+    access.put_credential(credential(1), new=True)
+    assert access.delete_credential(credential(1).access_key_id) is True
+    assert access.delete_credential(credential(1).access_key_id) is False
+    assert access.get_credential(credential(1).access_key_id) is None
+    assert access.list_credentials() == []
+
+
+def test_credentials_stand_in_the_order_of_their_creation(access: AccessStore) -> None:
+    made = [credential(n, created=c) for n, c in ((1, 10_000), (2, 9_999), (3, 10_000), (4, 0))]
+    for one in made:
+        access.put_credential(one, new=True)
+    assert access.list_credentials() == [made[3], made[1], made[0], made[2]]
+
+
+@pytest.mark.parametrize("stranger", ["", " ", "x" * 100_000, "é" * 1024, "\x00", "NONCE#00", "TKMS'; --", "*", "%"])
+def test_no_access_key_that_a_stranger_sends_is_more_than_unknown(access: AccessStore, stranger: str) -> None:
+    access.put_credential(credential(1), new=True)
+    access.use_nonce(nonce(0), now=NOW, expires=NOW + WINDOW)
+    assert access.get_credential(stranger) is None
+    assert access.list_credentials() == [credential(1)]
+
+
+def test_a_nonce_is_good_once_until_it_expires(access: AccessStore) -> None:
+    assert access.use_nonce(nonce("one"), now=NOW, expires=NOW + WINDOW)
+    for later in (NOW, NOW + 1, NOW + WINDOW):
+        assert not access.use_nonce(nonce("one"), now=later, expires=later + WINDOW)
+    assert access.use_nonce(nonce("other"), now=NOW, expires=NOW + WINDOW)
+    after = NOW + WINDOW + 1801  # half an hour more is allowed
+    assert access.use_nonce(nonce("one"), now=after, expires=after + WINDOW)
+    assert not access.use_nonce(nonce("one"), now=after + 1, expires=after + WINDOW)
+
+
+def test_a_nonce_is_remembered_at_any_minute_of_the_hour(access: AccessStore) -> None:
+    for start in range(NOW, NOW + 3600, 599):
+        assert access.use_nonce(nonce(start), now=start, expires=start + WINDOW)
+        for later in range(start, start + WINDOW + 1, 600):
+            assert not access.use_nonce(nonce(start), now=later, expires=later + WINDOW)
+
+
+def test_a_nonce_is_remembered_when_the_clock_is_put_back(access: AccessStore) -> None:
+    for n, start in enumerate(range(NOW + 7200, NOW, -599)):
+        assert access.use_nonce(nonce(n), now=start, expires=start + WINDOW)
+        assert not access.use_nonce(nonce(n), now=start - 900, expires=start - 900 + WINDOW)
+
+
+def test_windows_of_different_lengths_share_the_store(access: AccessStore) -> None:
+    for window in (600, 1800):
+        for n in range(4):
+            now = NOW + 600 * n
+            assert access.use_nonce(nonce((window, n)), now=now, expires=now + window)
+            assert not access.use_nonce(nonce((window, n)), now=now + window, expires=now + 2 * window)
+
+
+def test_a_remembered_nonce_survives_hundreds_of_others(access: AccessStore) -> None:
+    assert access.use_nonce(nonce("first"), now=NOW, expires=NOW + WINDOW)
+    for n in range(300):
+        assert access.use_nonce(nonce(n), now=NOW + n, expires=NOW + n + WINDOW)
+    assert not access.use_nonce(nonce("first"), now=NOW + 300, expires=NOW + WINDOW)
+
+
+def test_of_many_who_use_one_nonce_one_wins(access: AccessStore) -> None:
+    start = Barrier(32)
+
+    def use(_: int) -> bool:
+        start.wait()
+        return access.use_nonce(nonce("one"), now=NOW, expires=NOW + WINDOW)
+
+    with ThreadPoolExecutor(32) as pool:
+        assert sorted(pool.map(use, range(32))) == [False] * 31 + [True]

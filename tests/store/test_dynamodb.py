@@ -1,0 +1,129 @@
+"""What only DynamoDB has: its layout, which deployed tables keep, consistent reads, index pages, one token a commit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from kit.moto_aws import Tables
+from kit.samples import credential, key, key_id, revised, version
+from tenantkms.model.alias import Alias
+from tenantkms.model.key import KeyFilter
+from tenantkms.model.states import KeyState
+from tenantkms.store.dynamodb import DynamoAccessStore, DynamoKeyStore
+from tenantkms.store.port import PutAlias, PutKey, PutVersion
+
+NOW = 1_700_000_000
+
+
+@pytest.fixture
+def keys(tables: Tables) -> DynamoKeyStore:
+    return DynamoKeyStore(tables.client, tables.keys)
+
+
+@pytest.fixture
+def access(tables: Tables) -> DynamoAccessStore:
+    return DynamoAccessStore(tables.client, tables.access)
+
+
+def rows(tables: Tables, table: str) -> list[dict[str, Any]]:
+    """All rows of a table, with the types that DynamoDB has them in, by their keys."""
+    items: list[dict[str, Any]] = tables.client.scan(TableName=table)["Items"]
+    return sorted(items, key=lambda row: (row["pk"]["S"], row.get("sk", {}).get("S", "")))
+
+
+def json(value: object) -> dict[str, str]:
+    return {"S": msgspec.json.encode(value).decode()}
+
+
+def test_the_rows_of_the_keys_table(tables: Tables, keys: DynamoKeyStore) -> None:
+    alias = Alias(name="app/a", key_id=key_id(1))
+    keys.commit([PutKey(key(1)), PutVersion(key_id(1), version(7)), PutAlias(alias, expect=None)])
+    assert rows(tables, tables.keys) == [
+        {
+            "pk": {"S": "ALIAS#app/a"},
+            "sk": {"S": "META"},
+            "key_id": {"S": key_id(1)},
+            "listing": {"S": "ALIASES"},
+            "order": {"S": "app/a"},
+        },
+        {
+            "pk": {"S": f"KEY#{key_id(1)}"},
+            "sk": {"S": "META"},
+            "doc": json(key(1)),
+            "revision": {"N": "1"},
+            "state": {"S": "Enabled"},
+            "created": {"N": "1700000001"},
+            "token": {"S": "made-1"},
+            "listing": {"S": "KEYS"},
+            "order": {"S": f"001700000001#{key_id(1)}"},
+        },
+        {"pk": {"S": f"KEY#{key_id(1)}"}, "sk": {"S": "VERSION#0000000007"}, "doc": json(version(7))},
+    ]
+
+
+def test_a_key_with_work_due_says_when(tables: Tables, keys: DynamoKeyStore) -> None:
+    keys.commit([PutKey(key(1, state=KeyState.PENDING_DELETION, deletion_date=1_800_000_000))])
+    (stored,) = rows(tables, tables.keys)
+    assert (stored["waiting"], stored["due"]) == ({"S": "KEYS"}, {"S": f"001800000000#{key_id(1)}"})
+
+
+def test_the_rows_of_the_access_table(tables: Tables, access: DynamoAccessStore) -> None:
+    access.put_credential(credential(1), new=True)
+    access.use_nonce(b"\x00\xff", now=NOW, expires=NOW + 600)
+    first, second = rows(tables, tables.access)
+    assert len(first.pop("token")["S"]) == len(second.pop("token")["S"]) == 32
+    assert first == {
+        "pk": {"S": "CREDENTIAL#TKMS00000000000000000001"},
+        "doc": json(credential(1)),
+        "listing": {"S": "CREDENTIALS"},
+        "order": {"S": "001700000001#TKMS00000000000000000001"},
+    }
+    assert second == {"pk": {"S": "NONCE#00ff"}, "expires": {"N": str(NOW + 600)}}
+
+
+def test_every_read_of_a_row_is_consistent(tables: Tables, keys: DynamoKeyStore, access: DynamoAccessStore) -> None:
+    keys.get(key_id(1))
+    keys.get_version(key_id(1), 1)
+    keys.get_alias("a")
+    keys.list_versions(key_id(1), 1, 2)
+    access.get_credential("a")
+    assert [body["ConsistentRead"] for _, body in tables.wire.sent] == [True] * 5
+
+
+def test_a_commit_is_one_request_with_a_token_of_its_own(tables: Tables, keys: DynamoKeyStore) -> None:
+    keys.commit([PutKey(key(1)), PutAlias(Alias(name="a", key_id=key_id(1)), expect=None)])
+    keys.commit([PutKey(revised(key(1), "2"))])
+    assert [operation for operation, _ in tables.wire.sent] == ["TransactWriteItems"] * 2
+    assert len({body["ClientRequestToken"] for _, body in tables.wire.sent}) == 2
+
+
+def test_listings_follow_the_pages_of_the_index(
+    tables: Tables, keys: DynamoKeyStore, access: DynamoAccessStore
+) -> None:
+    made = [key(n) for n in range(1, 11)]
+    aliases = [Alias(name=f"a{n}", key_id=key_id(1)) for n in range(10)]
+    credentials = [credential(n) for n in range(1, 11)]
+    keys.commit([PutKey(k) for k in made] + [PutAlias(a, expect=None) for a in aliases])
+    for one in credentials:
+        access.put_credential(one, new=True)
+    tables.client.meta.events.register(
+        "provide-client-params.dynamodb.Query", lambda params, **_: {**params, "Limit": 3}
+    )
+    assert keys.list_keys(KeyFilter(), offset=0, limit=100) == (10, made)
+    assert keys.list_keys(KeyFilter(), offset=2, limit=5, descending=True) == (10, made[::-1][2:7])
+    assert keys.list_aliases(offset=4, limit=3) == (10, aliases[4:7])
+    assert access.list_credentials() == credentials
+    assert tables.wire.count("Query") == 16
+
+
+def test_an_access_key_id_too_long_for_a_row_is_unknown_without_asking(
+    tables: Tables, access: DynamoAccessStore
+) -> None:
+    """DynamoDB refuses a partition key of more than 2048 bytes, and a stranger's id must not look like a fault."""
+    fits = "x" * (2048 - len("CREDENTIAL#"))
+    for access_key_id in (fits, fits + "x", fits[:-1] + "é"):
+        assert access.get_credential(access_key_id) is None
+    assert tables.wire.count("GetItem") == 1

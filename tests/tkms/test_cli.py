@@ -1,0 +1,256 @@
+"""The `tkms` command: what it prints, what it takes, how it fails. One data directory, and no server unless said."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from kit.connections import command
+from kit.support import run_tkms
+from tenantkms.crypto.envelope import OVERHEAD
+from tkms.snippets import SNIPPETS
+
+Tkms = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="module")
+def tkms(tmp_path_factory: pytest.TempPathFactory) -> Tkms:
+    """Run a command on a data directory of this module; nothing is checked."""
+    data = str(tmp_path_factory.mktemp("cli") / "data")
+    return lambda *args, stdin="": run_tkms(*args, "--data-dir", data, stdin=stdin, check=False)
+
+
+def _ok(done: subprocess.CompletedProcess[str]) -> str:
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
+
+
+def _refused(done: subprocess.CompletedProcess[str], status: int, text: str) -> None:
+    assert (done.returncode, done.stdout) == (status, "")
+    assert text in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+# -- help ----------------------------------------------------------------------------------------------
+
+
+def test_the_help_is_worth_reading() -> None:
+    text = _ok(run_tkms("--help"))
+    for word in ("serve", "snippet", "credential", "key", "encrypt", "decrypt", "--data-dir", "parent.key"):
+        assert word in text
+
+
+@pytest.mark.parametrize("name", ["serve", "snippet", "credential create", "key list", "encrypt", "decrypt"])
+def test_each_command_has_help(name: str) -> None:
+    text = _ok(run_tkms(*name.split(), "--help"))
+    assert text.startswith(f"usage: tkms {name}")
+    assert "--data-dir" in text
+
+
+WRONG = {
+    "nothing": ([], "COMMAND"),
+    "unknown command": (["explode"], "invalid choice"),
+    "unknown option": (["key", "list", "--colour"], "--colour"),
+    "no verb": (["credential"], "VERB"),
+    "snippet of nothing": (["snippet", "cobol"], "invalid choice"),
+    "dialect of nobody": (["credential", "create", "--dialect", "aws"], "invalid choice"),
+    "spec of nothing": (["key", "create", "--spec", "DES"], "invalid choice"),
+    "port of nothing": (["serve", "--port", "http"], "invalid int value"),
+}
+
+
+@pytest.mark.parametrize(("args", "text"), WRONG.values(), ids=WRONG)
+def test_a_wrong_command_line_ends_with_status_2(args: list[str], text: str) -> None:
+    _refused(run_tkms(*args, check=False), 2, text)
+
+
+# -- credentials ---------------------------------------------------------------------------------------
+
+
+def test_a_credential_from_creation_to_deletion(tkms: Tkms) -> None:
+    made = json.loads(_ok(tkms("credential", "create", "--name", "app", "--json")))
+    id_ = made["access_key_id"]
+    assert len(made["access_key_secret"]) >= 32
+    assert (made["name"], made["enabled"], made["dialects"]) == ("app", True, ["alibaba", "tencent", "tencent-v2"])
+
+    def listed() -> list[bool]:
+        rows = json.loads(_ok(tkms("credential", "list", "--json")))
+        assert all("access_key_secret" not in row for row in rows)
+        return [row["enabled"] for row in rows if row["access_key_id"] == id_]
+
+    assert listed() == [True]
+    for verb, expected in (("disable", [False]), ("enable", [True]), ("delete", [])):
+        assert _ok(tkms("credential", verb, id_)) == ""
+        assert listed() == expected
+    for verb in ("disable", "enable", "delete"):
+        _refused(tkms("credential", verb, id_), 2, f"There is no credential {id_}")
+
+
+def test_credentials_for_people(tkms: Tkms) -> None:
+    printed = _ok(tkms("credential", "create", "--name", "people", "--dialect", "tencent", "--dialect", "alibaba"))
+    (id_word, id_), (secret_word, secret) = (line.split() for line in printed.splitlines())
+    assert (id_word, secret_word) == ("access_key_id", "access_key_secret")
+    table = _ok(tkms("credential", "list"))
+    row = next(line for line in table.splitlines() if line.startswith(id_))
+    assert row.split() == [id_, "people", "enabled", "tencent", "alibaba"]
+    assert table.startswith("ACCESS KEY ID")
+    assert secret not in table
+
+
+POLICIES = {
+    "valid": ('{"Statement":[{"Effect":"Allow","Action":"Encrypt","Resource":"alias/app-*"}]}', 0, ""),
+    "not JSON": ("{", 1, "The policy is not valid"),
+    "no statement": ("{}", 1, "The policy is not valid"),
+    "effect": ('{"Statement":[{"Effect":"Maybe","Action":"*"}]}', 1, "The policy is not valid"),
+    "action": ('{"Statement":[{"Effect":"Allow","Action":"kms:Encrypt"}]}', 1, "Action 'kms:Encrypt'"),
+    "resource": ('{"Statement":[{"Effect":"Allow","Action":"*","Resource":"arn:x"}]}', 1, "Resource 'arn:x'"),
+}
+
+
+@pytest.mark.parametrize(("policy", "status", "text"), POLICIES.values(), ids=POLICIES)
+def test_a_policy_file(tkms: Tkms, tmp_path: Path, policy: str, status: int, text: str) -> None:
+    file = tmp_path / "policy.json"
+    file.write_text(policy)
+    before = _ok(tkms("credential", "list"))
+    done = tkms("credential", "create", "--policy", str(file), "--json")
+    if status:
+        _refused(done, status, text)
+        assert _ok(tkms("credential", "list")) == before
+    else:
+        assert json.loads(_ok(done))["policy"] == json.loads(policy)
+
+
+def test_a_policy_file_that_is_not_there(tkms: Tkms, tmp_path: Path) -> None:
+    _refused(tkms("credential", "create", "--policy", str(tmp_path / "none")), 2, "cannot be read")
+
+
+# -- keys ----------------------------------------------------------------------------------------------
+
+
+def test_keys_are_created_described_and_listed(tkms: Tkms) -> None:
+    made = json.loads(
+        _ok(tkms("key", "create", "--alias", "alias/one", "--description", "d", "--spec", "SM4_128", "--json"))
+    )
+    assert (made["aliases"], made["description"], made["spec"], made["state"]) == (["one"], "d", "SM4_128", "Enabled")
+    for ref in ("alias/one", made["id"]):
+        assert json.loads(_ok(tkms("key", "describe", ref, "--json"))) == made
+    rows = json.loads(_ok(tkms("key", "list", "--json")))
+    assert made in rows
+    assert any(row["aliases"] == ["default"] for row in rows)
+    table = _ok(tkms("key", "list")).splitlines()
+    assert table[0].split() == ["KEY", "ID", "SPEC", "STATE", "ALIASES"]
+    assert [line.split() for line in table if made["id"] in line] == [[made["id"], "SM4_128", "Enabled", "alias/one"]]
+    described = dict(
+        line.split(maxsplit=1) for line in _ok(tkms("key", "describe", "alias/one")).splitlines() if " " in line
+    )
+    assert (described["id"], described["state"]) == (made["id"], "Enabled")
+
+
+@pytest.mark.parametrize(
+    ("args", "text"),
+    [
+        (["describe", "alias/none"], "The alias does not exist"),
+        (["describe", "00000000-0000-4000-8000-000000000000"], "The key does not exist"),
+        (["describe", "nonsense"], "The KeyId is not valid"),
+        (["create", "--alias", "default"], "The alias already exists"),
+        (["create", "--alias", "no spaces"], "alias"),
+    ],
+)
+def test_keys_that_cannot_be(tkms: Tkms, args: list[str], text: str) -> None:
+    _ok(tkms("key", "list"))
+    _refused(tkms("key", *args), 1, text)
+
+
+def test_a_list_of_more_keys_than_a_page(tmp_path: Path) -> None:
+    from tkms.machine.directory import Directory, call
+
+    settings = Directory(tmp_path / "data").open()
+    for number in range(120):
+        call(settings, "CreateKey", {"description": str(number)})
+    rows = json.loads(run_tkms("key", "list", "--json", "--data-dir", str(tmp_path / "data")).stdout)
+    assert len({row["id"] for row in rows}) == len(rows) == 121
+
+
+# -- encrypt and decrypt -------------------------------------------------------------------------------
+
+
+def test_bytes_go_through_a_pipe_unchanged(tmp_path: Path) -> None:
+    data = ["--data-dir", str(tmp_path / "data")]
+    secret = bytes(range(256)) + b"\r\n\n"
+
+    def run(*args: str, stdin: bytes) -> bytes:
+        return subprocess.run(command(*args, *data), input=stdin, capture_output=True, check=True, timeout=60).stdout
+
+    for context in ([], ["--context", "tenant=blue", "--context", "empty=", "--context", "eq=a=b"]):
+        blob = run("encrypt", *context, stdin=secret)
+        assert len(base64.b64decode(blob, validate=False)) == len(secret) + OVERHEAD
+        assert run("decrypt", *_other_order(context), stdin=blob) == secret
+
+
+def _other_order(context: list[str]) -> list[str]:
+    """The same --context options in another order."""
+    return [word for value in reversed(context[1::2]) for word in ("--context", value)]
+
+
+def test_encryption_under_a_named_key_and_as_json(tkms: Tkms) -> None:
+    key = json.loads(_ok(tkms("key", "create", "--alias", "named", "--json")))["id"]
+    for ref in ("alias/named", key):
+        sealed = json.loads(_ok(tkms("encrypt", "--key", ref, "--json", stdin="hello")))
+        assert sealed["key_id"] == key
+        opened = json.loads(_ok(tkms("decrypt", "--json", stdin=sealed["ciphertext"])))
+        assert (opened["key_id"], base64.b64decode(opened["plaintext"])) == (key, b"hello")
+
+
+def test_what_does_not_open(tkms: Tkms) -> None:
+    blob = _ok(tkms("encrypt", "--context", "a=b", stdin="hello"))
+    for context in ([], ["--context", "a=c"], ["--context", "a=b", "--context", "c=d"]):
+        _refused(tkms("decrypt", *context, stdin=blob), 1, "The CiphertextBlob is not valid")
+    _refused(tkms("decrypt", stdin="AAAA"), 1, "The CiphertextBlob is not valid")
+    _refused(tkms("decrypt", stdin="no base64"), 2, "not a ciphertext blob in base64")
+    _refused(tkms("encrypt", "--key", "alias/none", stdin="x"), 1, "The alias does not exist")
+    _refused(tkms("encrypt", stdin="x" * 6145), 1, "longer than 6144 bytes")
+
+
+@pytest.mark.parametrize(
+    ("context", "text"), [(["a"], "NAME=VALUE"), (["=b"], "NAME=VALUE"), (["a=b", "a=c"], "a pair twice")]
+)
+def test_a_context_that_is_none(tkms: Tkms, context: list[str], text: str) -> None:
+    options = [word for value in context for word in ("--context", value)]
+    _refused(tkms("encrypt", *options, stdin="x"), 2, text)
+
+
+# -- where things are ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [({"TKMS_DATA_DIR": "{tmp}/chosen"}, "chosen"), ({"XDG_DATA_HOME": "{tmp}/xdg"}, "xdg/tenant-kms")],
+)
+def test_the_environment_says_where_the_data_is(tmp_path: Path, environment: dict[str, str], expected: str) -> None:
+    clean = {name: value for name, value in os.environ.items() if name != "TKMS_DATA_DIR"}
+    chosen = {name: value.format(tmp=tmp_path) for name, value in environment.items()}
+    subprocess.run(command("key", "list"), env={**clean, **chosen}, capture_output=True, check=True, timeout=60)
+    assert (tmp_path / expected / "site.json").exists()
+
+
+@pytest.mark.parametrize("name", SNIPPETS)
+def test_a_snippet_prints_alone_and_ready(tkms: Tkms, name: str) -> None:
+    made = json.loads(_ok(tkms("credential", "create", "--name", f"for-{name}", "--json")))
+    text = _ok(tkms("snippet", name, "--credential", f"for-{name}", "--endpoint", "http://kms.example.test:1"))
+    assert text.startswith("# ")
+    for word in (made["access_key_id"], made["access_key_secret"], "kms.example.test:1"):
+        assert word in text
+    assert len(text.splitlines()) <= 7
+
+
+def test_all_snippets_and_none(tkms: Tkms) -> None:
+    text = _ok(tkms("snippet"))
+    assert all(snippet.title in text for snippet in SNIPPETS.values())
+    _refused(tkms("snippet", "curl", "--credential", "nobody"), 2, "no enabled credential")
+    _refused(tkms("snippet", "curl", "--key", "alias/none"), 1, "The alias does not exist")

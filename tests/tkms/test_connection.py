@@ -1,0 +1,290 @@
+"""One HTTP connection: answers in order, limits of size and time, and clients that do odd things."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from kit.connections import Wire, listening
+from tenantkms.wire.http import Request, Response
+from tkms.machine import connection
+from tkms.machine.connection import Connection
+
+
+class _App:
+    """Answers with the request's target and the size of its body; `/slow` waits in a thread until it is released."""
+
+    def __init__(self) -> None:
+        self.release = threading.Event()
+
+    def slow(self, request: Request) -> bool:
+        return request.path.startswith("/slow")
+
+    def respond(self, request: Request) -> Response:
+        path = request.path
+        if path in ("/fails", "/slow-fails"):
+            raise RuntimeError("secret")
+        if path == "/slow":
+            assert self.release.wait(20)
+        text = "x" * 1_000_000 if path == "/large" else f"{path} {len(request.body)} {','.join(request.headers)}"
+        return Response(status=200, content_type="text/plain", body=text, headers={"x-many": "a"})
+
+
+@pytest.fixture
+def app() -> _App:
+    return _App()
+
+
+@pytest.fixture
+def port(app: _App) -> Iterator[int]:
+    with listening(app) as port:
+        yield port
+        app.release.set()
+
+
+def _get(path: str, *headers: str, version: str = "1.1") -> bytes:
+    lines = "".join(f"{line}\r\n" for line in ("Host: a", *headers))
+    return f"GET {path} HTTP/{version}\r\n{lines}\r\n".encode()
+
+
+def _ended(wire: Wire) -> bool:
+    """Whether the server ends the connection, with an end or with a reset."""
+    wire.socket.settimeout(10)
+    try:
+        while wire.socket.recv(65536):
+            pass
+    except ConnectionError:
+        pass
+    return True
+
+
+def test_answers_come_in_the_order_of_the_requests_also_behind_a_slow_one(port: int, app: _App) -> None:
+    with Wire(port) as wire, Wire(port) as other:
+        wire.send(_get("/1") + _get("/slow") + _get("/2") + _get("/slow-2") + _get("/3"))
+        assert wire.answer()[2].startswith(b"/1 ")
+        other.send(_get("/meanwhile"))
+        assert other.answer()[2].startswith(b"/meanwhile ")
+        wire.send(_get("/4"))
+        app.release.set()
+        assert [wire.answer()[2].split()[0] for _ in range(5)] == [b"/slow", b"/2", b"/slow-2", b"/3", b"/4"]
+
+
+def test_a_request_in_single_bytes_is_one_request(port: int) -> None:
+    with Wire(port) as wire:
+        for byte in b"POST /x HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc":
+            wire.send(bytes([byte]))
+        assert wire.answer()[2] == b"/x 3 content-length"
+
+
+def test_a_client_that_asks_first_is_told_to_go_on(port: int) -> None:
+    with Wire(port) as wire:
+        wire.send(b"POST / HTTP/1.1\r\nExpect: 100-Continue\r\nContent-Length: 3\r\n\r\n")
+        assert wire.socket.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        wire.send(b"abc")
+        assert wire.answer()[2].startswith(b"/ 3 ")
+
+
+def test_many_upgrades_at_once_are_answered_in_turn(port: int) -> None:
+    """As many as one read may bring: a call inside a call for each would end at Python's limit."""
+    count = 2_000
+    with Wire(port) as wire:
+        upgrades = b"".join(_get(f"/{n}", "Connection: Upgrade", "Upgrade: h2c") for n in range(count))
+        threading.Thread(target=wire.send, args=(upgrades,)).start()
+        for number in range(count):
+            assert wire.answer()[2].startswith(b"/%d " % number)
+
+
+def test_an_upgrade_is_not_taken_and_the_connection_stays(port: int) -> None:
+    upgrade = ("Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABk")
+    with Wire(port) as wire:
+        wire.send(_get("/1", *upgrade) + _get("/2"))
+        assert [wire.answer()[2].split()[0] for _ in range(2)] == [b"/1", b"/2"]
+        head = b"POST /3 HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: h2c\r\nContent-Length: 40\r\n\r\n"
+        wire.send(head + _get("/4"))  # the parser would take the body for a request
+        assert wire.answer()[0] == 400
+        assert _ended(wire)
+
+
+def test_what_follows_a_body_in_chunks_is_no_header(port: int) -> None:
+    with Wire(port) as wire:
+        wire.send(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\nX-Late: 1\r\n\r\n")
+        assert wire.answer()[2] == b"/ 1 transfer-encoding"
+
+
+@pytest.mark.parametrize("raw", [_get("/", "Connection: close"), _get("/", version="1.0")], ids=["close", "HTTP/1.0"])
+def test_the_last_answer_says_so_and_ends_the_connection(port: int, raw: bytes) -> None:
+    with Wire(port) as wire:
+        wire.send(raw + _get("/never"))
+        _, headers, _ = wire.answer()
+        assert headers["connection"] == "close"
+        assert wire.socket.recv(100) == b""
+
+
+BAD = {
+    "two lengths": b"POST / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\na",
+    "a length and chunks": b"POST / HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "no chunk": b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+    "a space before the colon": b"GET / HTTP/1.1\r\nHost : a\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("raw", BAD.values(), ids=BAD)
+def test_what_two_readers_could_read_differently_is_refused(port: int, raw: bytes) -> None:
+    with Wire(port) as wire:
+        wire.send(raw)
+        assert wire.answer()[0] == 400
+        assert wire.socket.recv(100) == b""
+
+
+@pytest.mark.parametrize("path", ["/fails", "/slow-fails"])
+def test_a_failure_of_the_application_says_nothing(port: int, path: str, capfd: pytest.CaptureFixture[str]) -> None:
+    with Wire(port) as wire:
+        wire.send(_get(path))
+        status, _, body = wire.answer()
+        assert (status, body) == (500, b"The request failed.")
+        assert _ended(wire)
+    logged = capfd.readouterr().err
+    assert "RuntimeError" in logged
+    assert "secret" not in logged
+
+
+def _send_for_ever(wire: Wire, start: bytes, part: bytes) -> None:
+    wire.send(start)
+    for _ in range(100_000_000 // len(part)):
+        wire.send(part)
+
+
+@pytest.mark.parametrize(
+    ("start", "part"),
+    [
+        (b"GET /", b"a" * 65536),
+        (b"GET / HTTP/1.1\r\nX: ", b"a" * 65536),
+        (b"GET / HTTP/1.1\r\n", b"a: b\r\n" * 10_000),
+        (b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", b"10000\r\n" + b"a" * 65536 + b"\r\n"),
+        (b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX: ", b"a" * 65536),
+    ],
+    ids=["target", "header", "headers", "body", "trailer"],
+)
+def test_what_never_ends_is_cut(port: int, start: bytes, part: bytes) -> None:
+    with Wire(port) as wire, pytest.raises(ConnectionError):
+        _send_for_ever(wire, start, part)
+
+
+def test_one_connection_too_many_is_told_so(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "MAX_CONNECTIONS", 2)
+    with Wire(port) as one, Wire(port) as other:
+        for wire in (one, other):
+            wire.send(_get("/"))
+            assert wire.answer()[0] == 200
+        with Wire(port) as third:
+            assert third.answer()[0] == 503
+        one.send(_get("/"))
+        assert one.answer()[0] == 200
+
+
+def test_a_client_that_reads_nothing_is_not_served_on(port: int) -> None:
+    with Wire(port) as wire:
+        wire.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+        wire.socket.settimeout(1)
+        with pytest.raises(TimeoutError):
+            _send_for_ever(wire, b"", _get("/large") * 1000)
+
+
+class _Transport:
+    """Notes what is done to it."""
+
+    def __init__(self) -> None:
+        self.written = b""
+        self.done: list[str] = []
+
+    def get_extra_info(self, _name: str) -> tuple[str, int]:
+        return ("192.0.2.1", 1)
+
+    def write(self, data: bytes) -> None:
+        self.written += data
+
+    def is_closing(self) -> bool:
+        return "close" in self.done or "abort" in self.done
+
+    def __getattr__(self, name: str) -> Callable[[], None]:
+        return lambda: self.done.append(name)
+
+
+def _connection() -> tuple[Any, _Transport]:
+    made: Any = Connection(SimpleNamespace(loaded_app=_App()), SimpleNamespace(connections=set()), {})
+    transport = _Transport()
+    made.connection_made(transport)
+    return made, transport
+
+
+async def _expires(*steps: tuple[str, Any]) -> float:
+    """How many seconds after these steps the connection is ended."""
+    made, transport = _connection()
+    for name, argument in steps:
+        getattr(made, name)(*argument)
+    now = asyncio.get_running_loop().time()
+    for seconds in range(200):
+        made.expire(now + seconds)
+        if "abort" in transport.done:
+            return seconds
+    return 0
+
+
+@pytest.mark.parametrize(
+    ("steps", "seconds"),
+    [
+        ((), connection.IDLE_SECONDS),
+        ((("data_received", (b"GET / HT",)),), connection.REQUEST_SECONDS),
+        ((("data_received", (b"POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\n",)),), connection.REQUEST_SECONDS),
+        ((("data_received", (_get("/"),)),), connection.IDLE_SECONDS),
+        ((("data_received", (_get("/") + b"G",)),), connection.REQUEST_SECONDS),
+        ((("pause_writing", ()),), connection.REQUEST_SECONDS),
+        ((("pause_writing", ()), ("resume_writing", ())), connection.IDLE_SECONDS),
+    ],
+    ids=["nothing sent", "half a head", "half a body", "answered", "the next begun", "unread", "read after all"],
+)
+def test_a_client_has_its_time(steps: tuple[tuple[str, Any], ...], seconds: int) -> None:
+    assert asyncio.run(_expires(*steps)) == pytest.approx(seconds, abs=1.5)
+
+
+def test_the_end_of_the_server_waits_for_the_answer_that_is_being_made(app: _App) -> None:
+    with listening(app) as port:
+        busy, idle = Wire(port), Wire(port)
+        for wire, path in ((busy, "/slow-1"), (idle, "/")):
+            wire.send(_get(path))
+            assert wire.answer()[0] == 200
+        busy.send(_get("/slow"))
+        time.sleep(0.1)
+        threading.Timer(0.5, app.release.set).start()
+    status, headers, _ = busy.answer()
+    assert (status, headers["connection"]) == (200, "close")
+    assert _ended(idle)
+    busy.close()
+    idle.close()
+
+
+async def _callbacks_after_an_answer(connections: int) -> tuple[int, int]:
+    """What keeps the loop from sleeping: at once, and some time later."""
+    loop: Any = asyncio.get_running_loop()
+    state = SimpleNamespace(connections=set())
+    for _ in range(connections):
+        made: Any = Connection(SimpleNamespace(loaded_app=_App()), state, {})
+        made.connection_made(_Transport())
+    made.data_received(_get("/"))
+    at_once = len(loop._ready)
+    await asyncio.sleep(10 * connection.SPIN_SECONDS)
+    return at_once, len(loop._ready)
+
+
+@pytest.mark.parametrize(("connections", "callbacks"), [(1, 1), (2, 0)])
+def test_the_loop_stays_awake_for_a_moment_after_an_answer_on_the_only_connection(
+    connections: int, callbacks: int
+) -> None:
+    assert asyncio.run(_callbacks_after_an_answer(connections)) == (callbacks, 0)

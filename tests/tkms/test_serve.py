@@ -1,0 +1,196 @@
+"""`tkms serve` as its user meets it: the first start, programs that really run, credentials that change under it."""
+
+from __future__ import annotations
+
+import ast
+import base64
+import json
+import os
+import re
+import shutil
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from kit.connections import Start, starting, tencent
+from kit.sdk_clients import make_certificate
+from kit.support import Server, Signer, run_tkms
+from tkms.snippets import SNIPPETS
+
+HELLO = base64.b64encode(b"hello").decode()
+
+
+def _mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def _printed(start: Start) -> dict[str, str]:
+    """The four facts of the welcome."""
+    rows = re.findall(r"^(endpoint|access key id|access key secret|key)  +(\S+)", start.printed, re.MULTILINE)
+    return dict(rows)
+
+
+# -- starts --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def first_start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Start]]:
+    data = tmp_path_factory.mktemp("first") / "a" / "b" / "data"
+    with starting(data, "--tenant", "blue") as start:
+        yield data, start
+
+
+def test_a_first_start_makes_a_private_directory(first_start: tuple[Path, Start]) -> None:
+    data, _ = first_start
+    assert _mode(data) == 0o700
+    assert (_mode(data / "parent.key"), (data / "parent.key").stat().st_size) == (0o600, 32)
+    assert {_mode(data / name) for name in ("site.json", "audit.jsonl", "server.json")} == {0o600}
+
+
+def test_a_first_start_prints_what_a_client_needs(first_start: tuple[Path, Start]) -> None:
+    _, start = first_start
+    printed = _printed(start)
+    assert printed["endpoint"] == start.url
+    signer = Signer(printed["access key id"], printed["access key secret"])
+    sealed = tencent(start.port, signer, "Encrypt", KeyId=printed["key"], Plaintext=HELLO)
+    assert tencent(start.port, signer, "Decrypt", CiphertextBlob=sealed["CiphertextBlob"])["Plaintext"] == HELLO
+    key = tencent(start.port, signer, "DescribeKey", KeyId=printed["key"])["KeyMetadata"]
+    assert key["Alias"] == "default"
+    for snippet in SNIPPETS.values():
+        assert snippet.title in start.printed
+    assert start.printed.endswith(f"tkms: ready on {start.url}\n")
+
+
+def test_later_starts_print_no_secret_and_no_key(tmp_path: Path) -> None:
+    with starting(tmp_path / "data") as start:
+        first = _printed(start)
+    with starting(tmp_path / "data") as start:
+        assert _printed(start) == {}
+        assert first["access key secret"] not in start.printed
+        assert str(tmp_path / "data") in start.printed
+        assert len(start.printed.splitlines()) == 2
+        signer = Signer(first["access key id"], first["access key secret"])
+        assert tencent(start.port, signer, "ListKeys")["Keys"] == [{"KeyId": first["key"]}]
+    rows = json.loads(run_tkms("credential", "list", "--json", "--data-dir", str(tmp_path / "data")).stdout)
+    assert [row["access_key_id"] for row in rows] == [first["access key id"]]
+
+
+def test_ctrl_c_ends_it_without_a_word(tmp_path: Path) -> None:
+    with starting(tmp_path / "data") as start:
+        start.process.send_signal(2)
+        _, errors = start.process.communicate(timeout=20)
+    assert (errors, start.process.returncode) == ("", 130)
+
+
+# -- programs ------------------------------------------------------------------------------------------
+
+
+def _run(program: str, env: dict[str, str] | None = None) -> str:
+    clean = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", program],
+        env={**clean, **(env or {})},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def _opens(server: Server, blob: str) -> str:
+    return server.tkms("decrypt", stdin=blob)
+
+
+def test_the_alibaba_program(server: Server) -> None:
+    assert _run(server.tkms("snippet", "alibaba")) == "hello\n"
+
+
+def test_the_classic_alibaba_program(server: Server) -> None:
+    answer = json.loads(ast.literal_eval(_run(server.tkms("snippet", "alibaba-classic"))))
+    assert _opens(server, answer["CiphertextBlob"]) == "hello"
+
+
+def test_the_tencent_program(server: Server) -> None:
+    answer = json.loads(_run(server.tkms("snippet", "tencent")))
+    assert _opens(server, answer["CiphertextBlob"]) == "hello"
+
+
+def test_the_legacy_tencent_program(tmp_path: Path) -> None:
+    cert, key = make_certificate(tmp_path)
+    data = ["--data-dir", str(tmp_path / "data")]
+    with starting(tmp_path / "data", "--tls-cert", str(cert), "--tls-key", str(key)) as start:
+        assert start.url.startswith("https://127.0.0.1:")
+        program = run_tkms("snippet", "tencent-v2", *data).stdout
+        answer = json.loads(ast.literal_eval(_run(program, {"SSL_CERT_FILE": str(cert)})))
+    assert answer["code"] == 0
+    assert run_tkms("decrypt", *data, stdin=answer["ciphertextBlob"]).stdout == "hello"
+
+
+def test_the_curl_program(server: Server) -> None:
+    missing = [name for name in ("bash", "curl", "openssl") if shutil.which(name) is None]
+    if missing:
+        pytest.skip(f"not installed: {', '.join(missing)}")
+    program = server.tkms("snippet", "curl")
+    done = subprocess.run(["bash", "-c", program], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert _opens(server, json.loads(done.stdout)["Response"]["CiphertextBlob"]) == "hello"
+
+
+# -- credentials ---------------------------------------------------------------------------------------
+
+
+def _within_2_seconds(server: Server, signer: Signer, outcome: str) -> None:
+    """Poll until a call answers with the error code `outcome`, or without an error if it is empty."""
+    port = int(server.url.rpartition(":")[2])
+    deadline = time.monotonic() + 2
+    while (got := tencent(port, signer, "GetRegions").get("Error", {}).get("Code", "")) != outcome:
+        assert time.monotonic() < deadline, got
+        time.sleep(0.02)
+
+
+def test_a_credential_changes_under_a_running_server(server: Server) -> None:
+    signer = Signer(*server.credential("--name", "changing"))
+    _within_2_seconds(server, signer, "")
+    server.tkms("credential", "disable", signer.access_key_id)
+    _within_2_seconds(server, signer, "AuthFailure.InvalidSecretId")
+    server.tkms("credential", "enable", signer.access_key_id)
+    _within_2_seconds(server, signer, "")
+    server.tkms("credential", "delete", signer.access_key_id)
+    _within_2_seconds(server, signer, "AuthFailure.SecretIdNotFound")
+
+
+def test_a_policy_holds_on_the_server(server: Server, tmp_path: Path) -> None:
+    port = int(server.url.rpartition(":")[2])
+    every = Signer(*server.credential())
+    names = ("app-1", "app-2", "other-1")
+    app, denied, other = (tencent(port, every, "CreateKey", Alias=name)["KeyId"] for name in names)
+    policy = tmp_path / "policy.json"
+    allow = {"Effect": "Allow", "Action": ["Encrypt", "ListKeys"], "Resource": "alias/app-*"}
+    deny = {"Effect": "Deny", "Action": "*", "Resource": f"key/{denied}"}
+    policy.write_text(json.dumps({"Statement": [allow, deny]}))
+    signer = Signer(*server.credential("--policy", str(policy)))
+    sealed = tencent(port, signer, "Encrypt", KeyId=app, Plaintext=HELLO)
+    refused = [
+        tencent(port, signer, "Encrypt", KeyId=other, Plaintext=HELLO),
+        tencent(port, signer, "Encrypt", KeyId=denied, Plaintext=HELLO),
+        tencent(port, signer, "Decrypt", CiphertextBlob=sealed["CiphertextBlob"]),
+        tencent(port, signer, "DescribeKey", KeyId=app),
+        tencent(port, signer, "ListKeys"),
+        tencent(port, signer, "CreateKey", Alias="app-3"),
+    ]
+    assert [answer["Error"]["Code"] for answer in refused] == ["UnauthorizedOperation"] * 6
+    assert tencent(port, every, "Decrypt", CiphertextBlob=sealed["CiphertextBlob"])["Plaintext"] == HELLO
+
+
+def test_a_key_that_the_command_makes_works_on_the_server(server: Server) -> None:
+    port = int(server.url.rpartition(":")[2])
+    signer = Signer(*server.credential())
+    key = json.loads(server.tkms("key", "create", "--json"))["id"]
+    blob = tencent(port, signer, "Encrypt", KeyId=key, Plaintext=HELLO, EncryptionContext='{"a":"b"}')["CiphertextBlob"]
+    assert server.tkms("decrypt", "--context", "a=b", stdin=blob) == "hello"

@@ -1,0 +1,242 @@
+"""What each command of `tkms` does, on the place that its command line names. `cli.py` has their options."""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import sys
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+
+from tenantkms.access import policy
+from tenantkms.access.credentials import DIALECTS
+from tenantkms.model.alias import ALIAS_PREFIX
+from tenantkms.model.credential import Credential
+from tenantkms.wire.http import decode_base64
+from tkms.places import Place, find
+from tkms.snippets import SNIPPETS, render
+
+Run = Callable[[argparse.Namespace], int]
+
+
+class UsageError(Exception):
+    """The command line, or what came with it, is not right."""
+
+
+def _print_json(value: object) -> None:
+    print(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+
+
+def _table(rows: Sequence[Sequence[str]]) -> None:
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    for row in rows:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def serve(args: argparse.Namespace) -> int:
+    from tkms.machine.serve import serve  # the server's libraries are not the other commands' to load
+
+    return serve(args)
+
+
+def _first_credential(place: Place, wanted: str | None) -> tuple[Credential, str]:
+    credentials = [c for c in place.access.store.list_credentials() if c.enabled]
+    if wanted:
+        credentials = [c for c in credentials if wanted in (c.access_key_id, c.name)]
+    if not credentials:
+        raise UsageError("There is no enabled credential of that name: tkms credential list, or create")
+    return credentials[0], place.access.secret(credentials[0])
+
+
+def snippet(args: argparse.Namespace) -> int:
+    place = find(args)
+    credential, secret = _first_credential(place, args.credential)
+    key: Any = place.call("DescribeKey", {"key_ids": [args.key]})
+    url = args.endpoint or place.url
+    names = [args.name] if args.name else list(SNIPPETS)
+    programs = [
+        render(name, url=url, access_key_id=credential.access_key_id, secret=secret, key_id=key["keys"][0]["id"])
+        for name in names
+    ]
+    print("\n".join(programs), end="")
+    return 0
+
+
+def _credential_row(credential: Credential) -> dict[str, Any]:
+    return {
+        "access_key_id": credential.access_key_id,
+        "name": credential.name,
+        "dialects": list(credential.dialects),
+        "enabled": credential.enabled,
+        "created": credential.created,
+        "policy": msgspec.json.decode(credential.policy),
+    }
+
+
+def credential_create(args: argparse.Namespace) -> int:
+    text = policy.ALLOW_ALL
+    if args.policy:
+        try:
+            text = args.policy.read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as e:
+            raise UsageError(f"The policy file {args.policy} cannot be read: {e}") from e
+        policy.parse(text)
+    dialects = tuple(dict.fromkeys(args.dialect or DIALECTS))
+    credential, secret = find(args).access.create(args.name, dialects, text, int(time.time()))
+    if args.json:
+        _print_json({**_credential_row(credential), "access_key_secret": secret})
+    else:
+        print(f"access_key_id      {credential.access_key_id}")
+        print(f"access_key_secret  {secret}")
+    return 0
+
+
+def credential_list(args: argparse.Namespace) -> int:
+    rows = [_credential_row(c) for c in find(args).access.store.list_credentials()]
+    if args.json:
+        _print_json(rows)
+    else:
+        state = {True: "enabled", False: "disabled"}
+        _table(
+            [("ACCESS KEY ID", "NAME", "STATE", "DIALECTS")]
+            + [(r["access_key_id"], r["name"], state[r["enabled"]], " ".join(r["dialects"])) for r in rows]
+        )
+    return 0
+
+
+def credential_switch(args: argparse.Namespace) -> int:
+    store = find(args).access.store
+    credential = store.get_credential(args.access_key_id)
+    if credential is None:
+        raise UsageError(f"There is no credential {args.access_key_id}: tkms credential list")
+    store.put_credential(msgspec.structs.replace(credential, enabled=args.verb == "enable"), new=False)
+    return 0
+
+
+def credential_delete(args: argparse.Namespace) -> int:
+    if not find(args).access.store.delete_credential(args.access_key_id):
+        raise UsageError(f"There is no credential {args.access_key_id}: tkms credential list")
+    return 0
+
+
+def key_list(args: argparse.Namespace) -> int:
+    place = find(args)
+    keys: list[Any] = []
+    while True:
+        page: Any = place.call("ListKeys", {"offset": len(keys), "limit": 1000})
+        keys += page["keys"]
+        if not page["keys"]:
+            break
+    if args.json:
+        _print_json(keys)
+    else:
+        rows = [(k["id"], k["spec"], k["state"], " ".join(ALIAS_PREFIX + a for a in k["aliases"])) for k in keys]
+        _table([("KEY ID", "SPEC", "STATE", "ALIASES"), *rows])
+    return 0
+
+
+def _show_key(key: dict[str, Any], as_json: bool) -> int:
+    if as_json:
+        _print_json(key)
+    else:
+        for name, value in key.items():
+            shown = " ".join(value) if isinstance(value, list | tuple) else value
+            print(f"{name:<24}{shown}".rstrip())
+    return 0
+
+
+def key_describe(args: argparse.Namespace) -> int:
+    answer: Any = find(args).call("DescribeKey", {"key_ids": [args.key]})
+    return _show_key(answer["keys"][0], args.json)
+
+
+def key_create(args: argparse.Namespace) -> int:
+    params = {
+        "alias": args.alias.removeprefix(ALIAS_PREFIX),
+        "description": args.description,
+        "spec": args.spec,
+    }
+    answer: Any = find(args).call("CreateKey", params)
+    return _show_key(answer["key"], args.json)
+
+
+def _context(args: argparse.Namespace) -> dict[str, str]:
+    pairs = [item.partition("=") for item in args.context]
+    if not all(equals and name for name, equals, _ in pairs):
+        raise UsageError("--context takes NAME=VALUE")
+    if len({name for name, _, _ in pairs}) != len(pairs):
+        raise UsageError("--context names a pair twice")
+    return {name: value for name, _, value in pairs}
+
+
+def encrypt(args: argparse.Namespace) -> int:
+    context = _context(args)
+    plaintext = base64.b64encode(sys.stdin.buffer.read()).decode()
+    answer: Any = find(args).call("Encrypt", {"key_id": args.key, "plaintext": plaintext, "context": context})
+    if args.json:
+        _print_json(answer)
+    else:
+        print(answer["ciphertext"])
+    return 0
+
+
+def decrypt(args: argparse.Namespace) -> int:
+    context = _context(args)
+    text = sys.stdin.read().strip()
+    if decode_base64(text) is None:
+        raise UsageError("The standard input is not a ciphertext blob in base64.")
+    answer: Any = find(args).call("Decrypt", {"ciphertext": text, "context": context})
+    if args.json:
+        _print_json(answer)
+    else:
+        sys.stdout.buffer.write(base64.b64decode(answer["plaintext"]))
+        sys.stdout.buffer.flush()
+    return 0
+
+
+def maintain(args: argparse.Namespace) -> int:
+    shown = not args.json and sys.stderr.isatty()
+    reports = find(args).maintain(args.dry_run, _Progress if shown else None)
+    if shown:
+        print("\r\033[K", end="", file=sys.stderr, flush=True)
+    if args.json:
+        _print_json(reports)
+    else:
+        rows = [(name, str(r.due), str(r.done), str(r.failed)) for name, r in reports.items()]
+        _table([("WORK", "DUE", "DONE", "FAILED"), *rows])
+    return 1 if any(report.failed for report in reports.values()) else 0
+
+
+class _Progress:
+    """A bar on standard error while keys are worked through."""
+
+    def __init__(self, name: str, total: int) -> None:
+        self._name, self._total = name, total
+
+    def __call__(self, count: int) -> None:
+        filled = 30 * count // max(count, self._total)
+        bar = "#" * filled + "." * (30 - filled)
+        print(f"\r{self._name} [{bar}] {count}/{self._total}", end="", file=sys.stderr, flush=True)
+
+
+def doctor(args: argparse.Namespace) -> int:
+    from tkms.stack.doctor import PROBLEM, WARNING, examine
+    from tkms.stack.stack import Stack
+
+    findings = []
+    for finding in examine(Stack(args.stack)):
+        findings.append(finding)
+        if not args.json:
+            mark = {PROBLEM: "!!", WARNING: " !"}.get(finding.status, "ok")
+            print(f"{mark}  {finding.check:<13} {finding.found}", flush=True)
+            if finding.advice:
+                print(f"{'':17} -> {finding.advice}", flush=True)
+    counts = {status: sum(finding.status == status for finding in findings) for status in (PROBLEM, WARNING)}
+    if args.json:
+        _print_json(findings)
+    else:
+        print(f"{counts[PROBLEM]} problems, {counts[WARNING]} warnings")
+    return 1 if counts[PROBLEM] else 0

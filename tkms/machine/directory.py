@@ -1,0 +1,182 @@
+"""The data directory of one machine: what is in it, how it is made, who may use it at a time.
+
+site.json     tenant, region, account; `ready` once the first credential and key exist
+parent.key    32 bytes that seal everything else (mode 0600): back it up apart from the rest
+kms.sqlite3   keys and credentials; kms.sqlite3-nonces/ holds used nonces
+audit.jsonl   one line per call
+server.lock   held by the running server; server.json says where it serves
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from functions.endpoint.dispatch import Dispatcher, InlineDispatcher
+from tenantkms.access.credentials import DIALECTS
+from tenantkms.access.policy import ALLOW_ALL
+from tenantkms.errors import from_data
+from tenantkms.model.site import Site
+from tenantkms.runtime.assemble import Settings, SettingsError, check_tenant, one_machine
+
+DEFAULT_TENANT = "local"
+DEFAULT_ALIAS = "default"
+
+
+class _SiteFile(Struct, frozen=True, kw_only=True):
+    tenant: str
+    region: str
+    account: str
+    ready: bool
+
+
+def default_directory() -> Path:
+    """$TKMS_DATA_DIR, or `tenant-kms` in the user's data directory."""
+    if chosen := os.environ.get("TKMS_DATA_DIR"):
+        return Path(chosen)
+    base = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    return Path(base) / "tenant-kms"
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file with mode 0600 that is there whole, on the disk, or not at all."""
+    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:  # made with mode 0600
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    Path(file.name).replace(path)
+    directory = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
+
+
+@contextmanager
+def _locked(path: Path, held: str) -> Iterator[None]:
+    """Hold the file `path` for this process alone; `held` says what to tell when somebody else does."""
+    file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | (fcntl.LOCK_NB if held else 0))
+        except BlockingIOError:
+            raise SettingsError(held) from None
+        yield
+    finally:
+        os.close(file)
+
+
+class Directory:
+    """A data directory. `open` makes it on first use and gives the settings of what is in it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @property
+    def _site(self) -> Path:
+        return self.path / "site.json"
+
+    def exists(self) -> bool:
+        return self._site.exists()
+
+    def open(self, tenant: str | None = None) -> Settings:
+        """Raises `SettingsError` that says what to do, and `Unavailable` when something in it is damaged."""
+        try:
+            self._make()
+            with _locked(self.path / "setup.lock", held=""):
+                return self._set_up(tenant)
+        except OSError as e:
+            raise SettingsError(f"The data directory {self.path} cannot be used: {e.strerror}.") from e
+
+    def _make(self) -> None:
+        if self.exists():
+            return
+        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        strangers = {p.name for p in self.path.iterdir()} - {"setup.lock", "parent.key", "kms.sqlite3"}
+        if strangers and not self.exists():
+            raise SettingsError(
+                f"{self.path} is not a data directory and not empty: choose another one with --data-dir."
+            )
+        self.path.chmod(0o700)
+
+    def _set_up(self, tenant: str | None) -> Settings:
+        if self.exists():
+            site = self._read_site()
+            if tenant not in (None, site.tenant):
+                raise SettingsError(f"{self.path} belongs to tenant {site.tenant!r}, not to {tenant!r}.")
+        else:
+            name = check_tenant(tenant or DEFAULT_TENANT)
+            account = str(10**11 + secrets.randbelow(9 * 10**11))
+            site = _SiteFile(tenant=name, region="local", account=account, ready=False)
+            write_whole(self._site, msgspec.json.encode(site))
+        if not (self.path / "parent.key").exists():
+            if (self.path / "kms.sqlite3").exists():
+                raise SettingsError(f"{self.path}/parent.key is missing: restore it, nothing opens without it.")
+            write_whole(self.path / "parent.key", os.urandom(32))
+        settings = one_machine(self.path, Site(tenant=site.tenant, region=site.region, account=site.account))
+        if not site.ready:
+            self._first_contents(settings)
+            write_whole(self._site, msgspec.json.encode(msgspec.structs.replace(site, ready=True)))
+        return settings
+
+    def _read_site(self) -> _SiteFile:
+        try:
+            return msgspec.json.decode(self._site.read_bytes(), type=_SiteFile)
+        except msgspec.DecodeError as e:
+            raise SettingsError(f"{self._site} is damaged: restore it from your backup ({e}).") from e
+
+    def _first_contents(self, settings: Settings) -> None:
+        if not settings.access.store.list_credentials():
+            settings.access.create("first", DIALECTS, ALLOW_ALL, int(settings.deps.clock()))
+        if settings.deps.keyring.alias(DEFAULT_ALIAS) is None:
+            call(settings, "CreateKey", {"alias": DEFAULT_ALIAS, "description": "The first key"})
+
+    # -- the running server --
+
+    @contextmanager
+    def serving(self, url: str) -> Iterator[None]:
+        """Hold the directory as its one server, at `url`. Raises `SettingsError` if there is one."""
+        where = self.server_url() or "another address"
+        held = f"A server is already running on {self.path} ({where}): stop it, or use another --data-dir."
+        with _locked(self.path / "server.lock", held):
+            write_whole(self.path / "server.json", msgspec.json.encode({"url": url}))
+            yield
+
+    def server_url(self) -> str | None:
+        """Where the last server of this directory served."""
+        try:
+            answer = msgspec.json.decode((self.path / "server.json").read_bytes(), type=dict[str, str])
+        except (OSError, msgspec.DecodeError):
+            return None
+        return answer.get("url")
+
+
+def ask(dispatch: Dispatcher, action: str, params: dict[str, object]) -> dict[str, object]:
+    """Run an Action as the operator. Raises its domain error."""
+    answer = dispatch(
+        {
+            "v": 1,
+            "request_id": secrets.token_hex(16),
+            "action": action,
+            "principal": {"id": "tkms", "policy": ALLOW_ALL},
+            "profile": "native",
+            "params": params,
+        }
+    )
+    if "error" in answer:
+        raise from_data(answer["error"])
+    result: dict[str, object] = answer["result"]
+    return result
+
+
+def call(settings: Settings, action: str, params: dict[str, object]) -> dict[str, object]:
+    """`ask`, in this process."""
+    return ask(InlineDispatcher(settings.deps), action, params)

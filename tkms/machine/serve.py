@@ -1,0 +1,161 @@
+"""`tkms serve`: one process, one tenant, HTTP or HTTPS."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gc
+import re
+import socket
+import ssl
+import sys
+from typing import Any
+from uuid import uuid4
+
+import uvicorn
+
+from functions.endpoint.dispatch import InlineDispatcher
+from functions.endpoint.handler import Endpoint
+from tenantkms.audit.faults import log_fault
+from tenantkms.errors import KmsError
+from tenantkms.keys.deps import Deps
+from tenantkms.keys.maintenance import DESTROY, ROTATE, run
+from tenantkms.model.alias import ALIAS_PREFIX
+from tenantkms.runtime.assemble import Settings, SettingsError
+from tenantkms.wire.http import Request
+from tkms.machine.connection import Connection
+from tkms.machine.directory import DEFAULT_ALIAS, Directory, call
+from tkms.snippets import SNIPPETS, render
+
+_MAINTENANCE_SECONDS = 60
+
+
+_SLOW = re.compile(r"CreateKey|RotateKey|GetParametersForImport")
+
+
+class App:
+    """The endpoint behind `Connection`, without an event in between.
+
+    Requests are answered in turn on the event loop, each in a fraction of a millisecond. Those that may make an RSA
+    key, which can take a second, go to a thread.
+    """
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self.respond = endpoint.respond
+
+    def slow(self, request: Request) -> bool:
+        """A look at the raw places where an Action may stand: being wrong costs a thread's start, no more."""
+        named = request.header("x-tc-action") or request.header("x-acs-action")
+        return _SLOW.search(named or f"{request.query}&{request.body.decode('latin-1')}") is not None
+
+
+class _Server(uvicorn.Server):
+    """Says when it is ready, and does the scheduled work every minute beside serving."""
+
+    def __init__(self, config: uvicorn.Config, ready: str, deps: Deps) -> None:
+        super().__init__(config)
+        self._ready = ready
+        self._deps = deps
+        self._timers: list[asyncio.Task[None]] = []
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            gc.collect()
+            gc.freeze()  # what is here by now stays: the collector need not look at it again and again
+            print(self._ready, flush=True)
+            self._timers = [asyncio.create_task(work) for work in (self._maintain(), self._expire())]
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for timer in self._timers:
+            timer.cancel()
+        await super().shutdown(sockets)
+
+    async def _maintain(self) -> None:
+        while True:
+            request_id = str(uuid4())
+            try:
+                for job in (ROTATE, DESTROY):
+                    await asyncio.to_thread(run, job, self._deps, request_id)
+            except KmsError as error:  # the store is out of order: the next minute may be better
+                log_fault(request_id, error)
+            await asyncio.sleep(_MAINTENANCE_SECONDS)
+
+    async def _expire(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(1)
+            connections: set[Any] = set(self.server_state.connections)
+            for connection in connections:
+                connection.expire(loop.time())
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    if not 0 <= port <= 65535:  # the resolver would take it modulo 65536
+        raise SettingsError(f"Cannot listen on {host}:{port}: a port is a number from 0 to 65535.")
+    try:
+        family, kind, proto, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, kind, proto)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+    except (OSError, OverflowError) as e:
+        raise SettingsError(f"Cannot listen on {host}:{port}: {e}.") from e
+    return listener
+
+
+def _welcome(settings: Settings, url: str) -> str:
+    """What a first start prints: where, who, and a program for each SDK."""
+    credential = settings.access.store.list_credentials()[0]
+    secret = settings.access.secret(credential)
+    key: Any = call(settings, "DescribeKey", {"key_ids": [ALIAS_PREFIX + DEFAULT_ALIAS]})
+    key_id = key["keys"][0]["id"]
+    programs = "\n".join(
+        render(name, url=url, access_key_id=credential.access_key_id, secret=secret, key_id=key_id) for name in SNIPPETS
+    )
+    return (
+        f"endpoint           {url}\n"
+        f"access key id      {credential.access_key_id}\n"
+        f"access key secret  {secret}\n"
+        f"key                {key_id}  ({ALIAS_PREFIX}{DEFAULT_ALIAS})\n\n"
+        f"{programs}\n"
+        "These programs again: tkms snippet NAME. More access keys: tkms credential create.\n"
+    )
+
+
+def serve(args: argparse.Namespace) -> int:
+    if bool(args.tls_cert) != bool(args.tls_key):
+        raise SettingsError("--tls-cert and --tls-key go together.")
+    directory = Directory(args.data_dir)
+    first = not directory.exists()
+    settings = directory.open(args.tenant)
+    # What answers is no ASGI application: `Connection`, which calls it, needs none.
+    app: Any = App(Endpoint(settings, InlineDispatcher(settings.deps)))
+    config = uvicorn.Config(
+        app,
+        http=Connection,
+        loop="uvloop",
+        ws="none",
+        interface="asgi3",
+        lifespan="off",
+        log_level="warning",
+        access_log=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=5,
+        ssl_certfile=args.tls_cert,
+        ssl_keyfile=args.tls_key,
+    )
+    try:
+        config.load()
+    except (OSError, ssl.SSLError) as e:
+        raise SettingsError(f"The TLS certificate or key cannot be used: {e}.") from e
+    with _listen(args.host, args.port) as listener:
+        host = f"[{args.host}]" if ":" in args.host else args.host
+        url = f"{'https' if config.is_ssl else 'http'}://{host}:{listener.getsockname()[1]}"
+        with directory.serving(url):
+            if first:
+                print(_welcome(settings, url), flush=True)
+            else:
+                print(f"data {args.data_dir}, tenant {settings.site.tenant}; programs: tkms snippet", flush=True)
+            _Server(config, f"tkms: ready on {url}", settings.deps).run(sockets=[listener])
+    sys.stdout.flush()
+    return 0

@@ -1,0 +1,67 @@
+"""Where a command works: a data directory of this machine, or a deployed stack. The commands see no difference."""
+
+from __future__ import annotations
+
+import argparse
+import secrets
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+from tenantkms.access.credentials import Access
+from tenantkms.errors import Unavailable
+from tenantkms.keys import maintenance
+from tenantkms.keys.maintenance import Progress, Report
+from tkms.machine.directory import Directory, call
+
+DEFAULT_URL = "http://127.0.0.1:8480"
+
+
+class Place(Protocol):
+    @property
+    def access(self) -> Access:
+        """The credentials."""
+
+    @property
+    def url(self) -> str:
+        """Where clients go."""
+
+    def call(self, action: str, params: dict[str, object]) -> dict[str, object]:
+        """Run an Action as the operator. Raises its domain error."""
+
+    def maintain(self, dry_run: bool, bar: Callable[[str, int], Progress] | None) -> Mapping[str, Report]:
+        """Do the scheduled work now. `bar(name, total)` shows progress, where the work is done in this process."""
+
+
+class OneMachine:
+    """A data directory."""
+
+    def __init__(self, directory: Directory) -> None:
+        self._settings = directory.open()
+        self.access = self._settings.access
+        self.url = directory.server_url() or DEFAULT_URL
+
+    def call(self, action: str, params: dict[str, object]) -> dict[str, object]:
+        return call(self._settings, action, params)
+
+    def maintain(self, dry_run: bool, bar: Callable[[str, int], Progress] | None) -> Mapping[str, Report]:
+        deps = self._settings.deps
+        reports = {}
+        for name, job in maintenance.JOBS.items():
+            progress = bar(name, maintenance.run(job, deps, "count", dry_run=True).due) if bar else None
+            reports[name] = maintenance.run(job, deps, secrets.token_hex(16), dry_run=dry_run, progress=progress)
+        return reports
+
+
+def reason(error: Exception) -> str:
+    """What an error says. Callers of the API are not told what is behind an `Unavailable`; the operator is."""
+    behind = isinstance(error, Unavailable) and error.__cause__
+    return f"{error} ({behind})" if behind else str(error)
+
+
+def find(args: argparse.Namespace) -> Place:
+    """The place that the command line names. Raises `SettingsError` that says what to do."""
+    if args.stack:
+        from tkms.stack.stack import Stack  # botocore is not the other commands' to load
+
+        return Stack(args.stack)
+    return OneMachine(Directory(args.data_dir))

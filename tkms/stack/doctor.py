@@ -1,0 +1,236 @@
+"""`tkms doctor`: reads a deployed stack, changes nothing, and says what is not in order and what to do about it."""
+
+from __future__ import annotations
+
+import urllib.request
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct
+
+import functions
+from tenantkms.errors import KmsError
+from tenantkms.runtime.assemble import SettingsError
+from tenantkms.store import dynamodb_layout as layout
+from tkms.places import reason
+from tkms.stack.stack import Stack, aws_errors
+
+OK, WARNING, PROBLEM = "ok", "warning", "problem"
+
+
+class Finding(Struct, frozen=True):
+    """What one look found. `advice` is what to do, where something is to be done."""
+
+    check: str
+    status: str
+    found: str
+    advice: str = ""
+
+
+class Resource(Struct, frozen=True):
+    """Of the stack: `id` is what its service calls it."""
+
+    kind: str
+    id: str
+
+
+Found = Iterator[tuple[str, str, str]]
+"""(status, what was found, advice)"""
+Listing = Callable[[], Sequence[Resource]]
+"""The resources of the stack, asked for when they are first needed: not every check needs them."""
+Check = Callable[[Stack, Listing], Found]
+
+
+def examine(stack: Stack) -> Iterator[Finding]:
+    """Every check's findings, as they come. A check that AWS refuses is a finding too."""
+    listing = cache(partial(_resources, stack))
+    for name, check in CHECKS.items():
+        try:
+            with aws_errors("It cannot be checked"):
+                for status, found, advice in check(stack, listing):
+                    yield Finding(name, status, found, advice)
+        except (SettingsError, KmsError) as e:
+            yield Finding(name, PROBLEM, reason(e), "Grant what is refused, or repair what does not answer.")
+
+
+def _resources(stack: Stack) -> list[Resource]:
+    with aws_errors("The resources of the stack cannot be listed"):
+        pages = stack.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=stack.name)
+        return [
+            Resource(row["ResourceType"], row["PhysicalResourceId"])
+            for page in pages
+            for row in page["StackResourceSummaries"]
+            if "PhysicalResourceId" in row
+        ]
+
+
+def _of(listing: Listing, kind: str) -> list[str]:
+    return [resource.id for resource in listing() if resource.kind == kind]
+
+
+def _either(holds: object, good: str, status: str, bad: str, advice: str) -> tuple[str, str, str]:
+    return (OK, good, "") if holds else (status, bad, advice)
+
+
+def _guarded(stack: Stack) -> bool:
+    """False for a sandbox, whose resources may go."""
+    return stack.outputs.get("Sandbox") != "true"
+
+
+def _stack(stack: Stack, _listing: Listing) -> Found:
+    described = stack.describe()
+    status = described["StackStatus"]
+    settled = status in ("CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE")
+    yield _either(settled, status, PROBLEM, status, "Deploy again; the stack's events say what went wrong.")
+    if _guarded(stack):
+        protected = described.get("EnableTerminationProtection")
+        deploy = f"cdk deploy {stack.name} switches it on."
+        yield _either(protected, "termination protection is on", WARNING, "termination protection is off", deploy)
+
+
+_INDEXES = {"KeysTable": {layout.INDEX, layout.DUE_INDEX}, "AccessTable": {layout.INDEX}}
+
+
+def _table(output: str, stack: Stack, _listing: Listing) -> Found:
+    client, name = stack.client("dynamodb"), stack.outputs[output]
+    table = client.describe_table(TableName=name)["Table"]
+    status = table["TableStatus"]
+    yield _either(status in ("ACTIVE", "UPDATING"), f"{name} is {status}", PROBLEM, f"{name} is {status}", "Wait.")
+    indexes = {
+        row["IndexName"]
+        for row in table.get("GlobalSecondaryIndexes", [])
+        if row.get("IndexStatus", "ACTIVE") == "ACTIVE"
+    }
+    missing = ", ".join(sorted(_INDEXES[output] - indexes))
+    yield _either(not missing, "indexes are active", PROBLEM, f"without index {missing}", "Deploy again, and wait.")
+    backups = client.describe_continuous_backups(TableName=name)["ContinuousBackupsDescription"]
+    restorable = backups.get("PointInTimeRecoveryDescription", {}).get("PointInTimeRecoveryStatus") == "ENABLED"
+    enable = (
+        f"aws dynamodb update-continuous-backups --table-name {name}"
+        " --point-in-time-recovery-specification PointInTimeRecoveryEnabled=true"
+    )
+    yield _either(
+        restorable, "point-in-time recovery is on", PROBLEM, "point-in-time recovery is off: no restore", enable
+    )
+    if _guarded(stack):
+        protect = f"aws dynamodb update-table --table-name {name} --deletion-protection-enabled"
+        on = table.get("DeletionProtectionEnabled")
+        yield _either(on, "deletion protection is on", PROBLEM, "deletion protection is off", protect)
+    if output == "AccessTable":
+        live = client.describe_time_to_live(TableName=name)["TimeToLiveDescription"].get("TimeToLiveStatus")
+        expire = (
+            f"aws dynamodb update-time-to-live --table-name {name}"
+            f" --time-to-live-specification Enabled=true,AttributeName={layout.TTL}"
+        )
+        yield _either(live == "ENABLED", "old nonces expire", WARNING, "old nonces stay for ever", expire)
+
+
+_KEY_ADVICE = {
+    "Disabled": "aws kms enable-key --key-id {arn}",
+    "PendingDeletion": "As the break-glass role: aws kms cancel-key-deletion --key-id {arn}; then enable-key",
+}
+
+
+def _parent_key(stack: Stack, _listing: Listing) -> Found:
+    client, arn = stack.client("kms"), stack.outputs["ParentKeyArn"]
+    state = client.describe_key(KeyId=arn)["KeyMetadata"]["KeyState"]
+    advice = _KEY_ADVICE.get(state, "Nothing opens without it: see docs/operations.md.").format(arn=arn)
+    yield _either(state == "Enabled", "Enabled", PROBLEM, f"{state}: every call is answered 503", advice)
+    if state == "Enabled":
+        rotated = client.get_key_rotation_status(KeyId=arn)["KeyRotationEnabled"]
+        enable = f"aws kms enable-key-rotation --key-id {arn}"
+        yield _either(rotated, "rotation is on", WARNING, "rotation is off", enable)
+
+
+def _folders() -> list[str]:
+    return sorted(path.parent.name for path in Path(functions.__path__[0]).glob("*/handler.py"))
+
+
+def _functions(stack: Stack, listing: Listing) -> Found:
+    client, deployed = stack.client("lambda"), set(_of(listing, "AWS::Lambda::Function"))
+    wanted = {stack.outputs["FunctionPrefix"] + folder for folder in _folders()}
+    if missing := sorted(wanted - deployed):
+        yield PROBLEM, f"not deployed: {', '.join(missing)}", f"cdk deploy {stack.name}"
+    versions = set()
+    for name in sorted(wanted & deployed):
+        row: Any = client.get_function_configuration(FunctionName=name)
+        versions.add((row.get("Runtime", ""), tuple(layer["Arn"] for layer in row.get("Layers", []))))
+        updated, state = row.get("LastUpdateStatus", "Successful"), row.get("State", "Active")
+        if state not in ("Active", "Inactive") or updated != "Successful":
+            reason = row.get("StateReason") or row.get("LastUpdateStatusReason") or "no reason given"
+            yield PROBLEM, f"{name} is {state}, its last update {updated}: {reason}", "Deploy again."
+    if len(versions) == 1:
+        ((runtime, layers),) = versions
+        yield OK, f"{len(wanted & deployed)} functions, {runtime}, layer {':'.join(layers[0].split(':')[-2:])}", ""
+    else:
+        yield PROBLEM, f"{len(versions)} versions of runtime and layer side by side", f"cdk deploy {stack.name}"
+
+
+def _schedules(stack: Stack, listing: Listing) -> Found:
+    client, rules = stack.client("events"), _of(listing, "AWS::Events::Rule")
+    if not rules:
+        yield PROBLEM, "there is none: no key is rotated or destroyed", f"cdk deploy {stack.name}"
+    for rule in rules:
+        name = rule.rpartition("/")[2].rpartition("|")[2]
+        state = client.describe_rule(Name=name)["State"]
+        targets = client.list_targets_by_rule(Rule=name)["Targets"]
+        enable = f"aws events enable-rule --name {name}"
+        yield _either(state == "ENABLED" and targets, f"{name} is on", PROBLEM, f"{name} is {state}", enable)
+
+
+def _dead_letters(stack: Stack, listing: Listing) -> Found:
+    client = stack.client("sqs")
+    for url in _of(listing, "AWS::SQS::Queue"):
+        asked = client.get_queue_attributes(QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages"])
+        count, name = int(asked["Attributes"]["ApproximateNumberOfMessages"]), url.rpartition("/")[2]
+        advice = "Read the function's log, mend the cause, then purge the queue: what is due stays due."
+        yield _either(not count, f"{name} is empty", WARNING, f"{count} in {name}", advice)
+
+
+def _alarms(stack: Stack, listing: Listing) -> Found:
+    names = _of(listing, "AWS::CloudWatch::Alarm")
+    if not names:
+        yield PROBLEM, "there is none", f"cdk deploy {stack.name}"
+        return
+    rows = stack.client("cloudwatch").describe_alarms(AlarmNames=names)["MetricAlarms"]
+    for row in rows:
+        if row["StateValue"] == "ALARM":
+            yield WARNING, f"{row['AlarmName']} rings", "docs/operations.md says where to look."
+    if all(not row.get("AlarmActions") for row in rows):
+        yield WARNING, f"{len(rows)} alarms tell nobody", "Give the tenant an alarm_topic in cdk.json."
+    else:
+        yield OK, f"{len(rows)} alarms", ""
+
+
+def _credentials(stack: Stack, _listing: Listing) -> Found:
+    enabled = [credential for credential in stack.access.store.list_credentials() if credential.enabled]
+    advice = f"tkms credential create --stack {stack.name}"
+    yield _either(enabled, f"{len(enabled)} enabled", PROBLEM, "there is no enabled access key", advice)
+
+
+def _service(stack: Stack, _listing: Listing) -> Found:
+    stack.call("DescribeService", {"count": True})
+    yield OK, "an Action answers under its own role", ""
+    try:
+        with urllib.request.urlopen(f"{stack.url}/healthz", timeout=30) as answer:  # noqa: S310 - the stack's own output
+            answered = answer.status == 200
+    except OSError as e:
+        yield PROBLEM, f"{stack.url} does not answer: {e}", "Look at DNS, mutual TLS, and the endpoint's log."
+    else:
+        yield _either(answered, f"{stack.url} answers", PROBLEM, f"{stack.url} is not well", "See its log.")
+
+
+CHECKS: dict[str, Check] = {
+    "stack": _stack,
+    "keys table": partial(_table, "KeysTable"),
+    "access table": partial(_table, "AccessTable"),
+    "parent key": _parent_key,
+    "functions": _functions,
+    "schedules": _schedules,
+    "dead letters": _dead_letters,
+    "alarms": _alarms,
+    "credentials": _credentials,
+    "service": _service,
+}

@@ -1,0 +1,114 @@
+"""A deployed stack, worked on with the AWS credentials of whoever types the command.
+
+Keys are used through the stack's own functions, so that no key material leaves them and every call has its audit
+line there. Credentials are written to the access table, their secrets sealed by the tenant's parent key.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import cached_property
+from typing import Any
+
+import msgspec
+
+from functions.endpoint.dispatch import LambdaDispatcher
+from tenantkms.access.credentials import Access
+from tenantkms.keys.maintenance import JOBS, Progress, Report
+from tenantkms.names import folder
+from tenantkms.runtime.assemble import SettingsError, on_aws
+from tkms.machine.directory import ask
+
+_OUTPUTS = {
+    "Tenant": "TENANT",
+    "Region": "REGION",
+    "Account": "ACCOUNT",
+    "KeysTable": "KEYS_TABLE",
+    "AccessTable": "ACCESS_TABLE",
+    "ParentKeyArn": "PARENT_KEY_ARN",
+}
+"""Outputs of the stack -> what its functions are told in their environment."""
+_SWEEP_SECONDS = 310
+
+
+@contextmanager
+def aws_errors(what: str) -> Iterator[None]:
+    """What AWS refuses, and what is missing to ask it, as `SettingsError` that says so."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        yield
+    except (BotoCoreError, ClientError) as e:
+        raise SettingsError(f"{what}: {e}") from e
+
+
+class Stack:
+    """The stack `name` of the account and region that the AWS settings of this shell name."""
+
+    def __init__(self, name: str) -> None:
+        try:
+            import botocore.session
+        except ImportError as e:
+            raise SettingsError("--stack needs botocore: pip install 'tenant-kms[aws]'") from e
+        self.name = name
+        self._session = botocore.session.get_session()
+        if region := os.environ.get("AWS_REGION"):  # botocore reads AWS_DEFAULT_REGION only
+            self._session.set_config_variable("region", region)
+        if not self._session.get_config_variable("region"):
+            raise SettingsError("No AWS region is set: AWS_REGION=... or a profile that names one (AWS_PROFILE).")
+        self.outputs = self._read()
+        self.url = self.outputs["Url"]
+
+    def client(self, service: str, **config: Any) -> Any:
+        """A client of botocore."""
+        from botocore.config import Config
+
+        settings = Config(connect_timeout=5, **{"read_timeout": 30, **config})
+        with aws_errors("AWS cannot be asked"):
+            return self._session.create_client(service, config=settings)
+
+    def describe(self) -> dict[str, Any]:
+        """The stack as CloudFormation describes it."""
+        with aws_errors(f"The stack {self.name} cannot be read"):
+            found: dict[str, Any] = self.client("cloudformation").describe_stacks(StackName=self.name)["Stacks"][0]
+        return found
+
+    def _read(self) -> dict[str, str]:
+        outputs = {output["OutputKey"]: output["OutputValue"] for output in self.describe().get("Outputs", [])}
+        if missing := sorted({*_OUTPUTS, "Url", "FunctionPrefix"} - outputs.keys()):
+            raise SettingsError(
+                f"{self.name} is no stack of tenant-kms, or its deployment did not end: it has no output {missing[0]}."
+            )
+        return outputs
+
+    @cached_property
+    def access(self) -> Access:
+        environment = {variable: self.outputs[output] for output, variable in _OUTPUTS.items()}
+        with aws_errors("AWS cannot be asked"):
+            return on_aws(environment, self._session).access
+
+    @cached_property
+    def _dispatch(self) -> LambdaDispatcher:
+        """An invocation is not repeated: CreateKey would make a second key."""
+        client = self.client("lambda", retries={"total_max_attempts": 1})
+        return LambdaDispatcher(client, self.outputs["FunctionPrefix"])
+
+    def call(self, action: str, params: dict[str, object]) -> dict[str, object]:
+        return ask(self._dispatch, action, params)
+
+    def maintain(self, dry_run: bool, bar: Callable[[str, int], Progress] | None) -> Mapping[str, Report]:
+        """`Place.maintain`; the functions do not tell how far they are, so there is no bar."""
+        del bar
+        client = self.client("lambda", read_timeout=_SWEEP_SECONDS, retries={"total_max_attempts": 1})
+        reports = {}
+        for name, job in JOBS.items():
+            function = self.outputs["FunctionPrefix"] + folder(job.name)
+            with aws_errors(f"{function} cannot be invoked"):
+                answer = client.invoke(FunctionName=function, Payload=msgspec.json.encode({"dry_run": dry_run}))
+                payload = answer["Payload"].read()
+            if answer.get("FunctionError"):
+                raise SettingsError(f"{function} failed: its log says why.")
+            reports[name] = msgspec.json.decode(payload, type=Report)
+        return reports

@@ -1,0 +1,355 @@
+"""The project's own benchmark: `make bench`. It prints, and with `--json` saves, what design and README promise.
+
+1. CPU of one request in one process, from the API Gateway event to the answer: signature verified, nonce
+   remembered, policy asked, audit line written. Process time, the best of many short rounds, so that other load on
+   the machine matters less; before and after it what one HMAC-SHA-512 takes, by which machines and minutes can be
+   compared. Beside it the share that the cipher and the key derivation take, and that of remembering a nonce.
+2. HTTP requests per second of `tkms serve` on keep-alive at 1 and 8 connections, with wrk (Debian: apt-get install
+   wrk). moto's server, which verifies no signature, takes its turn after each run: "times moto" is the median of the
+   ratios of runs that followed each other.
+3. Resident memory of the server after all that, at least 100,000 requests.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import gc
+import hmac
+import json
+import os
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.request import Request, urlopen
+from uuid import uuid4
+
+import msgspec
+
+from kit.support import HOST, Kms, Server, Signer, serving
+from tenantkms.keys import maintenance
+from tenantkms.model.key import Key, KeyFilter
+from tenantkms.model.specs import KeySpec, KeyUsage, Origin
+from tenantkms.model.states import KeyState
+from tenantkms.store.port import PutKey
+from tkms.machine.directory import Directory
+
+ROUNDS, REQUESTS = 20, 300
+PLAINTEXT = base64.b64encode(b"x" * 64).decode()
+Event = dict[str, Any]
+
+
+def _kms(directory: str) -> Kms:
+    settings = Directory(Path(directory) / "data").open("bench")
+    credential = settings.access.store.list_credentials()[0]
+    return Kms(settings, Signer(credential.access_key_id, settings.access.secret(credential)))
+
+
+def _cpu(make: Callable[[], Event], send: Callable[[Event], Event], bad: str, times: int = REQUESTS) -> float:
+    """CPU microseconds of one request in the best of the rounds."""
+    results = []
+    for _ in range(ROUNDS if times == REQUESTS else 3):
+        events = [make() for _ in range(times)]
+        answer = send(events.pop())
+        assert bad not in answer["body"], answer
+        gc.collect()
+        start = time.process_time()
+        for event in events:
+            send(event)
+        results.append((time.process_time() - start) / len(events) * 1e6)
+    return min(results)
+
+
+def _best(work: Callable[[], object], times: int = 200) -> float:
+    """CPU microseconds of a call, in the best of many rounds."""
+    results = []
+    for _ in range(100):
+        start = time.process_time()
+        for _ in range(times):
+            work()
+        results.append((time.process_time() - start) / times * 1e6)
+    return min(results)
+
+
+def hmac_us() -> float:
+    """How fast the machine is at the moment."""
+    key, message = os.urandom(64), bytes(70)
+    us = _best(lambda: hmac.digest(key, message, "sha512"))
+    print(f"  one HMAC-SHA-512 takes {us:.2f} us now", flush=True)
+    return us
+
+
+def _makers(kms: Kms, key_id: str) -> dict[str, dict[str, Callable[[], Event]]]:
+    signer = kms.signer
+    blob = kms.tencent("Encrypt", KeyId=key_id, Plaintext=PLAINTEXT)["CiphertextBlob"]
+    pascal = {
+        "Encrypt": {"KeyId": key_id, "Plaintext": PLAINTEXT},
+        "Decrypt": {"CiphertextBlob": blob},
+        "GenerateDataKey": {"KeyId": key_id, "KeySpec": "AES_256"},
+    }
+    camel = {action: {k[0].lower() + k[1:]: v for k, v in params.items()} for action, params in pascal.items()}
+    signers: dict[str, tuple[Callable[..., Event], dict[str, dict[str, str]]]] = {
+        "alibaba ACS3": (signer.alibaba_acs3, pascal),
+        "alibaba RPC v1": (signer.alibaba_rpc, pascal),
+        "tencent TC3": (signer.tencent, pascal),
+        "tencent v1": (signer.tencent_v1, pascal),
+        "tencent-v2": (signer.tencent_v2, camel),
+    }
+    return {
+        name: {action: (lambda s=sign, a=action, p=params: s(a, p)) for action, params in table.items()}
+        for name, (sign, table) in signers.items()
+    }
+
+
+def cpu_rows() -> dict[str, Any]:
+    with tempfile.TemporaryDirectory() as directory:
+        kms = _kms(directory)
+        key_id = kms.alibaba("DescribeKey", KeyId="alias/default")["KeyMetadata"]["KeyId"]
+        rows: dict[str, Any] = {}
+        for dialect, makers in _makers(kms, key_id).items():
+            rows[dialect] = {a: _cpu(make, kms.send, "Error") for a, make in makers.items()}
+            print(f"  {dialect:<16}" + "".join(f"{a:>16} {us:6.1f} us" for a, us in rows[dialect].items()), flush=True)
+        keyring = kms.settings.deps.keyring
+        key = keyring.key(key_id)
+        assert key is not None
+        crypto = _best(lambda: keyring.encrypt(key, b"x" * 64, text=False, context={}, salt=os.urandom(24)))
+        print(f"  of that, deriving the message key and encrypting: {crypto:.1f} us", flush=True)
+        store, now = kms.settings.access.store, int(time.time())
+        nonce = _best(lambda: store.use_nonce(os.urandom(16), now=now, expires=now + 1800))
+        print(f"  and remembering a nonce: {nonce:.1f} us", flush=True)
+        return {"cpu_us": rows, "crypto_us": crypto, "nonce_us": nonce}
+
+
+# -- the key lifecycle ---------------------------------------------------------------------------------
+
+
+def _call_us(kms: Kms, make: Callable[[], Event], times: int) -> float:
+    return _cpu(make, kms.send, "Error", times)
+
+
+def _ten_thousand(kms: Kms, *, due: bool) -> None:
+    """10,000 keys more in the store, made below the API, or the deletion of all of them made due."""
+    keyring, now = kms.settings.deps.keyring, int(time.time())
+    if due:
+        _, keys = keyring.store.list_keys(KeyFilter(states=frozenset({KeyState.ENABLED})), offset=0, limit=20_000)
+        for key in keys:
+            changes = {"state": KeyState.PENDING_DELETION, "deletion_date": now - 1, "revision": key.revision + 1}
+            keyring.commit([PutKey(msgspec.structs.replace(key, **changes))])
+        return
+    for _ in range(10_000):
+        key_id = str(uuid4())
+        version = keyring.seal_version(key_id, KeySpec.AES_256, 1, now, os.urandom(32))
+        usage, origin = KeyUsage.ENCRYPT_DECRYPT, Origin.KMS
+        key = Key(
+            id=key_id,
+            spec=KeySpec.AES_256,
+            usage=usage,
+            origin=origin,
+            state=KeyState.ENABLED,
+            created=now,
+            creator="bench",
+            primary=version,
+        )
+        keyring.commit([PutKey(key)])
+
+
+def lifecycle_rows() -> dict[str, float]:
+    """CPU microseconds of a call through endpoint and signature; the sweeper in keys per second of real time."""
+    with tempfile.TemporaryDirectory() as directory:
+        kms = _kms(directory)
+        signer, rows = kms.signer, {}
+        digest = base64.b64encode(b"d" * 32).decode()
+        for spec, usage, algorithm in (
+            ("EC_P256", "SIGN/VERIFY", "ECDSA_SHA_256"),
+            ("RSA_2048", "SIGN/VERIFY", "RSA_PSS_SHA_256"),
+        ):
+            made = kms.alibaba("CreateKey", KeySpec=spec, KeyUsage=usage)["KeyMetadata"]
+            params = {
+                "KeyId": made["KeyId"],
+                "KeyVersionId": made["PrimaryKeyVersion"],
+                "Algorithm": algorithm,
+                "Digest": digest,
+            }
+            rows[f"AsymmetricSign {spec}"] = _call_us(
+                kms, lambda p=params: signer.alibaba_acs3("AsymmetricSign", p), 500
+            )
+        blob = kms.alibaba("Encrypt", KeyId="alias/default", Plaintext=PLAINTEXT)["CiphertextBlob"]
+        for _ in range(499):
+            kms.alibaba("CreateKeyVersion", KeyId="alias/default")
+        first = {"CiphertextBlob": blob}
+        rows["Decrypt, first of 500 versions"] = _call_us(kms, lambda: signer.alibaba_acs3("Decrypt", first), 2000)
+        _ten_thousand(kms, due=False)
+        for page in ("1", "500"):
+            params = {"PageNumber": page, "PageSize": "20"}
+            rows[f"ListKeys of 10,000, page {page}"] = _call_us(
+                kms, lambda p=params: signer.alibaba_acs3("ListKeys", p), 100
+            )
+        _ten_thousand(kms, due=True)
+        start = time.perf_counter()
+        report = maintenance.run(maintenance.DESTROY, kms.settings.deps, "bench")
+        rows["sweeper, keys per second"] = report.done / (time.perf_counter() - start)
+        for name, value in rows.items():
+            print(f"  {name:<34}{value:>12,.1f}", flush=True)
+        return rows
+
+
+# -- HTTP ------------------------------------------------------------------------------------------------
+
+_LUA = """
+local requests, i = {}, 0
+function init(args) for line in io.lines(args[1]) do requests[#requests + 1] = line:gsub("\\\\n", "\\r\\n") end end
+function request() i = i % #requests + 1 return requests[i] end
+"""
+
+
+def _raw(event: Event, host: str) -> str:
+    """The event as an HTTP/1.1 request on one line, line ends written as backslash n."""
+    http = event["requestContext"]["http"]
+    body = base64.b64decode(event["body"]).decode() if event["body"] else ""
+    target = event["rawPath"] + ("?" + event["rawQueryString"] if event["rawQueryString"] else "")
+    headers = {**event["headers"], "host": host, "content-length": str(len(body.encode()))}
+    lines = [f"{http['method']} {target} HTTP/1.1", *(f"{k}: {v}" for k, v in headers.items()), "", body]
+    return "\\n".join(lines)
+
+
+def _wrk(url: str, connections: int, seconds: int, requests: list[str], directory: Path) -> float:
+    """Requests per second of one run, which needs its own requests if they have nonces."""
+    script, file = directory / "replay.lua", directory / "requests.txt"
+    script.write_text(_LUA)
+    file.write_text("\n".join(requests) + "\n")
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", str(script), url, "--", str(file)]
+    out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    if "Non-2xx" in out:
+        raise SystemExit(f"the server refused requests under load:\n{out}")
+    found = re.search(r"Requests/sec:\s+([0-9.]+)", out)
+    assert found, out
+    return float(found[1])
+
+
+@contextmanager
+def _moto() -> Iterator[str]:
+    command = [sys.executable, "-W", "ignore", "-m", "moto.server", "-H", "127.0.0.1", "-p", "0"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stderr is not None
+            line = next(line for line in process.stderr if "Running on" in line)
+            # moto logs each request: read on, or it would block.
+            subprocess.Popen(["cat"], stdin=process.stderr, stdout=subprocess.DEVNULL)
+            yield line.split()[-1].strip()
+        finally:
+            process.terminate()
+            process.wait(10)
+
+
+def _moto_request(url: str) -> str:
+    """A raw AWS KMS Encrypt for moto's server."""
+    host = url.partition("://")[2]
+
+    def headers(target: str) -> dict[str, str]:
+        scope = "Credential=test/20260101/us-east-1/kms/aws4_request, SignedHeaders=host, Signature=0"
+        return {
+            "X-Amz-Target": f"TrentService.{target}",
+            "Content-Type": "application/x-amz-json-1.1",
+            "Authorization": f"AWS4-HMAC-SHA256 {scope}",
+        }
+
+    with urlopen(Request(url, b"{}", headers("CreateKey"))) as answer:
+        key = json.load(answer)["KeyMetadata"]["KeyId"]
+    body = json.dumps({"KeyId": key, "Plaintext": PLAINTEXT})
+    every = {**headers("Encrypt"), "Host": host, "Content-Length": str(len(body))}
+    return "\\n".join(["POST / HTTP/1.1", *(f"{k}: {v}" for k, v in every.items()), "", body])
+
+
+def _memory(server: Server) -> float:
+    status = Path(f"/proc/{server.process.pid}/status").read_text()
+    found = re.search(r"VmRSS:\s+(\d+) kB", status)
+    assert found
+    return int(found[1]) / 1024
+
+
+def http_rows(seconds: int) -> dict[str, Any]:
+    rows: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory() as name:
+        directory = Path(name)
+        with serving(directory / "data") as server, _moto() as moto:
+            signer = Signer(*server.credential())
+            keys = json.loads(server.tkms("key", "list", "--json"))
+            key_id = keys[0]["id"]
+
+            params = {"KeyId": key_id, "Plaintext": PLAINTEXT}
+
+            def tc3() -> list[str]:
+                return [_raw(signer.tencent("Encrypt", params), HOST)]
+
+            def acs3() -> list[str]:
+                return [_raw(signer.alibaba_acs3("Encrypt", params), HOST) for _ in range(12_000 * seconds)]
+
+            turns = {
+                "tencent TC3": (server.url, tc3),
+                "alibaba ACS3": (server.url, acs3),
+                "moto": (moto, lambda: [_moto_request(moto)]),
+            }
+            for connections in (1, 8):
+                speeds: dict[str, list[float]] = {what: [] for what in turns}
+                for _ in range(5):
+                    for what, (url, requests) in turns.items():
+                        speeds[what].append(_wrk(url, connections, seconds, requests(), directory))
+                for what, found in speeds.items():
+                    rows[f"{what} at {connections}"] = max(found)
+                ratios = [ours / theirs for ours, theirs in zip(speeds["tencent TC3"], speeds["moto"], strict=True)]
+                rows[f"times moto at {connections}"] = statistics.median(ratios)
+            while (sent := _served(server.data_dir)) < 100_000:
+                _wrk(server.url, 8, max(1, (100_000 - sent) // 10_000), tc3(), directory)
+            rows["requests served"] = sent
+            rows["resident MB after them"] = _memory(server)
+    return rows
+
+
+def _served(data_dir: Path) -> int:
+    """Calls in the audit log, all of which succeeded: an answer of status 200 may be an error."""
+    total = 0
+    for path in data_dir.glob("audit.jsonl*"):
+        with path.open("rb") as file:
+            for line in file:
+                if b'"outcome":"ok"' not in line:
+                    raise SystemExit(f"the server refused a request under load:\n{line.decode()}")
+                total += 1
+    return total
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", type=Path, metavar="FILE", help="save the numbers")
+    parser.add_argument("--seconds", type=int, default=3, help="of each HTTP run (default: %(default)s)")
+    parser.add_argument("--cpu-only", action="store_true", help="only the first part")
+    args = parser.parse_args()
+    print("CPU per request, event to answer:", flush=True)
+    before = hmac_us()
+    results = cpu_rows()
+    results["hmac_sha512_us"] = min(before, hmac_us())
+    print("the key lifecycle, CPU microseconds of a call:", flush=True)
+    results["lifecycle"] = lifecycle_rows()
+    if not args.cpu_only:
+        if shutil.which("wrk") is None:
+            raise SystemExit("wrk is not installed, and the HTTP part needs it: apt-get install wrk")
+        print(
+            "HTTP, 64-byte plaintext, keep-alive, every signature verified, requests per second, best of five:",
+            flush=True,
+        )
+        results["http"] = http_rows(args.seconds)
+        for name, value in results["http"].items():
+            print(f"  {name:<28}{value:>12,.1f}")
+    if args.json:
+        args.json.write_text(json.dumps(results, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
