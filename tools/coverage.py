@@ -15,11 +15,6 @@ DOCS = Path(__file__).parent.parent / "docs"
 CONTRACT = DOCS / "contract-actions.json"
 """Dialect -> the Actions that manage and use keys in the provider's API."""
 
-TITLES = {
-    "alibaba": "Alibaba Cloud KMS, 2016-01-20",
-    "tencent": "Tencent Cloud KMS, API 3.0, 2019-01-18",
-    "tencent-v2": "Tencent Cloud KMS, legacy API v2",
-}
 _INTRODUCTION = """\
 # API coverage
 
@@ -68,11 +63,11 @@ def _counts(dialect: Dialect, actions: list[str]) -> str:
     left = sum(name in dialect.unsupported for name in actions)
     missing = len(_missing(dialect, actions))
     beyond = len(dialect.unsupported) - left
-    return f"| {TITLES.get(dialect.name, dialect.name)} | {len(actions)} | {served} | {left} | {missing} | {beyond} |"
+    return f"| {dialect.title} | {len(actions)} | {served} | {left} | {missing} | {beyond} |"
 
 
 def _section(dialect: Dialect, actions: list[str]) -> Iterator[str]:
-    yield f"## {TITLES.get(dialect.name, dialect.name)}"
+    yield f"## {dialect.title}"
     yield "\n".join(
         [
             "| Action | served by | parameters | refused |",

@@ -70,8 +70,8 @@ class Endpoint:
         request, dialect, scheme = answer.request, answer.spoken.dialect, answer.spoken.scheme
         check_size(request)
         check_unambiguous(answer.spoken)
-        flat = dialect.flat(request, scheme)
-        claim = scheme.read(request, flat)
+        parameters = dialect.parameters(request, scheme)
+        claim = scheme.read(request, parameters)
         answer.principal = claim.access_key_id
         if claim.token:
             raise e.InvalidSecurityToken
@@ -89,7 +89,7 @@ class Endpoint:
             raise e.MalformedRequest("A value begins with '@', which this client does not sign: it is not accepted.")
         if claim.replay:
             self._access.use_nonce(scheme.name, claim.access_key_id, claim.replay, now=int(now), window=scheme.window)
-        answer.action, params = dialect.parse(request, scheme, flat)
+        answer.action, params = dialect.parse(request, scheme, parameters)
         return self._run(answer, credential, params)
 
     def _run(self, answer: _Answer, credential: Credential, params: Mapping[str, Any]) -> Response:
@@ -115,7 +115,7 @@ class Endpoint:
         )
         answer.audited = True
         if "error" in outcome:
-            raise e.from_data(outcome["error"])
+            raise operation.named(e.from_data(outcome["error"]))
         rendered = encode(operation.out, outcome["result"], self._view)
         return dialect.success(answer.request, answer.action, rendered, answer.request_id)
 

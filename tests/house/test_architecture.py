@@ -142,7 +142,7 @@ REPLACES = [
     ),
     (
         actions.dialects_name_actions_that_exist,
-        f"{LAYER}/wire/dialects/tencent_v2.py",
+        f"{LAYER}/wire/dialects/tencent_v2/operations.py",
         'Operation("SetKeyAlias"',
         'Operation("RenameKey"',
         "tencent-v2 SetKeyAttributes is served by RenameKey",

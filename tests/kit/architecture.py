@@ -29,10 +29,7 @@ ROOMS = (
 )
 
 MAX_LINES = 320
-TABLES = {
-    f"{LAYER}/wire/dialects/alibaba.py": "the tables of one dialect",
-    f"{LAYER}/wire/dialects/tencent.py": "the tables of one dialect",
-}
+TABLES = {f"{LAYER}/wire/dialects/alibaba/operations.py": "the tables of one dialect"}
 
 # What the domain logic needs of Python and of others; nothing of it talks to a network or knows a vendor.
 ACTION_LIBRARIES = frozenset(

@@ -93,8 +93,8 @@ def check(request: Mapping[str, Any], access_key_id: str, secret: str) -> frozen
     spoken = recognise(read)
     if spoken is None:
         raise UnknownAccessKey
-    flat = spoken.dialect.flat(read, spoken.scheme)
-    claim = spoken.scheme.read(read, flat)
+    parameters = spoken.dialect.parameters(read, spoken.scheme)
+    claim = spoken.scheme.read(read, parameters)
     if claim.access_key_id != access_key_id:
         raise UnknownAccessKey
     return verify(claim, secret)

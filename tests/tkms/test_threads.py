@@ -16,7 +16,8 @@ import msgspec
 from functions.endpoint.dispatch import load
 from tenantkms.access import key_policy, policy
 from tenantkms.action import call
-from tenantkms.wire.dialects import alibaba, tencent
+from tenantkms.wire.dialects.alibaba import fields as alibaba
+from tenantkms.wire.dialects.tencent import fields as tencent
 
 types = {"Call": call.Call, "policy": policy._Document, "key policy": key_policy._Document,
          "alibaba filter": alibaba._Filter, "tencent filter": tencent._TagFilter}

@@ -13,7 +13,6 @@ from kit.support import VECTORS, Kms, event
 from tenantkms.errors import ERRORS, Internal, KmsError, SignatureMismatch
 from tenantkms.wire.dialects import DIALECTS
 from tenantkms.wire.http import request_from_event
-from tenantkms.wire.translate import CALL
 
 CONTRACT: dict[str, dict[str, Any]] = json.loads((VECTORS / "contract" / "actions.json").read_text())
 CODES: dict[str, Any] = json.loads((VECTORS / "contract" / "error_codes.json").read_text())
@@ -219,7 +218,29 @@ def test_no_alibaba_success_has_a_code(action: str, form: str, kms: Kms) -> None
 
 
 @pytest.mark.parametrize("name", DIALECTS)
-def test_a_call_field_is_never_a_parameter(name: str) -> None:
-    """`@` fields go into the canonical call itself, so only those that the call knows may be named."""
-    named = {f.to for op in DIALECTS[name].operations.values() for f in op.params if f.to.startswith(CALL)}
-    assert named <= {"@dry_run"}
+def test_call_fields_are_those_that_the_call_knows(name: str) -> None:
+    targets = {row.to for op in DIALECTS[name].operations.values() for row in op.params if not isinstance(row.to, str)}
+    put: dict[str, Any] = {}
+    for target in targets:
+        target.put({}, put, {})
+    assert put.keys() <= {"dry_run"}
+
+
+@pytest.mark.parametrize("name", DIALECTS)
+def test_two_parameters_of_one_field_exclude_each_other(name: str) -> None:
+    """Else the later row wins without a word: a key other than the one that was named would be protected."""
+    for action, operation in DIALECTS[name].operations.items():
+        by_field: dict[str, list[str]] = {}
+        for row in operation.params:
+            if isinstance(row.to, str):
+                by_field.setdefault(row.to, []).append(row.wire)
+        for wires in by_field.values():
+            excluded = any(set(wires) <= set(rule.wires) for rule in operation.rules)
+            assert len(wires) == 1 or excluded, f"{action}: {wires}"
+
+
+@pytest.mark.parametrize("name", DIALECTS)
+def test_rules_name_parameters_of_their_operation(name: str) -> None:
+    for action, operation in DIALECTS[name].operations.items():
+        for rule in operation.rules:
+            assert set(rule.wires) <= operation.wires, action

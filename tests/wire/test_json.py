@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tenantkms.errors import MalformedRequest
-from tenantkms.wire.http import parse_json, parse_json_object
+from tenantkms.wire.parse import parse_json, parse_json_object
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 

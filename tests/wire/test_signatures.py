@@ -13,6 +13,7 @@ from tenantkms import errors as e
 from tenantkms.model.credential import Secret
 from tenantkms.wire.dialects import recognise
 from tenantkms.wire.http import request_from_event
+from tenantkms.wire.parse import Parameters
 from tenantkms.wire.signing import alibaba_acs, alibaba_rpc, tencent_tc3, tencent_v1, verify
 
 Vector = dict[str, Any]
@@ -82,7 +83,7 @@ def test_tencent_tc3_example_as_a_request(vector: Vector) -> None:
         "authorization": authorization,
     }
     request = request_from_event(event("POST", headers=headers, body=vector["payload"].encode()))
-    assert verify(tencent_tc3.read(request, {}), vector["secret_key"]) == frozenset()
+    assert verify(tencent_tc3.read(request, Parameters({})), vector["secret_key"]) == frozenset()
 
 
 @pytest.mark.parametrize("vector", _vectors("tencent-v1"))
@@ -97,7 +98,7 @@ def test_alibaba_acs3_example_as_a_request() -> None:
     query = "&".join(f"{name}={value}" for name, value in vector["query"].items())
     headers = {**vector["headers"], "authorization": vector["authorization"]}
     request = request_from_event(event("POST", query=query, headers=headers))
-    assert verify(alibaba_acs.read(request, vector["query"]), vector["access_key_secret"]) == frozenset()
+    assert verify(alibaba_acs.read(request, Parameters(vector["query"])), vector["access_key_secret"]) == frozenset()
 
 
 REFUSED: dict[str, tuple[type[e.KmsError], str]] = {
@@ -169,10 +170,10 @@ def test_the_action_and_time_of_a_recorded_request(of: Capture) -> None:
     request = request_from_event(of.event)
     spoken = recognise(request)
     assert spoken is not None
-    flat = spoken.dialect.flat(request, spoken.scheme)
-    assert spoken.scheme.read(request, flat).time == of.time
+    parameters = spoken.dialect.parameters(request, spoken.scheme)
+    assert spoken.scheme.read(request, parameters).time == of.time
     if "multipart" not in of.name:
-        assert spoken.dialect.parse(request, spoken.scheme, flat)[0] == of.action
+        assert spoken.dialect.parse(request, spoken.scheme, parameters)[0] == of.action
 
 
 @pytest.mark.parametrize(

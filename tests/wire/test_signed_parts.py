@@ -55,9 +55,9 @@ def serve(request: Request) -> str:
     """The Action of a request that verifies."""
     spoken = recognise(request)
     assert spoken is not None
-    flat = spoken.dialect.flat(request, spoken.scheme)
-    assert verify(spoken.scheme.read(request, flat), SECRET) == frozenset()
-    return spoken.dialect.parse(request, spoken.scheme, flat)[0]
+    parameters = spoken.dialect.parameters(request, spoken.scheme)
+    assert verify(spoken.scheme.read(request, parameters), SECRET) == frozenset()
+    return spoken.dialect.parse(request, spoken.scheme, parameters)[0]
 
 
 @pytest.mark.parametrize("algorithm", ["ACS3-HMAC-SHA256", "ACS4-HMAC-SHA256"])

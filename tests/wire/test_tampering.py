@@ -14,6 +14,7 @@ from kit.captures import Capture, add_credential, at, capture, check, refused
 from kit.support import Kms, event
 from tenantkms.errors import Unsigned
 from tenantkms.wire.http import request_from_event
+from tenantkms.wire.parse import Parameters
 from tenantkms.wire.signing import tencent_v1, verify
 
 Event = dict[str, Any]
@@ -209,9 +210,9 @@ def test_tencent_v1_signs_raw_so_a_second_reading_is_refused(sent: dict[str, str
     assert tencent_v1.joined(sent) == tencent_v1.joined(forged)
     request = request_from_event(event("POST", headers={"host": "h"}))
     signature = tencent_v1.sign("secret", "HmacSHA1", "POSTh/?" + tencent_v1.joined(sent))
-    assert verify(tencent_v1.read(request, {**sent, "Signature": signature}), "secret") == frozenset()
+    assert verify(tencent_v1.read(request, Parameters({**sent, "Signature": signature})), "secret") == frozenset()
     with pytest.raises(Unsigned):
-        tencent_v1.read(request, {**forged, "Signature": signature})
+        tencent_v1.read(request, Parameters({**forged, "Signature": signature}))
 
 
 @pytest.mark.parametrize(("name", "spelling"), [(RPC_GET, ("%20", "+")), (ACS, ("+", "%20")), (V1_GET, ("+", "%20"))])

@@ -14,17 +14,33 @@ from tenantkms.wire.translate import (
     In,
     Operation,
     View,
+    call,
     const,
     decode,
     each,
     encode,
     first,
     get,
+    into,
     listed,
     one,
+    one_of,
     refused,
+    together,
 )
 
+PACK = Operation(
+    "PackParcel",
+    (
+        In("Box", "box", codecs.text),
+        In("Bag", "box", codecs.text),
+        In("Ribbon", "ribbon", codecs.text),
+        In("Bow", "bow", codecs.text),
+        In("Card", "card", codecs.text, blank=True),
+        In("Stamp", "card", codecs.text),
+    ),
+    rules=(one_of("Box", "Bag", required=True), together("Ribbon", "Bow"), one_of("Card", "Stamp")),
+)
 COMMON = frozenset({"Action", "Version"})
 PAINT = Operation(
     "PaintWall",
@@ -33,9 +49,9 @@ PAINT = Operation(
         In("Colour", SPREAD, codecs.choice({"red": {"r": 255, "g": 0}})),
         In("Coats", "coats", codecs.integer(1, 3)),
         In("Note", "note", codecs.text, blank=True),
-        In("Height", "+where", lambda _wire, value: {"height": value}),
-        In("Width", "+where", lambda _wire, value: {"width": value}),
-        In("Practice", "@dry_run", codecs.boolean),
+        In("Height", into("where"), lambda _wire, value: {"height": value}),
+        In("Width", into("where"), lambda _wire, value: {"width": value}),
+        In("Practice", call("dry_run"), codecs.boolean),
         *refused("Gold"),
     ),
     constant={"tool": "brush", "where": {"side": "north"}},
@@ -95,6 +111,52 @@ def test_decode_refuses(params: dict[str, Any], error: type[e.KmsError], names: 
         decode(PAINT, params, COMMON)
     assert names in refusal.value.message
     refusal.value.message.encode("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("params", "error", "said"),
+    [
+        ({"Box": "b"}, None, ""),
+        ({"Bag": "b", "Box": ""}, None, ""),
+        ({"Box": "b", "Ribbon": "r"}, None, ""),
+        ({"Box": "b", "Ribbon": "r", "Bow": "w"}, None, ""),
+        ({"Box": "b", "Card": "c"}, None, ""),
+        ({}, e.MissingParameter, "Box or Bag is required."),
+        ({"Box": "", "Bag": None}, e.MissingParameter, "Box or Bag is required."),
+        ({"Box": "b", "Bag": "b"}, e.InvalidParameter, "Box and Bag exclude each other: give one of them."),
+        ({"Box": "b", "Bow": "w"}, e.MissingParameter, "Ribbon is required with Bow."),
+        (
+            {"Box": "b", "Card": "", "Stamp": "s"},
+            e.InvalidParameter,
+            "Card and Stamp exclude each other: give one of them.",
+        ),
+    ],
+)
+def test_what_goes_with_what(params: dict[str, Any], error: type[e.KmsError] | None, said: str) -> None:
+    if error is None:
+        assert decode(PACK, params, COMMON)[0].keys() <= {"box", "ribbon", "bow", "card"}
+        return
+    with pytest.raises(error) as refusal:
+        decode(PACK, params, COMMON)
+    assert refusal.value.message.startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("operation", "field", "name"),
+    [
+        (PAINT, "wall", "Wall"),
+        (PAINT, "where", "Height or Width"),
+        (PAINT, "tool", "A parameter"),
+        (PACK, "box", "Box or Bag"),
+    ],
+)
+def test_an_error_gets_the_operation_s_own_name(operation: Operation, field: str, name: str) -> None:
+    error = operation.named(e.InvalidParameter("is too tall.", field=field))
+    assert error.message == f"{name} is too tall."
+
+
+def test_an_error_about_no_parameter_stays_as_it_is() -> None:
+    assert PAINT.named(e.InvalidParameter("It rains.")).message == "It rains."
 
 
 def test_a_table_is_not_changed_by_use() -> None:

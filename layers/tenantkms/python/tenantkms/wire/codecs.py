@@ -8,7 +8,7 @@ from typing import Any
 
 from tenantkms import errors as e
 from tenantkms.model.key import check_key_id
-from tenantkms.wire.http import decode_base64, parse_json
+from tenantkms.wire.parse import decode_base64, parse_json
 from tenantkms.wire.translate import Codec
 
 _INTEGER = re.compile(r"-?[0-9]{1,10}")

@@ -11,32 +11,90 @@ from typing import Any
 
 from msgspec import Struct
 
-from tenantkms.errors import KmsError, MissingParameter, UnknownParameter, UnsupportedParameter
+from tenantkms.errors import InvalidParameter, KmsError, MissingParameter, UnknownParameter, UnsupportedParameter
 from tenantkms.model.site import Site
 from tenantkms.wire.http import Request, Response
+from tenantkms.wire.parse import Parameters
+from tenantkms.wire.recognise import Mark
 from tenantkms.wire.signing import Scheme
 
 Codec = Callable[[str, Any], Any]
 """(wire name, wire value) -> canonical value; raises a domain error that names the parameter."""
 
-SPREAD = ""
-"""As a canonical name: the codec answers several canonical parameters as a dict."""
 
-MERGE = "+"
-"""First character of a canonical name that is an object: the codec answers some of its fields."""
+class Target(Struct, frozen=True):
+    """Where a decoded value goes, if not to the canonical parameter that a plain name says.
 
-CALL = "@"
-"""First character of a canonical name that is a field of the call itself."""
+    `put(canonical, call, value)` puts it there; `name` is what it is a part of.
+    """
+
+    name: str
+    put: Callable[[dict[str, Any], dict[str, Any], Any], None]
+
+
+SPREAD = Target("", lambda canonical, _call, value: canonical.update(value))
+"""The codec answers several canonical parameters as a dict."""
+
+
+def into(name: str) -> Target:
+    """The codec answers some fields of the canonical object `name` as a dict."""
+
+    def put(canonical: dict[str, Any], _call: dict[str, Any], value: Any) -> None:
+        canonical[name] = {**canonical.get(name, {}), **value}
+
+    return Target(name, put)
+
+
+def call(name: str) -> Target:
+    """A field of the call itself."""
+
+    def put(_canonical: dict[str, Any], call: dict[str, Any], value: Any) -> None:
+        call[name] = value
+
+    return Target(name, put)
 
 
 class In(Struct, frozen=True):
     """One parameter. A blank value is an absent one, except where `blank` says that it has a meaning."""
 
     wire: str
-    to: str
+    to: str | Target
     codec: Codec
     required: bool = False
     blank: bool = False
+
+    def given(self, params: Mapping[str, Any]) -> bool:
+        value = params.get(self.wire)
+        return not (value is None or (value == "" and not self.blank))
+
+
+class Rule(Struct, frozen=True):
+    """What parameters must be given with each other; `check` is told which of `wires` are, and raises."""
+
+    wires: tuple[str, ...]
+    check: Callable[[list[str]], None]
+
+
+def one_of(*wires: str, required: bool = False) -> Rule:
+    """At most one of these is given; exactly one if `required`."""
+
+    def check(given: list[str]) -> None:
+        if len(given) > 1:
+            raise InvalidParameter(f"{' and '.join(given)} exclude each other: give one of them.")
+        if required and not given:
+            raise MissingParameter(f"{' or '.join(wires)} is required.")
+
+    return Rule(wires, check)
+
+
+def together(leader: str, *others: str) -> Rule:
+    """The others are given only with `leader`."""
+
+    def check(given: list[str]) -> None:
+        if given and leader not in given:
+            raise MissingParameter(f"{leader} is required with {' and '.join(given)}.")
+
+    return Rule((leader, *others), check)
 
 
 def _refuse(wire: str, _value: Any) -> Any:
@@ -61,34 +119,48 @@ class View(Struct, frozen=True):
 class Operation(Struct, frozen=True, dict=True):
     """One Action of a dialect: the canonical Action that serves it, its parameters, its response fields.
 
-    `constant` are canonical parameters that the name of the operation implies.
+    `constant` are canonical parameters that the name of the operation implies; `rules` say which parameters go with
+    which.
     """
 
     action: str
     params: tuple[In, ...] = ()
     out: Mapping[str, Any] = {}
     constant: Mapping[str, Any] = {}
+    rules: tuple[Rule, ...] = ()
 
     @cached_property
     def wires(self) -> frozenset[str]:
         """The names of its parameters."""
         return frozenset(field.wire for field in self.params)
 
+    def named(self, error: KmsError) -> KmsError:
+        """`error`, with this operation's own name of the canonical parameter that it is about."""
+        if error.field:
+            targets = ((row.wire, row.to if isinstance(row.to, str) else row.to.name) for row in self.params)
+            error.field = " or ".join(wire for wire, name in targets if name == error.field) or "A parameter"
+        return error
+
 
 class Dialect(Struct, frozen=True, kw_only=True):
     """Everything that makes one vendor's protocol, as tables and four small functions.
 
-    `common`: parameters that every operation may carry. `unsupported`: Actions of the vendor that are not
-    served, with the reason. `parse` gives the Action, and its parameters nested; it is called with the flat
-    parameters that the signature covers.
+    `marks`: how its requests are known. `carrier`: the parameter that names an access key, of which a request has
+    one. `form_path`: where a body is a form whatever its content type says. `common`: parameters that every operation
+    may carry. `unsupported`: Actions of the vendor that are not served, with the reason. `parameters` reads what the
+    signature may cover, flat; `parse` gives the Action, and its parameters nested.
     """
 
     name: str
+    title: str
+    marks: tuple[Mark, ...]
+    carrier: str
+    form_path: str = ""
     operations: Mapping[str, Operation]
     unsupported: Mapping[str, str]
     common: frozenset[str]
-    flat: Callable[[Request, Scheme], dict[str, str]]
-    parse: Callable[[Request, Scheme, dict[str, str]], tuple[str, dict[str, Any]]]
+    parameters: Callable[[Request, Scheme], Parameters]
+    parse: Callable[[Request, Scheme, Parameters], tuple[str, dict[str, Any]]]
     errors: Mapping[type[KmsError], Any]
     success: Callable[[Request, str, Mapping[str, Any], str], Response]
     failure: Callable[[Request, str, KmsError, str], Response]
@@ -102,20 +174,17 @@ def decode(
     call: dict[str, Any] = {}
     for field in operation.params:
         value = params.get(field.wire)
-        if value is None or (value == "" and not field.blank):
+        if value is None or (value == "" and not field.blank):  # as `In.given`, in the loop of every request
             if field.required:
                 raise MissingParameter(f"{field.wire} is required.")
             continue
-        decoded = field.codec(field.wire, value)
-        kind, name = field.to[:1], field.to[1:]
-        if kind == SPREAD:
-            canonical.update(decoded)
-        elif kind == MERGE:
-            canonical[name] = {**canonical.get(name, {}), **decoded}
-        elif kind == CALL:
-            call[name] = decoded
+        decoded, to = field.codec(field.wire, value), field.to
+        if isinstance(to, str):
+            canonical[to] = decoded
         else:
-            canonical[field.to] = decoded
+            to.put(canonical, call, decoded)
+    for rule in operation.rules:
+        rule.check([field.wire for field in operation.params if field.wire in rule.wires and field.given(params)])
     if unknown := params.keys() - common - operation.wires:
         for name, value in params.items():
             if name in unknown and value is not None:

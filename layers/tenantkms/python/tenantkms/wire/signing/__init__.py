@@ -16,6 +16,7 @@ from msgspec import Struct
 from tenantkms.errors import RequestExpired, SignatureMismatch, Unsigned
 from tenantkms.model.credential import Secret
 from tenantkms.wire.http import Request
+from tenantkms.wire.parse import Parameters
 
 _ISO = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{3})?Z")
 
@@ -44,11 +45,12 @@ class Claim(Struct, frozen=True):
 
 
 class Scheme(Struct, frozen=True):
-    """`window`: seconds that a request's time may differ from ours."""
+    """`window`: seconds that a request's time may differ from ours. `headed`: Action and Version travel in headers."""
 
     name: str
     window: int
-    read: Callable[[Request, Mapping[str, str]], Claim]
+    read: Callable[[Request, Parameters], Claim]
+    headed: bool = False
 
 
 def verify(claim: Claim, secret: str) -> frozenset[str]:

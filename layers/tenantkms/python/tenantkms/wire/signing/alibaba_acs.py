@@ -1,4 +1,4 @@
-"""Alibaba ACS3-HMAC-SHA256 and ACS4-HMAC-SHA256: a signed header block (contract: PROTOCOL 2)."""
+"""Alibaba ACS3-HMAC-SHA256 and ACS4-HMAC-SHA256: a signed header block (docs/protocols.md)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import re
 from collections.abc import Iterator, Mapping
 
 from tenantkms.errors import SignatureMismatch, Unsigned, UnsupportedSignature
-from tenantkms.wire.http import ESCAPED_NAMES, Request, escape, parse_pairs
+from tenantkms.wire.http import Request
+from tenantkms.wire.parse import ESCAPED_NAMES, Parameters, escape
 from tenantkms.wire.signing import Candidate, Claim, Scheme, derive, parse_iso, required
 
 _AUTHORIZATION = re.compile(
@@ -50,7 +51,7 @@ def sign(algorithm: str, key: bytes, canonical: str) -> str:
     return hmac.digest(key, text.encode(), "sha256").hex()
 
 
-def read(request: Request, params: Mapping[str, str]) -> Claim:
+def read(request: Request, params: Parameters) -> Claim:
     headers = request.headers
     authorization = required(headers, "authorization")
     match = _AUTHORIZATION.fullmatch(authorization)
@@ -74,8 +75,7 @@ def read(request: Request, params: Mapping[str, str]) -> Claim:
         raise SignatureMismatch("The x-acs-content-sha256 header is not the hash of the body.")
 
     def candidates(secret: str) -> Iterator[Candidate]:
-        query = parse_pairs(request.query) if request.body else params
-        canonical = canonical_request(request.method, query, headers, signed, payload)
+        canonical = canonical_request(request.method, params.query, headers, signed, payload)
         yield Candidate(sign(algorithm, signing_key(algorithm, secret, *scope), canonical))
 
     return Claim(
@@ -100,4 +100,4 @@ def _check_signed(signed: list[str], headers: Mapping[str, str], token: str) -> 
         raise Unsigned("The header x-acs-signature-nonce must not be empty.")
 
 
-SCHEME = Scheme("alibaba-acs", 15 * 60, read)
+SCHEME = Scheme("alibaba-acs", 15 * 60, read, headed=True)

@@ -1,4 +1,4 @@
-"""Alibaba RPC signature v1: HMAC-SHA1 over the method and all parameters (contract: PROTOCOL 1)."""
+"""Alibaba RPC signature v1: HMAC-SHA1 over the method and all parameters (docs/protocols.md)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 
 from tenantkms.errors import UnsupportedSignature
-from tenantkms.wire.http import ESCAPED_NAMES, STRICT, Remembered, Request, escape
+from tenantkms.wire.http import Remembered, Request
+from tenantkms.wire.parse import ESCAPED_NAMES, STRICT, Parameters, escape
 from tenantkms.wire.signing import Candidate, Claim, Scheme, parse_iso, required
 
 # npm kms-sdk escapes with plain encodeURIComponent, in what it signs as well.
@@ -43,7 +44,9 @@ def sign(secret: str, text: str) -> str:
     return base64.b64encode(digest).decode()
 
 
-def read(request: Request, params: Mapping[str, str]) -> Claim:
+def read(request: Request, parameters: Parameters) -> Claim:
+    params = parameters.all
+
     def candidates(secret: str) -> Iterator[Candidate]:
         strict = string_to_sign(request.method, params)
         yield Candidate(sign(secret, strict))

@@ -1,4 +1,4 @@
-"""Tencent TC3-HMAC-SHA256 (contract: PROTOCOL 3).
+"""Tencent TC3-HMAC-SHA256 (docs/protocols.md).
 
 Action, version, region and token travel in headers that it does not sign, and it has no nonce: TLS and
 the short clock window stand against replay, and each Action refuses parameters that it does not know.
@@ -16,6 +16,7 @@ from functools import lru_cache
 from tenantkms.errors import Unsigned, UnsupportedSignature
 from tenantkms.model.profiles import DAY
 from tenantkms.wire.http import Request
+from tenantkms.wire.parse import Parameters
 from tenantkms.wire.signing import Candidate, Claim, Scheme, derive, parse_unix, required
 
 ALGORITHM = "TC3-HMAC-SHA256"
@@ -62,7 +63,7 @@ def hosts(host: str) -> Iterator[str]:
         yield DEFAULT_HOST
 
 
-def read(request: Request, _params: Mapping[str, str]) -> Claim:
+def read(request: Request, _params: Parameters) -> Claim:
     headers = request.headers
     authorization = required(headers, "authorization")
     match = _AUTHORIZATION.fullmatch(authorization)
@@ -134,4 +135,4 @@ def _candidates(
                     yield Candidate(sign(key, timestamp, date, service, canonical))
 
 
-SCHEME = Scheme("tencent-tc3", 5 * 60, read)
+SCHEME = Scheme("tencent-tc3", 5 * 60, read, headed=True)

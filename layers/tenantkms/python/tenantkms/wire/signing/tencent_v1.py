@@ -1,4 +1,4 @@
-"""Tencent's parameter signatures: HmacSHA1 and HmacSHA256, and TC2-HmacSHA256 (contract: PROTOCOL 4 and 5).
+"""Tencent's parameter signatures: HmacSHA1 and HmacSHA256, and TC2-HmacSHA256 (docs/protocols.md).
 
 The API 3.0 (v1 signature) and the legacy API v2 share them. The nonce of some SDKs is a small number, so
 what may be seen only once is the signature itself: it covers the nonce, the time and everything else.
@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from tenantkms.errors import Unsigned, UnsupportedSignature
 from tenantkms.wire.http import Request
+from tenantkms.wire.parse import Parameters
 from tenantkms.wire.signing import Candidate, Claim, Scheme, parse_unix, required
 from tenantkms.wire.signing.tencent_tc3 import hosts
 
@@ -54,7 +55,8 @@ def sign(secret: str, method: str, text: str) -> str:
     return base64.b64encode(digest).decode()
 
 
-def read(request: Request, params: Mapping[str, str]) -> Claim:
+def read(request: Request, parameters: Parameters) -> Claim:
+    params = parameters.all
     method = params.get("SignatureMethod") or "HmacSHA1"
     if method not in _DIGESTS and method != _HASHED:
         raise UnsupportedSignature("SignatureMethod is one of HmacSHA1, HmacSHA256, TC2-HmacSHA256.")

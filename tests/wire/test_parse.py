@@ -13,21 +13,8 @@ from hypothesis import strategies as st
 
 from kit.support import event
 from tenantkms.errors import MalformedRequest, RequestTooLarge
-from tenantkms.wire.http import (
-    MAX_BODY,
-    MAX_TARGET,
-    Remembered,
-    Response,
-    check_size,
-    decode_base64,
-    escape,
-    merge,
-    nest,
-    parse_form,
-    parse_pairs,
-    request_from_event,
-    unescape,
-)
+from tenantkms.wire.http import MAX_BODY, MAX_TARGET, Remembered, Response, check_size, request_from_event
+from tenantkms.wire.parse import Parameters, decode_base64, escape, nest, parse_form, parse_pairs, unescape
 
 
 @given(st.text(st.sampled_from("aF09%+~:\x7f"), max_size=20))
@@ -120,10 +107,10 @@ def test_any_text_is_parsed_or_refused(raw: str) -> None:
 
 
 def test_a_name_in_the_query_and_in_the_form() -> None:
-    assert merge({"a": "1"}, {"b": "2"}) == {"a": "1", "b": "2"}
-    assert merge({"a": "1"}, {}) == {"a": "1"}
+    assert Parameters({"a": "1"}, {"b": "2"}).all == {"a": "1", "b": "2"}
+    assert Parameters({"a": "1"}, {}).all == {"a": "1"}
     with pytest.raises(MalformedRequest):
-        merge({"a": "1"}, {"a": "1"})
+        Parameters({"a": "1"}, {"a": "1"})
 
 
 @pytest.mark.parametrize(

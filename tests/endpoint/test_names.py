@@ -1,0 +1,109 @@
+"""No answer names anything by its internal name: whatever is wrong with a parameter is said in the caller's words."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+import pytest
+
+from functions.endpoint.dispatch import load
+from kit.action_samples import actions
+from kit.support import Kms
+from tenantkms import errors
+from tenantkms.wire.dialects import DIALECTS
+
+OPERATIONS = [(dialect.name, name) for dialect in DIALECTS.values() for name in dialect.operations]
+JUNK = ("x", "0", "-1", "99999", "[]", "{}", '{"a":"b"}', "aGVsbG8=", "alias/x", "5c438b18-05be-40ad-b6c2-3be6752cfa7e")
+
+
+def _fields(kind: type) -> Iterator[str]:
+    for field in msgspec.structs.fields(kind):
+        yield field.name
+        for part in getattr(field.type, "__args__", ()):
+            if isinstance(part, type) and issubclass(part, msgspec.Struct):
+                yield from _fields(part)
+
+
+INTERNAL = sorted({name for action in actions() for name in _fields(load(action).params) if "_" in name})
+# A place such as `$.Statement` is in a document of the caller's own.
+LEAK = re.compile(rf"\b({'|'.join(INTERNAL)})\b|\$\.[a-z]")
+
+
+def ask(kms: Kms, dialect: str, operation: str, params: dict[str, Any]) -> str:
+    """The message of the refusal, or nothing."""
+    answer = getattr(kms, dialect.replace("-", "_"))(operation, **params)
+    return str(answer.get("Message") or answer.get("message") or answer.get("Error", {}).get("Message") or "")
+
+
+def test_internal_names_are_found() -> None:
+    assert {"key_id", "key_ids", "public_key", "key_version_id"} <= set(INTERNAL)
+    assert LEAK.search("Object missing required field `public_key` - at `$.receiver`")
+
+
+@pytest.mark.parametrize(("dialect", "operation"), OPERATIONS)
+def test_no_refusal_has_an_internal_name(dialect: str, operation: str, kms: Kms) -> None:
+    wires = sorted(DIALECTS[dialect].operations[operation].wires)
+    tries: list[dict[str, str]] = [{}, *({wire: junk} for wire in wires for junk in JUNK)]
+    tries += [dict.fromkeys(wires, junk) for junk in JUNK]
+    tries += [{other: "aGVsbG8=" for other in wires if other != wire} for wire in wires]
+    said = {ask(kms, dialect, operation, params) for params in tries}
+    assert not {message for message in said if LEAK.search(message)}
+
+
+@pytest.mark.parametrize(
+    ("dialect", "operation", "params", "said"),
+    [
+        (
+            "alibaba",
+            "SetDeletionProtection",
+            {"EnableDeletionProtection": "true"},
+            "KeyId or ProtectedResourceArn is required.",
+        ),
+        (
+            "tencent",
+            "GenerateDataKey",
+            {"KeyId": "5c438b18-05be-40ad-b6c2-3be6752cfa7e", "EncryptionAlgorithm": "RSAES_OAEP_SHA_256"},
+            "EncryptionPublicKey is required with EncryptionAlgorithm.",
+        ),
+    ],
+)
+def test_what_is_missing_is_named_as_the_caller_knows_it(
+    dialect: str, operation: str, params: dict[str, Any], said: str, kms: Kms
+) -> None:
+    assert ask(kms, dialect, operation, params) == said
+
+
+def test_a_limit_of_an_action_is_told_with_the_caller_s_name(kms: Kms) -> None:
+    """`ListKeys` itself takes 1 to 1000 rows; a dialect that let more through would still name its own parameter."""
+    operation = DIALECTS["alibaba"].operations["ListKeys"]
+    answer = load("ListKeys").run(
+        {
+            "v": 1,
+            "request_id": "r",
+            "action": "ListKeys",
+            "principal": {"id": "p", "policy": "{}"},
+            "profile": "alibaba",
+            "params": {"limit": 5000},
+        },
+        kms.settings.deps,
+    )
+    assert answer["error"]["field"] == "limit"
+
+    message = operation.named(errors.from_data(answer["error"])).message
+    assert message.startswith("PageSize is not valid: ")
+    assert "limit" not in json.dumps(message)
+
+
+def test_a_protection_names_one_key(kms: Kms) -> None:
+    """KeyId of one key and the ARN of another: the later one was protected without a word."""
+    one, other = (kms.alibaba("CreateKey")["KeyMetadata"] for _ in range(2))
+    both = {"KeyId": one["KeyId"], "ProtectedResourceArn": other["Arn"], "EnableDeletionProtection": "true"}
+    answer = kms.alibaba("SetDeletionProtection", **both)
+    assert answer["Code"] == "InvalidParameter"
+    assert answer["Message"] == "KeyId and ProtectedResourceArn exclude each other: give one of them."
+    for key in (one, other):
+        assert kms.alibaba("DescribeKey", KeyId=key["KeyId"])["KeyMetadata"]["DeletionProtection"] == "Disabled"
