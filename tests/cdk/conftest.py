@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from cdk import node
 from kit import templates
 from kit.templates import Template
+
+node.use()  # before a test imports the CDK's library
 
 
 @pytest.fixture(scope="session")

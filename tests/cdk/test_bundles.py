@@ -152,7 +152,7 @@ def test_a_function_s_hash_follows_its_own_code_only(tmp_path: Path, monkeypatch
 
 
 def test_the_pins_of_the_layer_are_those_of_the_lock_file() -> None:
-    locked = {row["name"]: row["version"] for row in tomllib.loads((ROOT / "uv.lock").read_text())["package"]}
+    locked = {row["name"]: row.get("version") for row in tomllib.loads((ROOT / "uv.lock").read_text())["package"]}
     pinned = dict(re.findall(r"^([\w-]+)==(\S+)", bundles.REQUIREMENTS.read_text(), re.MULTILINE))
     assert {"botocore", "cryptography", "msgspec"} <= set(pinned)
     for name, version in pinned.items():

@@ -11,8 +11,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from aws_cdk import App, CliCredentialsStackSynthesizer
-
+from cdk import node
 from cdk.app import build
 
 UNKNOWN = "kms:EncryptionContext:"
@@ -34,6 +33,9 @@ def _conditional(statement: Any) -> bool:
 
 
 if __name__ == "__main__":
+    node.use()
+    from aws_cdk import App, CliCredentialsStackSynthesizer
+
     for stack in build(App(default_stack_synthesizer=CliCredentialsStackSynthesizer())).synth().stacks:
         path = Path(stack.template_full_path)
         path.write_text(json.dumps(without_unknown(json.loads(path.read_text()))))

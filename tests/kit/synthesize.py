@@ -9,12 +9,14 @@ import json
 import sys
 from pathlib import Path
 
-from aws_cdk import App, Validations
-from cdk_nag import AwsSolutionsChecks
-
+from cdk import node
 from cdk.app import build
 
 if __name__ == "__main__":
+    node.use()
+    from aws_cdk import App, Validations
+    from cdk_nag import AwsSolutionsChecks
+
     tenants, out = sys.argv[1:]
     app = build(App(outdir=out, context={"tenants": json.loads(Path(tenants).read_text())}))
     Validations.of(app).add_plugins(AwsSolutionsChecks(app))

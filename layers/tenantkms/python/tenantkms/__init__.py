@@ -15,3 +15,5 @@ action    what every Action has in common
 wire      HTTP, signatures and dialects
 runtime   puts a process together, and makes it a Lambda function
 """
+
+__version__ = "0.1.0"

@@ -1,0 +1,49 @@
+"""Importing a module of ours does nothing but import: no environment variable is set, nothing is printed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cdk.node import NODE
+
+ROOT = Path(__file__).parent.parent.parent
+ROOMS = {"layers/tenantkms/python": "tenantkms", ".": "functions tkms cdk tools"}
+# The CDK's library sets a variable of its own when it is imported, for the program that it starts.
+OTHERS = {"JSII_AGENT"}
+
+PROGRAM = """
+import os, sys
+from importlib import import_module
+before = dict(os.environ)
+for name in sys.argv[1:]:
+    import_module(name)
+print(*sorted(name for name in before.keys() | os.environ.keys() if before.get(name) != os.environ.get(name)))
+"""
+
+
+def modules(package: str) -> list[str]:
+    (root,) = (ROOT / folder for folder, names in ROOMS.items() if package in names.split())
+    paths = [path.relative_to(root).with_suffix("") for path in sorted((root / package).rglob("*.py"))]
+    return [".".join(path.parts).removesuffix(".__init__") for path in paths]
+
+
+@pytest.mark.parametrize("package", "tenantkms functions tkms cdk tools".split())
+def test_an_import_sets_no_variable(package: str) -> None:
+    found = modules(package)
+    assert len(found) > 4
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", PROGRAM, *found],
+        cwd=ROOT / "tests",
+        env={**os.environ, "JSII_NODE": str(NODE)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    assert set(done.stdout.split()) <= OTHERS
+    assert not done.stderr

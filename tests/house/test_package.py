@@ -1,0 +1,72 @@
+"""What `pip install` puts on a user's path: two packages of ours, and a command that works from anywhere."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+import uv
+
+from tenantkms import __version__
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel, unpacked as an installer does it."""
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [uv.find_uv_bin(), "build", "--wheel", "--offline", "--no-build-isolation", "--quiet", "-o", str(folder)]
+    subprocess.run([*command, "--python", sys.executable, str(ROOT)], check=True)
+    (wheel,) = folder.glob("*.whl")
+    site = folder / "site"
+    with zipfile.ZipFile(wheel) as packed:
+        packed.extractall(site)
+    return site
+
+
+def python(installed: Path, folder: Path, *args: str, stdin: str = "") -> str:
+    """What a Python prints that finds the wheel before this checkout."""
+    environment = {**os.environ, "PYTHONPATH": str(installed), "TKMS_DATA_DIR": str(folder / "data")}
+    done = subprocess.run(
+        [sys.executable, *args], env=environment, cwd=folder, input=stdin, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_no_name_is_taken_that_is_not_ours(installed: Path) -> None:
+    assert {path.name for path in installed.iterdir()} == {
+        "tenantkms",
+        "tkms",
+        f"tenant_kms-{__version__}.dist-info",
+    }
+
+
+def test_nothing_of_the_actions_is_left_out(installed: Path) -> None:
+    here, there = (
+        {path.relative_to(root).as_posix() for path in root.rglob("*.py")}
+        for root in (ROOT / "functions", installed / "tkms/bundled/functions")
+    )
+    assert here == there
+
+
+def test_the_command_works_beside_another_package_of_that_name(installed: Path, tmp_path: Path) -> None:
+    (tmp_path / "functions").mkdir()
+    (tmp_path / "functions/__init__.py").write_text("raise ImportError('somebody else')")
+    blob = python(installed, tmp_path, "-m", "tkms.cli", "encrypt", stdin="secret")
+    assert python(installed, tmp_path, "-m", "tkms.cli", "decrypt", stdin=blob) == "secret"
+    where = "import tkms, functions, tenantkms; print(functions.__file__, tkms.__file__, tenantkms.__file__, sep='\\n')"
+    assert all(Path(line).is_relative_to(installed) for line in python(installed, tmp_path, "-c", where).splitlines())
+
+
+def test_the_version_stands_in_one_place(installed: Path, tmp_path: Path) -> None:
+    assert python(installed, tmp_path, "-m", "tkms.cli", "--version") == f"tkms {__version__}"
+    metadata = (installed / f"tenant_kms-{__version__}.dist-info/METADATA").read_text("utf-8")
+    assert f"\nVersion: {__version__}\n" in metadata
+    assert "\nLicense-Expression: Apache-2.0\n" in metadata
+    assert f'"{__version__}"' not in (ROOT / "pyproject.toml").read_text("utf-8")
