@@ -60,8 +60,9 @@ cost: .venv/ready ## what a million Encrypt and a thousand keys cost, beside oth
 format: .venv/ready ## format, and mend what the linter can
 	@$(RUN) ruff check --fix --quiet . ; $(RUN) ruff format --quiet .
 
-coverage: .venv/ready ## write docs/coverage.md from the dialects' tables
+coverage: .venv/ready ## write docs/coverage.md, and the table of docs/keys.md, from the tables that serve
 	@$(TOOL) tools.coverage docs/coverage.md
+	@$(TOOL) tools.states
 
 synth: .venv/ready ## write the AWS templates of cdk.json's tenants to cdk.out
 	@$(RUN) python -m cdk.app && echo "cdk.out: $$(ls cdk.out | grep template)"
