@@ -19,7 +19,8 @@ from tenantkms.audit.line import Record
 from tenantkms.errors import Unavailable
 from tenantkms.keys.deps import Deps
 from tenantkms.model.key import Key
-from tenantkms.model.specs import KeySpec
+from tenantkms.model.profiles import DAY
+from tenantkms.model.specs import MACS, PUBLIC_KEYS, RSA_BLOBS, SIGNATURES, KeySpec, Need
 from tenantkms.model.states import KeyState
 from tenantkms.store.port import PutKey
 from tkms.machine.directory import Directory
@@ -118,34 +119,24 @@ class Tenant:
 
 # -- keys to call on -------------------------------------------------------------------------------------
 
-_KINDS: Mapping[str, Params] = {
-    "symmetric": {},
-    "rsa": {"spec": KeySpec.RSA_2048},
-    "ec": {"spec": KeySpec.EC_P256},
-    "mac": {"spec": KeySpec.HMAC_SHA_256},
-    "external": {"origin": "EXTERNAL"},
+_MADE: Mapping[Need, Params] = {
+    RSA_BLOBS: {"spec": KeySpec.RSA_2048},
+    SIGNATURES: {"spec": KeySpec.EC_P256},
+    PUBLIC_KEYS: {"spec": KeySpec.EC_P256},
+    MACS: {"spec": KeySpec.HMAC_SHA_256},
 }
-_KIND_OF = {
-    "AsymmetricEncrypt": "rsa",
-    "AsymmetricDecrypt": "rsa",
-    "AsymmetricSign": "ec",
-    "AsymmetricVerify": "ec",
-    "GetPublicKey": "ec",
-    "GenerateMac": "mac",
-    "VerifyMac": "mac",
-    "GetParametersForImport": "external",
-    "ImportKeyMaterial": "external",
-    "DeleteKeyMaterial": "external",
-}
+"""How a key is created that an Action needs; any other Action works on one that is created without a word."""
+_IMPORTED = ("GetParametersForImport", "ImportKeyMaterial", "DeleteKeyMaterial")
 
 
 def new_key(tenant: Tenant, action: str) -> str:
     """A key that `action` works on, as it was created."""
-    return tenant.create(**_KINDS[_KIND_OF.get(action, "symmetric")])
+    needs = load(action).rule.needs
+    return tenant.create(**({"origin": "EXTERNAL"} if action in _IMPORTED else _MADE.get(needs, {}) if needs else {}))
 
 
 def in_state(tenant: Tenant, key_id: str, state: KeyState) -> None:
-    deletion = tenant.deps.clock() + 7 * 86_400 if state is KeyState.PENDING_DELETION else 0
+    deletion = tenant.deps.clock() + 7 * DAY if state is KeyState.PENDING_DELETION else 0
     tenant.put(key_id, state=state, deletion_date=int(deletion))
 
 
