@@ -122,6 +122,14 @@ REFUSALS = {
     "unknown alias": ({}, "DescribeKey", {"KeyId": "alias/none"}, "Forbidden.AliasNotFound", 404),
     "missing": ({}, "Encrypt", {"KeyId": "alias/default"}, "MissingParameter", 400),
     "unreadable": ({}, "Decrypt", {"CiphertextBlob": "?"}, "InvalidParameter", 400),
+    # The SDK sends a dict as Python writes it: {'a': 'b'}. Encrypting without a context would be worse than refusing.
+    "a context as a dict": (
+        {},
+        "Encrypt",
+        {"KeyId": "alias/default", "Plaintext": HELLO, "EncryptionContext": {"a": "b"}},
+        "InvalidParameter",
+        400,
+    ),
     "dry run": (
         {},
         "Encrypt",

@@ -36,9 +36,9 @@ _NOT_HTTP = "This is not an HTTP request."
 
 @lru_cache(maxsize=64)
 def _head(status: int, content_type: str) -> str:
-    """The beginning of every answer of that status and type."""
+    """The beginning of every answer of that status and type, with names as libmongocrypt needs them spelled."""
     always = "".join(f"{name}: {value}\r\n" for name, value in ALWAYS.items())
-    return f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\ncontent-type: {content_type}\r\n{always}"
+    return f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\nContent-Type: {content_type}\r\n{always}"
 
 
 _NAMES: Remembered[bytes] = Remembered(lambda name: name.decode("latin-1").lower())
@@ -165,7 +165,8 @@ class Connection(asyncio.Protocol):
         if self._last:
             return
         headers = self._headers
-        if self._parser.should_upgrade() and ("content-length" in headers or "transfer-encoding" in headers):
+        bodied = headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
+        if self._parser.should_upgrade() and bodied:
             # The parser leaves out the body of such a request, and would take it for the next one.
             self._fail(400, "A request to upgrade has no body here.")
             return
@@ -222,7 +223,7 @@ class Connection(asyncio.Protocol):
         if self._transport.is_closing():
             return
         body = response.body.encode("utf-8")
-        head = f"{_head(response.status, response.content_type)}content-length: {len(body)}\r\n"
+        head = f"{_head(response.status, response.content_type)}Content-Length: {len(body)}\r\n"
         for name, value in response.headers.items():
             head += f"{name}: {value}\r\n"
         head += "connection: close\r\n\r\n" if self._last else "\r\n"
