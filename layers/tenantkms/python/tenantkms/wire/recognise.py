@@ -28,32 +28,35 @@ class Seen:
         # What may be parameters, as it came, each between two `&`.
         self.raw = f"&{request.query}&{request.body[:MAX_BODY].decode('latin-1') if form else ''}&"
 
-    def has(self, parameter: str) -> bool:
-        return f"&{parameter}=" in self.raw or f"&{parameter}&" in self.raw
-
 
 Condition = Callable[[Seen], bool]
 
 
-def authorization(*beginnings: str) -> Condition:
-    return lambda seen: seen.authorization.startswith(beginnings)
-
-
-def header(*names: str) -> Condition:
-    """One of these is there."""
-    return lambda seen: any(name in seen.headers for name in names)
+def header(name: str) -> Condition:
+    return lambda seen: name in seen.headers
 
 
 def parameter(name: str) -> Condition:
-    return lambda seen: seen.has(name)
+    given, bare = f"&{name}=", f"&{name}&"
+    return lambda seen: given in seen.raw or bare in seen.raw
 
 
 def value(name: str, text: str) -> Condition:
-    return lambda seen: f"&{name}={text}&" in seen.raw
+    part = f"&{name}={text}&"
+    return lambda seen: part in seen.raw
+
+
+def any_parameter(beginning: str) -> Condition:
+    part = f"&{beginning}"
+    return lambda seen: part in seen.raw
 
 
 def path(text: str) -> Condition:
     return lambda seen: seen.path == text
+
+
+def either(one: Condition, other: Condition) -> Condition:
+    return lambda seen: one(seen) or other(seen)
 
 
 def both(one: Condition, other: Condition) -> Condition:
@@ -67,7 +70,7 @@ def unless(condition: Condition) -> Condition:
 class Rank(IntEnum):
     """How much a mark says: of two that hold, the one of the lower rank decides, and in a rank the dialects' order."""
 
-    AUTHORIZATION = 1
+    HEADER = 1
     CREDENTIAL = 2
     ACTION = 3
     """Without authentication from here on: refused, but in the dialect that the request seems to speak."""

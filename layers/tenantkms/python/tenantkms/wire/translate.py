@@ -137,15 +137,16 @@ class Operation(Struct, frozen=True, dict=True):
     def named(self, error: KmsError) -> KmsError:
         """`error`, with this operation's own name of the canonical parameter that it is about."""
         if error.field:
-            targets = ((row.wire, row.to if isinstance(row.to, str) else row.to.name) for row in self.params)
-            error.field = " or ".join(wire for wire, name in targets if name == error.field) or "A parameter"
+            names = ((row.wire, row.to if isinstance(row.to, str) else row.to.name) for row in self.params)
+            error.field = " or ".join(wire for wire, name in names if name == error.field) or "A parameter"
         return error
 
 
 class Dialect(Struct, frozen=True, kw_only=True):
     """Everything that makes one vendor's protocol, as tables and four small functions.
 
-    `marks`: how its requests are known. `carrier`: the parameter that names an access key, of which a request has
+    `authorizations`: beginnings of the Authorization header, which decides where there is one, and their schemes;
+    `marks`: how its requests are known otherwise. `carrier`: the parameter that names an access key, of which a request has
     one. `form_path`: where a body is a form whatever its content type says. `common`: parameters that every operation
     may carry. `unsupported`: Actions of the vendor that are not served, with the reason. `parameters` reads what the
     signature may cover, flat; `parse` gives the Action, and its parameters nested.
@@ -153,6 +154,7 @@ class Dialect(Struct, frozen=True, kw_only=True):
 
     name: str
     title: str
+    authorizations: Mapping[str, Scheme]
     marks: tuple[Mark, ...]
     carrier: str
     form_path: str = ""

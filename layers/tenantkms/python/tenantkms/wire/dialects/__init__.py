@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from msgspec import Struct
 
 from tenantkms.errors import Unsigned
@@ -9,7 +11,7 @@ from tenantkms.wire.dialects.alibaba.protocol import DIALECT as ALIBABA
 from tenantkms.wire.dialects.tencent.protocol import DIALECT as TENCENT
 from tenantkms.wire.dialects.tencent_v2.protocol import DIALECT as TENCENT_V2
 from tenantkms.wire.http import Request
-from tenantkms.wire.recognise import Condition, Mark, Seen
+from tenantkms.wire.recognise import Seen, any_parameter, parameter
 from tenantkms.wire.signing import Scheme
 from tenantkms.wire.translate import Dialect
 
@@ -25,32 +27,44 @@ class Spoken(Struct, frozen=True):
     ambiguous: bool
 
 
-def _ranked() -> list[tuple[Condition, Spoken, Spoken]]:
-    """Each mark's condition, what it says, and what it says of an ambiguous request."""
-    marks: list[tuple[Mark, Dialect]] = [(mark, dialect) for dialect in DIALECTS.values() for mark in dialect.marks]
-    marks.sort(key=lambda row: row[0].rank)
-    return [
-        (mark.holds, Spoken(dialect, mark.scheme, False), Spoken(dialect, mark.scheme, True)) for mark, dialect in marks
-    ]
+Rows = list[tuple[Any, Spoken, Spoken]]
+"""What is looked for, what it says, and what it says of an ambiguous request."""
 
 
-_MARKS = _ranked()
+def _authorizations() -> Rows:
+    rows = [(begin, d, scheme) for d in DIALECTS.values() for begin, scheme in d.authorizations.items()]
+    return [(begin, Spoken(d, scheme, False), Spoken(d, scheme, True)) for begin, d, scheme in rows]
+
+
+def _marks() -> Rows:
+    rows = sorted(((mark, d) for d in DIALECTS.values() for mark in d.marks), key=lambda row: row[0].rank)
+    return [(mark.holds, Spoken(d, mark.scheme, False), Spoken(d, mark.scheme, True)) for mark, d in rows]
+
+
+_AUTHORIZATIONS, _MARKS = _authorizations(), _marks()
 _FORM_PATHS = frozenset(dialect.form_path for dialect in DIALECTS.values() if dialect.form_path)
-# Parameters that carry an authentication: each group is one carrier. What AWS's presigned requests have is one, too.
+# Parameters that carry an authentication. What AWS's presigned requests have is one, too.
 _CARRIERS = (
-    *dict.fromkeys((dialect.carrier,) for dialect in DIALECTS.values()),
-    ("X-Amz-Signature", "X-Amz-Credential"),
+    *map(parameter, dict.fromkeys(dialect.carrier for dialect in DIALECTS.values())),
+    any_parameter("X-Amz-"),
 )
 
 
 def recognise(request: Request) -> Spoken | None:
     """None for a request that shows no mark of any dialect."""
     seen = Seen(request, _FORM_PATHS)
-    carriers = sum(any(map(seen.has, names)) for names in _CARRIERS)
-    ambiguous = carriers + (bool(seen.authorization) or "x-amz-target" in seen.headers) > 1
+    authorization = seen.authorization
+    carriers = 1 if authorization or "x-amz-target" in seen.headers else 0
+    for carries in _CARRIERS:
+        if carries(seen):
+            carriers += 1
+    if authorization:
+        for beginning, clear, mixed in _AUTHORIZATIONS:
+            if authorization.startswith(beginning):
+                return mixed if carriers > 1 else clear
     for holds, clear, mixed in _MARKS:
         if holds(seen):
-            return mixed if ambiguous else clear
+            return mixed if carriers > 1 else clear
     return None
 
 

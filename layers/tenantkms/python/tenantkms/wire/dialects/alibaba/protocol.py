@@ -15,7 +15,7 @@ from tenantkms.wire.dialects.alibaba.errors import DRY_RUN_CODES, ERRORS
 from tenantkms.wire.dialects.alibaba.operations import DRY_RUN, OPERATIONS, UNSUPPORTED
 from tenantkms.wire.http import FORM, Request, Response
 from tenantkms.wire.parse import Parameters, nest, parse_form, parse_pairs
-from tenantkms.wire.recognise import Mark, Rank, authorization, header, parameter, value
+from tenantkms.wire.recognise import Mark, Rank, either, header, parameter, value
 from tenantkms.wire.signing import Scheme, alibaba_acs, alibaba_rpc
 from tenantkms.wire.translate import Dialect
 
@@ -122,10 +122,10 @@ def _failure(request: Request, action: str, error: e.KmsError, request_id: str) 
 DIALECT = Dialect(
     name=ALIBABA,
     title="Alibaba Cloud KMS, 2016-01-20",
+    authorizations={"ACS3-": alibaba_acs.SCHEME, "ACS4-": alibaba_acs.SCHEME},
     marks=(
-        Mark(Rank.AUTHORIZATION, alibaba_acs.SCHEME, authorization("ACS3-", "ACS4-")),
         Mark(Rank.CREDENTIAL, alibaba_rpc.SCHEME, parameter("AccessKeyId")),
-        Mark(Rank.ACTION, alibaba_acs.SCHEME, header("x-acs-action", "x-acs-signature-nonce")),
+        Mark(Rank.ACTION, alibaba_acs.SCHEME, either(header("x-acs-action"), header("x-acs-signature-nonce"))),
         Mark(Rank.VERSION, alibaba_rpc.SCHEME, value("Version", VERSION)),
     ),
     carrier="AccessKeyId",

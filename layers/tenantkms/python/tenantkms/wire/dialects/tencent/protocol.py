@@ -13,7 +13,7 @@ from tenantkms.wire.dialects.tencent.errors import ERRORS
 from tenantkms.wire.dialects.tencent.operations import OPERATIONS, UNSUPPORTED
 from tenantkms.wire.http import FORM, Request, Response
 from tenantkms.wire.parse import Parameters, nest, parse_form, parse_json_object, parse_pairs
-from tenantkms.wire.recognise import Mark, Rank, authorization, both, header, parameter, path, unless, value
+from tenantkms.wire.recognise import Mark, Rank, both, header, parameter, path, unless, value
 from tenantkms.wire.signing import Scheme, tencent_tc3, tencent_v1
 from tenantkms.wire.translate import Dialect
 
@@ -87,10 +87,9 @@ COMMON = frozenset(
 DIALECT = Dialect(
     name=TENCENT,
     title="Tencent Cloud KMS, API 3.0, 2019-01-18",
+    authorizations={"TC3-": tencent_tc3.SCHEME, "SKIP": tencent_tc3.SCHEME},
     marks=(
-        Mark(Rank.AUTHORIZATION, tencent_tc3.SCHEME, authorization("TC3-")),
-        Mark(Rank.AUTHORIZATION, tencent_tc3.SCHEME, lambda seen: seen.authorization == "SKIP"),
-        Mark(Rank.AUTHORIZATION, tencent_tc3.SCHEME, both(header("x-tc-action"), unless(parameter("SecretId")))),
+        Mark(Rank.HEADER, tencent_tc3.SCHEME, both(header("x-tc-action"), unless(parameter("SecretId")))),
         Mark(Rank.CREDENTIAL, tencent_v1.SCHEME, both(parameter("SecretId"), unless(path(LEGACY_PATH)))),
         Mark(Rank.CREDENTIAL, tencent_v1.SCHEME, both(path(LEGACY_PATH), value("Version", VERSION))),
         Mark(Rank.VERSION, tencent_v1.SCHEME, value("Version", VERSION)),

@@ -44,6 +44,7 @@ def _failure(_request: Request, _action: str, error: e.KmsError, request_id: str
 DIALECT = Dialect(
     name=TENCENT_V2,
     title="Tencent Cloud KMS, legacy API v2",
+    authorizations={},
     marks=(Mark(Rank.CREDENTIAL, tencent_v1.SCHEME, path(LEGACY_PATH)),),
     carrier="SecretId",
     form_path=LEGACY_PATH,
