@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from tenantkms import __version__
-from tenantkms.access.credentials import DIALECTS
 from tenantkms.errors import KmsError
 from tenantkms.model.alias import ALIAS_PREFIX
 from tenantkms.model.specs import KeySpec
+from tenantkms.names import DIALECTS
 from tenantkms.runtime.assemble import SettingsError
 from tenantkms.store.port import RevisionConflict
 from tkms import commands

@@ -12,9 +12,9 @@ from typing import Any
 import msgspec
 
 from tenantkms.access import policy
-from tenantkms.access.credentials import DIALECTS
 from tenantkms.model.alias import ALIAS_PREFIX
 from tenantkms.model.credential import Credential
+from tenantkms.names import DIALECTS
 from tenantkms.wire.parse import decode_base64
 from tkms.places import Place, find
 from tkms.snippets import SNIPPETS, render

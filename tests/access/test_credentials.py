@@ -10,10 +10,11 @@ from msgspec.structs import replace
 
 from kit.fakes import Clock, Counting
 from kit.support import Kms
-from tenantkms.access.credentials import DIALECTS, Access
+from tenantkms.access.credentials import Access
 from tenantkms.access.policy import ALLOW_ALL
 from tenantkms.errors import AccessDenied, CredentialDisabled, NonceReused, Unavailable, UnknownAccessKey
 from tenantkms.model.credential import Credential
+from tenantkms.names import DIALECTS
 from tenantkms.parent.file import FileParentKey
 from tenantkms.store.sqlite import SqliteStore
 

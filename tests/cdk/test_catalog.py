@@ -18,10 +18,10 @@ from cdk.tenants import actions
 from kit.action_samples import SAMPLES, ListAudit, Params, Tenant, new_key
 from kit.moto_aws import Tables, WiredSession, kms_client
 from kit.support import Kms, Signer
-from tenantkms.access.credentials import DIALECTS
 from tenantkms.access.policy import ALLOW_ALL
 from tenantkms.keys import maintenance
 from tenantkms.model.states import KeyState
+from tenantkms.names import DIALECTS
 from tenantkms.runtime.assemble import Settings, on_aws
 
 FOLDER = {action: folder for folder, action in actions().items()}

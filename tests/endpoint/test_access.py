@@ -12,7 +12,7 @@ from kit.captures import add_credential, at
 from kit.catalogue import SCHEMES, error_code, prepare
 from kit.edits import Event, with_headers
 from kit.support import Kms, Signer
-from tenantkms.access.credentials import DIALECTS
+from tenantkms.names import DIALECTS
 
 NOW = 1_800_000_000.0
 """A fixed clock, so that the edges of windows are exact."""

@@ -14,10 +14,10 @@ from urllib.parse import parse_qs
 import msgspec
 
 from kit.support import VECTORS, Kms, Signer, event
-from tenantkms.access.credentials import DIALECTS
 from tenantkms.access.policy import ALLOW_ALL
 from tenantkms.errors import KmsError, UnknownAccessKey
 from tenantkms.model.credential import Credential
+from tenantkms.names import DIALECTS
 from tenantkms.parent.port import credential_binding
 from tenantkms.wire.dialects import recognise
 from tenantkms.wire.http import request_from_event

@@ -13,9 +13,9 @@ from moto import mock_aws
 
 from kit.moto_aws import Fault, Tables, Wire, WiredSession, create_tables, kms_client, refusal
 from kit.support import Kms, Signer
-from tenantkms.access.credentials import DIALECTS
 from tenantkms.access.policy import ALLOW_ALL
 from tenantkms.model.site import Site
+from tenantkms.names import DIALECTS
 from tenantkms.runtime.assemble import Settings, SettingsError, aws_config, check_tenant, on_aws, one_machine
 from tkms.machine.directory import call
 

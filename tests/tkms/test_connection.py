@@ -98,6 +98,16 @@ def test_a_client_that_asks_first_is_told_to_go_on(port: int) -> None:
         assert wire.answer()[2].startswith(b"/ 3 ")
 
 
+def test_what_came_for_other_requests_does_not_count(port: int) -> None:
+    """Reads that end in the middle of a head, one after the other, while nobody waits for answers."""
+    count, padding = 5_000, "X-Padding: " + "x" * 150
+    with Wire(port) as wire:
+        requests = b"".join(_get(f"/{n}", padding) for n in range(count))
+        threading.Thread(target=wire.send, args=(requests,)).start()
+        for number in range(count):
+            assert wire.answer()[2].startswith(b"/%d " % number)
+
+
 def test_many_upgrades_at_once_are_answered_in_turn(port: int) -> None:
     """As many as one read may bring: a call inside a call for each would end at Python's limit."""
     count = 2_000

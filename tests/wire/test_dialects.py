@@ -10,7 +10,9 @@ import pytest
 
 from kit.catalogue import EXAMPLES, SCHEMES, Tenant, error_code, fields, prepare
 from kit.support import VECTORS, Kms, event
+from tenantkms import names
 from tenantkms.errors import ERRORS, Internal, KmsError, SignatureMismatch
+from tenantkms.model.profiles import PROFILES
 from tenantkms.wire.dialects import DIALECTS
 from tenantkms.wire.http import request_from_event
 
@@ -244,3 +246,9 @@ def test_rules_name_parameters_of_their_operation(name: str) -> None:
     for action, operation in DIALECTS[name].operations.items():
         for rule in operation.rules:
             assert set(rule.wires) <= operation.wires, action
+
+
+def test_names_profiles_and_dialects_are_the_same() -> None:
+    """One line registers a dialect; access keys and Actions, which know no wire, know its name and its limits."""
+    assert tuple(DIALECTS) == names.DIALECTS
+    assert set(PROFILES) == {*names.DIALECTS, names.NATIVE}

@@ -113,9 +113,8 @@ class Connection(asyncio.Protocol):
                 self._fail(400, _NOT_HTTP)
                 return
         if not self._arriving:
-            self._size = 0
             return
-        self._size += len(rest)
+        self._size += len(rest)  # since the request began, to the end of this read; one read is no more than a head
         if self._size > (MAX_HEAD if self._arriving == "head" else MAX_MESSAGE):
             status = 431 if self._arriving == "head" else 413
             self._fail(status, "The request is too large.")
@@ -136,6 +135,7 @@ class Connection(asyncio.Protocol):
         self._fields: dict[str, str] = {}
         self._body = b""
         self._arriving = "head"
+        self._size = 0
         if not self._busy and not self._unread:
             self._deadline = self._loop.time() + REQUEST_SECONDS
 

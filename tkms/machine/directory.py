@@ -21,10 +21,10 @@ import msgspec
 from msgspec import Struct
 
 from functions.endpoint.dispatch import Dispatcher, InlineDispatcher
-from tenantkms.access.credentials import DIALECTS
 from tenantkms.access.policy import ALLOW_ALL
 from tenantkms.errors import from_data
 from tenantkms.model.site import Site
+from tenantkms.names import DIALECTS
 from tenantkms.runtime.assemble import Settings, SettingsError, check_tenant, one_machine
 
 DEFAULT_TENANT = "local"

@@ -129,7 +129,7 @@ def _table(output: str, stack: Stack, _listing: Listing) -> Found:
 
 _KEY_ADVICE = {
     "Disabled": "aws kms enable-key --key-id {arn}",
-    "PendingDeletion": "As the break-glass role: aws kms cancel-key-deletion --key-id {arn}; then enable-key",
+    "PendingDeletion": "aws kms cancel-key-deletion --key-id {arn}; then aws kms enable-key --key-id {arn}",
 }
 
 

@@ -28,9 +28,9 @@ from functions.encrypt.handler import encrypt
 from functions.endpoint.dispatch import InlineDispatcher, LambdaDispatcher
 from functions.endpoint.handler import Endpoint
 from kit.support import Kms, Signer
-from tenantkms.access.credentials import DIALECTS
 from tenantkms.access.policy import ALLOW_ALL
 from tenantkms.audit.metrics import EmbeddedMetrics
+from tenantkms.names import DIALECTS
 from tenantkms.runtime.assemble import Settings, on_aws
 
 ROUNDS, TIMES = 5, 400

@@ -12,12 +12,13 @@ from kit.action_samples import ListAudit
 from kit.fakes import Clock
 from kit.moto_aws import Tables
 from kit.support import Kms, Signer
-from tenantkms.access.credentials import DIALECTS, Access
+from tenantkms.access.credentials import Access
 from tenantkms.access.policy import ALLOW_ALL
 from tenantkms.audit.line import Audit
 from tenantkms.keys.deps import Deps
 from tenantkms.keys.keyring import Keyring
 from tenantkms.model.site import Site
+from tenantkms.names import DIALECTS
 from tenantkms.parent.file import FileParentKey
 from tenantkms.runtime.assemble import Settings
 from tenantkms.store.dynamodb import DynamoKeyStore

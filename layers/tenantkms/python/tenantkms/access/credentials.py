@@ -13,9 +13,6 @@ from tenantkms.model.credential import Credential, Secret
 from tenantkms.parent.port import ParentKey, credential_binding
 from tenantkms.store.port import AccessStore
 
-DIALECTS = ("alibaba", "tencent", "tencent-v2")
-"""The dialects that a credential can be allowed in."""
-
 _ALPHABET = string.ascii_letters + string.digits
 _DUMMY = Secret(secrets.token_urlsafe(30))
 """An unknown access key is verified with this and costs the same. Nobody may know it: who signs with it learns more."""

@@ -145,11 +145,11 @@ class Operation(Struct, frozen=True, dict=True):
 class Dialect(Struct, frozen=True, kw_only=True):
     """Everything that makes one vendor's protocol, as tables and four small functions.
 
-    `authorizations`: beginnings of the Authorization header, which decides where there is one, and their schemes;
-    `marks`: how its requests are known otherwise. `carrier`: the parameter that names an access key, of which a request has
-    one. `form_path`: where a body is a form whatever its content type says. `common`: parameters that every operation
-    may carry. `unsupported`: Actions of the vendor that are not served, with the reason. `parameters` reads what the
-    signature may cover, flat; `parse` gives the Action, and its parameters nested.
+    `authorizations`: beginnings of the Authorization header, which decides where there is one, and their schemes.
+    `marks`: how its requests are known otherwise. `carrier`: the parameter that names an access key. `form_path`: where
+    a body is a form whatever its content type says. `common`: parameters that every operation may carry.
+    `unsupported`: Actions of the vendor that are not served, with the reason. `parameters` reads what the signature may
+    cover, flat; `parse` gives the Action, and its parameters nested.
     """
 
     name: str

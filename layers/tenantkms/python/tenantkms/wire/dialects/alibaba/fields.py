@@ -13,7 +13,7 @@ import msgspec
 from tenantkms import errors as e
 from tenantkms.model.alias import ALIAS_PREFIX
 from tenantkms.model.profiles import DAY
-from tenantkms.model.specs import KeySpec, KeyUsage, Origin
+from tenantkms.model.specs import EC, HMAC, RSA, KeySpec, KeyUsage, Origin
 from tenantkms.model.states import KeyState
 from tenantkms.wire import codecs
 from tenantkms.wire.parse import parse_json
@@ -22,7 +22,7 @@ from tenantkms.wire.translate import Out, View
 SPECS = {
     "Aliyun_AES_256": KeySpec.AES_256,
     "Aliyun_SM4": KeySpec.SM4,
-    **{str(spec): spec for spec in KeySpec if spec not in (KeySpec.AES_256, KeySpec.SM4)},
+    **{str(spec): spec for spec in sorted(RSA | EC | frozenset(HMAC))},
 }
 USAGES = {
     "ENCRYPT/DECRYPT": KeyUsage.ENCRYPT_DECRYPT,
@@ -31,7 +31,8 @@ USAGES = {
 }
 STATES = {str(s): s for s in (KeyState.ENABLED, KeyState.DISABLED, KeyState.PENDING_DELETION, KeyState.PENDING_IMPORT)}
 ORIGINS = {"Aliyun_KMS": Origin.KMS, "EXTERNAL": Origin.EXTERNAL}
-SPEC_NAMES = {spec: name for name, spec in SPECS.items()}
+# A key of a spec that this provider has not goes by the spec's own name.
+SPEC_NAMES = {**{spec: str(spec) for spec in KeySpec}, **{spec: name for name, spec in SPECS.items()}}
 USAGE_NAMES = {usage: name for name, usage in USAGES.items()}
 ORIGIN_NAMES = {origin: name for name, origin in ORIGINS.items()}
 # Archived is Tencent's: to Alibaba's clients such a key looks like one that may not be used.
