@@ -22,6 +22,7 @@ from tenantkms.model.key import Key
 from tenantkms.model.profiles import DAY
 from tenantkms.model.specs import MACS, PUBLIC_KEYS, RSA_BLOBS, SIGNATURES, KeySpec, Need
 from tenantkms.model.states import KeyState
+from tenantkms.names import folder
 from tenantkms.store.port import PutKey
 from tkms.machine.directory import Directory
 
@@ -36,6 +37,11 @@ def actions() -> list[str]:
     """The Actions that have a function, by the `@action` line of each handler."""
     texts = [path.read_text("utf-8") for path in sorted(FUNCTIONS.glob("*/handler.py"))]
     return [name for text in texts for name in re.findall(r'^@action\(\s*"(\w+)"', text, re.MULTILINE)]
+
+
+def source(action: str) -> str:
+    """The text of an Action's handler."""
+    return (FUNCTIONS / folder(action) / "handler.py").read_text("utf-8")
 
 
 def rules() -> dict[str, Rule]:
