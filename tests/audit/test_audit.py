@@ -11,7 +11,7 @@ import stat
 import subprocess
 import sys
 import threading
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from subprocess import PIPE
 from typing import Any
@@ -300,3 +300,14 @@ def test_no_kind_of_exception_is_quoted(error: Exception, capsys: pytest.Capture
     assert "c4nary" not in said.err
     assert json.loads(said.err)["fault"] == [type(error).__name__]
     assert said.out == ""
+
+
+def test_a_fault_that_cannot_be_told_is_lost_and_nothing_else() -> None:
+    """A full disk behind standard error turned honest requests into refusals of the connection."""
+    closed = io.StringIO()
+    closed.close()
+    log_fault("r", OSError("x"), closed)
+    with Path("/dev/full").open("w") as full:
+        log_fault("r", OSError("x"), full)
+        with suppress(OSError):
+            full.close()

@@ -51,13 +51,15 @@ def rules() -> dict[str, Rule]:
 
 @dataclass
 class ListAudit:
-    """An audit log in memory. With `broken` it takes no line."""
+    """An audit log in memory. With `broken` it takes no line, with `left` that many more."""
 
     records: list[Record] = field(default_factory=list)
     broken: bool = False
+    left: int = 1_000_000
 
     def write(self, record: Record) -> None:
-        if self.broken:
+        self.left -= 1
+        if self.broken or self.left < 0:
             raise Unavailable("the audit log of the test is broken")
         self.records.append(record)
 

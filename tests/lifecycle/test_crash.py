@@ -140,6 +140,46 @@ def test_every_action_that_writes_is_tried(tmp_path: Path) -> None:
     assert writing == set(MUTATING)
 
 
+@pytest.mark.parametrize("action", MUTATING)
+@pytest.mark.parametrize("store", STORES)
+def test_nothing_takes_effect_without_a_line_before_it(store: str, action: str, tmp_path: Path) -> None:
+    """With a log that is full before the change, and one that is full after it."""
+    world = make_world(store, tmp_path)
+    process = Process(world)
+    for lines in (0, 1):
+        key_id = MUTATING[action][0](process)
+        params = SAMPLES[action](process, key_id)
+        key, count, told = process.stored(key_id), _keys(world), len(world.audit.records)
+        world.audit.left = lines
+        assert process.act(action, params) == "Unavailable"
+        world.audit.left = 1_000
+        assert is_done(world, key_id, key.revision, count) == bool(lines)
+        said = [line for line in world.audit.records[told:] if line.action == action]
+        assert [(line.action, line.outcome) for line in said] == [(action, "intent")] * lines
+        assert all(line.keys for line in said)
+        if not lines:
+            assert process.stored(key_id) == key
+
+
+def test_a_change_is_announced_once_and_then_told(tmp_path: Path) -> None:
+    world = make_world("sqlite", tmp_path)
+    process = Process(world)
+    key_id = process.create()
+    told = len(world.audit.records)
+    assert process.act("DisableKey", {"key_ids": [key_id]}) == "ok"
+    assert process.act("DisableKey", {"key_ids": [key_id]}) == "ok"  # it is disabled: nothing is to be announced
+    assert process.act("CreateKey", {}) == "ok"
+    said = [(line.action, line.outcome, len(line.keys)) for line in world.audit.records[told:]]
+    assert said == [
+        ("DisableKey", "intent", 1),
+        ("DisableKey", "ok", 1),
+        ("DisableKey", "ok", 1),
+        ("CreateKey", "intent", 1),
+        ("CreateKey", "ok", 1),
+    ]
+    assert len({line.request_id for line in world.audit.records[told:]}) == 3
+
+
 # -- scheduled work --------------------------------------------------------------------------------------
 
 

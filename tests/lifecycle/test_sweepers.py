@@ -156,7 +156,22 @@ def test_destruction_is_in_the_audit_log_before_it_happens(store: str, tmp_path:
     world.audit.broken = False
     assert run(world, "destroy") == (1, 1, 0)
     assert_gone(world, key_id, blobs)
-    assert [r.keys for r in world.audit.records if r.action == "DeleteDueKeys"] == [(key_id,)]
+    lines = [(r.outcome, r.keys) for r in world.audit.records if r.action == "DeleteDueKeys"]
+    assert lines == [("intent", (key_id,)), ("ok", (key_id,))]
+
+
+@pytest.mark.parametrize("store", STORES)
+def test_a_rotation_is_in_the_audit_log_before_it_happens(store: str, tmp_path: Path) -> None:
+    world = make_world(store, tmp_path)
+    (key_id,) = fill(world, 1, "rotate")
+    before = world.keys.get(key_id)
+    world.audit.broken = True
+    assert run(world, "rotate") == (1, 0, 1)
+    assert world.keys.get(key_id) == before
+    world.audit.broken = False
+    assert run(world, "rotate") == (1, 1, 0)
+    lines = [(r.outcome, r.keys) for r in world.audit.records if r.action == "RotateDueKeys"]
+    assert lines == [("intent", (key_id,)), ("ok", (key_id,))]
 
 
 # -- imported material -----------------------------------------------------------------------------------

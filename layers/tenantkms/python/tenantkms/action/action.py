@@ -1,4 +1,4 @@
-"""What every Action has in common: typed request in, policy, run, result or domain error out, audit line.
+"""What every Action has in common: typed request in, policy, run, result or domain error out, audit lines.
 
 An Action is one function in `functions/<name>/handler.py`, and says all of itself there:
 
@@ -22,7 +22,6 @@ from tenantkms.action.call import Call, Params, Result, prepare
 from tenantkms.action.rule import Rule
 from tenantkms.action.scope import Scope
 from tenantkms.audit.faults import log_fault
-from tenantkms.audit.line import Record
 from tenantkms.keys.deps import Deps
 from tenantkms.model.profiles import PROFILES
 from tenantkms.model.specs import Need
@@ -65,20 +64,7 @@ class Action(Generic[P]):
             answer = {"error": e.to_data(e.Internal())}
             log_fault(call.request_id, error)
         try:
-            deps.audit.write(
-                Record(
-                    time=deps.clock(),
-                    request_id=call.request_id,
-                    tenant=deps.tenant,
-                    action=self.name,
-                    profile=call.profile,
-                    principal=call.principal.id,
-                    outcome=outcome,
-                    keys=tuple(scope.used),
-                    source_ip=call.source_ip,
-                    dry_run=call.dry_run,
-                )
-            )
+            deps.audit.write(scope.record(outcome))
         except e.Unavailable as error:
             log_fault(call.request_id, error)
             return {"error": e.to_data(e.Unavailable())}

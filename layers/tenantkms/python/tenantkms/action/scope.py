@@ -11,6 +11,7 @@ from tenantkms import errors as e
 from tenantkms.access import key_policy, policy
 from tenantkms.action.call import Call
 from tenantkms.action.rule import DECRYPT, Rule
+from tenantkms.audit.line import INTENT, Record
 from tenantkms.crypto.envelope import SALT_SIZE, Header, parse_header
 from tenantkms.keys.deps import Deps
 from tenantkms.keys.keyring import Keyring
@@ -115,6 +116,27 @@ class Scope:
         salt = self.deps.random(SALT_SIZE)
         return self.deps.keyring.encrypt(key, plaintext, text=text, context=context, salt=salt)
 
+    def record(self, outcome: str, *keys: str) -> Record:
+        """The audit line of this call; `keys` are touched besides those in `used`."""
+        call, deps = self.call, self.deps
+        return Record(
+            time=deps.clock(),
+            request_id=call.request_id,
+            tenant=deps.tenant,
+            action=self.rule.name,
+            profile=call.profile,
+            principal=call.principal.id,
+            outcome=outcome,
+            keys=(*self.used, *keys) if keys else tuple(self.used),
+            source_ip=call.source_ip,
+            dry_run=call.dry_run,
+        )
+
+    def _announce(self, writes: Sequence[Write]) -> None:
+        """Raises `Unavailable` where the line cannot be written: then nothing is changed."""
+        new = (write.key.id for write in writes if isinstance(write, PutKey) and write.key.id not in self.used)
+        self.deps.audit.write(self.record(INTENT, *new))
+
     def revise(self, key: Key, **changes: Any) -> Key:
         """The next revision of `key`, to be committed."""
         return revised(key, self.call.request_id, **changes)
@@ -137,6 +159,8 @@ class Scope:
             writes = change(keys)
             if not writes or self.call.dry_run:
                 return keys
+            if not attempt:
+                self._announce(writes)
             try:
                 self.deps.keyring.commit(writes)
             except RevisionConflict:

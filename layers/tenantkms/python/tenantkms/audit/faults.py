@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TextIO
 
@@ -13,7 +14,8 @@ def log_fault(request_id: str, error: BaseException, stream: TextIO | None = Non
     """One JSON line on the operator's log for a fault that the caller is told nothing exact about.
 
     It holds the types of the exception and its causes, an AWS error code where there is one, and where it
-    was raised: file, line, function. Never the exception's text, which may quote what was being handled.
+    was raised: file, line, function. Never the exception's text, which may quote what was being handled. It never
+    raises: a line that cannot be written is lost.
     """
     chain: list[str] = []
     places: list[str] = []
@@ -29,4 +31,6 @@ def log_fault(request_id: str, error: BaseException, stream: TextIO | None = Non
             frames = frames.tb_next
         cause = cause.__cause__
     line = {"level": "error", "request_id": request_id, "fault": chain, "at": places}
-    print(msgspec.json.encode(line).decode(), file=stream or sys.stderr, flush=True)
+    # A full disk behind the stream is no reason to answer a caller wrongly.
+    with suppress(OSError, ValueError):
+        print(msgspec.json.encode(line).decode(), file=stream or sys.stderr, flush=True)

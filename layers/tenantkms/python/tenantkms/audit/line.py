@@ -1,7 +1,8 @@
-"""The audit log: one structured line per call, written before the answer leaves.
+"""The audit log: a structured line per call, written before the answer leaves, and one before each change.
 
-A line that cannot be written turns the answer into `Unavailable`: no success without its line. The record's
-fields are an allow-list (`Record`), so nothing secret has a place in it.
+A line that cannot be written turns the answer into `Unavailable`: no success without its line. What a call is about to
+change is announced first (outcome `intent`), so that nothing takes effect without a line either. The record's fields
+are an allow-list (`Record`), so nothing secret has a place in it.
 """
 
 from __future__ import annotations
@@ -18,9 +19,12 @@ from msgspec import Struct
 
 from tenantkms.errors import Unavailable
 
+INTENT = "intent"
+"""The outcome of a line before a change: the line with the same request id that follows tells what came of it."""
+
 
 class Record(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """`time` in Unix seconds; `outcome` is `ok` or the name of the domain error; `keys` are CMK ids."""
+    """`time` in Unix seconds; `outcome` is `intent`, `ok` or the name of the domain error; `keys` are CMK ids."""
 
     time: float
     request_id: str

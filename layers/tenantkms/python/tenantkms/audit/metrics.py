@@ -15,7 +15,7 @@ from typing import Protocol, TextIO
 
 import msgspec
 
-from tenantkms.audit.line import Record, StreamAudit
+from tenantkms.audit.line import INTENT, Record, StreamAudit
 from tenantkms.errors import KmsError
 from tenantkms.parent.port import Binding, ParentKey
 
@@ -74,9 +74,9 @@ class EmbeddedMetrics(StreamAudit):
         self._began, self._known = self._clock(), known
 
     def line(self, record: Record) -> bytes:
-        """The audit line; with the metrics of a call, if one has begun (scheduled work writes lines without any)."""
+        """The audit line; with the metrics of a call, if it is the one of its end (scheduled work has none)."""
         line = super().line(record)
-        if self._began is None:
+        if self._began is None or record.outcome == INTENT:
             return line
         values: dict[str, _Number] = {LATENCY: round((self._clock() - self._began) * 1000, 3)}
         if record.outcome in self._faults:

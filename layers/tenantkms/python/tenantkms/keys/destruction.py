@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from tenantkms.keys.deps import Deps
 from tenantkms.model.alias import Alias
 from tenantkms.model.key import Key, revised
@@ -11,18 +9,16 @@ from tenantkms.model.states import KeyState
 from tenantkms.store.port import MAX_WRITES, DeleteAlias, DeleteKey, DeleteVersion, PutKey
 
 
-def destroy_due(deps: Deps, key: Key, _now: int, request_id: str, audit: Callable[[], None]) -> None:
+def destroy_due(deps: Deps, key: Key, _now: int, request_id: str) -> None:
     """A key whose window is over goes with all its versions; of another only the material that was imported."""
     keyring = deps.keyring
     if key.state is not KeyState.PENDING_DELETION:
-        audit()
         keyring.commit([PutKey(without_material(key, request_id))])
         return
     if not key.destroying:
         # From this commit on a cancellation comes too late: before it nothing of the key is gone.
         key = revised(key, request_id, destroying=True)
         keyring.commit([PutKey(key)])
-    audit()
     last = key.primary_number
     for first in range(1, last, MAX_WRITES):
         numbers = range(first, min(first + MAX_WRITES, last))

@@ -7,13 +7,12 @@ what is left half done is found again.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import partial
 from typing import Literal
 
 from msgspec import Struct
 
 from tenantkms.audit.faults import log_fault
-from tenantkms.audit.line import Record
+from tenantkms.audit.line import INTENT, Record
 from tenantkms.audit.metrics import Metrics
 from tenantkms.errors import KmsError
 from tenantkms.keys.deps import Deps
@@ -38,7 +37,7 @@ class Report(Struct, frozen=True, kw_only=True):
 class Job(Struct, frozen=True):
     """`due_at` says when a key is due for this job (0: never); `work` does it to a key as it is stored now.
 
-    `work` is told the time, the request id, and what writes the key's audit line.
+    `work` is told the time and the request id. Its audit lines, before and after, are written here.
 
     `counted` is what its metrics count. Its function on AWS is in the folder that is named as the job is.
     """
@@ -46,7 +45,7 @@ class Job(Struct, frozen=True):
     name: str
     counted: str
     due_at: Callable[[Key], int]
-    work: Callable[[Deps, Key, int, str, Callable[[], None]], None]
+    work: Callable[[Deps, Key, int, str], None]
 
     def metric(self, outcome: Literal["Due", "Done", "Failed"]) -> str:
         return f"{self.counted}{outcome}"
@@ -94,10 +93,12 @@ def tell(metrics: Metrics, job: Job, report: Report) -> None:
 def _work(job: Job, deps: Deps, key: Key, now: int, request_id: str) -> None:
     current = deps.keyring.key(key.id, fresh=True)
     if current is not None and 0 < job.due_at(current) <= now:
-        job.work(deps, current, now, request_id, partial(_audit, deps, job, current, request_id))
+        _audit(deps, job, current, request_id, INTENT)
+        job.work(deps, current, now, request_id)
+        _audit(deps, job, current, request_id, "ok")
 
 
-def _audit(deps: Deps, job: Job, key: Key, request_id: str) -> None:
+def _audit(deps: Deps, job: Job, key: Key, request_id: str, outcome: str) -> None:
     deps.audit.write(
         Record(
             time=deps.clock(),
@@ -106,7 +107,7 @@ def _audit(deps: Deps, job: Job, key: Key, request_id: str) -> None:
             action=job.name,
             profile="maintenance",
             principal="maintenance",
-            outcome="ok",
+            outcome=outcome,
             keys=(key.id,),
         )
     )

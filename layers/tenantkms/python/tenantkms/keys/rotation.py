@@ -56,8 +56,7 @@ def rotation(
     return version, [PutVersion(key.id, key.primary), PutKey(changed)]
 
 
-def rotate_due(deps: Deps, key: Key, now: int, request_id: str, audit: Callable[[], None]) -> None:
+def rotate_due(deps: Deps, key: Key, now: int, request_id: str) -> None:
     """The scheduled rotation of a key that is due."""
     _, writes = rotation(deps.keyring, deps.random, key, revised(key, request_id), now)
     deps.keyring.commit(writes)
-    audit()
