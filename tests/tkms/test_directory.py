@@ -12,11 +12,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from kit.connections import Wire, command, starting, tencent
 from kit.sdk_clients import make_certificate
 from kit.support import Signer, run_tkms
+from tkms.machine.directory import Directory
 
 HELLO = "aGVsbG8="
 
@@ -192,12 +194,32 @@ def test_a_damaged_directory_is_refused_with_what_to_do(
     _refused(run_tkms("encrypt", "--data-dir", str(data), stdin="x", check=False), text)
 
 
-def test_another_parent_key_opens_nothing(data: Path) -> None:
+def test_another_parent_key_opens_nothing_and_seals_nothing(data: Path) -> None:
+    """A key that was made under it would be lost as soon as the right one is back."""
     blob = run_tkms("encrypt", "--data-dir", str(data), stdin="x").stdout
+    right = (data / "parent.key").read_bytes()
     (data / "parent.key").write_bytes(os.urandom(32))
-    done = run_tkms("decrypt", "--data-dir", str(data), stdin=blob, check=False)
-    assert (done.returncode, done.stdout) == (1, "")
-    assert "tkms: The service is temporarily unavailable" in done.stderr or "parent key" in done.stderr
+    text = "parent.key is not the one that this directory was sealed with: restore the right one"
+    _refused(_serve(data), text)
+    for words in (("decrypt",), ("key", "create"), ("credential", "create"), ("maintain",)):
+        _refused(run_tkms(*words, "--data-dir", str(data), stdin=blob, check=False), text)
+    (data / "parent.key").write_bytes(right)
+    assert run_tkms("decrypt", "--data-dir", str(data), stdin=blob).stdout == "x"
+    assert len(json.loads(run_tkms("key", "list", "--json", "--data-dir", str(data)).stdout)) == 1
+
+
+@pytest.mark.parametrize("without", ["credential", "key"])
+def test_what_is_damaged_or_not_there_proves_nothing_of_the_parent_key(data: Path, without: str) -> None:
+    settings = Directory(data).open()
+    (credential,) = settings.access.store.list_credentials()
+    if without == "credential":
+        settings.access.store.delete_credential(credential.access_key_id)
+    else:
+        damaged = msgspec.structs.replace(credential, sealed=credential.sealed[:-1] + b"x")
+        settings.access.store.put_credential(damaged, new=False)
+    assert run_tkms("encrypt", "--data-dir", str(data), stdin="x").stdout
+    (data / "parent.key").write_bytes(os.urandom(32))
+    _refused(run_tkms("encrypt", "--data-dir", str(data), stdin="x", check=False), "not the one")
 
 
 def test_a_directory_of_something_else_is_left_alone(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import os
 import secrets
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import msgspec
@@ -23,12 +23,16 @@ from msgspec import Struct
 from functions.endpoint.dispatch import Dispatcher, InlineDispatcher
 from tenantkms.access.policy import ALLOW_ALL
 from tenantkms.errors import from_data
+from tenantkms.model.key import KeyFilter
 from tenantkms.model.site import Site
 from tenantkms.names import DIALECTS
+from tenantkms.parent.port import SealBroken, key_binding
 from tenantkms.runtime.assemble import Settings, SettingsError, check_tenant, one_machine
 
 DEFAULT_TENANT = "local"
 DEFAULT_ALIAS = "default"
+_TRIES = 20
+"""Of each kind of sealed rows, so many are tried before the parent key is said to be another one."""
 
 
 class _SiteFile(Struct, frozen=True, kw_only=True):
@@ -122,6 +126,11 @@ class Directory:
                 raise SettingsError(f"{self.path}/parent.key is missing: restore it, nothing opens without it.")
             write_whole(self.path / "parent.key", os.urandom(32))
         settings = one_machine(self.path, Site(tenant=site.tenant, region=site.region, account=site.account))
+        if not _opens(settings):
+            raise SettingsError(
+                f"{self.path}/parent.key is not the one that this directory was sealed with: restore the right one."
+                " With another one nothing here opens, and what is made would be lost when the right one is back."
+            )
         if not site.ready:
             self._first_contents(settings)
             write_whole(self._site, msgspec.json.encode(msgspec.structs.replace(site, ready=True)))
@@ -157,6 +166,24 @@ class Directory:
         except (OSError, msgspec.DecodeError):
             return None
         return answer.get("url")
+
+
+def _opens(settings: Settings) -> bool:
+    """Whether the parent key opens anything of what rests here, if there is anything: a damaged row proves nothing."""
+    keyring, tenant = settings.deps.keyring, settings.site.tenant
+    tried = False
+    for credential in settings.access.store.list_credentials()[:_TRIES]:
+        tried = True
+        with suppress(SealBroken):
+            settings.access.secret(credential)
+            return True
+    for key in keyring.store.list_keys(KeyFilter(), offset=0, limit=_TRIES)[1]:
+        if key.primary:
+            tried = True
+            with suppress(SealBroken):
+                keyring.parent.unseal(key.primary.sealed, key_binding(tenant, key.id, key.primary_number, key.spec))
+                return True
+    return not tried
 
 
 def ask(dispatch: Dispatcher, action: str, params: dict[str, object]) -> dict[str, object]:
