@@ -43,7 +43,7 @@ class Created(Result, frozen=True, kw_only=True):
 
 def _check(params: CreateKey, scope: Scope) -> None:
     if len(params.description) > scope.profile.description_limit:
-        raise InvalidParameter(f"Description is longer than {scope.profile.description_limit} characters.")
+        raise InvalidParameter(f"is longer than {scope.profile.description_limit} characters.", field="description")
     usages = SPEC_USAGES[params.spec]
     if params.usage not in (None, *usages):
         raise InvalidKeyUsage(f"A key of spec {params.spec} has the usage {' or '.join(usages)}.")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec import field
+
 from tenantkms.action.action import action
 from tenantkms.action.call import Params, Result
 from tenantkms.action.data_keys import Receiver, for_receiver
@@ -18,7 +20,7 @@ class Decrypt(Params, frozen=True, kw_only=True):
 
     ciphertext: bytes
     context: dict[str, str] = {}
-    receiver: Receiver | None = None
+    receiver: Receiver | None = field(default=None, name="wrap")
 
 
 class Decrypted(Result, frozen=True, kw_only=True):

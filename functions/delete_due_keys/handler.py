@@ -22,6 +22,6 @@ def handler(event: Mapping[str, Any], context: Any) -> dict[str, int]:
     settings = from_environment()
     report = run(DESTROY, settings.deps, context.aws_request_id, dry_run=event.get("dry_run") is True)
     tell(settings.metrics, DESTROY, report)
-    waiting = settings.deps.keyring.store.count_waiting(KeyState.PENDING_DELETION)
+    waiting = settings.deps.keyring.count_waiting(KeyState.PENDING_DELETION)
     settings.metrics.put(**{KEYS_PENDING_DELETION: waiting})
     return msgspec.structs.asdict(report)

@@ -5,15 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from importlib import import_module
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 from msgspec import Struct
 
-from tenantkms.action.action import Action
 from tenantkms.errors import MalformedRequest, Unavailable
 from tenantkms.keys.deps import Deps
 from tenantkms.names import folder, module
+
+if TYPE_CHECKING:
+    from tenantkms.action.action import Action
 
 Dispatcher = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 """From a canonical call to `{"result": ..}` or `{"error": ..}`. Raises a domain error if the Action was not reached."""

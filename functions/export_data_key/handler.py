@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec import field
+
 from tenantkms.action.action import action
 from tenantkms.action.call import Params, Result
 from tenantkms.action.data_keys import Receiver, for_receiver
@@ -15,7 +17,7 @@ from tenantkms.runtime.lambda_entry import entry
 class ExportDataKey(Params, frozen=True, kw_only=True):
     ciphertext: bytes
     context: dict[str, str] = {}
-    receiver: Receiver
+    receiver: Receiver = field(name="wrap")
 
 
 class Exported(Result, frozen=True, kw_only=True):

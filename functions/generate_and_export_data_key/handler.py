@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec import field
+
 from tenantkms.action.action import action
 from tenantkms.action.call import Result
 from tenantkms.action.data_keys import DataKeyParams, Receiver, for_receiver, new_data_key
@@ -12,7 +14,7 @@ from tenantkms.runtime.lambda_entry import entry
 
 
 class GenerateAndExportDataKey(DataKeyParams, frozen=True, kw_only=True):
-    receiver: Receiver
+    receiver: Receiver = field(name="wrap")
 
 
 class Exported(Result, frozen=True, kw_only=True):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec import field
+
 from tenantkms.action.action import action
 from tenantkms.action.call import Result
 from tenantkms.action.data_keys import DataKeyParams, Receiver, for_receiver, new_data_key
@@ -14,7 +16,7 @@ from tenantkms.runtime.lambda_entry import entry
 class GenerateDataKey(DataKeyParams, frozen=True, kw_only=True):
     """`receiver`: the plaintext is for the one who has the private key, and leaves encrypted under the public one."""
 
-    receiver: Receiver | None = None
+    receiver: Receiver | None = field(default=None, name="wrap")
 
 
 class DataKey(Result, frozen=True, kw_only=True):

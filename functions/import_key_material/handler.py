@@ -6,6 +6,8 @@ import hashlib
 import hmac
 from collections.abc import Sequence
 
+from msgspec import field
+
 from tenantkms.action.action import action
 from tenantkms.action.call import Nothing, Params
 from tenantkms.action.scope import Scope
@@ -26,7 +28,7 @@ class ImportKeyMaterial(Params, frozen=True, kw_only=True):
 
     key_id: str
     token: bytes
-    encrypted: bytes
+    encrypted: bytes = field(name="wrapped")
     expires: int = 0
 
 

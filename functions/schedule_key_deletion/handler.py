@@ -32,7 +32,7 @@ class Scheduled(Result, frozen=True, kw_only=True):
 def schedule_key_deletion(params: ScheduleKeyDeletion, scope: Scope) -> Scheduled:
     least, most = scope.profile.deletion_window
     if not least <= params.days <= most:
-        raise InvalidPendingWindow(f"PendingWindowInDays is from {least} to {most}.")
+        raise InvalidPendingWindow(f"is from {least} to {most}.", field="days")
     date = scope.now + params.days * DAY
 
     def change(keys: Sequence[Key]) -> list[Write]:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 
+import msgspec
 import pytest
 
+from functions.endpoint.dispatch import load
 from kit.action_samples import PLAINTEXT, SAMPLES, Tenant, in_state, new_key, rules
 from kit.samples import key_id
+from kit.support import VECTORS
 from tenantkms.action.action import action
 from tenantkms.action.call import KeyRefs, Nothing
 from tenantkms.action.rule import DECRYPT, ENCRYPT, NO_KEY, Rule
@@ -17,6 +20,7 @@ from tenantkms.model.states import KeyState
 
 RULES = rules()
 ACTIONS = list(RULES)
+RELEASED = json.loads((VECTORS / "calls/v1.json").read_text("utf-8"))
 WITHOUT_KEY = ("CreateKey", "DescribeService", "GenerateRandom", "ListKeys")
 ON_KEYS = {name: rule for name, rule in RULES.items() if rule.refuses is not None}
 CELLS = [(action, state) for action in ON_KEYS for state in KeyState]
@@ -37,6 +41,23 @@ def tenant(tmp_path_factory: pytest.TempPathFactory) -> Tenant:
 def test_every_action_has_a_sample() -> None:
     assert set(ACTIONS) == set(SAMPLES), "tests/kit/action_samples.py: one row for each Action"
     assert len(ACTIONS) == len(set(ACTIONS))
+
+
+def names(kind: type, before: str = "") -> set[str]:
+    """Of the fields of a type, as they stand in a call, and of those inside them."""
+    found = set()
+    for field in msgspec.structs.fields(kind):
+        found.add(before + field.encode_name)
+        for part in (field.type, *getattr(field.type, "__args__", ())):
+            if isinstance(part, type) and issubclass(part, msgspec.Struct):
+                found |= names(part, f"{before}{field.encode_name}.")
+    return found
+
+
+@pytest.mark.parametrize(("action", "released"), RELEASED.items())
+def test_what_a_call_of_version_1_may_say_it_may_still_say(action: str, released: list[str]) -> None:
+    """An endpoint and functions of two releases work together while a stack is updated."""
+    assert set(released) <= names(load(action).params)
 
 
 @pytest.mark.parametrize("action", ACTIONS)

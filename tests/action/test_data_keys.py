@@ -31,7 +31,7 @@ def caller_key(public_key: bytes | None = None, **more: str) -> Params:
 
 
 def params(action: str, key: str, **more: Any) -> Params:
-    exporting = {"receiver": caller_key()} if action == "GenerateAndExportDataKey" else {}
+    exporting = {"wrap": caller_key()} if action == "GenerateAndExportDataKey" else {}
     return {"key_id": key, **exporting, **more}
 
 
@@ -124,13 +124,13 @@ def test_a_secret_for_the_callers_key(tenant: Tenant, key: str, algorithm: str, 
     public = caller_public() if form == "DER" else caller_pem().encode()
     receiver = caller_key(public, **({"algorithm": algorithm} if algorithm else {}))
     used = algorithm or "RSAES_OAEP_SHA_256"
-    made = tenant.result("GenerateDataKey", {"key_id": key, "receiver": receiver})
+    made = tenant.result("GenerateDataKey", {"key_id": key, "wrap": receiver})
     secret = held(tenant, made["ciphertext"])
     assert unwrapped(made["plaintext"], used) == secret
-    exported = tenant.result("GenerateAndExportDataKey", {"key_id": key, "receiver": receiver, "context": CONTEXT})
+    exported = tenant.result("GenerateAndExportDataKey", {"key_id": key, "wrap": receiver, "context": CONTEXT})
     assert unwrapped(exported["exported"], used) == held(tenant, exported["ciphertext"], CONTEXT)
     for action, field in (("Decrypt", "plaintext"), ("ExportDataKey", "exported")):
-        answer = tenant.result(action, {"ciphertext": made["ciphertext"], "receiver": receiver})
+        answer = tenant.result(action, {"ciphertext": made["ciphertext"], "wrap": receiver})
         assert unwrapped(answer[field], used) == secret
         assert (answer["key_id"], answer["key_version_id"]) == (made["key_id"], made["key_version_id"])
 
@@ -144,12 +144,12 @@ def test_a_secret_of_the_length_that_the_callers_key_takes(
 ) -> None:
     for size, outcome in ((limit, "ok"), (limit + 1, "InvalidParameter")):
         receiver = caller_key(algorithm=algorithm)
-        given = {"key_id": key, "number_of_bytes": size, "receiver": receiver}
+        given = {"key_id": key, "number_of_bytes": size, "wrap": receiver}
         assert tenant.outcome("GenerateDataKey", given) == outcome
         assert tenant.outcome("GenerateAndExportDataKey", given) == outcome
         made = tenant.result("GenerateDataKeyWithoutPlaintext", {"key_id": key, "number_of_bytes": size})
         for action in ("Decrypt", "ExportDataKey"):
-            assert tenant.outcome(action, {"ciphertext": made["ciphertext"], "receiver": receiver}) == outcome
+            assert tenant.outcome(action, {"ciphertext": made["ciphertext"], "wrap": receiver}) == outcome
 
 
 def _bad_wraps() -> dict[str, tuple[Params, str]]:
@@ -177,7 +177,7 @@ def test_a_bad_wrap_is_refused_and_nothing_leaves(tenant: Tenant, key: str, rece
         "Decrypt": {"ciphertext": blob},
         "ExportDataKey": {"ciphertext": blob},
     }.items():
-        answer = tenant.run(action, {**given, "receiver": receiver})
+        answer = tenant.run(action, {**given, "wrap": receiver})
         assert answer.keys() == {"error"}
         assert answer["error"]["type"] == outcome, action
 

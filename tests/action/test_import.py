@@ -54,7 +54,7 @@ def brought(tenant: Tenant, key: str, material: bytes, algorithm: str = "RSAES_O
     public = load_der_public_key(base64.b64decode(made["public_key"]))
     assert isinstance(public, RSAPublicKey)
     sealed = base64.b64encode(public.encrypt(material, ENCRYPTIONS[algorithm])).decode()
-    return {"key_id": key, "token": made["token"], "encrypted": sealed}
+    return {"key_id": key, "token": made["token"], "wrapped": sealed}
 
 
 def bring(tenant: Tenant, key: str, material: bytes = MATERIAL, **more: Any) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -11,18 +10,19 @@ import msgspec
 import pytest
 
 from functions.endpoint.dispatch import load
+from functions.endpoint.handler import Endpoint
 from kit.action_samples import actions
 from kit.support import Kms
-from tenantkms import errors
 from tenantkms.wire.dialects import DIALECTS
 
 OPERATIONS = [(dialect.name, name) for dialect in DIALECTS.values() for name in dialect.operations]
+UNKNOWN = "5c438b18-05be-40ad-b6c2-3be6752cfa7e"
 JUNK = ("x", "0", "-1", "99999", "[]", "{}", '{"a":"b"}', "aGVsbG8=", "alias/x", "5c438b18-05be-40ad-b6c2-3be6752cfa7e")
 
 
 def _fields(kind: type) -> Iterator[str]:
     for field in msgspec.structs.fields(kind):
-        yield field.name
+        yield field.encode_name
         for part in getattr(field.type, "__args__", ()):
             if isinstance(part, type) and issubclass(part, msgspec.Struct):
                 yield from _fields(part)
@@ -77,25 +77,37 @@ def test_what_is_missing_is_named_as_the_caller_knows_it(
     assert ask(kms, dialect, operation, params) == said
 
 
-def test_a_limit_of_an_action_is_told_with_the_caller_s_name(kms: Kms) -> None:
-    """`ListKeys` itself takes 1 to 1000 rows; a dialect that let more through would still name its own parameter."""
-    operation = DIALECTS["alibaba"].operations["ListKeys"]
-    answer = load("ListKeys").run(
-        {
-            "v": 1,
-            "request_id": "r",
-            "action": "ListKeys",
-            "principal": {"id": "p", "policy": "{}"},
-            "profile": "alibaba",
-            "params": {"limit": 5000},
-        },
-        kms.settings.deps,
-    )
-    assert answer["error"]["field"] == "limit"
+@pytest.mark.parametrize(
+    ("dialect", "operation", "params", "field", "said"),
+    [
+        ("alibaba", "ListKeys", {}, "limit", "PageSize is too much."),
+        ("tencent", "ListKeys", {}, "limit", "Limit is too much."),
+        ("tencent-v2", "ListKey", {}, "limit", "limit is too much."),
+        ("tencent-v2", "ListKey", {}, "where", "A parameter is too much."),
+        ("alibaba", "DescribeKey", {"KeyId": "alias/default"}, "key_ids", "KeyId is too much."),
+    ],
+)
+def test_an_action_s_own_error_gets_the_caller_s_name(
+    dialect: str, operation: str, params: dict[str, Any], field: str, said: str, kms: Kms
+) -> None:
+    error = {"type": "InvalidParameter", "message": f"{field} is too much.", "field": field}
+    kms.endpoint = Endpoint(kms.settings, lambda _call: {"error": error})
+    message = ask(kms, dialect, operation, params)
+    assert message.removeprefix("(4000)") == said
 
-    message = operation.named(errors.from_data(answer["error"])).message
-    assert message.startswith("PageSize is not valid: ")
-    assert "limit" not in json.dumps(message)
+
+@pytest.mark.parametrize(
+    ("dialect", "params", "said"),
+    [
+        ("alibaba", {"KeyId": "alias/default", "KeySpec": "DES"}, "KeySpec is one of AES_256, AES_128."),
+        ("tencent", {"KeyId": UNKNOWN}, "KeySpec is required, or a number of bytes."),
+        ("tencent-v2", {"keyId": UNKNOWN}, "(4000)keySpec is required, or a number of bytes."),
+    ],
+)
+def test_a_data_key_s_size_is_asked_for_in_the_caller_s_words(
+    dialect: str, params: dict[str, str], said: str, kms: Kms
+) -> None:
+    assert ask(kms, dialect, "GenerateDataKey", params) == said
 
 
 def test_a_protection_names_one_key(kms: Kms) -> None:

@@ -63,6 +63,32 @@ BREAKS = [
     ),
     (house.no_room_has_a_circle, ALIAS, "def f():\n    from tenantkms.model import alias", "a circle: tenantkms.model"),
     (house.no_room_has_a_circle, "tkms/snippets.py", "from tkms import commands", "a circle: tkms"),
+    (
+        house.no_room_has_a_circle,
+        f"{LAYER}/wire/dialects/alibaba/fields.py",
+        "def f():\n    from tenantkms.wire.dialects.alibaba import operations",
+        "a circle: tenantkms.wire.dialects.alibaba",
+    ),
+    (
+        house.no_room_has_a_circle,
+        "functions/endpoint/dispatch.py",
+        "def f():\n    from functions.endpoint import handler",
+        "a circle: functions.endpoint",
+    ),
+    (
+        house.imports_are_plain_to_see,
+        f"{LAYER}/crypto/context.py",
+        "import importlib\nimportlib.import_module('x')",
+        "by importlib",
+    ),
+    (house.imports_are_plain_to_see, ENCRYPT, "__import__('functions.decrypt.handler')", "imports by __import__"),
+    (house.imports_are_plain_to_see, ALIAS, "import tenantkms", "imports tenantkms as a whole"),
+    (
+        house.actions_know_only_the_domain,
+        ENCRYPT,
+        "from tenantkms.runtime.assemble import Settings",
+        "runtime.assemble",
+    ),
     (house.every_room_has_a_place, f"{LAYER}/attic.py", "", "attic: not in the order"),
     (house.every_room_has_a_place, f"{LAYER}/wire/attic/__init__.py", "", "wire/attic has one file"),
     (house.docstring_says_the_order, f"{LAYER}/__init__.py", None, "the order is errors, names"),
@@ -107,8 +133,8 @@ BREAKS = [
     (actions.functions_have_one_shape, "functions/encrypt/helper.py", "", "functions/encrypt has"),
     (actions.functions_have_one_shape, "functions/hash_key/__init__.py", "", "functions/hash_key has __init__.py"),
     (actions.functions_have_one_shape, ENCRYPT, "@action('Sign')\ndef sign(params, scope): ...", "('sign', 'Sign')"),
-    (actions.handlers_ask_the_scope, ENCRYPT, "def f(scope):\n    scope.deps.audit", "reaches through scope.deps"),
-    (actions.handlers_ask_the_scope, ENCRYPT, "def f(scope):\n    scope.keyring.store.get", "scope.keyring.store"),
+    (actions.handlers_ask_the_scope, ENCRYPT, "def f(scope):\n    deps = scope.deps", "reaches for scope.deps"),
+    (actions.handlers_ask_the_scope, ENCRYPT, "def f(scope):\n    store = scope.keyring.store", "scope.keyring.store"),
 ]
 
 

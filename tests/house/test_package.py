@@ -58,14 +58,22 @@ def test_nothing_of_the_actions_is_left_out(installed: Path) -> None:
 def test_the_command_works_beside_another_package_of_that_name(installed: Path, tmp_path: Path) -> None:
     (tmp_path / "functions").mkdir()
     (tmp_path / "functions/__init__.py").write_text("raise ImportError('somebody else')")
-    blob = python(installed, tmp_path, "-m", "tkms.cli", "encrypt", stdin="secret")
-    assert python(installed, tmp_path, "-m", "tkms.cli", "decrypt", stdin=blob) == "secret"
-    where = "import tkms, functions, tenantkms; print(functions.__file__, tkms.__file__, tenantkms.__file__, sep='\\n')"
+    blob = python(installed, tmp_path, "-m", "tkms", "encrypt", stdin="secret")
+    assert python(installed, tmp_path, "-m", "tkms", "decrypt", stdin=blob) == "secret"
+    where = "import tkms, tenantkms; print(tkms.__file__, tenantkms.__file__, sep='\\n')"
     assert all(Path(line).is_relative_to(installed) for line in python(installed, tmp_path, "-c", where).splitlines())
 
 
+def test_who_imports_it_keeps_a_package_functions_of_his_own(installed: Path, tmp_path: Path) -> None:
+    (tmp_path / "functions").mkdir()
+    (tmp_path / "functions/__init__.py").touch()
+    (tmp_path / "functions/mine.py").write_text("answer = 42")
+    program = "import tkms, tenantkms.crypto.envelope, functions.mine; print(functions.mine.answer)"
+    assert python(installed, tmp_path, "-c", program) == "42"
+
+
 def test_the_version_stands_in_one_place(installed: Path, tmp_path: Path) -> None:
-    assert python(installed, tmp_path, "-m", "tkms.cli", "--version") == f"tkms {__version__}"
+    assert python(installed, tmp_path, "-m", "tkms", "--version") == f"tkms {__version__}"
     metadata = (installed / f"tenant_kms-{__version__}.dist-info/METADATA").read_text("utf-8")
     assert f"\nVersion: {__version__}\n" in metadata
     assert "\nLicense-Expression: Apache-2.0\n" in metadata

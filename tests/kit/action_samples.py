@@ -192,7 +192,7 @@ def _import(tenant: Tenant, key: str) -> Params:
     given = SAMPLES["GetParametersForImport"](tenant, key)
     made = tenant.result("GetParametersForImport", given)
     wrapped = asymmetric.encrypt_for(base64.b64decode(made["public_key"]), given["wrapping_algorithm"], bytes(32))
-    return {"key_id": key, "token": made["token"], "encrypted": base64.b64encode(wrapped).decode()}
+    return {"key_id": key, "token": made["token"], "wrapped": base64.b64encode(wrapped).decode()}
 
 
 SAMPLES: Mapping[str, Callable[[Tenant, str], Params]] = {
@@ -215,8 +215,8 @@ SAMPLES: Mapping[str, Callable[[Tenant, str], Params]] = {
     "DisableKey": _KEYS,
     "EnableKey": _KEYS,
     "Encrypt": _with(plaintext=PLAINTEXT),
-    "ExportDataKey": lambda t, key: {**_blob(t, key), "receiver": _receiver(t)},
-    "GenerateAndExportDataKey": lambda t, key: {"key_id": key, "receiver": _receiver(t)},
+    "ExportDataKey": lambda t, key: {**_blob(t, key), "wrap": _receiver(t)},
+    "GenerateAndExportDataKey": lambda t, key: {"key_id": key, "wrap": _receiver(t)},
     "GenerateDataKey": _KEY,
     "GenerateDataKeyWithoutPlaintext": _KEY,
     "GenerateMac": _with(algorithm="HMAC_SHA_256", message=DIGEST),

@@ -42,11 +42,6 @@ HANDS_ON: Mapping[str, str] = {
     f"{LAYER}/wire/signing/__init__.py": "what the schemes, one file each, have in common",
     f"{LAYER}/wire/dialects/__init__.py": "where dialects register",
 }
-# `from tenantkms.keys import rotation` names a module, `from tenantkms.errors import KmsError` does not.
-PACKAGES = frozenset(
-    ["tenantkms", "functions", "tkms", "tkms.machine", "tkms.stack", "tenantkms.wire.dialects"]
-    + [f"tenantkms.{room}" for room in ROOMS[2:]]
-)
 VENDORS = re.compile(r"alibaba|aliyun|tencent|qcloud|amazon|\baws\b|boto|azure|google|huawei", re.IGNORECASE)
 
 Rule = Callable[[Path], Iterator[str]]
@@ -70,6 +65,14 @@ class Import(NamedTuple):
 
 parsed = cache(ast.parse)
 """Most files of a broken copy are those of the checkout."""
+
+
+@cache
+def packages() -> frozenset[str]:
+    """Folders of modules: `from tenantkms.keys import cache` names one, `from tenantkms.errors import X` does not."""
+    root = Path(__file__).parent.parent.parent
+    found = [path.parent for folder in (LAYER, "functions", "tkms") for path in (root / folder).rglob("__init__.py")]
+    return frozenset(_module(folder.relative_to(root).as_posix()) for folder in found)
 
 
 def sources(root: Path, *folders: str) -> Iterator[tuple[str, ast.Module]]:
@@ -98,7 +101,7 @@ def _from(file: str, node: ast.ImportFrom, lazy: bool, typing: bool) -> Iterator
         package = file.removesuffix(".py").removesuffix("/__init__").split("/")
         package = package[: len(package) - node.level + file.endswith("/__init__.py")]
         module = ".".join([*package, *filter(None, [module])]).replace("layers.tenantkms.python.", "")
-    shallow = module in PACKAGES
+    shallow = module in packages()
     for name in [f"{module}.{name.name}" for name in node.names] if shallow else [module]:
         yield Import(file, node.lineno, name, lazy, typing)
 
@@ -197,6 +200,19 @@ def layer_knows_no_function(root: Path) -> Iterator[str]:
             yield str(found)
 
 
+def imports_are_plain_to_see(root: Path) -> Iterator[str]:
+    """No import by a name that is put together; `functions/endpoint/dispatch.py` looks for Actions in this way."""
+    for file, tree in sources(root, LAYER, "functions"):
+        for node in ast.walk(tree):
+            called = ast.unparse(node.func) if isinstance(node, ast.Call) else ""
+            hidden = called.rpartition(".")[2] in ("import_module", "__import__")
+            if hidden and file != "functions/endpoint/dispatch.py":
+                yield f"{file}:{node.lineno} imports by {called}"
+        for found in imports(file, tree):
+            if found.module == "tenantkms" and not file.endswith("tenantkms/__init__.py"):
+                yield f"{found} as a whole"
+
+
 def wire_is_the_endpoint_s(root: Path) -> Iterator[str]:
     """Besides `wire` itself only functions/endpoint and tkms import it."""
     for found in all_imports(root, "functions", LAYER):
@@ -211,7 +227,8 @@ def actions_know_only_the_domain(root: Path) -> Iterator[str]:
         folder = found.file.split("/")[1]
         if folder in ("endpoint", "__init__.py"):
             continue
-        own = found.of("tenantkms") and not found.of("tenantkms.wire")
+        entry = found.of("tenantkms.runtime.lambda_entry")
+        own = entry or (found.of("tenantkms") and not found.of("tenantkms.wire", "tenantkms.runtime"))
         if not own and not found.of(f"functions.{folder}", *ACTION_LIBRARIES):
             yield str(found)
 
@@ -255,6 +272,7 @@ RULES: tuple[Rule, ...] = (
     packages_say_nothing,
     tests_stand_in_rooms,
     layer_knows_no_function,
+    imports_are_plain_to_see,
     wire_is_the_endpoint_s,
     actions_know_only_the_domain,
     aws_is_loaded_late,

@@ -109,8 +109,10 @@ def handlers_ask_the_scope(root: Path) -> Iterator[str]:
     """What an Action works with comes from the scope itself, not from what the scope is made of."""
     for name, tree in handlers(root):
         for node in ast.walk(tree):
-            if isinstance(node, ast.Attribute) and ast.unparse(node.value) in ("scope.deps", "scope.keyring.store"):
-                yield f"functions/{name}/handler.py:{node.lineno} reaches through {ast.unparse(node.value)}"
+            if isinstance(node, ast.Attribute):
+                text = ast.unparse(node)
+                if text == "scope.deps" or text.endswith(".keyring.store"):
+                    yield f"functions/{name}/handler.py:{node.lineno} reaches for {text}"
 
 
 def dialects_name_actions_that_exist(root: Path) -> Iterator[str]:

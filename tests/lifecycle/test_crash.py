@@ -109,14 +109,14 @@ def test_a_retry_finds_all_or_nothing_done(store: str, action: str, tmp_path: Pa
         retry = Process(world)
         assert retry.act(action, params) == (already if landed else "ok"), (call, after)
         assert shown(retry, key_id) == expected, (call, after)
-        assert _number(retry, key_id) == (key.primary.number if key.primary else 0) + _made(action, landed)
+        assert _number(retry, key_id) == key.primary_number + _made(action, landed)
     assert crashes >= 2
     assert_whole(world)
 
 
 def _number(process: Process, key_id: str) -> int:
     key = process.stored(key_id)
-    return key.primary.number if key.primary else 0
+    return key.primary_number
 
 
 def _made(action: str, landed: bool) -> int:

@@ -124,8 +124,23 @@ def test_an_upgrade_is_not_taken_and_the_connection_stays(port: int) -> None:
         # Java's HttpClient says of each request without a body that its length is 0.
         wire.send(_get("/1", *upgrade) + _get("/2", *upgrade, "Content-Length: 0") + _get("/3"))
         assert [wire.answer()[2].split()[0] for _ in range(3)] == [b"/1", b"/2", b"/3"]
-        head = b"POST /3 HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: h2c\r\nContent-Length: 40\r\n\r\n"
-        wire.send(head + _get("/4"))  # the parser would take the body for a request
+
+
+@pytest.mark.parametrize(
+    "length",
+    [
+        "Content-Length: 40",
+        "Content-Length: 00",
+        "Transfer-Encoding: chunked",
+        "Content-Length: 0\r\nTransfer-Encoding: chunked",
+        "Transfer-Encoding: chunked\r\nContent-Length: 0",
+    ],
+)
+def test_an_upgrade_with_a_body_is_refused(port: int, length: str) -> None:
+    """The parser would take the body for a request."""
+    with Wire(port) as wire:
+        head = f"POST /3 HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n{length}\r\n\r\n".encode()
+        wire.send(head + _get("/4"))
         assert wire.answer()[0] == 400
         assert _ended(wire)
 

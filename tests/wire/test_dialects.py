@@ -13,8 +13,8 @@ from kit.support import VECTORS, Kms, event
 from tenantkms import names
 from tenantkms.errors import ERRORS, Internal, KmsError, SignatureMismatch
 from tenantkms.model.profiles import PROFILES
-from tenantkms.wire.dialects import DIALECTS
-from tenantkms.wire.http import request_from_event
+from tenantkms.wire.dialects import DIALECTS, recognise
+from tenantkms.wire.http import Request, request_from_event
 
 CONTRACT: dict[str, dict[str, Any]] = json.loads((VECTORS / "contract" / "actions.json").read_text())
 CODES: dict[str, Any] = json.loads((VECTORS / "contract" / "error_codes.json").read_text())
@@ -237,7 +237,7 @@ def test_two_parameters_of_one_field_exclude_each_other(name: str) -> None:
             if isinstance(row.to, str):
                 by_field.setdefault(row.to, []).append(row.wire)
         for wires in by_field.values():
-            excluded = any(set(wires) <= set(rule.wires) for rule in operation.rules)
+            excluded = any(set(wires) <= set(rule.wires) and rule.exclusive for rule in operation.rules)
             assert len(wires) == 1 or excluded, f"{action}: {wires}"
 
 
@@ -252,3 +252,27 @@ def test_names_profiles_and_dialects_are_the_same() -> None:
     """One line registers a dialect; access keys and Actions, which know no wire, know its name and its limits."""
     assert tuple(DIALECTS) == names.DIALECTS
     assert set(PROFILES) == {*names.DIALECTS, names.NATIVE}
+
+
+@pytest.mark.parametrize(
+    ("headers", "query", "path", "name", "scheme"),
+    [
+        ({"x-tc-action": "Encrypt"}, "AccessKeyId=a", "/", "tencent", "tencent-tc3"),
+        ({"x-tc-action": "Encrypt"}, "SecretId=a", "/", "tencent", "tencent-v1"),
+        ({"x-acs-action": "Encrypt"}, "AccessKeyId=a", "/", "alibaba", "alibaba-rpc"),
+        ({"x-acs-action": "Encrypt"}, "SecretId=a", "/", "tencent", "tencent-v1"),
+        ({"x-acs-action": "Encrypt"}, "SecretId=a", "/v2/index.php", "tencent-v2", "tencent-v1"),
+        ({"x-acs-action": "Encrypt"}, "Version=2019-01-18", "/", "alibaba", "alibaba-acs"),
+        ({"x-acs-signature-nonce": "n"}, "Version=2019-01-18", "/v2/index.php", "tencent", "tencent-v1"),
+        ({}, "Version=2016-01-20&SecretId=a", "/", "tencent", "tencent-v1"),
+        ({"authorization": "ACS3-", "x-tc-action": "Encrypt"}, "", "/", "alibaba", "alibaba-acs"),
+        ({"authorization": "TC3-", "x-acs-action": "Encrypt"}, "AccessKeyId=a", "/", "tencent", "tencent-tc3"),
+        ({"authorization": "Bearer x", "x-acs-action": "Encrypt"}, "", "/", "alibaba", "alibaba-acs"),
+    ],
+)
+def test_of_several_marks_the_one_that_says_more_decides(
+    headers: dict[str, str], query: str, path: str, name: str, scheme: str
+) -> None:
+    spoken = recognise(Request(method="GET", path=path, query=query, headers=headers, body=b""))
+    assert spoken is not None
+    assert (spoken.dialect.name, spoken.scheme.name) == (name, scheme)

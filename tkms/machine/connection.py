@@ -26,8 +26,11 @@ REQUEST_SECONDS = 60
 SPIN_SECONDS = 100e-6
 """How long the event loop asks for the next request before it sleeps, after an answer on the only connection."""
 MAX_CONNECTIONS = 1000
-MAX_HEAD = 256 * 1024
-"""A request's line and headers. The endpoint refuses a query that is longer than 64 KB in the caller's dialect."""
+MAX_HEAD = 384 * 1024
+"""A request's line and headers, and what else came with the read in which they began, which has at most 256,000 bytes.
+
+The endpoint refuses a query that is longer than 64 KB in the caller's dialect.
+"""
 MAX_MESSAGE = 16 * 1024 * 1024
 """A whole request. Of a body no more is kept than the endpoint needs to see that it is too long."""
 
@@ -114,7 +117,7 @@ class Connection(asyncio.Protocol):
                 return
         if not self._arriving:
             return
-        self._size += len(rest)  # since the request began, to the end of this read; one read is no more than a head
+        self._size += len(rest)  # what came since the request began, and before it in the same read
         if self._size > (MAX_HEAD if self._arriving == "head" else MAX_MESSAGE):
             status = 431 if self._arriving == "head" else 413
             self._fail(status, "The request is too large.")

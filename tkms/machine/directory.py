@@ -25,7 +25,7 @@ from tenantkms.access.policy import ALLOW_ALL
 from tenantkms.errors import from_data
 from tenantkms.model.key import KeyFilter
 from tenantkms.model.site import Site
-from tenantkms.names import DIALECTS
+from tenantkms.names import DIALECTS, NATIVE
 from tenantkms.parent.port import SealBroken, key_binding
 from tenantkms.runtime.assemble import Settings, SettingsError, check_tenant, one_machine
 
@@ -194,7 +194,7 @@ def ask(dispatch: Dispatcher, action: str, params: dict[str, object]) -> dict[st
             "request_id": secrets.token_hex(16),
             "action": action,
             "principal": {"id": "tkms", "policy": ALLOW_ALL},
-            "profile": "native",
+            "profile": NATIVE,
             "params": params,
         }
     )

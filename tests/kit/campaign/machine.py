@@ -195,7 +195,7 @@ class Machine(RuleBasedStateMachine):
             return
         assert row is not None
         assert [version.number for version in older] == list(range(1, key.versions))
-        assert (row.primary.number if row.primary else 0) == key.versions
+        assert row.primary_number == key.versions
         assert (str(row.state), list(row.aliases), row.tags) == (key.state, key.aliases, key.tags)
         assert (row.description, row.deletion_date) == (key.description, key.deletion_date)
         assert (row.deletion_protection, row.destroying) == (key.protected, False)

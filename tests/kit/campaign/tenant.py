@@ -124,7 +124,7 @@ def assert_whole(world: World) -> None:
     _, aliases = store.list_aliases(offset=0, limit=100_000)
     assert [(alias.name, alias.key_id) for alias in aliases] == listed
     for key in keys:
-        last = key.primary.number if key.primary else 0
+        last = key.primary_number
         assert [version.number for version in store.list_versions(key.id, 1, 100_000)] == list(range(1, last))
         assert not key.destroying
         if key.state is KeyState.ENABLED and key.spec is KeySpec.AES_256:

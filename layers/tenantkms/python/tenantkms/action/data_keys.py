@@ -47,14 +47,14 @@ class DataKey(NamedTuple):
 
 def _size(params: DataKeyParams, default: int | None) -> int:
     if params.key_spec and params.key_spec not in _SIZES:
-        raise InvalidParameter(f"KeySpec is one of {', '.join(_SIZES)}.")
+        raise InvalidParameter(f"is one of {', '.join(_SIZES)}.", field="key_spec")
     size = params.number_of_bytes
     if size is None:
         size = _SIZES.get(params.key_spec, default)
     if size is None:
-        raise MissingParameter("KeySpec or NumberOfBytes is required.")
+        raise MissingParameter("is required, or a number of bytes.", field="key_spec")
     if not 1 <= size <= _MAX_SIZE:
-        raise InvalidParameter(f"NumberOfBytes is from 1 to {_MAX_SIZE}.")
+        raise InvalidParameter(f"is from 1 to {_MAX_SIZE}.", field="number_of_bytes")
     return size
 
 

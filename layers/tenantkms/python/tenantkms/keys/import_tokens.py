@@ -20,12 +20,13 @@ from tenantkms.errors import (
     InvalidParameter,
 )
 from tenantkms.model.key import Key
+from tenantkms.model.profiles import DAY
 from tenantkms.model.specs import SYMMETRIC, KeySpec
 from tenantkms.parent.port import IMPORT_TOKEN, Binding, ParentKey, SealBroken
 
 _LONGEST_TOKEN = 6144
 """Bytes that AWS KMS decrypts; a token has about 1,500."""
-LIFETIME = 24 * 3600
+LIFETIME = DAY
 """Seconds that import parameters are good for."""
 
 

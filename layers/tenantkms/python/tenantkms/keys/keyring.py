@@ -17,6 +17,7 @@ from tenantkms.keys.cache import Cache
 from tenantkms.model.alias import Alias
 from tenantkms.model.key import Key
 from tenantkms.model.specs import SYMMETRIC
+from tenantkms.model.states import KeyState
 from tenantkms.model.version import KeyVersion
 from tenantkms.parent.port import ParentKey, key_binding
 from tenantkms.store.port import DeleteAlias, DeleteKey, KeyStore, PutAlias, PutKey, Write
@@ -52,6 +53,9 @@ class Keyring:
 
     def alias(self, name: str, *, fresh: bool = False) -> Alias | None:
         return self._aliases.fetch(name, lambda: self.store.get_alias(name), fresh=fresh)
+
+    def count_waiting(self, state: KeyState) -> int:
+        return self.store.count_waiting(state)
 
     def commit(self, writes: Sequence[Write]) -> None:
         """`KeyStore.commit`, after which no cache of this process holds what it changed."""

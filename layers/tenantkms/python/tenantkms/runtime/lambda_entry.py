@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tenantkms.action.action import Action
 from tenantkms.audit.metrics import COLD_START
 from tenantkms.runtime.assemble import Settings, invoke_config, on_aws
+
+if TYPE_CHECKING:
+    from tenantkms.action.action import Action
 
 
 @lru_cache(maxsize=1)

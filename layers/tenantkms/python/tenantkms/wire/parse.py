@@ -109,16 +109,15 @@ def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 class Parameters:
-    """The parameters of a request by where they travel, and `all` of them.
+    """The parameters in the query of a request, and `all` of them with those of a form.
 
     Raises `MalformedRequest` if a name stands in both places.
     """
 
-    __slots__ = ("all", "form", "query")
+    __slots__ = ("all", "query")
 
     def __init__(self, query: dict[str, str], form: dict[str, str] | None = None) -> None:
-        self.query, self.form = query, form or {}
-        self.all = query
+        self.query = self.all = query
         if form:
             if query.keys() & form.keys():
                 raise MalformedRequest("A parameter is given in the query and in the body.")

@@ -69,10 +69,14 @@ class In(Struct, frozen=True):
 
 
 class Rule(Struct, frozen=True):
-    """What parameters must be given with each other; `check` is told which of `wires` are, and raises."""
+    """What parameters must be given with each other; `check` is told which of `wires` are, and raises.
+
+    `exclusive`: not two of them are let through.
+    """
 
     wires: tuple[str, ...]
     check: Callable[[list[str]], None]
+    exclusive: bool = False
 
 
 def one_of(*wires: str, required: bool = False) -> Rule:
@@ -84,7 +88,7 @@ def one_of(*wires: str, required: bool = False) -> Rule:
         if required and not given:
             raise MissingParameter(f"{' or '.join(wires)} is required.")
 
-    return Rule(wires, check)
+    return Rule(wires, check, exclusive=True)
 
 
 def together(leader: str, *others: str) -> Rule:

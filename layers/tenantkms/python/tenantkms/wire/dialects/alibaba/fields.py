@@ -110,7 +110,7 @@ class _Filter(msgspec.Struct, forbid_unknown_fields=True):
     Values: list[str]
 
 
-msgspec.json.Decoder(_Filter)  # built on import, not by the first request: see action.prepare
+msgspec.json.Decoder(_Filter)  # built on import, not by the first request: see action.call.prepare
 
 
 _FILTER_ENUMS: dict[str, tuple[str, Mapping[str, str]]] = {

@@ -115,8 +115,8 @@ _MAC_ALGORITHM = In(
 )
 _WRAPPING_SPEC = codecs.algorithm(codecs.same("RSA_2048"), "EC_SM2")
 _RECEIVER = (
-    In("PublicKeyBlob", into("receiver"), fields.public_key, required=True),
-    In("WrappingAlgorithm", into("receiver"), fields.receiving, required=True),
+    In("PublicKeyBlob", into("wrap"), fields.public_key, required=True),
+    In("WrappingAlgorithm", into("wrap"), fields.receiving, required=True),
     In("WrappingKeySpec", SPREAD, codecs.choice({"RSA_2048": {}}, e.UnsupportedParameter), required=True),
 )
 _DIGEST = In("Digest", "message", codecs.binary, required=True)
@@ -237,7 +237,7 @@ OPERATIONS: dict[str, Operation] = {
         "ImportKeyMaterial",
         (
             _KEY,
-            In("EncryptedKeyMaterial", "encrypted", codecs.base64_text(e.InvalidKeyMaterial), required=True),
+            In("EncryptedKeyMaterial", "wrapped", codecs.base64_text(e.InvalidKeyMaterial), required=True),
             In("ImportToken", "token", codecs.base64_text(e.InvalidImportToken), required=True),
             In("KeyMaterialExpireUnix", "expires", codecs.integer(0, 10**10 - 1), required=True),
         ),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from typing import Any
-from xml.sax.saxutils import escape
 
 import msgspec
 
@@ -74,6 +73,8 @@ _DRY = "dryrun=true"
 
 
 def _xml(name: str, value: Any) -> str:
+    from xml.sax.saxutils import escape  # hardly anybody asks for XML
+
     if isinstance(value, Mapping):
         return f"<{name}>{''.join(_xml(k, v) for k, v in value.items())}</{name}>"
     if isinstance(value, list):

@@ -125,7 +125,7 @@ class _TagFilter(msgspec.Struct, forbid_unknown_fields=True):
     TagValue: list[str] = []
 
 
-msgspec.json.Decoder(_TagFilter)  # built on import, not by the first request: see action.prepare
+msgspec.json.Decoder(_TagFilter)  # built on import, not by the first request: see action.call.prepare
 
 
 def first_alias(result: Mapping[str, Any], _view: object) -> str:

@@ -55,8 +55,8 @@ _HSM = refused("HsmClusterId")
 _CONTEXT_CODEC = codecs.context(PROFILES[TENCENT].context_limit)
 _CONTEXT = In("EncryptionContext", "context", _CONTEXT_CODEC)
 _RECEIVER = (
-    In("EncryptionPublicKey", into("receiver"), fields.public_key),
-    In("EncryptionAlgorithm", into("receiver"), lambda wire, value: {"algorithm": fields.WRAPPING(wire, value)}),
+    In("EncryptionPublicKey", into("wrap"), fields.public_key),
+    In("EncryptionAlgorithm", into("wrap"), lambda wire, value: {"algorithm": fields.WRAPPING(wire, value)}),
 )
 _TOGETHER = (together("EncryptionPublicKey", "EncryptionAlgorithm"),)
 _PAGES = (In("Offset", "offset", codecs.integer(0, 10_000_000)), In("Limit", "limit", codecs.integer(1, 200)))
@@ -213,7 +213,7 @@ OPERATIONS: dict[str, Operation] = {
         "ImportKeyMaterial",
         (
             _KEY,
-            In("EncryptedKeyMaterial", "encrypted", codecs.base64_text(e.InvalidKeyMaterial), required=True),
+            In("EncryptedKeyMaterial", "wrapped", codecs.base64_text(e.InvalidKeyMaterial), required=True),
             In("ImportToken", "token", codecs.base64_text(e.InvalidImportToken), required=True),
             In("ValidTo", "expires", codecs.integer(0, 10**10 - 1)),
         ),
