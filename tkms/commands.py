@@ -42,26 +42,37 @@ def serve(args: argparse.Namespace) -> int:
     return serve(args)
 
 
-def _first_credential(place: Place, wanted: str | None) -> tuple[Credential, str]:
+def _credential_for(place: Place, wanted: str | None, dialect: str) -> Credential:
+    """The enabled credential with the id or name `wanted`, or the first one; an empty `dialect` is any."""
     credentials = [c for c in place.access.store.list_credentials() if c.enabled]
     if wanted:
         credentials = [c for c in credentials if wanted in (c.access_key_id, c.name)]
     if not credentials:
         raise UsageError("There is no enabled credential of that name: tkms credential list, or create")
-    return credentials[0], place.access.secret(credentials[0])
+    fitting = [c for c in credentials if not dialect or dialect in c.dialects]
+    if not fitting:
+        raise UsageError(
+            f"No enabled credential of that name is for the dialect {dialect}: tkms credential list, or create"
+        )
+    if wanted and len(fitting) > 1:
+        ids = ", ".join(c.access_key_id for c in fitting)
+        raise UsageError(f"{len(fitting)} credentials are called {wanted}: name one by its id ({ids})")
+    return fitting[0]
 
 
 def snippet(args: argparse.Namespace) -> int:
     place = find(args)
-    credential, secret = _first_credential(place, args.credential)
+    credential = _credential_for(place, args.credential, SNIPPETS[args.name].dialect if args.name else "")
     key: Any = place.call("DescribeKey", {"key_ids": [args.key]})
-    url = args.endpoint or place.url
-    names = [args.name] if args.name else list(SNIPPETS)
-    programs = [
-        render(name, url=url, access_key_id=credential.access_key_id, secret=secret, key_id=key["keys"][0]["id"])
-        for name in names
-    ]
-    print("\n".join(programs), end="")
+    names = [args.name] if args.name else [n for n, s in SNIPPETS.items() if s.dialect in credential.dialects]
+    filled = {
+        "url": args.endpoint or place.url,
+        "access_key_id": credential.access_key_id,
+        "secret": place.access.secret(credential),
+        "key": args.key,
+        "key_id": key["keys"][0]["id"],
+    }
+    print("\n".join(render(name, **filled) for name in names), end="")
     return 0
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -254,3 +255,21 @@ def test_all_snippets_and_none(tkms: Tkms) -> None:
     assert all(snippet.title in text for snippet in SNIPPETS.values())
     _refused(tkms("snippet", "curl", "--credential", "nobody"), 2, "no enabled credential")
     _refused(tkms("snippet", "curl", "--key", "alias/none"), 1, "The alias does not exist")
+
+
+def test_a_snippet_is_of_a_dialect_that_its_credential_is_for(tkms: Tkms) -> None:
+    made = json.loads(_ok(tkms("credential", "create", "--name", "narrow", "--dialect", "alibaba", "--json")))
+    _refused(tkms("snippet", "tencent", "--credential", "narrow"), 2, "is for the dialect tencent")
+    assert made["access_key_id"] in _ok(tkms("snippet", "alibaba", "--credential", "narrow"))
+    every = _ok(tkms("snippet", "--credential", "narrow"))
+    assert {s.dialect for s in SNIPPETS.values() if s.title in every} == {"alibaba"}
+
+
+def test_two_credentials_of_one_name_are_not_chosen_from(tkms: Tkms) -> None:
+    first, second = (json.loads(_ok(tkms("credential", "create", "--name", "twin", "--json"))) for _ in range(2))
+    refused = tkms("snippet", "curl", "--credential", "twin")
+    _refused(refused, 2, "2 credentials are called twin")
+    assert {first["access_key_id"], second["access_key_id"]} <= set(re.findall(r"[A-Za-z0-9]+", refused.stderr))
+    assert second["access_key_id"] in _ok(tkms("snippet", "curl", "--credential", second["access_key_id"]))
+    _ok(tkms("credential", "disable", first["access_key_id"]))
+    assert second["access_key_id"] in _ok(tkms("snippet", "curl", "--credential", "twin"))

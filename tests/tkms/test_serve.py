@@ -111,6 +111,18 @@ def test_the_alibaba_program(server: Server) -> None:
     assert _run(server.tkms("snippet", "alibaba")) == "hello\n"
 
 
+@pytest.mark.parametrize("name", [name for name, snippet in SNIPPETS.items() if snippet.dialect == "alibaba"])
+def test_a_program_for_a_key_uses_that_key_alone(server: Server, tmp_path: Path, name: str) -> None:
+    key = json.loads(server.tkms("key", "create", "--alias", f"only-{name}", "--json"))["id"]
+    policy = tmp_path / "policy.json"
+    policy.write_text(json.dumps({"Statement": [{"Effect": "Allow", "Action": "*", "Resource": f"alias/only-{name}"}]}))
+    id_, _ = server.credential("--policy", str(policy))
+    for ref in (f"alias/only-{name}", key):
+        program = server.tkms("snippet", name, "--credential", id_, "--key", ref)
+        assert f'"{ref}"' in program
+        _run(program)
+
+
 def test_the_classic_alibaba_program(server: Server) -> None:
     answer = json.loads(ast.literal_eval(_run(server.tkms("snippet", "alibaba-classic"))))
     assert _opens(server, answer["CiphertextBlob"]) == "hello"
@@ -132,12 +144,13 @@ def test_the_legacy_tencent_program(tmp_path: Path) -> None:
     assert run_tkms("decrypt", *data, stdin=answer["ciphertextBlob"]).stdout == "hello"
 
 
-def test_the_curl_program(server: Server) -> None:
-    missing = [name for name in ("bash", "curl", "openssl") if shutil.which(name) is None]
+@pytest.mark.parametrize("shell", ["bash", "sh"])
+def test_the_curl_program(server: Server, shell: str) -> None:
+    missing = [name for name in (shell, "curl", "openssl") if shutil.which(name) is None]
     if missing:
         pytest.skip(f"not installed: {', '.join(missing)}")
     program = server.tkms("snippet", "curl")
-    done = subprocess.run(["bash", "-c", program], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([shell, "-c", program], capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stderr) == (0, "")
     assert _opens(server, json.loads(done.stdout)["Response"]["CiphertextBlob"]) == "hello"
 

@@ -107,10 +107,12 @@ def _welcome(settings: Settings, url: str) -> str:
     """What a first start prints: where, who, and a program for each SDK."""
     credential = settings.access.store.list_credentials()[0]
     secret = settings.access.secret(credential)
-    key: Any = call(settings, "DescribeKey", {"key_ids": [ALIAS_PREFIX + DEFAULT_ALIAS]})
+    alias = ALIAS_PREFIX + DEFAULT_ALIAS
+    key: Any = call(settings, "DescribeKey", {"key_ids": [alias]})
     key_id = key["keys"][0]["id"]
     programs = "\n".join(
-        render(name, url=url, access_key_id=credential.access_key_id, secret=secret, key_id=key_id) for name in SNIPPETS
+        render(name, url=url, access_key_id=credential.access_key_id, secret=secret, key=alias, key_id=key_id)
+        for name in SNIPPETS
     )
     return (
         f"endpoint           {url}\n"
