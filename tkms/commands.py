@@ -7,6 +7,7 @@ import base64
 import sys
 import time
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -144,9 +145,28 @@ def key_list(args: argparse.Namespace) -> int:
     if args.json:
         _print_json(keys)
     else:
-        rows = [(k["id"], k["spec"], k["state"], " ".join(ALIAS_PREFIX + a for a in k["aliases"])) for k in keys]
+        rows = [(k["id"], k["spec"], k["state"], _for_people("aliases", k["aliases"])) for k in keys]
         _table([("KEY ID", "SPEC", "STATE", "ALIASES"), *rows])
     return 0
+
+
+_TIMES = (
+    "created",
+    "primary_created",
+    "deletion_date",
+    "last_rotation",
+    "next_rotation",
+    "material_expires",
+)
+"""Fields of a key that are Unix seconds, 0 for never."""
+
+
+def _for_people(name: str, value: Any) -> str:
+    if name in _TIMES:
+        return datetime.fromtimestamp(value, UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if value else "never"
+    if name == "aliases":
+        return " ".join(ALIAS_PREFIX + alias for alias in value)
+    return str(value)
 
 
 def _show_key(key: dict[str, Any], as_json: bool) -> int:
@@ -154,8 +174,7 @@ def _show_key(key: dict[str, Any], as_json: bool) -> int:
         _print_json(key)
     else:
         for name, value in key.items():
-            shown = " ".join(value) if isinstance(value, list | tuple) else value
-            print(f"{name:<24}{shown}".rstrip())
+            print(f"{name:<24}{_for_people(name, value)}".rstrip())
     return 0
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from tenantkms.access.credentials import Access
-from tenantkms.errors import Unavailable
+from tenantkms.errors import InvalidKeyId, Unavailable
 from tenantkms.keys import maintenance
 from tenantkms.keys.maintenance import Progress, Report
 from tkms.machine.directory import Directory, call
@@ -53,7 +53,12 @@ class OneMachine:
 
 
 def reason(error: Exception) -> str:
-    """What an error says. Callers of the API are not told what is behind an `Unavailable`; the operator is."""
+    """What an error says. Callers of the API are not told what is behind an `Unavailable`; the operator is.
+
+    Nor does the API say how this command names a key.
+    """
+    if isinstance(error, InvalidKeyId):
+        return f"{error} A key is named by its id or by alias/NAME: tkms key list"
     behind = isinstance(error, Unavailable) and error.__cause__
     return f"{error} ({behind})" if behind else str(error)
 

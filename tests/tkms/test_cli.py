@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import datetime as dt
 import json
 import os
 import re
@@ -151,6 +152,8 @@ def test_keys_are_created_described_and_listed(tkms: Tkms) -> None:
         line.split(maxsplit=1) for line in _ok(tkms("key", "describe", "alias/one")).splitlines() if " " in line
     )
     assert (described["id"], described["state"]) == (made["id"], "Enabled")
+    assert (described["aliases"], described["last_rotation"]) == ("alias/one", "never")
+    assert dt.datetime.fromisoformat(described["created"]).timestamp() == made["created"]
 
 
 @pytest.mark.parametrize(
@@ -158,7 +161,7 @@ def test_keys_are_created_described_and_listed(tkms: Tkms) -> None:
     [
         (["describe", "alias/none"], "The alias does not exist"),
         (["describe", "00000000-0000-4000-8000-000000000000"], "The key does not exist"),
-        (["describe", "nonsense"], "The KeyId is not valid"),
+        (["describe", "nonsense"], "The KeyId is not valid. A key is named by its id or by alias/NAME"),
         (["create", "--alias", "default"], "The alias already exists"),
         (["create", "--alias", "no spaces"], "alias"),
     ],

@@ -268,7 +268,8 @@ def test_a_port_that_is_taken_is_told(data: Path) -> None:
         (["--host", "no.such.host.invalid"], "Cannot listen on no.such.host.invalid:0"),
         (["--tls-cert", "cert.pem"], "--tls-cert and --tls-key go together"),
         (["--tls-key", "key.pem"], "--tls-cert and --tls-key go together"),
-        (["--tls-cert", "none.pem", "--tls-key", "none.pem"], "The TLS certificate or key cannot be used"),
+        (["--tls-cert", "none.pem", "--tls-key", "README.md"], "The TLS file none.pem cannot be read: No such file"),
+        (["--tls-cert", "README.md", "--tls-key", "none.pem"], "The TLS file none.pem cannot be read: No such file"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -284,4 +285,4 @@ def test_a_bad_certificate_is_told(data: Path, tmp_path: Path) -> None:
     garbage.write_text("not a certificate")
     for pair in ((cert, foreign), (garbage, key), (cert, garbage)):
         arguments = ["--tls-cert", str(pair[0]), "--tls-key", str(pair[1])]
-        _refused(_serve(data, *arguments), "The TLS certificate or key cannot be used")
+        _refused(_serve(data, *arguments), f"The TLS certificate {pair[0]} or its key {pair[1]} cannot be used")

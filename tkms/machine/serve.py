@@ -9,6 +9,7 @@ import re
 import socket
 import ssl
 import sys
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -118,15 +119,26 @@ def _welcome(settings: Settings, url: str) -> str:
         f"endpoint           {url}\n"
         f"access key id      {credential.access_key_id}\n"
         f"access key secret  {secret}\n"
-        f"key                {key_id}  ({ALIAS_PREFIX}{DEFAULT_ALIAS})\n\n"
+        f"key                {key_id}  ({alias})\n\n"
         f"{programs}\n"
         "These programs again: tkms snippet NAME. More access keys: tkms credential create.\n"
     )
 
 
+def _check_readable(*files: Path | None) -> None:
+    """The library that loads a certificate and its key does not say which of the two files it means."""
+    for file in files:
+        try:
+            if file:
+                file.open("rb").close()
+        except OSError as e:
+            raise SettingsError(f"The TLS file {file} cannot be read: {e.strerror}.") from e
+
+
 def serve(args: argparse.Namespace) -> int:
     if bool(args.tls_cert) != bool(args.tls_key):
         raise SettingsError("--tls-cert and --tls-key go together.")
+    _check_readable(args.tls_cert, args.tls_key)
     directory = Directory(args.data_dir)
     first = not directory.exists()
     settings = directory.open(args.tenant)
@@ -149,7 +161,9 @@ def serve(args: argparse.Namespace) -> int:
     try:
         config.load()
     except (OSError, ssl.SSLError) as e:
-        raise SettingsError(f"The TLS certificate or key cannot be used: {e}.") from e
+        raise SettingsError(
+            f"The TLS certificate {args.tls_cert} or its key {args.tls_key} cannot be used: {e}."
+        ) from e
     with _listen(args.host, args.port) as listener:
         host = f"[{args.host}]" if ":" in args.host else args.host
         url = f"{'https' if config.is_ssl else 'http'}://{host}:{listener.getsockname()[1]}"

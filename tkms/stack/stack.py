@@ -51,7 +51,7 @@ class Stack:
         try:
             import botocore.session
         except ImportError as e:
-            raise SettingsError("--stack needs botocore: pip install 'tenant-kms[aws]'") from e
+            raise SettingsError("--stack needs botocore: pip install '.[aws]' in the checkout") from e
         self.name = name
         self._session = botocore.session.get_session()
         if region := os.environ.get("AWS_REGION"):  # botocore reads AWS_DEFAULT_REGION only
