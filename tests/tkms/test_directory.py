@@ -268,8 +268,8 @@ def test_a_port_that_is_taken_is_told(data: Path) -> None:
         (["--host", "no.such.host.invalid"], "Cannot listen on no.such.host.invalid:0"),
         (["--tls-cert", "cert.pem"], "--tls-cert and --tls-key go together"),
         (["--tls-key", "key.pem"], "--tls-cert and --tls-key go together"),
-        (["--tls-cert", "none.pem", "--tls-key", "README.md"], "The TLS file none.pem cannot be read: No such file"),
-        (["--tls-cert", "README.md", "--tls-key", "none.pem"], "The TLS file none.pem cannot be read: No such file"),
+        (["--tls-cert", "none.pem", "--tls-key", __file__], "The TLS file none.pem cannot be read: No such file"),
+        (["--tls-cert", __file__, "--tls-key", "none.pem"], "The TLS file none.pem cannot be read: No such file"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
