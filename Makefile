@@ -22,7 +22,7 @@ CDK := $(RUN) python -m cdk.node cdk
 .PHONY: help run test unit e2e check campaign bench cost format coverage synth cdk emulator init-times negative-vectors pins lock clean
 
 help: ## what there is
-	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
 
 run: .venv/ready ## a running KMS on http://127.0.0.1:8480 with a key, a credential and programs to paste
 	@$(RUN) tkms serve $(ARGS)

@@ -1,4 +1,4 @@
-"""The tenant's own metrics, as its functions' log lines tell them (`tenantkms.metrics`)."""
+"""The tenant's own metrics, as its functions' log lines tell them (`tenantkms.audit.metrics`)."""
 
 from __future__ import annotations
 
