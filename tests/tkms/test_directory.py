@@ -222,6 +222,21 @@ def test_what_is_damaged_or_not_there_proves_nothing_of_the_parent_key(data: Pat
     _refused(run_tkms("encrypt", "--data-dir", str(data), stdin="x", check=False), "not the one")
 
 
+def test_a_first_start_that_dies_while_it_writes_is_begun_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    data = tmp_path / "data"
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", die)
+        with pytest.raises(KeyboardInterrupt):
+            Directory(data).open()
+    assert any(path.name not in ("setup.lock", "site.json") for path in data.iterdir())
+    assert len(Directory(data).open().access.store.list_credentials()) == 1
+
+
 def test_a_directory_of_something_else_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "letter.txt").write_text("dear")
     _refused(_serve(tmp_path), f"{tmp_path} is not a data directory and not empty: choose another one")

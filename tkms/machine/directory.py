@@ -31,6 +31,8 @@ from tenantkms.runtime.assemble import Settings, SettingsError, check_tenant, on
 
 DEFAULT_TENANT = "local"
 DEFAULT_ALIAS = "default"
+_WRITING = ".writing-"
+"""How the name begins of a file that is not whole yet, or that a killed process left so."""
 _TRIES = 20
 """Of each kind of sealed rows, so many are tried before the parent key is said to be another one."""
 
@@ -52,7 +54,7 @@ def default_directory() -> Path:
 
 def write_whole(path: Path, data: bytes) -> None:
     """Write a file with mode 0600 that is there whole, on the disk, or not at all."""
-    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:  # made with mode 0600
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=_WRITING, delete=False) as file:  # made with mode 0600
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
@@ -104,7 +106,8 @@ class Directory:
         if self.exists():
             return
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        strangers = {p.name for p in self.path.iterdir()} - {"setup.lock", "parent.key", "kms.sqlite3"}
+        names = {p.name for p in self.path.iterdir() if not p.name.startswith(_WRITING)}
+        strangers = names - {"setup.lock", "parent.key", "kms.sqlite3"}
         if strangers and not self.exists():
             raise SettingsError(
                 f"{self.path} is not a data directory and not empty: choose another one with --data-dir."
