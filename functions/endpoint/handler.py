@@ -22,7 +22,7 @@ from tenantkms.model.credential import Credential
 from tenantkms.runtime.assemble import Settings
 from tenantkms.runtime.lambda_entry import from_environment, invoke_client
 from tenantkms.wire.dialects import Spoken, check_unambiguous, recognise
-from tenantkms.wire.http import Request, Response, check_size, request_from_event
+from tenantkms.wire.http import Request, Response, check_headers, check_size, request_from_event
 from tenantkms.wire.signing import check_time, verify
 from tenantkms.wire.translate import View, decode, encode
 
@@ -69,6 +69,7 @@ class Endpoint:
     def _serve(self, answer: _Answer) -> Response:
         request, dialect, scheme = answer.request, answer.spoken.dialect, answer.spoken.scheme
         check_size(request)
+        check_headers(request)
         check_unambiguous(answer.spoken)
         parameters = dialect.parameters(request, scheme)
         claim = scheme.read(request, parameters)

@@ -84,9 +84,7 @@ MORE = {f"x-more-{i:02}": "a" for i in range(27)}
         pytest.param(ACS_HEADERS | MORE, sorted(ACS_HEADERS | MORE), Unsigned, id="33 of them"),
         pytest.param(ACS_HEADERS, sorted(ACS_HEADERS, reverse=True), Unsigned, id="not sorted"),
         pytest.param(ACS_HEADERS, ["host", *sorted(ACS_HEADERS)], Unsigned, id="one twice"),
-        pytest.param(
-            ACS_HEADERS | {"x-acs-signature-nonce": " "}, sorted(ACS_HEADERS), Unsigned, id="a nonce of white space"
-        ),
+        pytest.param(ACS_HEADERS | {"x-acs-signature-nonce": ""}, sorted(ACS_HEADERS), Unsigned, id="a blank nonce"),
         pytest.param(
             ACS_HEADERS | {"x-acs-content-sha256": "0" * 64}, sorted(ACS_HEADERS), SignatureMismatch, id="another body"
         ),

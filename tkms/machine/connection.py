@@ -17,7 +17,7 @@ from typing import Any, Protocol
 import httptools
 
 from tenantkms.audit.faults import log_fault
-from tenantkms.wire.http import ALWAYS, MAX_BODY, Remembered, Request, Response
+from tenantkms.wire.http import ALWAYS, MAX_BODY, OWS, Remembered, Request, Response, settle
 
 IDLE_SECONDS = 75
 """How long a connection may wait for its next request."""
@@ -146,13 +146,14 @@ class Connection(asyncio.Protocol):
         self._target += part
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        # The parser leaves the white space after a value; it is not a part of it (RFC 9110, section 5.5).
-        fields, key, text = self._fields, _NAMES[name], value.decode("latin-1").strip(" \t")
-        fields[key] = f"{fields[key]},{text}" if key in fields else text
+        # The parser leaves the white space after a value: `settle` takes it off.
+        fields, key, text = self._fields, _NAMES[name], value.decode("latin-1")
+        fields[key] = f"{fields[key].rstrip(OWS)},{text}" if key in fields else text
 
     def on_headers_complete(self) -> None:
         self._arriving = "body"
-        self._headers, self._fields = self._fields, {}  # what follows a body in chunks is no header
+        self._fields.pop("cookie", None)  # API Gateway hands cookies on apart from the headers
+        (self._headers, self._unfit), self._fields = settle(self._fields), {}  # what follows a body in chunks is none
         parser = self._parser
         self._keep_alive = parser.get_http_version() == "1.1" and parser.should_keep_alive()
         expects = self._headers.get("expect", "").lower() == "100-continue"
@@ -178,7 +179,6 @@ class Connection(asyncio.Protocol):
         except httptools.HttpParserError:
             self._fail(400, _NOT_HTTP)
             return
-        headers.pop("cookie", None)  # API Gateway hands cookies on apart from the headers
         request = Request(
             method=self._parser.get_method().decode("ascii"),
             path=path,
@@ -186,6 +186,7 @@ class Connection(asyncio.Protocol):
             headers=headers,
             body=self._body,
             source_ip=self._client,
+            unfit=self._unfit,
         )
         if self._busy or self._unread:
             self._waiting.append((request, not self._keep_alive))

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from msgspec import Struct
 
-from tenantkms.errors import MalformedRequest, RequestTooLarge
+from tenantkms.errors import MalformedRequest, RequestTooLarge, Unsigned
 
 FORM = "application/x-www-form-urlencoded"
 MAX_BODY = 64 * 1024
@@ -38,8 +38,41 @@ class Remembered(dict[Name, str]):
         return made
 
 
+OWS = " \t"
+"""What may stand around a header's value and is no part of it (RFC 9110, section 5.5). Nothing else is taken off."""
+_PRINTABLE = bytes(range(0x20, 0x7F))
+_AUTHENTICATING = frozenset({"authorization", "content-type", "date", "host"})
+_AUTHENTICATING_PREFIXES = ("x-acs-", "x-tc-", "x-amz-")
+
+
+def settle(headers: Mapping[str, str]) -> tuple[Mapping[str, str], str]:
+    """`headers` without `OWS` around the values: the only texts of them that anything reads, signs or remembers.
+
+    And the name of one that takes part in authentication and has another character than printable ASCII, or "".
+    """
+    # Almost always all are clean, so they are looked at together: one by one takes three times as long.
+    values = [*headers.values()]
+    if [*map(str.strip, values)] == values:
+        together = "".join(values)
+        if together.isascii() and not together.encode().translate(None, _PRINTABLE):
+            return headers, ""
+    settled = {name: value.strip(OWS) for name, value in headers.items()}
+    unfit = (name for name, value in settled.items() if not (value.isascii() and value.isprintable()))
+    return settled, next(filter(_authenticates, unfit), "")
+
+
+def _authenticates(name: str) -> bool:
+    return name in _AUTHENTICATING or name.startswith(_AUTHENTICATING_PREFIXES)
+
+
+def check_headers(request: Request) -> None:
+    """Raises `Unsigned` for a header that two readers could take for two texts."""
+    if request.unfit:
+        raise Unsigned(f"The header {request.unfit[:64]} must be of printable ASCII.")
+
+
 class Request(Struct, frozen=True, kw_only=True):
-    """`query` is the raw query string as received; header names are in lower case."""
+    """`query` is the raw query string as received; header names are in lower case; values and `unfit`: see `settle`."""
 
     method: str
     path: str
@@ -47,6 +80,7 @@ class Request(Struct, frozen=True, kw_only=True):
     headers: Mapping[str, str]
     body: bytes
     source_ip: str = ""
+    unfit: str = ""
 
     def header(self, name: str) -> str:
         return self.headers.get(name, "")
@@ -56,7 +90,7 @@ class Request(Struct, frozen=True, kw_only=True):
         return _MEDIA_TYPES[self.headers.get("content-type", "")]
 
 
-_MEDIA_TYPES: Remembered[str] = Remembered(lambda content_type: content_type.partition(";")[0].strip().lower())
+_MEDIA_TYPES: Remembered[str] = Remembered(lambda text: text.partition(";")[0].strip(OWS).lower())
 
 
 ALWAYS = {"cache-control": "no-store"}
@@ -84,7 +118,7 @@ def request_from_event(event: Mapping[str, Any]) -> Request:
     """Raises `MalformedRequest` for what API Gateway does not send."""
     try:
         http = event["requestContext"]["http"]
-        headers = event.get("headers") or {}
+        headers, unfit = settle(event.get("headers") or {})
         text = event.get("body") or ""
         body = base64.b64decode(text, validate=True) if event.get("isBase64Encoded") else text.encode("utf-8")
         return Request(
@@ -94,8 +128,9 @@ def request_from_event(event: Mapping[str, Any]) -> Request:
             headers=headers,
             body=body,
             source_ip=http.get("sourceIp", ""),
+            unfit=unfit,
         )
-    except (KeyError, TypeError, ValueError, UnicodeError) as e:
+    except (AttributeError, KeyError, TypeError, ValueError, UnicodeError) as e:
         raise MalformedRequest("The event is not an API Gateway HTTP API event of payload format 2.0.") from e
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 
 from tenantkms.errors import SignatureMismatch, Unsigned, UnsupportedSignature
 from tenantkms.wire.http import Request
@@ -22,7 +23,7 @@ _EMPTY = hashlib.sha256(b"").hexdigest()
 
 
 def canonical_request(
-    method: str, query: Mapping[str, str], headers: Mapping[str, str], signed: list[str], payload: str
+    method: str, query: Mapping[str, str], headers: Mapping[str, str], signed: Sequence[str], payload: str
 ) -> str:
     """The path in it is always `/`: that is what the SDKs sign even when the endpoint has a path."""
     pairs = sorted((ESCAPED_NAMES[name], escape(value)) for name, value in query.items())
@@ -31,7 +32,7 @@ def canonical_request(
             method,
             "/",
             "&".join(f"{name}={value}" for name, value in pairs),
-            *(f"{name}:{headers[name].strip()}" for name in signed),
+            *(f"{name}:{headers[name]}" for name in signed),
             "",
             ";".join(signed),
             payload,
@@ -60,9 +61,9 @@ def read(request: Request, params: Parameters) -> Claim:
             raise Unsigned("The Authorization header is not complete.")
         raise UnsupportedSignature("The Authorization header must be ACS3-HMAC-SHA256 or ACS4-HMAC-SHA256.")
     algorithm, credential, listed, signature = match.groups()
-    signed = listed.split(";")
+    signed = _signed_headers(listed)
     token = headers.get("x-acs-security-token", "")
-    _check_signed(signed, headers, token)
+    _check_sent(signed, headers, token)
     scope: tuple[str, ...] = ()
     date = required(headers, "x-acs-date")
     if algorithm == "ACS4-HMAC-SHA256":
@@ -89,14 +90,24 @@ def read(request: Request, params: Parameters) -> Claim:
     )
 
 
-def _check_signed(signed: list[str], headers: Mapping[str, str], token: str) -> None:
-    if len(signed) > _MAX_SIGNED_HEADERS or signed != sorted(set(signed)):
+@lru_cache(maxsize=64)
+def _signed_headers(listed: str) -> tuple[str, ...]:
+    """The names in SignedHeaders, of which SDKs send the same few lists. Raises `Unsigned`."""
+    names = listed.split(";")
+    if len(names) > _MAX_SIGNED_HEADERS or names != sorted(set(names)):
         raise Unsigned("SignedHeaders must be sorted, without repetition, and at most 32.")
-    must = _MUST_SIGN | {"x-acs-security-token"} if token else _MUST_SIGN
-    missing = must - set(signed) or {name for name in signed if name not in headers}
-    if missing:
+    if missing := _MUST_SIGN - set(names):
         raise Unsigned(f"The header {min(missing)} must be sent and signed.")
-    if not headers["x-acs-signature-nonce"].strip():
+    return tuple(names)
+
+
+def _check_sent(signed: tuple[str, ...], headers: Mapping[str, str], token: str) -> None:
+    if token and "x-acs-security-token" not in signed:
+        raise Unsigned("The header x-acs-security-token must be sent and signed.")
+    for name in signed:
+        if name not in headers:
+            raise Unsigned(f"The header {name} must be sent and signed.")
+    if not headers["x-acs-signature-nonce"]:
         raise Unsigned("The header x-acs-signature-nonce must not be empty.")
 
 

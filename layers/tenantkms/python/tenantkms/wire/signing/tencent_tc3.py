@@ -118,7 +118,7 @@ def _candidates(
     key = signing_key(secret, date, service)
     method, query, sent = request.method, request.query, request.headers
     payload = hashlib.sha256(request.body).hexdigest()
-    headers = {name: sent[name].strip() for name in signed}
+    headers = {name: sent[name] for name in signed}
     if "x-tc-action" in headers:
         headers["x-tc-action"] = headers["x-tc-action"].lower()
     seen: set[str] = set()

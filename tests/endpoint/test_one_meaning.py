@@ -1,0 +1,148 @@
+"""A header that takes part in authentication has one text: what is verified is what is remembered, on both doors."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from kit.captures import Capture, capture, captures
+from kit.catalogue import SCHEMES, error_code
+from kit.connections import Wire, listening, request_bytes
+from kit.edits import Event, with_headers
+from kit.support import Kms
+from tenantkms.errors import KmsError, Unsigned
+from tenantkms.wire.dialects import recognise
+from tenantkms.wire.http import Request, Response, check_headers, request_from_event
+from tenantkms.wire.signing import verify
+
+CAPTURES = (
+    "alibaba-tea-Encrypt",
+    "alibaba-tea-Encrypt-acs4",
+    "tencent3-tencentcloud-py-Encrypt",
+    "tencent3-tencentcloud-node-Encrypt-TC3-POST",
+)
+HEADED = [found for found in captures() if found.name in CAPTURES]
+AROUND = (
+    "".join(map(chr, [*range(0x21), 0x7F, 0x85, 0xA0, 0x1680, 0x2003, 0x2028, 0x2029, 0x3000, 0xFEFF])) + "a,;\u00e9"
+)
+TEXTS = st.text(AROUND, max_size=3)
+
+
+class _Echo:
+    """An application whose answer is the request."""
+
+    def slow(self, _request: Request) -> bool:
+        return False
+
+    def respond(self, request: Request) -> Response:
+        return Response(status=200, content_type="application/json", body=msgspec.json.encode(request).decode())
+
+
+@pytest.fixture(scope="module")
+def port() -> Iterator[int]:
+    with listening(_Echo()) as port:
+        yield port
+
+
+def _machine(port: int, event: Event) -> Request | None:
+    """The request that one machine makes of it; None if that is no HTTP to it."""
+    try:
+        raw = request_bytes(event)
+    except UnicodeEncodeError:
+        return None
+    with Wire(port) as wire:
+        wire.send(raw)
+        status, _, body = wire.answer()
+    return msgspec.json.decode(body, type=Request) if status == 200 else None
+
+
+def _replay(request: Request, of: Capture) -> str | None:
+    """What is remembered of a request, by the endpoint's own order of checks; None if it is refused."""
+    spoken = recognise(request)
+    if spoken is None:
+        return None
+    try:
+        check_headers(request)
+        claim = spoken.scheme.read(request, spoken.dialect.parameters(request, spoken.scheme))
+        verify(claim, of.secret)
+    except KmsError:
+        return None
+    return f"{claim.access_key_id} {claim.signature} {claim.replay}"
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data(), before=TEXTS, after=TEXTS)
+@pytest.mark.parametrize("door", ["event", "machine"])
+@pytest.mark.parametrize("of", HEADED, ids=str)
+def test_no_two_texts_of_a_header_verify_and_are_remembered_apart(
+    door: str, of: Capture, port: int, data: st.DataObject, before: str, after: str
+) -> None:
+    event = of.event
+    name = data.draw(st.sampled_from(sorted(event["headers"])))
+    changed = with_headers(event, **{name: before + event["headers"][name] + after})
+    request = request_from_event(changed) if door == "event" else _machine(port, changed)
+    expected = _replay(request_from_event(event), of)
+    assert expected
+    assert request is None or _replay(request, of) in (None, expected)
+
+
+SPACES = ["\x0b", "\x0c", "\x1c", "\x1f", "\x85", "\xa0", "\u2003", "\u3000", "\n"]
+
+
+@pytest.mark.parametrize("name", ["x-acs-signature-nonce", "x-acs-date", "host", "authorization", "x-acs-action"])
+@pytest.mark.parametrize("space", SPACES, ids=ascii)
+def test_white_space_that_http_does_not_know_is_refused_in_the_callers_dialect(name: str, space: str, kms: Kms) -> None:
+    event = kms.signer.alibaba_acs3("ListKeys")
+    assert error_code("alibaba", kms.send(event)) is None
+    replayed = with_headers(event, **{name: event["headers"][name] + space})
+    assert error_code("alibaba", kms.send(replayed)) == "IncompleteSignature"
+
+
+@pytest.mark.parametrize("space", [" ", "\t", "  \t "])
+def test_space_around_a_nonce_does_not_make_it_another(space: str, kms: Kms) -> None:
+    event = kms.signer.alibaba_acs3("ListKeys")
+    nonce = event["headers"]["x-acs-signature-nonce"]
+    assert error_code("alibaba", kms.send(with_headers(event, x_acs_signature_nonce=nonce + space))) is None
+    for again in (event, with_headers(event, x_acs_signature_nonce=space + nonce)):
+        assert error_code("alibaba", kms.send(again)) == "SignatureNonceUsed"
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_no_scheme_takes_other_white_space_in_any_header(scheme: str, kms: Kms) -> None:
+    dialect, sign = SCHEMES[scheme]
+    for name in ("host", "content-type", "x-acs-signature-nonce", "x-tc-version", "x-amz-date", "date"):
+        action = "ListKey" if dialect == "tencent-v2" else "ListKeys"
+        event = sign(kms.signer, action, {})
+        event = with_headers(event, **{name: event["headers"].get(name, "") + "\xa0"})
+        answer = kms.send(event)  # of a form whose type is another the dialect cannot be told
+        assert answer["statusCode"] == 400 or error_code(dialect, answer) is not None, name
+
+
+def test_where_no_dialect_can_be_told_it_is_refused_plainly(kms: Kms) -> None:
+    answer = kms.send(with_headers(kms.signer.alibaba_acs3("ListKeys"), authorization="\xa0ACS3-HMAC-SHA256 "))
+    assert error_code("alibaba", answer) == "IncompleteSignature"  # its other headers tell it
+    plain = kms.send({**capture("alibaba-tea-Encrypt").event, "headers": {"host": "a", "authorization": "\xa0TC3-"}})
+    assert (plain["statusCode"], list(json.loads(plain["body"]))) == (400, ["error", "request_id"])
+
+
+def test_other_headers_may_hold_any_text(kms: Kms) -> None:
+    for text in ("caf\u00e9", "\u5b89\u5168", "a\tb"):
+        event = with_headers(kms.signer.alibaba_acs3("ListKeys"), user_agent=text)
+        assert error_code("alibaba", kms.send(event)) is None
+
+
+@pytest.mark.parametrize("check", [lambda name: name, lambda name: f"x-acs-{name}", lambda name: f"x-tc-{name}"])
+def test_every_character_that_is_not_printable_ascii(check: Callable[[str], str]) -> None:
+    for code in (*range(0x20), *range(0x7F, 0x300), 0x2028, 0xFEFF, 0x1F600):
+        request = request_from_event(_with(check("host"), f"a{chr(code)}b"))
+        with pytest.raises(Unsigned):
+            check_headers(request)
+
+
+def _with(name: str, value: str) -> Event:
+    return with_headers(capture("alibaba-tea-Encrypt").event, **{name: value})
