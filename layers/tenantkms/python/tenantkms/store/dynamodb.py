@@ -37,6 +37,7 @@ from tenantkms.store.dynamodb_layout import (
     KEY_ID,
     KEYS,
     LONGEST_KEY,
+    MARK,
     META,
     PARTITION_KEY,
     SORT_KEY,
@@ -233,13 +234,21 @@ class DynamoAccessStore(_Table):
         rows = self._query(INDEX_PARTITION_KEY, CREDENTIALS, IndexName=INDEX, Limit=1)
         return next(rows, None) is not None
 
-    def use_nonce(self, nonce: bytes, *, now: int, expires: int) -> bool:
+    def use_nonce(self, nonce: bytes, *, now: int, expires: int, mark: bytes = b"", again: int = 0) -> bool:
         # DynamoDB deletes expired rows when it finds the time, up to days later.
         condition = {
             "ConditionExpression": f"{ABSENT} OR {TTL} < :now",
             "ExpressionAttributeValues": typed(**{":now": now}),
         }
-        return self._put(typed(pk=f"NONCE#{nonce.hex()}", expires=expires), condition)
+        row = typed(pk=f"NONCE#{nonce.hex()}", expires=expires, **({MARK: mark.hex()} if mark else {}))
+        if self._put(row, condition):
+            return True
+        if not mark:
+            return False
+        first = self._get(pk=row[PARTITION_KEY]["S"])
+        if first is None or first.get(MARK) != row[MARK]:
+            return False
+        return abs(expires - int(first[TTL]["N"])) <= again
 
     def _put(self, row: Row, condition: dict[str, Any]) -> bool:
         """Write a row; False if the condition does not hold, unless it is this very write that broke it."""

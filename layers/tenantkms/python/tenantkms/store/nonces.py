@@ -1,121 +1,271 @@
-"""Used nonces of one machine, in files that are mapped into memory: an append to SQLite costs ten times as much.
+"""Used nonces of one machine, in files beside the database: an append to SQLite costs ten times as much.
 
-A nonce is 16 bytes of a digest. It stands in the files of the half hour in which it expires, `<half hour>.<number>`.
-Each file is a hash table of buckets; a nonce goes to the first file of its half hour whose bucket for it has room,
-and each file is four times as large as the one before. Nothing is ever moved or removed but whole files, so the files
-are right at every moment: whatever a killed process wrote is there, and no order of writes matters.
-Several processes and threads may use one directory at once: who looks and writes holds the lock of the file `lock`.
-After a power cut some nonces may be missing, and every content of the files is a valid one.
+A nonce stands in the tables of the half hour in which it expires, `<half hour>-<level>`. A table is a header of 512
+bytes and buckets of 32 entries. A nonce goes to the bucket that a hash of it under the directory's own `key` names, so
+that nobody can choose nonces that meet, or to the next one with room. Once one bucket in eight is full, the half hour
+gets a table four times as large beside it. Nothing is ever moved or removed but whole files, so the files are right at
+every moment: whatever a killed process wrote is there, and no order of writes matters.
+
+Several processes and threads may use one directory at once: who looks and writes holds the lock of the file `lock`,
+whose length also says whether others have added or removed files. Tables are mapped into memory, and their length is
+looked at before each use: touching what somebody cut off would end the process. After a power cut some nonces may be
+missing, and every content of the tables is a valid one. What was decided: docs/decisions/0007-nonces.md.
 """
 
 from __future__ import annotations
 
 import fcntl
-import itertools
 import mmap
 import os
+import re
+import struct
 import threading
+from collections.abc import Iterator
+from hashlib import blake2b
 from pathlib import Path
 
 from tenantkms.errors import Unavailable
+from tenantkms.store.nonces_before import OldNonces
 
-_SECONDS = 1800
+SECONDS = 1800
+LIMIT = 1024 * 1024 * 1024
+"""Bytes that all tables may have, written or not: 50 million nonces."""
 _ENTRY = 16
-_BUCKET = 32 * _ENTRY
-_FIRST = 1024 * 1024
-_EMPTY = bytes(_ENTRY)
-_CHUNK = 1024 * 1024
+_HEAD = 10
+"""Bytes of an entry that say which nonce it is. Two say when it expires, four are its mark."""
+_SLOTS = 32
+_BUCKET = _SLOTS * _ENTRY
+_EMPTY, _UNMARKED = bytes(_ENTRY), bytes(4)
+_FIRST = 2048
+"""Buckets of a half hour's first table."""
+_PROBES = 64
+"""Buckets that are looked at before a table is full."""
+_KEPT = 8
+"""Half hours that stay at least, for a clock that jumped ahead and is put back."""
+_lseek, _END = os.lseek, os.SEEK_END
+_NUMBER = struct.Struct("<Q")
+_NAME = re.compile(r"(\d{1,9})-(\d)")
 
 
-class _HalfHour:
-    """The nonces that expire in one half hour. Only who holds the lock of the directory may use it."""
+class _Table:
+    """One file. Only who holds the lock of the directory may use it."""
 
-    def __init__(self, directory: Path, number: int) -> None:
-        self._path = directory / str(number)
-        self._tables: list[mmap.mmap] = []
+    __slots__ = ("_file", "_map", "buckets", "level", "path", "size")
 
-    def put(self, nonce: bytes, *, keep: bool) -> bool:
-        """False if the nonce is here; else True, and from now on it is if `keep`."""
-        place = int.from_bytes(nonce[:8], "big")
-        for number in itertools.count():
-            table = self._tables[number] if number < len(self._tables) else self._open(number, make=keep or not number)
-            if table is None:
-                return True
-            start = place % (len(table) // _BUCKET) * _BUCKET
-            bucket = table[start : start + _BUCKET]
-            if nonce in bucket:
-                return False
-            room = bucket.find(_EMPTY)
-            if room >= 0:
-                if keep:
-                    start += -(-room // _ENTRY) * _ENTRY  # the entry before may end in zeros
-                    table[start : start + _ENTRY] = nonce
-                return True
-        raise AssertionError
-
-    def _open(self, number: int, *, make: bool) -> mmap.mmap | None:
-        path = f"{self._path}.{number}"
-        size = _FIRST * 4**number
-        try:
-            file = os.open(path, os.O_RDWR | (os.O_CREAT if make else 0), 0o600)
-        except FileNotFoundError:
-            return None
+    def __init__(self, path: Path, level: int) -> None:
+        self.path, self.level = path, level
+        self.buckets = _FIRST * 4**level
+        self.size = (1 + self.buckets) * _BUCKET
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             # Writing to a part of the mapping that has no place on a full disk would end the process.
-            while (missing := size - os.lseek(file, 0, os.SEEK_END)) > 0:
-                os.write(file, bytes(min(missing, _CHUNK)))
-            table = mmap.mmap(file, size)
-        finally:
-            os.close(file)
-        self._tables.append(table)
-        return table
+            os.posix_fallocate(self._file, 0, self.size)
+            self._map = mmap.mmap(self._file, self.size)
+        except BaseException:
+            os.close(self._file)
+            raise
+
+    def __del__(self) -> None:
+        if hasattr(self, "_map"):
+            self._map.close()
+            os.close(self._file)
+
+    def find(self, head: bytes, place: int) -> bytes:
+        """The entry that begins with `head`, or b"". Only after this `add` may be called, in the same lock."""
+        if _lseek(self._file, 0, _END) < self.size:
+            os.posix_fallocate(self._file, 0, self.size)
+        start = _BUCKET + place % self.buckets * _BUCKET
+        bucket = self._map[start : start + _BUCKET]
+        if bucket.find(head) < 0 and bucket.endswith(_EMPTY):
+            return b""
+        for at in self._buckets(place):
+            bucket = self._map[at : at + _BUCKET]
+            found = bucket.find(head)
+            while found > 0 and found % _ENTRY:
+                found = bucket.find(head, found + 1)
+            if found >= 0:
+                return bucket[found : found + _ENTRY]
+            if _EMPTY in bucket:
+                break
+        return b""
+
+    def _buckets(self, place: int) -> Iterator[int]:
+        """Where an entry may stand, in turn: after the first bucket with room it is not."""
+        return (_BUCKET + (place + n) % self.buckets * _BUCKET for n in range(_PROBES))
+
+    def add(self, entry: bytes, place: int) -> int | None:
+        """Write an entry; how much of its bucket is filled, None if there is no room."""
+        at = _BUCKET + place % self.buckets * _BUCKET
+        room = self._map[at : at + _BUCKET].find(_EMPTY)
+        if room < 0:
+            for at in self._buckets(place):
+                room = self._map[at : at + _BUCKET].find(_EMPTY)
+                if room >= 0:
+                    break
+            else:
+                return None
+        filled = room + -room % _ENTRY + _ENTRY  # the entry before may end in zeros
+        self._map[at + filled - _ENTRY : at + filled] = entry
+        return filled
+
+    def crowded(self) -> bool:
+        """Count one more full bucket; whether there are many by now."""
+        count = min(_NUMBER.unpack(self._map[:8])[0] + 1, self.buckets)
+        self._map[:8] = _NUMBER.pack(count)
+        return bool(count > self.buckets // 8)
+
+
+def _write(file: int, data: bytes, offset: int) -> None:
+    if os.pwrite(file, data, offset) != len(data):
+        raise OSError("The disk is full.")
 
 
 class NonceFiles:
-    """The nonces in `directory`, which is made on first use."""
+    """The nonces in `directory`, which is made on first use. `limit`: bytes that its tables may have."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, limit: int = LIMIT) -> None:
         self._directory = directory
+        self._limit = limit
         self._threads = threading.Lock()
         self._lock = -1
-        self._half_hours: dict[int, _HalfHour] = {}
+        self._state = -1  # the length of the file `lock` when the files were looked at
+        self._forgotten = 0  # the first half hour of which nothing was removed
+        self._half_hours: dict[int, list[_Table]] = {}
+        self._old = OldNonces(directory)
 
     def __del__(self) -> None:
         if self._lock >= 0:
             os.close(self._lock)
 
-    def use(self, nonce: bytes, *, now: int, expires: int) -> bool:
+    def use(self, nonce: bytes, *, now: int, expires: int, mark: bytes = b"", again: int = 0) -> bool:
         """`AccessStore.use_nonce`: `nonce` is 16 bytes, and remembered for at most half an hour too long."""
         try:
             with self._threads:
                 if self._lock < 0:
-                    self._directory.mkdir(mode=0o700, exist_ok=True)
-                    self._lock = os.open(self._directory / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+                    self._open()
                 fcntl.flock(self._lock, fcntl.LOCK_EX)
                 try:
-                    return self._put(nonce, now // _SECONDS, expires // _SECONDS)
+                    state = os.lseek(self._lock, 0, os.SEEK_END)
+                    if state != self._state:
+                        self._scan(state)
+                    return self._put(nonce, now // SECONDS, expires, mark or _UNMARKED, again)
                 finally:
                     fcntl.flock(self._lock, fcntl.LOCK_UN)
         except (OSError, ValueError) as e:
             raise Unavailable("The store of used nonces is not available.") from e
 
-    def _put(self, nonce: bytes, first: int, last: int) -> bool:
-        for number in range(first, last + 1):
-            if number not in self._half_hours:
-                self._begin(number, first)
+    def _put(self, nonce: bytes, first: int, expires: int, mark: bytes, again: int) -> bool:
+        if first < self._forgotten:
+            raise OSError("The clock is so far behind what it was that used nonces are forgotten already.")
+        keyed = self._keyed.copy()
+        keyed.update(nonce)
+        digest = keyed.digest()
+        head, place = digest[:_HEAD], int.from_bytes(digest[_HEAD:], "big")
         # Later ones than the last are there when the clock was put back.
-        for number, half_hour in self._half_hours.items():
-            if number >= first and number != last and not half_hour.put(nonce, keep=False):
-                return False
-        return self._half_hours[last].put(nonce, keep=True)
+        for number, tables in self._half_hours.items():
+            if number >= first:
+                for table in tables:
+                    if found := table.find(head, place):
+                        until = number * SECONDS + int.from_bytes(found[10:12], "little") - 1
+                        return mark != _UNMARKED and found[12:] == mark and abs(expires - until) <= again
+        if self._old.half_hours and self._old.has(nonce, first):
+            return False
+        # The expiry is never written as zeros, so no entry is an empty one.
+        entry, last = head + (expires % SECONDS + 1).to_bytes(2, "little") + mark, expires // SECONDS
+        tables = self._half_hours.get(last) or [self._grow(last, first)]
+        filled = tables[-1].add(entry, place)
+        if filled is None:
+            self._grow(last, first).add(entry, place)
+        elif filled == _BUCKET and tables[-1].crowded():
+            self._grow(last, first, optional=True)
+        return True
 
-    def _begin(self, number: int, first: int) -> None:
-        """Open a half hour and what others have begun, and remove those that nobody asks for any more."""
-        found = {int(path.stem) for path in self._directory.glob("*.0") if path.stem.isdecimal()}
-        for known in {number, *found, *self._half_hours}:
-            if known >= first:
-                self._half_hours.setdefault(known, _HalfHour(self._directory, known))
-            elif known < first - 1:  # another process's clock may be a little behind
-                self._half_hours.pop(known, None)
-                for path in self._directory.glob(f"{known}.*"):
-                    path.unlink(missing_ok=True)
+    # -- files --
+
+    def _open(self) -> None:
+        self._directory.mkdir(mode=0o700, exist_ok=True)
+        lock = os.open(self._directory / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            self._keyed = blake2b(key=_key(self._directory / "key"), digest_size=_ENTRY)
+            fcntl.flock(lock, fcntl.LOCK_UN)
+        except BaseException:
+            os.close(lock)
+            raise
+        self._lock = lock
+
+    def _keyed_hash(self, text: bytes) -> bytes:
+        keyed = self._keyed.copy()
+        keyed.update(text)
+        return keyed.digest()
+
+    def _scan(self, state: int) -> None:
+        """Open what others have added, and let go of what they removed."""
+        known = {table.path: table for tables in self._half_hours.values() for table in tables}
+        found: dict[int, list[_Table]] = {}
+        for path in sorted(self._directory.iterdir()):
+            if match := _NAME.fullmatch(path.name):
+                found.setdefault(int(match[1]), []).append(known.get(path) or _Table(path, int(match[2])))
+        self._half_hours = found
+        self._old.scan()
+        told = os.pread(self._lock, _NUMBER.size + _ENTRY, 0)
+        number = told[: _NUMBER.size]
+        self._forgotten = _NUMBER.unpack(number)[0] if told == number + self._keyed_hash(number) else 0
+        self._state = state
+
+    def _grow(self, number: int, first: int, *, optional: bool = False) -> _Table:
+        """A further table of a half hour, the last one of it. Raises `OSError` if there is no room, or keeps it."""
+        tables = self._half_hours.get(number, [])
+        level = tables[-1].level + 1 if tables else 0
+        new = (1 + _FIRST * 4**level) * _BUCKET
+        forgotten = self._remove(number, first, new)
+        if sum(table.size for each in self._half_hours.values() for table in each) + new > self._limit:
+            if optional:
+                return tables[-1]
+            raise OSError(f"The tables of used nonces have {self._limit} bytes, the most that they may have.")
+        tables = [*tables, _Table(self._directory / f"{number}-{level}", level)]
+        self._half_hours[number] = tables
+        self._changed(forgotten)
+        return tables[-1]
+
+    def _changed(self, forgotten: int) -> None:
+        """Tell others, by what `lock` holds and by its length, which is never the same again."""
+        number = _NUMBER.pack(forgotten)
+        told = number + self._keyed_hash(number)  # a power cut may leave anything
+        _write(self._lock, told, 0)
+        length = max(self._state, len(told))
+        _write(self._lock, b"\0", length)
+        self._forgotten, self._state = forgotten, length + 1
+
+    def _remove(self, number: int, first: int, new: int) -> int:
+        """Remove what nobody asks for any more, if it is much or in the way; the first half hour that is whole."""
+        forgotten = self._forgotten
+        size = sum(table.size for each in self._half_hours.values() for table in each) + new
+        stale = [n for n in sorted(self._half_hours) if n < first - 1 and n != number]  # other clocks may be behind
+        while stale and (len(self._half_hours) >= _KEPT or size > self._limit):
+            gone = stale.pop(0)
+            forgotten = max(forgotten, gone + 1)
+            self._changed(forgotten)  # before it is so
+            for table in self._half_hours.pop(gone):
+                size -= table.size
+                table.path.unlink(missing_ok=True)
+        return max(forgotten, self._old.remove(first - _KEPT))
+
+
+def _key(path: Path) -> bytes:
+    """The directory's own key, made at first use: 32 random bytes that only its owner can read."""
+    try:
+        key = path.read_bytes()
+    except FileNotFoundError:
+        key = os.urandom(32)
+        new = path.with_suffix(".new")
+        file = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        try:
+            _write(file, key, 0)
+            os.fsync(file)
+        finally:
+            os.close(file)
+        new.replace(path)
+    if len(key) != 32:
+        raise ValueError("The key of the used nonces does not have 32 bytes.")
+    return key
