@@ -8,6 +8,7 @@ import pytest
 
 from kit.action_samples import PLAINTEXT, SAMPLES, Tenant, in_state, new_key, rules
 from kit.samples import key_id
+from tenantkms import names
 from tenantkms.action.action import action
 from tenantkms.action.call import KeyRefs, Nothing
 from tenantkms.action.rule import DECRYPT, ENCRYPT, NO_KEY, Rule
@@ -37,6 +38,11 @@ def tenant(tmp_path_factory: pytest.TempPathFactory) -> Tenant:
 def test_every_action_has_a_sample() -> None:
     assert set(ACTIONS) == set(SAMPLES), "tests/kit/action_samples.py: one row for each Action"
     assert len(ACTIONS) == len(set(ACTIONS))
+
+
+def test_the_names_of_actions_are_those_of_the_handlers() -> None:
+    """Policies are checked against the names, so one that is missing could not be allowed."""
+    assert list(names.ACTIONS) == sorted(ACTIONS), "tenantkms/names.py: ACTIONS"
 
 
 @pytest.mark.parametrize("action", ACTIONS)

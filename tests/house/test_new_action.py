@@ -1,9 +1,10 @@
-"""A new Action is its folder, one row of the catalog and one sample; `make coverage` writes it into the documents."""
+"""A new Action is a folder, its name, a row of the catalog and a sample; `make coverage` writes it into documents."""
 
 from __future__ import annotations
 
 import filecmp
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -41,8 +42,11 @@ def wink_at_key(params: WinkAtKey, scope: Scope) -> Winked:
 handler = entry(wink_at_key)
 '''
 CATALOG = ("cdk/catalog.py", '    "verify_mac": _USE,\n', '    "wink_at_key": _READ,\n')
+NAME = ("layers/tenantkms/python/tenantkms/names.py", '\n    """.split()', " WinkAtKey")
 SAMPLE = ("tests/kit/action_samples.py", '    "UpdateRotationPolicy": _with(', '    "WinkAtKey": _KEY,\n')
+ROWS = (CATALOG, NAME, SAMPLE)
 CHECKS = (
+    "tests/action/test_action_rules.py::test_the_names_of_actions_are_those_of_the_handlers",
     "tests/house/test_architecture.py::test_the_house_keeps",
     "tests/house/test_states.py",
     "tests/action/test_action_rules.py::test_every_action_has_a_sample",
@@ -92,28 +96,33 @@ def changed(one: filecmp.dircmp[str], at: str = "") -> set[str]:
 
 
 def test_it_is_a_folder_a_row_and_a_sample(copy: Path) -> None:
-    add(copy, *CATALOG)
-    add(copy, *SAMPLE)
+    for row in ROWS:
+        add(copy, *row)
     touched = {
         f"{part}/{name}"
         for part in PARTS
         if (ROOT / part).is_dir()
         for name in changed(filecmp.dircmp(ROOT / part, copy / part, ignore=["__pycache__"]))
     }
-    assert touched == {"functions/wink_at_key", "cdk/catalog.py", "tests/kit/action_samples.py"}
+    assert touched == {"functions/wink_at_key", *(file for file, _, _ in ROWS)}
     assert run(copy, "-m", "tools.states").returncode == 0
     done = checks(copy)
     assert done.returncode == 0, done.stdout
 
 
 @pytest.mark.parametrize(
-    ("row", "named"),
-    [(CATALOG, "test_every_action_has_a_sample"), (SAMPLE, "test_an_action_asks_for_what_its_row_says")],
+    ("forgotten", "named"),
+    [
+        (SAMPLE, "test_every_action_has_a_sample"),
+        (CATALOG, "test_an_action_asks_for_what_its_row_says"),
+        (NAME, "test_the_names_of_actions_are_those_of_the_handlers"),
+    ],
 )
-def test_what_is_forgotten_is_named(row: tuple[str, str, str], named: str, copy: Path) -> None:
-    add(copy, *row)
+def test_what_is_forgotten_is_named(forgotten: tuple[str, str, str], named: str, copy: Path) -> None:
+    for row in ROWS:
+        if row != forgotten:
+            add(copy, *row)
     assert run(copy, "-m", "tools.states").returncode == 0
     done = checks(copy)
     assert done.returncode == 1
-    assert f"FAILED tests/{'action' if 'sample' in named else 'cdk'}" in done.stdout
-    assert named in done.stdout
+    assert re.search(f"^FAILED tests/.*::{named}", done.stdout, re.MULTILINE), done.stdout

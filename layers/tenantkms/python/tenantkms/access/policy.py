@@ -8,12 +8,14 @@ A policy is a JSON document:
 
 Actions are this project's own names (docs/coverage.md), whatever the dialect calls them. A resource is `*`,
 `key/<id>` or `alias/<name>` (any alias of the key), with `*` for any run of characters. Deny wins;
-what no statement allows is denied. An Action that uses no key needs the resource `*`.
+what no statement allows is denied. An Action that uses no key needs the resource `*`. An alias that an Action makes,
+moves or takes away is a resource of its own beside the key (`action/scope.py`).
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Literal
 
@@ -23,6 +25,7 @@ from msgspec import Struct
 from tenantkms.errors import InvalidPolicy
 from tenantkms.model.alias import ALIAS_PREFIX
 from tenantkms.model.key import Key
+from tenantkms.names import ACTIONS
 
 ALLOW_ALL = '{"Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}'
 _MAX_SIZE = 32_768
@@ -83,11 +86,7 @@ def parse(text: str) -> tuple[_Rule, ...]:
     )
 
 
-def may(policy: str, action: str, key: Key | None) -> bool:
-    """Whether `policy` allows `action` on `key` (None: an Action that uses no key)."""
-    if policy == ALLOW_ALL:
-        return True
-    names = ["*"] if key is None else [f"key/{key.id}", *(ALIAS_PREFIX + alias for alias in key.aliases)]
+def _allows(policy: str, action: str, names: Sequence[str]) -> bool:
     allowed = False
     for rule in parse(policy):
         if rule.actions.fullmatch(action) and any(rule.resources.fullmatch(name) for name in names):
@@ -95,3 +94,21 @@ def may(policy: str, action: str, key: Key | None) -> bool:
                 return False
             allowed = True
     return allowed
+
+
+def may(policy: str, action: str, key: Key | None) -> bool:
+    """Whether `policy` allows `action` on `key` (None: an Action that uses no key)."""
+    if policy == ALLOW_ALL:
+        return True
+    names = ["*"] if key is None else [f"key/{key.id}", *(ALIAS_PREFIX + alias for alias in key.aliases)]
+    return _allows(policy, action, names)
+
+
+def may_name(policy: str, action: str, name: str) -> bool:
+    """Whether `policy` allows `action` on `alias/<name>` or `key/<id>` as such, whatever it names."""
+    return policy == ALLOW_ALL or _allows(policy, action, [name])
+
+
+def gains(policy: str, before: Key, after: Key) -> bool:
+    """Whether `policy` allows any Action on a key as it is `after` a change that it did not allow `before`."""
+    return any(may(policy, action, after) and not may(policy, action, before) for action in ACTIONS)

@@ -20,7 +20,7 @@ from tenantkms.model.profiles import Profile
 from tenantkms.model.specs import SYMMETRIC
 from tenantkms.model.states import KeyState
 from tenantkms.names import NATIVE
-from tenantkms.store.port import KeyStore, PutKey, RevisionConflict, Write
+from tenantkms.store.port import DeleteAlias, KeyStore, PutAlias, PutKey, RevisionConflict, Write
 
 _ATTEMPTS = 8
 
@@ -56,6 +56,15 @@ class Scope:
         if not policy.may(self.call.principal.policy, self.rule.name, None):
             raise e.AccessDenied
         self.authorised = True
+
+    def alias(self, name: str) -> str:
+        """`name` (without the prefix), if it may be an alias and this call may make, move or take away one of it.
+
+        That is a permission of its own, beside those on the keys. Raises `InvalidAlias` and `AccessDenied`.
+        """
+        if not policy.may_name(self.call.principal.policy, self.rule.name, ALIAS_PREFIX + check_alias(name)):
+            raise e.AccessDenied
+        return name
 
     def find(self, ref: str, *, fresh: bool = False) -> Key:
         """The key that `ref` (an id, or `alias/<name>`) names. Raises `KeyNotFound` or `AliasNotFound`."""
@@ -129,12 +138,14 @@ class Scope:
     def update(self, refs: Sequence[str], change: Callable[[Sequence[Key]], Sequence[Write]]) -> list[Key]:
         """Read the keys, let `change` decide, commit all of it or nothing; again if somebody else was faster.
 
-        `change` gets freshly read and admitted keys and returns the writes, none if nothing is to be done.
+        `change` gets freshly read and admitted keys and returns the writes, none if nothing is to be done; aliases
+        among them need permissions of their own.
         Answers the keys as they were read. Raises `Conflict` when others were faster each time.
         """
         for attempt in range(_ATTEMPTS):
             keys = [self.admit(self.find(ref, fresh=True)) for ref in refs]
             writes = change(keys)
+            self._check_aliases(keys, writes)
             if not writes or self.call.dry_run:
                 return keys
             try:
@@ -144,3 +155,17 @@ class Scope:
             else:
                 return keys
         raise e.Conflict
+
+    def _check_aliases(self, keys: Sequence[Key], writes: Sequence[Write]) -> None:
+        """Every alias that comes or goes is asked for by its own name, whatever Action writes it. Policies know keys
+        by their aliases, so none may change them to be allowed more on a key: neither by a name that is allowed,
+        nor by taking away one that is denied. Raises `AccessDenied`.
+        """
+        before = {key.id: key for key in keys}
+        for write in writes:
+            if isinstance(write, PutAlias | DeleteAlias):
+                self.alias(write.alias.name)
+            elif isinstance(write, PutKey) and write.key.id in before:
+                old = before[write.key.id]
+                if old.aliases != write.key.aliases and policy.gains(self.call.principal.policy, old, write.key):
+                    raise e.AccessDenied("With these aliases the access key's policy would allow it more on the key.")
