@@ -11,11 +11,13 @@ from typing import Any
 
 import msgspec
 
-from tenantkms.access import policy
+from tenantkms.access import key_policy, policy, vocabulary
+from tenantkms.errors import InvalidPolicy
 from tenantkms.model.alias import ALIAS_PREFIX
 from tenantkms.model.credential import Credential
 from tenantkms.names import DIALECTS
 from tenantkms.wire.parse import decode_base64
+from tkms import policies
 from tkms.places import Place, find
 from tkms.snippets import SNIPPETS, render
 
@@ -77,13 +79,12 @@ def _credential_row(credential: Credential) -> dict[str, Any]:
 
 
 def credential_create(args: argparse.Namespace) -> int:
-    text = policy.ALLOW_ALL
-    if args.policy:
-        try:
-            text = args.policy.read_text("utf-8")
-        except (OSError, UnicodeDecodeError) as e:
-            raise UsageError(f"The policy file {args.policy} cannot be read: {e}") from e
-        policy.parse(text)
+    try:
+        text = policies.read(args.policy)
+    except (OSError, UnicodeDecodeError) as e:
+        raise UsageError(
+            f"The policy file {args.policy} cannot be read, and no ready-made policy has that name: {e}"
+        ) from e
     dialects = tuple(dict.fromkeys(args.dialect or DIALECTS))
     credential, secret = find(args).access.create(args.name, dialects, text, int(time.time()))
     if args.json:
@@ -95,7 +96,8 @@ def credential_create(args: argparse.Namespace) -> int:
 
 
 def credential_list(args: argparse.Namespace) -> int:
-    rows = [_credential_row(c) for c in find(args).access.store.list_credentials()]
+    credentials = find(args).access.store.list_credentials()
+    rows = [_credential_row(c) for c in credentials]
     if args.json:
         _print_json(rows)
     else:
@@ -104,6 +106,13 @@ def credential_list(args: argparse.Namespace) -> int:
             [("ACCESS KEY ID", "NAME", "STATE", "DIALECTS")]
             + [(r["access_key_id"], r["name"], state[r["enabled"]], " ".join(r["dialects"])) for r in rows]
         )
+    for credential in credentials:
+        try:
+            flaws = list(policy.flaws(credential.policy))
+        except InvalidPolicy as e:
+            flaws = [f"{e} Nothing is allowed."]
+        for flaw in flaws:
+            print(f"tkms: warning: {credential.access_key_id}: {flaw}", file=sys.stderr)
     return 0
 
 
@@ -120,6 +129,68 @@ def credential_delete(args: argparse.Namespace) -> int:
     if not find(args).access.store.delete_credential(args.access_key_id):
         raise UsageError(f"There is no credential {args.access_key_id}: tkms credential list")
     return 0
+
+
+def policy_list(args: argparse.Namespace) -> int:
+    if args.json:
+        _print_json({name: ready.says for name, ready in policies.READY.items()})
+    else:
+        _table([("NAME", "MAY"), *((name, ready.says) for name, ready in policies.READY.items())])
+    return 0
+
+
+def policy_show(args: argparse.Namespace) -> int:
+    print(msgspec.json.format(policies.READY[args.name].text, indent=2))
+    return 0
+
+
+def _decision(number: int, text: str) -> dict[str, Any]:
+    """What `decide` of a policy document answered."""
+    said = msgspec.json.decode(text)["Statement"][abs(number) - 1] if number else None
+    return {"allowed": number > 0, "statement": abs(number), "says": said}
+
+
+def policy_check(args: argparse.Namespace) -> int:
+    """0 if the credential may, else 1."""
+    for complaint in vocabulary.complaints(1, args.action):
+        raise UsageError(complaint.replace(" of statement 1 of the policy", ""))
+    place = find(args)
+    found = [c for c in place.access.store.list_credentials() if args.credential in (c.access_key_id, c.name)]
+    if not found:
+        raise UsageError(f"There is no credential {args.credential}: tkms credential list")
+    credential = found[0]
+    asked: list[tuple[str, Sequence[str]]] = []
+    key_policy_text = ""
+    if args.key:
+        described: Any = place.call("DescribeKey", {"key_ids": [args.key]})
+        key = described["keys"][0]
+        asked.append(("key", policy.names_of(key["id"], key["aliases"])))
+        key_policy_text = str(place.call("GetKeyPolicy", {"key_id": key["id"]})["policy"])
+    else:
+        asked.append(("no key", policy.NO_KEY))
+    if args.alias:
+        asked.append(("alias", [ALIAS_PREFIX + args.alias.removeprefix(ALIAS_PREFIX)]))
+    decisions = [
+        {"asked": what, "of": list(names), "by": "the access key's policy"}
+        | _decision(policy.decide(credential.policy, args.action, names), credential.policy)
+        for what, names in asked
+    ]
+    if key_policy_text:
+        number = key_policy.decide(key_policy_text, credential.access_key_id, args.action)
+        of = [credential.access_key_id]
+        decisions.append({"asked": "key", "of": of, "by": "the key's policy"} | _decision(number, key_policy_text))
+    allowed = credential.enabled and all(decision["allowed"] for decision in decisions)
+    if args.json:
+        _print_json({"allowed": allowed, "enabled": credential.enabled, "decisions": decisions})
+    else:
+        print("allowed" if allowed else "denied")
+        if not credential.enabled:
+            print("  the access key is disabled")
+        for d in decisions:
+            verb = "allows" if d["allowed"] else "denies"
+            why = f"statement {d['statement']} of {d['by']} {verb} it" if d["statement"] else f"{d['by']} is silent"
+            print(f"  {d['asked']} ({', '.join(d['of'])}): {why}")
+    return 0 if allowed else 1
 
 
 def key_list(args: argparse.Namespace) -> int:

@@ -57,7 +57,7 @@ def _check(params: CreateKey, scope: Scope) -> None:
             raise RotationUnsupported
         check_interval(params.rotation_seconds or DEFAULT_INTERVAL, scope.profile)
     if params.policy:
-        key_policy.parse(params.policy)
+        key_policy.check(params.policy)
 
 
 @action("CreateKey", refuses=NO_KEY, needs=NO_KEY)

@@ -23,6 +23,35 @@ ACTIONS = tuple(
 )
 """All there are, sorted; each has its `@action` line in a handler under `functions/`."""
 
+OTHER_NAMES = {
+    "AsymmetricRsaDecrypt": "AsymmetricDecrypt",
+    "DeleteImportedKeyMaterial": "DeleteKeyMaterial",
+    "DescribeAccountKmsStatus": "DescribeService",
+    "DescribeKeys": "DescribeKey",
+    "DescribeRegions": "DescribeService",
+    "DisableKeyRotation": "UpdateRotationPolicy",
+    "DisableKeys": "DisableKey",
+    "EnableKeyRotation": "UpdateRotationPolicy",
+    "EnableKeys": "EnableKey",
+    "GetKeyAttributes": "DescribeKey",
+    "GetKeyRotationStatus": "DescribeKey",
+    "GetRegions": "DescribeService",
+    "GetServiceStatus": "DescribeService",
+    "ListAlgorithms": "DescribeService",
+    "ListAliasesByKeyId": "ListAliases",
+    "ListKey": "ListKeys",
+    "ListKeyDetail": "ListKeys",
+    "ListResourceTags": "ListTagResources",
+    "OpenKmsService": "DescribeService",
+    "RotateKey": "CreateKeyVersion",
+    "SetKeyAttributes": "SetKeyAlias",
+    "SignByAsymmetricKey": "AsymmetricSign",
+    "TagResource": "TagResources",
+    "UntagResource": "UntagResources",
+    "VerifyByAsymmetricKey": "AsymmetricVerify",
+}
+"""What clients call Actions, where that is no name of another one: policies have only one name for each."""
+
 _WORD = re.compile(r"(?<!^)(?=[A-Z])")
 
 
