@@ -29,6 +29,7 @@ from tenantkms.model.key import Key
 from tenantkms.names import ACTIONS
 
 ALLOW_ALL = '{"Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}'
+KEY_PREFIX = "key/"
 _MAX_SIZE = 32_768
 _ACTION = re.compile(r"[A-Za-z*]{1,64}")
 _RESOURCE = re.compile(r"\*|(key|alias)/[A-Za-z0-9_/*-]{1,255}")
@@ -127,7 +128,7 @@ def decide(policy: str, action: str, names: Sequence[str]) -> int:
 
 def names_of(key_id: str, aliases: Iterable[str]) -> list[str]:
     """What policies know a key by."""
-    return [f"key/{key_id}", *(ALIAS_PREFIX + alias for alias in aliases)]
+    return [KEY_PREFIX + key_id, *(ALIAS_PREFIX + alias for alias in aliases)]
 
 
 NO_KEY = ("*",)
@@ -141,6 +142,7 @@ def may(policy: str, action: str, key: Key | None) -> bool:
     return decide(policy, action, NO_KEY if key is None else names_of(key.id, key.aliases)) > 0
 
 
+@lru_cache(maxsize=4096)
 def may_name(policy: str, action: str, name: str) -> bool:
     """Whether `policy` allows `action` on `alias/<name>` or `key/<id>` as such, whatever it names."""
     return policy == ALLOW_ALL or decide(policy, action, [name]) > 0

@@ -53,6 +53,13 @@ class Keyring:
     def alias(self, name: str, *, fresh: bool = False) -> Alias | None:
         return self._aliases.fetch(name, lambda: self.store.get_alias(name), fresh=fresh)
 
+    def remembered(self, name: str, *, alias: bool) -> Key | None:
+        """The key that has that id or alias, as far as the caches know; no store is asked."""
+        if alias:
+            found = self._aliases.get(name)
+            return self._keys.get(found.key_id) if found else None
+        return self._keys.get(name)
+
     def commit(self, writes: Sequence[Write]) -> None:
         """`KeyStore.commit`, after which no cache of this process holds what it changed."""
         try:
