@@ -159,7 +159,7 @@ def policy_check(args: argparse.Namespace) -> int:
     if not found:
         raise UsageError(f"There is no credential {args.credential}: tkms credential list")
     credential = found[0]
-    asked: list[tuple[str, Sequence[str]]] = []
+    asked: list[tuple[str, tuple[str, ...]]] = []
     key_policy_text = ""
     if args.key:
         described: Any = place.call("DescribeKey", {"key_ids": [args.key]})
@@ -169,7 +169,7 @@ def policy_check(args: argparse.Namespace) -> int:
     else:
         asked.append(("no key", policy.NO_KEY))
     if args.alias:
-        asked.append(("alias", [ALIAS_PREFIX + args.alias.removeprefix(ALIAS_PREFIX)]))
+        asked.append(("alias", (ALIAS_PREFIX + args.alias.removeprefix(ALIAS_PREFIX),)))
     decisions = [
         {"asked": what, "of": list(names), "by": "the access key's policy"}
         | _decision(policy.decide(credential.policy, args.action, names), credential.policy)

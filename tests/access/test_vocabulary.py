@@ -125,4 +125,4 @@ DECISIONS = [
 @pytest.mark.parametrize(("action", "names", "number"), DECISIONS)
 def test_a_decision_names_its_statement(action: str, names: list[str], number: int) -> None:
     text = json.dumps({"Statement": [{"Effect": e, "Action": a, "Resource": r} for e, a, r in ROWS]})
-    assert policy.decide(text, action, names) == number
+    assert policy.decide(text, action, tuple(names)) == number

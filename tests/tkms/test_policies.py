@@ -44,7 +44,7 @@ MAY: dict[str, tuple[str, str]] = {
 @pytest.mark.parametrize("name", READY)
 def test_a_ready_made_policy(name: str, tkms: Tkms) -> None:
     assert not list(flaws(READY[name].text))
-    allowed = {action for action in ACTIONS if decide(READY[name].text, action, ["*"]) > 0}
+    allowed = {action for action in ACTIONS if decide(READY[name].text, action, ("*",)) > 0}
     yes, no = (set(words.split()) for words in MAY[name])
     assert yes <= allowed
     assert not no & allowed

@@ -15,7 +15,7 @@ moves or takes away is a resource of its own beside the key (`action/scope.py`).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Literal
 
@@ -114,7 +114,8 @@ def check(text: str) -> str:
     return text
 
 
-def decide(policy: str, action: str, names: Sequence[str]) -> int:
+@lru_cache(maxsize=1024)
+def decide(policy: str, action: str, names: tuple[str, ...]) -> int:
     """The statement (from 1) by which `policy` allows `action` on what has `names`, if positive; the one by which it
     denies it, if negative; 0: denied, since no statement says anything."""
     allowing = 0
@@ -126,9 +127,9 @@ def decide(policy: str, action: str, names: Sequence[str]) -> int:
     return allowing
 
 
-def names_of(key_id: str, aliases: Iterable[str]) -> list[str]:
+def names_of(key_id: str, aliases: Iterable[str]) -> tuple[str, ...]:
     """What policies know a key by."""
-    return [KEY_PREFIX + key_id, *(ALIAS_PREFIX + alias for alias in aliases)]
+    return (KEY_PREFIX + key_id, *[ALIAS_PREFIX + alias for alias in aliases])
 
 
 NO_KEY = ("*",)
@@ -142,10 +143,9 @@ def may(policy: str, action: str, key: Key | None) -> bool:
     return decide(policy, action, NO_KEY if key is None else names_of(key.id, key.aliases)) > 0
 
 
-@lru_cache(maxsize=4096)
 def may_name(policy: str, action: str, name: str) -> bool:
     """Whether `policy` allows `action` on `alias/<name>` or `key/<id>` as such, whatever it names."""
-    return policy == ALLOW_ALL or decide(policy, action, [name]) > 0
+    return policy == ALLOW_ALL or decide(policy, action, (name,)) > 0
 
 
 def gains(policy: str, before: Key, after: Key) -> bool:
