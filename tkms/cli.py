@@ -16,10 +16,11 @@ from tenantkms.model.specs import KeySpec
 from tenantkms.names import DIALECTS
 from tenantkms.runtime.assemble import SettingsError
 from tenantkms.store.port import RevisionConflict
-from tkms import commands
-from tkms.commands import Run, UsageError
+from tkms import commands, policy_commands
 from tkms.machine.directory import DEFAULT_ALIAS, default_directory
+from tkms.output import Run, UsageError
 from tkms.places import reason
+from tkms.policies import READY
 from tkms.snippets import SNIPPETS
 
 _EPILOG = """\
@@ -106,7 +107,12 @@ def _parser() -> argparse.ArgumentParser:
     create.add_argument(
         "--dialect", action="append", choices=DIALECTS, help="dialect that it may be used in; repeat (default: all)"
     )
-    create.add_argument("--policy", type=Path, metavar="FILE", help="policy document (default: everything is allowed)")
+    create.add_argument(
+        "--policy",
+        default="",
+        metavar="NAME|FILE",
+        help=f"a ready-made policy ({', '.join(READY)}) or a document (default: everything is allowed)",
+    )
     command(verbs, "list", "list access keys", commands.credential_list, as_json)
     for verb, help_, run in (
         ("disable", "disable an access key; it stops working within a second", commands.credential_switch),
@@ -114,6 +120,21 @@ def _parser() -> argparse.ArgumentParser:
         ("delete", "delete an access key", commands.credential_delete),
     ):
         command(verbs, verb, help_, run).add_argument("access_key_id", metavar="ID")
+
+    policy = words.add_parser("policy", help="ready-made policies, and what a policy decides")
+    verbs = policy.add_subparsers(metavar="VERB", required=True)
+    nowhere = argparse.ArgumentParser(add_help=False)
+    command(verbs, "list", "list the ready-made policies", policy_commands.policy_list, as_json, where=nowhere)
+    command(verbs, "show", "print a ready-made policy", policy_commands.policy_show, where=nowhere).add_argument(
+        "name", choices=READY, metavar="NAME", help=", ".join(READY)
+    )
+    check = command(
+        verbs, "check", "say which statements allow or deny an Action", policy_commands.policy_check, as_json
+    )
+    check.add_argument("--credential", required=True, metavar="ID", help="access key id or name")
+    check.add_argument("--action", required=True, help="the Action, by its own name (docs/coverage.md)")
+    check.add_argument("--key", default="", metavar="KEY", help="key id or alias/NAME; none: the Action uses no key")
+    check.add_argument("--alias", default="", metavar="NAME", help="an alias that the Action makes, moves or deletes")
 
     key = words.add_parser("key", help="list, describe and create keys")
     verbs = key.add_subparsers(metavar="VERB", required=True)

@@ -6,35 +6,21 @@ import argparse
 import base64
 import sys
 import time
-from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
 from tenantkms.access import policy
+from tenantkms.errors import InvalidPolicy
 from tenantkms.model.alias import ALIAS_PREFIX
 from tenantkms.model.credential import Credential
 from tenantkms.names import DIALECTS
 from tenantkms.wire.parse import decode_base64
+from tkms import policies
+from tkms.output import UsageError, print_json, table
 from tkms.places import Place, find
 from tkms.snippets import SNIPPETS, render
-
-Run = Callable[[argparse.Namespace], int]
-
-
-class UsageError(Exception):
-    """The command line, or what came with it, is not right."""
-
-
-def _print_json(value: object) -> None:
-    print(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
-
-
-def _table(rows: Sequence[Sequence[str]]) -> None:
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    for row in rows:
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
 def serve(args: argparse.Namespace) -> int:
@@ -89,17 +75,16 @@ def _credential_row(credential: Credential) -> dict[str, Any]:
 
 
 def credential_create(args: argparse.Namespace) -> int:
-    text = policy.ALLOW_ALL
-    if args.policy:
-        try:
-            text = args.policy.read_text("utf-8")
-        except (OSError, UnicodeDecodeError) as e:
-            raise UsageError(f"The policy file {args.policy} cannot be read: {e}") from e
-        policy.parse(text)
+    try:
+        text = policies.read(args.policy)
+    except (OSError, UnicodeDecodeError) as e:
+        raise UsageError(
+            f"The policy file {args.policy} cannot be read, and no ready-made policy has that name: {e}"
+        ) from e
     dialects = tuple(dict.fromkeys(args.dialect or DIALECTS))
     credential, secret = find(args).access.create(args.name, dialects, text, int(time.time()))
     if args.json:
-        _print_json({**_credential_row(credential), "access_key_secret": secret})
+        print_json({**_credential_row(credential), "access_key_secret": secret})
     else:
         print(f"access_key_id      {credential.access_key_id}")
         print(f"access_key_secret  {secret}")
@@ -107,15 +92,23 @@ def credential_create(args: argparse.Namespace) -> int:
 
 
 def credential_list(args: argparse.Namespace) -> int:
-    rows = [_credential_row(c) for c in find(args).access.store.list_credentials()]
+    credentials = find(args).access.store.list_credentials()
+    rows = [_credential_row(c) for c in credentials]
     if args.json:
-        _print_json(rows)
+        print_json(rows)
     else:
         state = {True: "enabled", False: "disabled"}
-        _table(
+        table(
             [("ACCESS KEY ID", "NAME", "STATE", "DIALECTS")]
             + [(r["access_key_id"], r["name"], state[r["enabled"]], " ".join(r["dialects"])) for r in rows]
         )
+    for credential in credentials:
+        try:
+            flaws = list(policy.flaws(credential.policy))
+        except InvalidPolicy as e:
+            flaws = [f"{e} Nothing is allowed."]
+        for flaw in flaws:
+            print(f"tkms: warning: {credential.access_key_id}: {flaw}", file=sys.stderr)
     return 0
 
 
@@ -143,10 +136,10 @@ def key_list(args: argparse.Namespace) -> int:
         if not page["keys"]:
             break
     if args.json:
-        _print_json(keys)
+        print_json(keys)
     else:
         rows = [(k["id"], k["spec"], k["state"], _for_people("aliases", k["aliases"])) for k in keys]
-        _table([("KEY ID", "SPEC", "STATE", "ALIASES"), *rows])
+        table([("KEY ID", "SPEC", "STATE", "ALIASES"), *rows])
     return 0
 
 
@@ -171,7 +164,7 @@ def _for_people(name: str, value: Any) -> str:
 
 def _show_key(key: dict[str, Any], as_json: bool) -> int:
     if as_json:
-        _print_json(key)
+        print_json(key)
     else:
         for name, value in key.items():
             print(f"{name:<24}{_for_people(name, value)}".rstrip())
@@ -207,7 +200,7 @@ def encrypt(args: argparse.Namespace) -> int:
     plaintext = base64.b64encode(sys.stdin.buffer.read()).decode()
     answer: Any = find(args).call("Encrypt", {"key_id": args.key, "plaintext": plaintext, "context": context})
     if args.json:
-        _print_json(answer)
+        print_json(answer)
     else:
         print(answer["ciphertext"])
     return 0
@@ -220,7 +213,7 @@ def decrypt(args: argparse.Namespace) -> int:
         raise UsageError("The standard input is not a ciphertext blob in base64.")
     answer: Any = find(args).call("Decrypt", {"ciphertext": text, "context": context})
     if args.json:
-        _print_json(answer)
+        print_json(answer)
     else:
         sys.stdout.buffer.write(base64.b64decode(answer["plaintext"]))
         sys.stdout.buffer.flush()
@@ -233,10 +226,10 @@ def maintain(args: argparse.Namespace) -> int:
     if shown:
         print("\r\033[K", end="", file=sys.stderr, flush=True)
     if args.json:
-        _print_json(reports)
+        print_json(reports)
     else:
         rows = [(name, str(r.due), str(r.done), str(r.failed)) for name, r in reports.items()]
-        _table([("WORK", "DUE", "DONE", "FAILED"), *rows])
+        table([("WORK", "DUE", "DONE", "FAILED"), *rows])
     return 1 if any(report.failed for report in reports.values()) else 0
 
 
@@ -266,7 +259,7 @@ def doctor(args: argparse.Namespace) -> int:
                 print(f"{'':17} -> {finding.advice}", flush=True)
     counts = {status: sum(finding.status == status for finding in findings) for status in (PROBLEM, WARNING)}
     if args.json:
-        _print_json(findings)
+        print_json(findings)
     else:
         print(f"{counts[PROBLEM]} problems, {counts[WARNING]} warnings")
     return 1 if counts[PROBLEM] else 0

@@ -1,7 +1,9 @@
-"""The table of docs/keys.md, what each state of a key refuses to each Action: make coverage"""
+"""What the `@action` lines say, written where it is read (docs/keys.md, names.ACTIONS): make coverage"""
 
 from __future__ import annotations
 
+import re
+import textwrap
 from collections.abc import Iterator
 
 from functions.endpoint.dispatch import load
@@ -11,6 +13,7 @@ from tenantkms.model.states import KeyState
 from tools.coverage import DOCS
 
 PAGE = DOCS / "keys.md"
+NAMES = DOCS.parent / "layers/tenantkms/python/tenantkms/names.py"
 BEGIN, END = "<!-- states: written by make coverage -->", "<!-- /states -->"
 _KINDS = {
     specs.ANY_KEY: "any key",
@@ -51,7 +54,19 @@ def page(text: str) -> str:
     return f"{before}{BEGIN}\n{render(rules())}\n{END}{after}"
 
 
+_LISTED = re.compile(r'(ACTIONS = tuple\(\n    """\n).*?(    """\.split\(\)\n\))', re.DOTALL)
+
+
+def names(text: str) -> str:
+    """names.py with the names of all Actions as they are to be."""
+    listed = textwrap.fill(
+        " ".join(rule.name for rule in rules()), 116, initial_indent="    ", subsequent_indent="    "
+    )
+    return _LISTED.sub(lambda found: f"{found[1]}{listed}\n{found[2]}", text)
+
+
 def main() -> None:
+    NAMES.write_text(names(NAMES.read_text("utf-8")), "utf-8")
     PAGE.write_text(page(PAGE.read_text("utf-8")), "utf-8")
 
 

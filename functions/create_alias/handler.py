@@ -8,7 +8,7 @@ from tenantkms.action.action import action
 from tenantkms.action.call import Nothing, Params
 from tenantkms.action.scope import Scope
 from tenantkms.errors import LimitExceeded
-from tenantkms.model.alias import MAX_ALIASES, Alias, check_alias
+from tenantkms.model.alias import MAX_ALIASES, Alias
 from tenantkms.model.key import Key
 from tenantkms.model.specs import ANY_KEY
 from tenantkms.model.states import SCHEDULE
@@ -25,7 +25,7 @@ class CreateAlias(Params, frozen=True, kw_only=True):
 
 @action("CreateAlias", refuses=SCHEDULE, needs=ANY_KEY)
 def create_alias(params: CreateAlias, scope: Scope) -> Nothing:
-    name = check_alias(params.alias)
+    name = scope.alias(params.alias)
 
     def change(keys: Sequence[Key]) -> list[Write]:
         (key,) = keys

@@ -12,7 +12,7 @@ from tenantkms.action.scope import Scope
 from tenantkms.errors import ExternalOrigin, InvalidKeyUsage, InvalidParameter, RotationUnsupported
 from tenantkms.keys.rotation import DEFAULT_INTERVAL, check_interval, new_material
 from tenantkms.keys.views import KeyView, view
-from tenantkms.model.alias import Alias, check_alias
+from tenantkms.model.alias import Alias
 from tenantkms.model.key import Key, check_tags
 from tenantkms.model.specs import SPEC_USAGES, SYMMETRIC, KeySpec, KeyUsage, Origin
 from tenantkms.model.states import KeyState
@@ -57,12 +57,13 @@ def _check(params: CreateKey, scope: Scope) -> None:
             raise RotationUnsupported
         check_interval(params.rotation_seconds or DEFAULT_INTERVAL, scope.profile)
     if params.policy:
-        key_policy.parse(params.policy)
+        key_policy.check(params.policy)
 
 
 @action("CreateKey", refuses=NO_KEY, needs=NO_KEY)
 def create_key(params: CreateKey, scope: Scope) -> Created:
     scope.allow()
+    aliases = (scope.alias(params.alias),) if params.alias else ()
     _check(params, scope)
     key_id = str(UUID(bytes=scope.random(16), version=4))
     primary = None
@@ -78,7 +79,7 @@ def create_key(params: CreateKey, scope: Scope) -> Created:
         created=scope.now,
         creator=scope.call.principal.id,
         description=params.description,
-        aliases=(check_alias(params.alias),) if params.alias else (),
+        aliases=aliases,
         primary=primary,
         tags=check_tags(params.tags),
         policy=params.policy,

@@ -8,7 +8,7 @@ from tenantkms.action.action import action
 from tenantkms.action.call import Nothing, Params
 from tenantkms.action.scope import Scope
 from tenantkms.errors import AliasNotFound
-from tenantkms.model.alias import ALIAS_PREFIX, Alias, check_alias
+from tenantkms.model.alias import ALIAS_PREFIX, Alias
 from tenantkms.model.key import Key
 from tenantkms.model.specs import ANY_KEY
 from tenantkms.model.states import NOTHING
@@ -24,7 +24,7 @@ class DeleteAliasParams(Params, frozen=True, kw_only=True):
 
 @action("DeleteAlias", refuses=NOTHING, needs=ANY_KEY)
 def delete_alias(params: DeleteAliasParams, scope: Scope) -> Nothing:
-    name = check_alias(params.alias)
+    name = scope.alias(params.alias)
 
     def change(keys: Sequence[Key]) -> list[Write]:
         (key,) = keys

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from tenantkms.action.action import action
 from tenantkms.action.call import Nothing, Params
 from tenantkms.action.scope import Scope
-from tenantkms.model.alias import Alias, check_alias
+from tenantkms.model.alias import Alias
 from tenantkms.model.key import Key
 from tenantkms.model.specs import ANY_KEY
 from tenantkms.model.states import EDIT
@@ -24,7 +24,7 @@ class SetKeyAlias(Params, frozen=True, kw_only=True):
 
 @action("SetKeyAlias", refuses=EDIT, needs=ANY_KEY)
 def set_key_alias(params: SetKeyAlias, scope: Scope) -> Nothing:
-    name = check_alias(params.alias)
+    name = scope.alias(params.alias)
 
     def change(keys: Sequence[Key]) -> list[Write]:
         (key,) = keys

@@ -19,7 +19,7 @@ class SetKeyPolicy(Params, frozen=True, kw_only=True):
 
 @action("SetKeyPolicy", refuses=EDIT, needs=ANY_KEY)
 def set_key_policy(params: SetKeyPolicy, scope: Scope) -> Nothing:
-    key_policy.parse(params.policy)
+    key_policy.check(params.policy)
     scope.update([params.key_id], lambda keys: [PutKey(scope.revise(key, policy=params.policy)) for key in keys])
     return Nothing()
 

@@ -8,7 +8,7 @@ from tenantkms.action.action import action
 from tenantkms.action.call import Nothing, Params
 from tenantkms.action.scope import Scope
 from tenantkms.errors import AliasNotFound, LimitExceeded
-from tenantkms.model.alias import ALIAS_PREFIX, MAX_ALIASES, Alias, check_alias
+from tenantkms.model.alias import ALIAS_PREFIX, MAX_ALIASES, Alias
 from tenantkms.model.key import Key
 from tenantkms.model.specs import ANY_KEY
 from tenantkms.model.states import EDIT
@@ -25,7 +25,7 @@ class UpdateAlias(Params, frozen=True, kw_only=True):
 
 @action("UpdateAlias", refuses=EDIT, needs=ANY_KEY)
 def update_alias(params: UpdateAlias, scope: Scope) -> Nothing:
-    name = check_alias(params.alias)
+    name = scope.alias(params.alias)
 
     def change(keys: Sequence[Key]) -> list[Write]:
         new, old = keys

@@ -11,6 +11,7 @@ from functions.endpoint.dispatch import load
 from kit.action_samples import PLAINTEXT, SAMPLES, Tenant, in_state, new_key, rules
 from kit.samples import key_id
 from kit.support import VECTORS
+from tenantkms import names
 from tenantkms.action.action import action
 from tenantkms.action.call import KeyRefs, Nothing
 from tenantkms.action.rule import DECRYPT, ENCRYPT, NO_KEY, Rule
@@ -43,21 +44,26 @@ def test_every_action_has_a_sample() -> None:
     assert len(ACTIONS) == len(set(ACTIONS))
 
 
-def names(kind: type, before: str = "") -> set[str]:
+def field_names(kind: type, before: str = "") -> set[str]:
     """Of the fields of a type, as they stand in a call, and of those inside them."""
     found = set()
     for field in msgspec.structs.fields(kind):
         found.add(before + field.encode_name)
         for part in (field.type, *getattr(field.type, "__args__", ())):
             if isinstance(part, type) and issubclass(part, msgspec.Struct):
-                found |= names(part, f"{before}{field.encode_name}.")
+                found |= field_names(part, f"{before}{field.encode_name}.")
     return found
 
 
 @pytest.mark.parametrize(("action", "released"), RELEASED.items())
 def test_what_a_call_of_version_1_may_say_it_may_still_say(action: str, released: list[str]) -> None:
     """An endpoint and functions of two releases work together while a stack is updated."""
-    assert set(released) <= names(load(action).params)
+    assert set(released) <= field_names(load(action).params)
+
+
+def test_the_names_of_actions_are_those_of_the_handlers() -> None:
+    """Policies are checked against the names, so one that is missing could not be allowed."""
+    assert list(names.ACTIONS) == sorted(ACTIONS), "run: make coverage"
 
 
 @pytest.mark.parametrize("action", ACTIONS)

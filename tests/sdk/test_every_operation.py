@@ -68,7 +68,7 @@ def test_the_tables_hold_what_is_served_and_nothing_else(calls: Fields, dialect:
 def nobody(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Login:
     """A credential that may do nothing."""
     path = tmp_path_factory.mktemp("policy") / "policy.json"
-    path.write_text('{"Statement": []}')
+    path.write_text('{"Statement": [{"Effect": "Deny", "Action": "*", "Resource": "*"}]}')
     return login(server, "--policy", str(path))
 
 

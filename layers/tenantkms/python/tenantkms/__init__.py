@@ -3,7 +3,7 @@
 A room imports only rooms that stand above it in this list, and `tests/house` holds that:
 
 errors    failures, one class each
-names     of dialects, and of the folder of an Action
+names     of dialects, of Actions, and of the folder of one
 crypto    ciphers, the envelope (FORMAT.md), encryption contexts, asymmetric keys
 model     keys, versions, aliases, access keys; what states refuse, specs allow and providers decide
 parent    the parent key that seals all others: a file, or a key of AWS KMS

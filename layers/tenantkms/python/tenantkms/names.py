@@ -1,4 +1,4 @@
-"""Names that several rooms know: of the dialects, and of the folder that an Action has under `functions/`."""
+"""Names that several rooms know: of the dialects, of the Actions, and of the folder of one under `functions/`."""
 
 from __future__ import annotations
 
@@ -9,6 +9,48 @@ DIALECTS = (ALIBABA, TENCENT, TENCENT_V2)
 """The dialects that a credential can be allowed in."""
 NATIVE = "native"
 """Who calls without a dialect: the `tkms` command, and AWS principals that invoke an Action's function."""
+
+ACTIONS = tuple(
+    """
+    ArchiveKey AsymmetricDecrypt AsymmetricEncrypt AsymmetricSign AsymmetricVerify CancelKeyArchive
+    CancelKeyDeletion CreateAlias CreateKey CreateKeyVersion Decrypt DeleteAlias DeleteKeyMaterial DescribeKey
+    DescribeKeyVersion DescribeService DisableKey EnableKey Encrypt ExportDataKey GenerateAndExportDataKey
+    GenerateDataKey GenerateDataKeyWithoutPlaintext GenerateMac GenerateRandom GetKeyPolicy GetParametersForImport
+    GetPublicKey ImportKeyMaterial ListAliases ListKeyVersions ListKeys ListTagResources ReEncrypt
+    ScheduleKeyDeletion SetDeletionProtection SetKeyAlias SetKeyPolicy TagResources UntagResources UpdateAlias
+    UpdateKeyDescription UpdateRotationPolicy VerifyMac
+    """.split()
+)
+"""All there are, sorted; each has its `@action` line in a handler under `functions/`."""
+
+OTHER_NAMES = {
+    "AsymmetricRsaDecrypt": "AsymmetricDecrypt",
+    "DeleteImportedKeyMaterial": "DeleteKeyMaterial",
+    "DescribeAccountKmsStatus": "DescribeService",
+    "DescribeKeys": "DescribeKey",
+    "DescribeRegions": "DescribeService",
+    "DisableKeyRotation": "UpdateRotationPolicy",
+    "DisableKeys": "DisableKey",
+    "EnableKeyRotation": "UpdateRotationPolicy",
+    "EnableKeys": "EnableKey",
+    "GetKeyAttributes": "DescribeKey",
+    "GetKeyRotationStatus": "DescribeKey",
+    "GetRegions": "DescribeService",
+    "GetServiceStatus": "DescribeService",
+    "ListAlgorithms": "DescribeService",
+    "ListAliasesByKeyId": "ListAliases",
+    "ListKey": "ListKeys",
+    "ListKeyDetail": "ListKeys",
+    "ListResourceTags": "ListTagResources",
+    "OpenKmsService": "DescribeService",
+    "RotateKey": "CreateKeyVersion",
+    "SetKeyAttributes": "SetKeyAlias",
+    "SignByAsymmetricKey": "AsymmetricSign",
+    "TagResource": "TagResources",
+    "UntagResource": "UntagResources",
+    "VerifyByAsymmetricKey": "AsymmetricVerify",
+}
+"""What clients call Actions, where that is no name of another one: policies have only one name for each."""
 
 _WORD = re.compile(r"(?<!^)(?=[A-Z])")
 

@@ -12,6 +12,7 @@ Deny wins. The operator's own `tkms` command is not bound by key policies, so a 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Literal
 
@@ -19,12 +20,14 @@ import msgspec
 from msgspec import Struct
 
 from tenantkms.access.policy import globs
+from tenantkms.access.vocabulary import complaints, listed, refuse
 from tenantkms.errors import InvalidPolicy
 
 DEFAULT = (
     '{"Version":"1","Statement":[{"Effect":"Allow","Principal":{"RAM":["*"]},"Action":["kms:*"],"Resource":["*"]}]}'
 )
 _MAX_SIZE = 32_768
+_SERVICE = "kms:"
 _ACTION = re.compile(r"kms:[A-Za-z*]{1,64}|\*")
 _PRINCIPAL = re.compile(r"\*|acs:ram::(\*|[0-9]{1,20}):(\*|root|(user|role)/[A-Za-z0-9._@*-]{1,128})")
 
@@ -57,8 +60,7 @@ class _Rule(Struct, frozen=True):
 
 def _who(principal: str | _Ram) -> list[str]:
     """Patterns of access key ids."""
-    listed = ["*"] if isinstance(principal, str) else principal.RAM
-    names = [listed] if isinstance(listed, str) else listed
+    names = ["*"] if isinstance(principal, str) else listed(principal.RAM)
     for name in names:
         if not _PRINCIPAL.fullmatch(name):
             raise InvalidPolicy(f"Principal {name!r} of the key policy is not valid.")
@@ -67,17 +69,20 @@ def _who(principal: str | _Ram) -> list[str]:
     ]
 
 
-@lru_cache(maxsize=1024)
-def parse(text: str) -> tuple[_Rule, ...]:
-    """The rules of a key policy. Raises `InvalidPolicy` that names what is wrong."""
+def _document(text: str) -> _Document:
     if len(text.encode("utf-8", "replace")) > _MAX_SIZE:
         raise InvalidPolicy(f"The key policy is longer than {_MAX_SIZE} bytes.")
     try:
-        document = _decode(text)
+        return _decode(text)
     except (msgspec.DecodeError, UnicodeError) as e:
         raise InvalidPolicy(f"The key policy is not valid: {e}.") from e
+
+
+@lru_cache(maxsize=1024)
+def parse(text: str) -> tuple[_Rule, ...]:
+    """The rules of a key policy, one for each statement. Raises `InvalidPolicy` that names what is wrong."""
     rules = []
-    for statement in document.statement:
+    for statement in _document(text).statement:
         if statement.resource not in ("*", ["*"]):
             raise InvalidPolicy("The Resource of a key policy must be *, which is the key itself.")
         actions = globs(statement.action, _ACTION, "Action")
@@ -87,14 +92,35 @@ def parse(text: str) -> tuple[_Rule, ...]:
     return tuple(rules)
 
 
+def flaws(text: str) -> Iterator[str]:
+    """What a key policy says that means nothing. Raises `InvalidPolicy` if it has no meaning at all."""
+    parse(text)
+    statements = _document(text).statement
+    if not statements:
+        yield "The key policy allows nothing: it has no statement."
+    for number, statement in enumerate(statements, 1):
+        own = [action.removeprefix(_SERVICE) for action in listed(statement.action)]
+        yield from complaints(number, own, ("Principal", _who(statement.principal)))
+
+
+def check(text: str) -> str:
+    """`text`, if it may be put on a key now. Raises `InvalidPolicy` that names what is wrong."""
+    refuse(flaws(text))
+    return text
+
+
+def decide(policy: str, principal: str, action: str) -> int:
+    """The statement (from 1) of a key's `policy` that allows `action` to the access key `principal`, if positive; the
+    one that denies it, if negative; 0: denied, since no statement says anything."""
+    allowing = 0
+    for number, rule in enumerate(parse(policy), 1):
+        if rule.principals.fullmatch(principal) and rule.actions.fullmatch(_SERVICE + action):
+            if not rule.allow:
+                return -number
+            allowing = allowing or number
+    return allowing
+
+
 def allows(policy: str, principal: str, action: str) -> bool:
     """Whether a key's `policy` (empty: the default) allows `action` to the access key `principal`."""
-    if not policy:
-        return True
-    allowed = False
-    for rule in parse(policy):
-        if rule.principals.fullmatch(principal) and rule.actions.fullmatch(f"kms:{action}"):
-            if not rule.allow:
-                return False
-            allowed = True
-    return allowed
+    return not policy or decide(policy, principal, action) > 0

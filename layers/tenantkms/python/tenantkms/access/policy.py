@@ -8,23 +8,28 @@ A policy is a JSON document:
 
 Actions are this project's own names (docs/coverage.md), whatever the dialect calls them. A resource is `*`,
 `key/<id>` or `alias/<name>` (any alias of the key), with `*` for any run of characters. Deny wins;
-what no statement allows is denied. An Action that uses no key needs the resource `*`.
+what no statement allows is denied. An Action that uses no key needs the resource `*`. An alias that an Action makes,
+moves or takes away is a resource of its own beside the key (`action/scope.py`).
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Literal
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
+from tenantkms.access.vocabulary import complaints, listed, refuse
 from tenantkms.errors import InvalidPolicy
 from tenantkms.model.alias import ALIAS_PREFIX
 from tenantkms.model.key import Key
+from tenantkms.names import ACTIONS
 
 ALLOW_ALL = '{"Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}'
+KEY_PREFIX = "key/"
 _MAX_SIZE = 32_768
 _ACTION = re.compile(r"[A-Za-z*]{1,64}")
 _RESOURCE = re.compile(r"\*|(key|alias)/[A-Za-z0-9_/*-]{1,255}")
@@ -33,7 +38,7 @@ _RESOURCE = re.compile(r"\*|(key|alias)/[A-Za-z0-9_/*-]{1,255}")
 class _Statement(Struct, frozen=True, forbid_unknown_fields=True, rename="pascal"):
     effect: Literal["Allow", "Deny"]
     action: str | list[str]
-    resource: str | list[str] = "*"
+    resource: str | list[str] | UnsetType = UNSET  # documents that were set without one mean every resource
 
 
 class _Document(Struct, frozen=True, forbid_unknown_fields=True, rename="pascal"):
@@ -61,37 +66,88 @@ def _expression(glob: str) -> str:
 
 def globs(patterns: str | list[str], grammar: re.Pattern[str], what: str) -> re.Pattern[str]:
     """One pattern for all of `patterns`, in which `*` stands for any run. Raises `InvalidPolicy`."""
-    listed = [patterns] if isinstance(patterns, str) else patterns
-    for glob in listed:
+    all_ = listed(patterns)
+    for glob in all_:
         if not grammar.fullmatch(glob):
             raise InvalidPolicy(f"{what} {glob!r} of the policy is not valid.")
-    return re.compile("|".join(map(_expression, listed)) or r"(?!)")
+    return re.compile("|".join(map(_expression, all_)) or r"(?!)")
+
+
+def _document(text: str) -> _Document:
+    if len(text.encode("utf-8", "replace")) > _MAX_SIZE:
+        raise InvalidPolicy(f"The policy is longer than {_MAX_SIZE} bytes.")
+    try:
+        return _decode(text)
+    except (msgspec.DecodeError, UnicodeError) as e:
+        raise InvalidPolicy(f"The policy is not valid: {e}.") from e
 
 
 @lru_cache(maxsize=1024)
 def parse(text: str) -> tuple[_Rule, ...]:
-    """The rules of a policy document. Raises `InvalidPolicy` that names what is wrong."""
-    if len(text.encode("utf-8", "replace")) > _MAX_SIZE:
-        raise InvalidPolicy(f"The policy is longer than {_MAX_SIZE} bytes.")
-    try:
-        document = _decode(text)
-    except (msgspec.DecodeError, UnicodeError) as e:
-        raise InvalidPolicy(f"The policy is not valid: {e}.") from e
+    """The rules of a policy document, one for each statement. Raises `InvalidPolicy` that names what is wrong."""
     return tuple(
-        _Rule(s.effect == "Allow", globs(s.action, _ACTION, "Action"), globs(s.resource, _RESOURCE, "Resource"))
-        for s in document.statement
+        _Rule(
+            s.effect == "Allow",
+            globs(s.action, _ACTION, "Action"),
+            globs("*" if s.resource is UNSET else s.resource, _RESOURCE, "Resource"),
+        )
+        for s in _document(text).statement
     )
+
+
+def flaws(text: str) -> Iterator[str]:
+    """What a policy says that means nothing, or not what it seems to. Raises `InvalidPolicy` if it has no meaning."""
+    parse(text)
+    statements = _document(text).statement
+    if not statements:
+        yield "The policy allows nothing: it has no statement."
+    for number, statement in enumerate(statements, 1):
+        if statement.resource is UNSET:
+            yield f"Statement {number} of the policy has no Resource: name keys or aliases, or * for all."
+        else:
+            yield from complaints(number, statement.action, ("Resource", statement.resource))
+
+
+def check(text: str) -> str:
+    """`text`, if it may be given to an access key now. Raises `InvalidPolicy` that names what is wrong."""
+    refuse(flaws(text))
+    return text
+
+
+@lru_cache(maxsize=1024)
+def decide(policy: str, action: str, names: tuple[str, ...]) -> int:
+    """The statement (from 1) by which `policy` allows `action` on what has `names`, if positive; the one by which it
+    denies it, if negative; 0: denied, since no statement says anything."""
+    allowing = 0
+    for number, rule in enumerate(parse(policy), 1):
+        if rule.actions.fullmatch(action) and any(rule.resources.fullmatch(name) for name in names):
+            if not rule.allow:
+                return -number
+            allowing = allowing or number
+    return allowing
+
+
+def names_of(key_id: str, aliases: Iterable[str]) -> tuple[str, ...]:
+    """What policies know a key by."""
+    return (KEY_PREFIX + key_id, *[ALIAS_PREFIX + alias for alias in aliases])
+
+
+NO_KEY = ("*",)
+"""The names of what an Action works on that uses no key."""
 
 
 def may(policy: str, action: str, key: Key | None) -> bool:
     """Whether `policy` allows `action` on `key` (None: an Action that uses no key)."""
     if policy == ALLOW_ALL:
         return True
-    names = ["*"] if key is None else [f"key/{key.id}", *(ALIAS_PREFIX + alias for alias in key.aliases)]
-    allowed = False
-    for rule in parse(policy):
-        if rule.actions.fullmatch(action) and any(rule.resources.fullmatch(name) for name in names):
-            if not rule.allow:
-                return False
-            allowed = True
-    return allowed
+    return decide(policy, action, NO_KEY if key is None else names_of(key.id, key.aliases)) > 0
+
+
+def may_name(policy: str, action: str, name: str) -> bool:
+    """Whether `policy` allows `action` on `alias/<name>` or `key/<id>` as such, whatever it names."""
+    return policy == ALLOW_ALL or decide(policy, action, (name,)) > 0
+
+
+def gains(policy: str, before: Key, after: Key) -> bool:
+    """Whether `policy` allows any Action on a key as it is `after` a change that it did not allow `before`."""
+    return any(may(policy, action, after) and not may(policy, action, before) for action in ACTIONS)

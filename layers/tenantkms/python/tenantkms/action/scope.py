@@ -5,10 +5,12 @@ from __future__ import annotations
 import random as jitter
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from tenantkms import errors as e
 from tenantkms.access import key_policy, policy
+from tenantkms.access.policy import KEY_PREFIX
 from tenantkms.action.call import Call
 from tenantkms.action.rule import DECRYPT, Rule
 from tenantkms.audit.line import INTENT, Record
@@ -21,9 +23,10 @@ from tenantkms.model.profiles import Profile
 from tenantkms.model.specs import SYMMETRIC
 from tenantkms.model.states import KeyState
 from tenantkms.names import NATIVE
-from tenantkms.store.port import KeyStore, PutKey, RevisionConflict, Write
+from tenantkms.store.port import DeleteAlias, KeyStore, PutAlias, PutKey, RevisionConflict, Write
 
 _ATTEMPTS = 8
+_NO_KEY_ID = "00000000-0000-4000-8000-000000000000"
 
 
 class Scope:
@@ -58,6 +61,15 @@ class Scope:
             raise e.AccessDenied
         self.authorised = True
 
+    def alias(self, name: str) -> str:
+        """`name` (without the prefix), if it may be an alias and this call may make, move or take away one of it.
+
+        That is a permission of its own, beside those on the keys. Raises `InvalidAlias` and `AccessDenied`.
+        """
+        if not policy.may_name(self.call.principal.policy, self.rule.name, ALIAS_PREFIX + check_alias(name)):
+            raise e.AccessDenied
+        return name
+
     def find(self, ref: str, *, fresh: bool = False) -> Key:
         """The key that `ref` (an id, or `alias/<name>`) names. Raises `KeyNotFound` or `AliasNotFound`."""
         keyring = self.deps.keyring
@@ -80,13 +92,15 @@ class Scope:
             raise RuntimeError(f"{rule.name} has said that it uses no key")
         if key.id not in self.used:
             self.used.append(key.id)
-        principal = self.call.principal
-        # An Action that works through others (ReEncrypt: Decrypt and Encrypt) needs its own permission as well.
-        for name in (own.name,) if rule is own else (rule.name, own.name):
+        principal, names = self.call.principal, self._permissions(rule)
+        # The key's policy has a text of its own, so it is for those whom the access key's policy allows all of it.
+        for name in names:
             if not policy.may(principal.policy, name, key):
                 raise e.AccessDenied
-            if key.policy and self.call.profile != NATIVE and not key_policy.allows(key.policy, principal.id, name):
-                raise e.AccessDenied("The key's policy does not allow this.")
+        if key.policy and self.call.profile != NATIVE:
+            for name in names:
+                if not key_policy.allows(key.policy, principal.id, name):
+                    raise e.AccessDenied("The key's policy does not allow this.")
         self.authorised = True
         if key.spec not in needs.specs or needs.usage not in (None, key.usage):
             raise e.InvalidKeyUsage
@@ -98,9 +112,47 @@ class Scope:
             raise refusal
         return key
 
+    def _permissions(self, rule: Rule) -> tuple[str, ...]:
+        """An Action that works through others (ReEncrypt: Decrypt and Encrypt) needs its own permission as well."""
+        own = self.rule
+        return (own.name,) if rule is own else (rule.name, own.name)
+
     def use(self, ref: str, rule: Rule | None = None) -> Key:
-        """The key that `ref` names, if this call may do with it what `rule` says, now."""
-        return self.admit(self.find(ref), rule)
+        """The key that `ref` names, if this call may do with it what `rule` says, now.
+
+        Raises `AccessDenied` as well where `ref` names nothing, unless the policy allows it by that very name.
+        """
+        if self._may_know(ref, rule):
+            return self.admit(self.find(ref), rule)
+        # A refusal is always read from the store, as what is not there is: a cache would tell the two apart.
+        by_alias = ref.startswith(ALIAS_PREFIX)
+        key = self.deps.keyring.remembered(ref.removeprefix(ALIAS_PREFIX) if by_alias else ref.lower(), alias=by_alias)
+        if key is not None:
+            with suppress(e.AccessDenied):
+                return self.admit(key, rule)
+        return self.admit(self._read(ref, rule), rule)
+
+    def _may_know(self, ref: str, rule: Rule | None) -> bool:
+        """Whether the policy allows this call by the name `ref` as such, so that it may know what has it."""
+        text = self.call.principal.policy
+        if text == policy.ALLOW_ALL:
+            return True
+        if ref.startswith(ALIAS_PREFIX):
+            name = ALIAS_PREFIX + check_alias(ref.removeprefix(ALIAS_PREFIX))
+        else:
+            name = KEY_PREFIX + check_key_id(ref)
+        return all(policy.may_name(text, action, name) for action in self._permissions(rule or self.rule))
+
+    def _read(self, ref: str, rule: Rule | None = None) -> Key:
+        """`find` from the store; who may not know gets `AccessDenied` for what is not there, after the same reads."""
+        try:
+            return self.find(ref, fresh=True)
+        except (e.AliasNotFound, e.KeyNotFound):
+            if self._may_know(ref, rule):
+                raise
+            if ref.startswith(ALIAS_PREFIX):
+                self.deps.keyring.key(_NO_KEY_ID, fresh=True)
+            raise e.AccessDenied from None
 
     def open(self, blob: bytes, context: Mapping[str, str]) -> tuple[Header, bytes]:
         """(header, plaintext) of a blob, if this call may Decrypt with its key. One error for all that is wrong."""
@@ -151,12 +203,14 @@ class Scope:
     def update(self, refs: Sequence[str], change: Callable[[Sequence[Key]], Sequence[Write]]) -> list[Key]:
         """Read the keys, let `change` decide, commit all of it or nothing; again if somebody else was faster.
 
-        `change` gets freshly read and admitted keys and returns the writes, none if nothing is to be done.
+        `change` gets freshly read and admitted keys and returns the writes, none if nothing is to be done; aliases
+        among them need permissions of their own.
         Answers the keys as they were read. Raises `Conflict` when others were faster each time.
         """
         for attempt in range(_ATTEMPTS):
-            keys = [self.admit(self.find(ref, fresh=True)) for ref in refs]
+            keys = [self.admit(self._read(ref)) for ref in refs]
             writes = change(keys)
+            self._check_aliases(keys, writes)
             if not writes or self.call.dry_run:
                 return keys
             if not attempt:
@@ -168,3 +222,17 @@ class Scope:
             else:
                 return keys
         raise e.Conflict
+
+    def _check_aliases(self, keys: Sequence[Key], writes: Sequence[Write]) -> None:
+        """Every alias that comes or goes is asked for by its own name, whatever Action writes it. Policies know keys
+        by their aliases, so none may change them to be allowed more on a key: neither by a name that is allowed,
+        nor by taking away one that is denied. Raises `AccessDenied`.
+        """
+        before = {key.id: key for key in keys}
+        for write in writes:
+            if isinstance(write, PutAlias | DeleteAlias):
+                self.alias(write.alias.name)
+            elif isinstance(write, PutKey) and write.key.id in before:
+                old = before[write.key.id]
+                if old.aliases != write.key.aliases and policy.gains(self.call.principal.policy, old, write.key):
+                    raise e.AccessDenied("With these aliases the access key's policy would allow it more on the key.")

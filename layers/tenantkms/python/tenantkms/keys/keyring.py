@@ -57,6 +57,13 @@ class Keyring:
     def count_waiting(self, state: KeyState) -> int:
         return self.store.count_waiting(state)
 
+    def remembered(self, name: str, *, alias: bool) -> Key | None:
+        """The key that has that id or alias, as far as the caches know; no store is asked."""
+        if alias:
+            found = self._aliases.get(name)
+            return self._keys.get(found.key_id) if found else None
+        return self._keys.get(name)
+
     def commit(self, writes: Sequence[Write]) -> None:
         """`KeyStore.commit`, after which no cache of this process holds what it changed."""
         try:

@@ -1,0 +1,46 @@
+"""What a policy may say when it is set: Actions that there are, and statements that say something.
+
+Evaluation knows nothing of it: a stored document, whatever it says, means what it meant when it was set.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from difflib import get_close_matches
+from fnmatch import fnmatchcase
+
+from tenantkms.errors import InvalidPolicy
+from tenantkms.names import ACTIONS, OTHER_NAMES
+
+_KNOWN = (*ACTIONS, *OTHER_NAMES)
+
+
+def listed(patterns: str | list[str]) -> list[str]:
+    return [patterns] if isinstance(patterns, str) else patterns
+
+
+def complaints(statement: int, actions: str | list[str], *others: tuple[str, str | list[str]]) -> Iterator[str]:
+    """What is wrong with the `statement`-th statement: its `actions`, patterns of the project's own names, match
+    nothing, or one of its lists is empty; `others` are (name, list)."""
+    for what, patterns in (("Action", actions), *others):
+        if not listed(patterns):
+            yield f"Statement {statement} of the policy says nothing: its {what} is empty."
+    for pattern in listed(actions):
+        if not any(fnmatchcase(action, pattern) for action in ACTIONS):
+            yield f"Action {pattern!r} of statement {statement} of the policy is none: {_instead(pattern)}."
+
+
+def _instead(pattern: str) -> str:
+    meant = [OTHER_NAMES[name] for name in OTHER_NAMES if fnmatchcase(name, pattern)]
+    if meant:
+        return f"the Action is {' or '.join(sorted(set(meant)))}"
+    by_letters = {name.lower(): name for name in _KNOWN}
+    near = get_close_matches(pattern.replace("*", "").lower(), by_letters, n=1, cutoff=0.0)
+    name = by_letters[near[0]]
+    return f"did you mean {OTHER_NAMES.get(name, name)}"
+
+
+def refuse(found: Iterator[str]) -> None:
+    """Raises `InvalidPolicy` with the first complaint."""
+    for complaint in found:
+        raise InvalidPolicy(complaint)

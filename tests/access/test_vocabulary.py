@@ -1,0 +1,128 @@
+"""A policy that is set names Actions that there are, and says something; one that was set before means what it did."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from kit.action_samples import PLAINTEXT, Tenant
+from tenantkms.access import key_policy, policy
+from tenantkms.errors import InvalidPolicy
+from tenantkms.names import ACTIONS, OTHER_NAMES
+from tenantkms.wire.dialects import DIALECTS
+
+
+def document(action: Any, **changes: Any) -> str:
+    statement = {"Effect": "Deny", "Action": action, "Resource": "*", **changes}
+    return json.dumps({"Statement": [{k: v for k, v in statement.items() if v is not None}]})
+
+
+def of_key(action: Any, **changes: Any) -> str:
+    return document(action, **{"Principal": "*", **changes})
+
+
+def test_other_names_are_those_of_the_dialects() -> None:
+    served = {name: row.action for d in DIALECTS.values() for name, row in d.operations.items() if name not in ACTIONS}
+    assert served == OTHER_NAMES, "tenantkms/names.py: OTHER_NAMES"
+
+
+NONE = {
+    # the pattern, and what is said
+    "SignByAsymmetricKey": "the Action is AsymmetricSign",
+    "RotateKey": "the Action is CreateKeyVersion",
+    "Sign*": "the Action is AsymmetricSign",
+    "EnableKeyR*": "the Action is UpdateRotationPolicy",
+    "Encrpyt": "did you mean Encrypt",
+    "encrypt": "did you mean Encrypt",
+    "GenerateDatakey": "did you mean GenerateDataKey",
+    "Decryp": "did you mean Decrypt",
+    "Genrate*": "did you mean Generate",
+    "ShceduleKeyDeletion": "did you mean ScheduleKeyDeletion",
+}
+
+
+@pytest.mark.parametrize(("pattern", "said"), NONE.items(), ids=NONE)
+def test_an_action_that_is_none_is_refused_with_the_one_that_is_meant(pattern: str, said: str) -> None:
+    for actions in (pattern, ["Encrypt", pattern]):
+        with pytest.raises(InvalidPolicy, match=said):
+            policy.check(document(actions))
+    for actions in (f"kms:{pattern}", ["kms:Encrypt", f"kms:{pattern}"]):
+        with pytest.raises(InvalidPolicy, match=said):
+            key_policy.check(of_key(actions))
+
+
+SILENT = {
+    "no statement": '{"Statement":[]}',
+    "no Action": document([]),
+    "no Action in the second": json.dumps(
+        {"Statement": json.loads(document("*"))["Statement"] + json.loads(document([]))["Statement"]}
+    ),
+}
+
+
+@pytest.mark.parametrize("text", SILENT.values(), ids=SILENT)
+def test_a_policy_that_says_nothing_is_refused(text: str) -> None:
+    with pytest.raises(InvalidPolicy, match=r"nothing|empty"):
+        policy.check(text)
+    with pytest.raises(InvalidPolicy, match=r"nothing|empty"):
+        key_policy.check(text.replace('"Effect"', '"Principal": "*", "Effect"'))
+
+
+def test_a_statement_needs_a_resource_and_a_principal() -> None:
+    for resource, said in ((None, "no Resource"), ([], "Resource is empty")):
+        with pytest.raises(InvalidPolicy, match=said):
+            policy.check(document("*", Resource=resource))
+    with pytest.raises(InvalidPolicy, match="Principal is empty"):
+        key_policy.check(of_key("kms:*", Principal={"RAM": []}))
+
+
+@pytest.mark.parametrize("name", ACTIONS)
+def test_every_action_may_be_named(name: str) -> None:
+    assert policy.check(document([name, "*", f"{name[:4]}*"]))
+    assert key_policy.check(of_key([f"kms:{name}", "kms:*", "*", f"kms:{name[:4]}*"]))
+
+
+def test_what_was_set_before_means_what_it_did() -> None:
+    old = '{"Statement":[{"Effect":"Allow","Action":["Encrypt","Sign"]},{"Effect":"Deny","Action":[],"Resource":[]}]}'
+    assert policy.may(old, "Encrypt", None)
+    assert not policy.may(old, "Decrypt", None)
+    assert len(list(policy.flaws(old))) == 3
+    old = '{"Statement":[{"Effect":"Allow","Principal":"*","Action":["kms:Encrypt","kms:TagResource"]}]}'
+    assert key_policy.allows(old, "me", "Encrypt")
+    assert not key_policy.allows(old, "me", "TagResources")
+    assert len(list(key_policy.flaws(old))) == 1
+
+
+def test_the_api_refuses_and_keeps_what_was(tmp_path: Any) -> None:
+    tenant = Tenant(tmp_path / "data")
+    key = tenant.create()
+    old = of_key(["kms:Sign", "kms:Encrypt"], Effect="Allow")
+    tenant.put(key, policy=old)
+    for text in (old, SILENT["no statement"]):
+        assert tenant.outcome("SetKeyPolicy", {"key_id": key, "policy": text}) == "InvalidPolicy"
+        assert tenant.outcome("CreateKey", {"policy": text}) == "InvalidPolicy"
+    assert tenant.stored(key).policy == old
+    used = {"key_id": key, "plaintext": PLAINTEXT}
+    assert tenant.outcome("Encrypt", used, profile="alibaba") == "ok"
+    assert (
+        tenant.outcome("Encrypt", used, profile="alibaba", policy=document("*", Effect="Allow", Resource=None)) == "ok"
+    )
+
+
+ROWS = [("Allow", "Encrypt", "alias/app-*"), ("Allow", "*", "key/1"), ("Deny", "Decrypt", "alias/prod")]
+DECISIONS = [
+    ("Encrypt", ["key/2", "alias/app-1"], 1),
+    ("Encrypt", ["key/1"], 2),
+    ("Decrypt", ["key/1"], 2),
+    ("Decrypt", ["key/1", "alias/prod"], -3),
+    ("Decrypt", ["key/2"], 0),
+    ("CreateKey", ["*"], 0),
+]
+
+
+@pytest.mark.parametrize(("action", "names", "number"), DECISIONS)
+def test_a_decision_names_its_statement(action: str, names: list[str], number: int) -> None:
+    text = json.dumps({"Statement": [{"Effect": e, "Action": a, "Resource": r} for e, a, r in ROWS]})
+    assert policy.decide(text, action, tuple(names)) == number

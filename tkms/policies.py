@@ -1,0 +1,46 @@
+"""Ready-made policies of access keys, by name, and where a policy comes from when a credential is created."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from tenantkms.access import policy
+
+
+class Ready(Struct, frozen=True):
+    says: str
+    actions: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        document = {"Statement": [{"Effect": "Allow", "Action": self.actions, "Resource": "*"}]}
+        return msgspec.json.encode(document).decode()
+
+
+_LOOK = ("DescribeKey", "GetPublicKey")
+READY: Mapping[str, Ready] = {
+    "administrator": Ready("everything, as without a policy", ("*",)),
+    "crypto-user": Ready(
+        "work with every key, and change none",
+        ("Encrypt", "Decrypt", "ReEncrypt", "Generate*", "ExportDataKey", "Asymmetric*", "VerifyMac", *_LOOK),
+    ),
+    "encrypt-only": Ready(
+        "encrypt and make data keys, and open nothing", ("Encrypt", "GenerateDataKey*", "AsymmetricEncrypt", *_LOOK)
+    ),
+    "decrypt-only": Ready("open ciphertexts, and make none", ("Decrypt", "AsymmetricDecrypt", *_LOOK)),
+    "auditor": Ready(
+        "read what there is, and work with no key", ("Describe*", "List*", "GetKeyPolicy", "GetPublicKey")
+    ),
+}
+
+
+def read(named: str) -> str:
+    """The ready-made policy of that name, else the file's. Raises `OSError`, `UnicodeError` and `InvalidPolicy`."""
+    if not named:
+        return policy.ALLOW_ALL
+    text = READY[named].text if named in READY else Path(named).read_text("utf-8")
+    return policy.check(text)
