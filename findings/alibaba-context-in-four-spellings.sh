@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # alibabacloud-kms20160120 3.3.1 (tea-openapi 0.4.6), aliyun-python-sdk-kms 2.16.5 (core 2.16.1) (PyPI); @alicloud/kms20160120 1.2.0,
-# @alicloud/pop-core 1.8.0 (npm), Node 20; no other versions were run
+# @alicloud/pop-core 1.8.0 (npm), Node 20; the same in alibabacloud-kms20160120 2.2.3 and 2.0.0 (tea-openapi 0.3.16 and 0.3.8),
+# aliyun-python-sdk-kms 2.16.0 and 2.10.0 (core 2.15.2 and 2.13.36), @alicloud/kms20160120 1.1.0 (npm has only these two), and
+# pop-core 1.7.13 and 1.5.0, which were run, too
 # Surprise: the same map given as the encryption context of Encrypt goes over the wire in four ways by four SDKs of one vendor: JSON
 # text; Python's repr with single quotes, which is no JSON; one parameter EncryptionContext.tenant for each entry; and the constant
 # text "[object Object]". No SDK complains.

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# @alicloud/kms-sdk 1.1.0 (npm), Node 20; no other version was run
+# @alicloud/kms-sdk 1.1.0 (npm), Node 20; the only version on npm, and so is its @alicloud/http-core-sdk 1.0.0
 # Surprise: encrypt(keyId, plaintext, {tenant: "7"}) sends `EncryptionContext=` without a value. The call succeeds; the ciphertext is bound
 # to nothing, and decrypts with any other object as its context just as well. Only a text made with JSON.stringify is sent.
 # Why it matters: other SDKs of the vendor take a map there. Nobody notices, since both directions drop it alike, until another

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# @alicloud/kms-sdk 1.1.0 (npm), Node 20; no other version was run
+# @alicloud/kms-sdk 1.1.0 (npm), Node 20; the only version on npm, and so is its @alicloud/http-core-sdk 1.0.0
 # Surprise: after a 5xx the call is repeated, but the repeat signs the old Signature as one more parameter and then overwrites it: the
 # string that was signed cannot be rebuilt from the request. The first attempt verifies, no repeat ever does.
 # Why it matters: one 503 of a KMS turns into "signature does not match", and the real cause is gone: the caller sees the answer to

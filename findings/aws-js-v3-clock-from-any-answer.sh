@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# @aws-sdk/client-kms 3.1164.0 (npm), Node 20; no other version was run
+# @aws-sdk/client-kms 3.1164.0 (npm), Node 20; since 3.974.0: 3.972.0 and older (3.930.0, 3.855.0, 3.600.0 and 3.303.0 were
+# run, too) leave the clock alone at four minutes, though 3.600.0 moves it at ten. Older ones ran with the dependencies npm chose today
 # Surprise: the client sets its clock by the Date header of every answer, successful ones too, by whatever difference there is. One
 # answer whose Date is four minutes old makes all later requests carry a signing time four minutes in the past.
 # Why it matters: clock correction is known as the remedy for a wrong *local* clock after a refusal. Here a cached Date, a proxy's, or a

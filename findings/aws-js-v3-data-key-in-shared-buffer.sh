@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# @aws-sdk/client-kms 3.1164.0 (npm), Node 20; no other version was run
+# @aws-sdk/client-kms 3.1164.0 (npm), Node 20; the same in 3.53.0, 3.303.0, 3.600.0 and 3.910.0, which were run, too, with the
+# dependencies npm chose today
 # Surprise: the Plaintext of GenerateDataKey is a Uint8Array of 32 bytes, but not one of its own: it is a window, at some offset, on the
 # 8,192 bytes that Node shares among small Buffers. `plaintext.buffer` is all of those, other secrets included.
 # Why it matters: what takes an ArrayBuffer gets the wrong key. WebCrypto's importKey("raw", plaintext.buffer) refuses it, and a hash

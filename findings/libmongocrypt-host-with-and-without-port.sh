@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# pymongocrypt 1.21.2 with libmongocrypt 1.21.0 (PyPI); no other version was run
+# pymongocrypt 1.21.2 with libmongocrypt 1.21.0 (PyPI); the same in pymongocrypt 1.3.1, 1.6.1, 1.10.0 and 1.14.1
+# (libmongocrypt 1.5.2, 1.8.1, 1.10.0 and 1.14.1), which were run, too
 # Surprise: for one and the same masterKey.endpoint "kms.example.test:8443", the Encrypt request that wraps a data key carries (and
 # signs) "Host:kms.example.test", the Decrypt request that unwraps it "Host:kms.example.test:8443". Both go to port 8443. And an endpoint
 # "localhost:8443" is refused because the host lacks a dot, while "127.0.0.1:8443" is fine.

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# pymongocrypt 1.21.2 with libmongocrypt 1.21.0, and uvicorn 0.54.0 (PyPI); no other versions were run
+# pymongocrypt 1.21.2 with libmongocrypt 1.21.0, and uvicorn 0.54.0 (PyPI); the same in pymongocrypt 1.3.1, 1.6.1, 1.10.0
+# and 1.14.1 (libmongocrypt 1.5.2, 1.8.1, 1.10.0 and 1.14.1), and with uvicorn 0.20.0, which were run, too
 # Surprise: libmongocrypt's reader of KMS answers compares header names by case and knows only "Content-Length". An answer of a server
 # that writes names in lower case, as ASGI asks for and uvicorn does, is refused with "Unexpected extra
 # HTTP content", a message that speaks of the body.

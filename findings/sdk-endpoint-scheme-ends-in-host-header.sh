@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# alibabacloud-kms20160120 3.3.1 (tea-openapi 0.4.6), tencentcloud-sdk-python-kms 3.1.192 (common 3.1.195) (PyPI); no other
-# versions were run
+# alibabacloud-kms20160120 3.3.1 (tea-openapi 0.4.6), tencentcloud-sdk-python-kms 3.1.192 (common 3.1.195) (PyPI); the
+# same in tea-openapi 0.3.8 and 0.3.16, and in Tencent's common 3.0.571, 3.0.800 and 3.0.1459, which were run, too; common 3.0.252 and
+# 3.0.500 do not get as far: with a scheme the call fails with "Name or service not known"
 # Surprise: an endpoint written as a URL, endpoint="http://host:port", as boto3 wants it, works at first: the request arrives. But its
 # Host header is the whole URL, "Host: http://127.0.0.1:8080", and exactly that text is signed. A path in the endpoint ends there, too.
 # Why it matters: a lenient server on localhost accepts it, so it survives the tests; proxies and gateways that route by Host, or know what

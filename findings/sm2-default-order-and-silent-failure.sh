@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# gmssl 3.2.2 (PyPI) and sm-crypto 0.5.8 (npm), Node 20; no other versions were run
+# gmssl 3.2.2 (PyPI) and sm-crypto 0.5.8 (npm), Node 20; the empty string is the same in sm-crypto 0.3.2, 0.3.14 and 0.4.0. The old
+# order is gmssl's default since 3.2.2: 3.2.1, the only older version on PyPI, has no `mode`, writes C1C3C2, and sm-crypto opens it
 # Surprise: both libraries' texts say that SM2 ciphertexts are C1C3C2 unless one asks for the old C1C2C3, and gmssl's default is the old one
 # in spite of its text. So what gmssl encrypts does not open with sm-crypto at its defaults; and sm-crypto reports that, as it does a wrong
 # key, not by an error but by an empty string, which an encrypted empty string could as well be.
