@@ -113,18 +113,6 @@ def test_windows_of_different_lengths_share_the_store(access: AccessStore) -> No
             assert not access.use_nonce(nonce((window, n)), now=now + window, expires=now + 2 * window)
 
 
-def test_a_marked_nonce_is_good_again_for_a_moment_with_the_same_mark(access: AccessStore) -> None:
-    def use(now: int, mark: bytes, name: str = "one") -> bool:
-        return access.use_nonce(nonce(name), now=now, expires=now + WINDOW, mark=mark, again=5)
-
-    assert [use(NOW + after, b"abcd") for after in (0, 0, 5, 6, 4)] == [True, True, True, False, True]
-    assert [use(NOW, mark) for mark in (b"abce", b"", b"abcd")] == [False, False, True]
-    assert not access.use_nonce(nonce("one"), now=NOW, expires=NOW + WINDOW)
-    assert use(NOW, b"", "two")
-    assert [use(NOW, mark, "two") for mark in (b"abcd", b"")] == [False, False]
-    assert not use(NOW + WINDOW, b"abcd")
-
-
 def test_a_remembered_nonce_survives_hundreds_of_others(access: AccessStore) -> None:
     assert access.use_nonce(nonce("first"), now=NOW, expires=NOW + WINDOW)
     for n in range(300):

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import stat
 import struct
 import subprocess
 import sys
 import time
 from hashlib import sha256
-from itertools import count, islice
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -207,18 +206,3 @@ def test_files_of_before_are_removed_in_their_time(directory: Path) -> None:
     assert not list(directory.glob("*.*"))
     with pytest.raises(Unavailable):
         use(nonces, 1, NOW)
-
-
-# -- marks -------------------------------------------------------------------------------------------------
-
-
-def test_marks_survive_processes_and_half_hours(directory: Path) -> None:
-    edge = NOW // SECONDS * SECONDS + SECONDS - 1
-    for n, (first, again) in enumerate([(edge, edge), (edge, edge + 1), (edge, edge + 5), (edge + 1, edge)]):
-        one = {"mark": b"abcd", "again": 5}
-        assert NonceFiles(directory).use(nonce(n), now=first, expires=first + 600, **one)  # type: ignore[arg-type]
-        assert NonceFiles(directory).use(nonce(n), now=again, expires=again + 600, **one)  # type: ignore[arg-type]
-        assert not NonceFiles(directory).use(nonce(n), now=again, expires=again + 600)
-    for mark in (os.urandom(4) for _ in range(20)):
-        assert not NonceFiles(directory).use(nonce(0), now=edge, expires=edge + 600, mark=mark, again=5)
-    assert len(list(islice(directory.iterdir(), 9))) < 9

@@ -37,7 +37,6 @@ from tenantkms.store.dynamodb_layout import (
     KEY_ID,
     KEYS,
     LONGEST_KEY,
-    MARK,
     META,
     PARTITION_KEY,
     SORT_KEY,
@@ -234,21 +233,13 @@ class DynamoAccessStore(_Table):
         rows = self._query(INDEX_PARTITION_KEY, CREDENTIALS, IndexName=INDEX, Limit=1)
         return next(rows, None) is not None
 
-    def use_nonce(self, nonce: bytes, *, now: int, expires: int, mark: bytes = b"", again: int = 0) -> bool:
+    def use_nonce(self, nonce: bytes, *, now: int, expires: int) -> bool:
         # DynamoDB deletes expired rows when it finds the time, up to days later.
         condition = {
             "ConditionExpression": f"{ABSENT} OR {TTL} < :now",
             "ExpressionAttributeValues": typed(**{":now": now}),
         }
-        row = typed(pk=f"NONCE#{nonce.hex()}", expires=expires, **({MARK: mark.hex()} if mark else {}))
-        if self._put(row, condition):
-            return True
-        if not mark:
-            return False
-        first = self._get(pk=row[PARTITION_KEY]["S"])
-        if first is None or first.get(MARK) != row[MARK]:
-            return False
-        return abs(expires - int(first[TTL]["N"])) <= again
+        return self._put(typed(pk=f"NONCE#{nonce.hex()}", expires=expires), condition)
 
     def _put(self, row: Row, condition: dict[str, Any]) -> bool:
         """Write a row; False if the condition does not hold, unless it is this very write that broke it."""

@@ -4,7 +4,7 @@ Keys table     pk=KEY#<id>      sk=META                 doc, revision, state, cr
                pk=KEY#<id>      sk=VERSION#<10 digits>  doc
                pk=ALIAS#<name>  sk=META                 key_id; listed by name
 Access table   pk=CREDENTIAL#<access key id>            doc, token; listed by age
-               pk=NONCE#<hex>                           expires (DynamoDB's TTL), token, mark
+               pk=NONCE#<hex>                           expires (DynamoDB's TTL), token
 
 `doc` is the JSON of the model's struct. The sparse indexes hold the rows that have their two attributes; they
 follow a write within moments.
@@ -30,7 +30,7 @@ INDEX_PARTITION_KEY, INDEX_SORT_KEY = "listing", "order"
 DUE_INDEX = "due"
 DUE_PARTITION_KEY, DUE_SORT_KEY = "waiting", "due"
 """The key of another index of the keys table, strings; it projects all attributes."""
-TTL, MARK = "expires", "mark"
+TTL = "expires"
 """The access table's time-to-live attribute, in Unix seconds."""
 
 DOC, REVISION, STATE, TOKEN, KEY_ID = "doc", "revision", "state", "token", "key_id"

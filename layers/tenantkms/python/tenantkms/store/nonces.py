@@ -32,10 +32,10 @@ LIMIT = 1024 * 1024 * 1024
 """Bytes that all tables may have, written or not: 50 million nonces."""
 _ENTRY = 16
 _HEAD = 10
-"""Bytes of an entry that say which nonce it is. Two say when it expires, four are its mark."""
+"""Bytes of an entry that say which nonce it is. Two say when it expires, four are kept free."""
 _SLOTS = 32
 _BUCKET = _SLOTS * _ENTRY
-_EMPTY, _UNMARKED = bytes(_ENTRY), bytes(4)
+_EMPTY, _FREE = bytes(_ENTRY), bytes(4)
 _FIRST = 2048
 """Buckets of a half hour's first table."""
 _PROBES = 64
@@ -137,7 +137,7 @@ class NonceFiles:
         if self._lock >= 0:
             os.close(self._lock)
 
-    def use(self, nonce: bytes, *, now: int, expires: int, mark: bytes = b"", again: int = 0) -> bool:
+    def use(self, nonce: bytes, *, now: int, expires: int) -> bool:
         """`AccessStore.use_nonce`: `nonce` is 16 bytes, and remembered for at most half an hour too long."""
         try:
             with self._threads:
@@ -148,13 +148,13 @@ class NonceFiles:
                     state = os.lseek(self._lock, 0, os.SEEK_END)
                     if state != self._state:
                         self._scan(state)
-                    return self._put(nonce, now // SECONDS, expires, mark or _UNMARKED, again)
+                    return self._put(nonce, now // SECONDS, expires)
                 finally:
                     fcntl.flock(self._lock, fcntl.LOCK_UN)
         except (OSError, ValueError) as e:
             raise Unavailable("The store of used nonces is not available.") from e
 
-    def _put(self, nonce: bytes, first: int, expires: int, mark: bytes, again: int) -> bool:
+    def _put(self, nonce: bytes, first: int, expires: int) -> bool:
         if first < self._forgotten:
             raise OSError("The clock is so far behind what it was that used nonces are forgotten already.")
         keyed = self._keyed.copy()
@@ -165,13 +165,12 @@ class NonceFiles:
         for number, tables in self._half_hours.items():
             if number >= first:
                 for table in tables:
-                    if found := table.find(head, place):
-                        until = number * SECONDS + int.from_bytes(found[10:12], "little") - 1
-                        return mark != _UNMARKED and found[12:] == mark and abs(expires - until) <= again
+                    if table.find(head, place):
+                        return False
         if self._old.half_hours and self._old.has(nonce, first):
             return False
         # The expiry is never written as zeros, so no entry is an empty one.
-        entry, last = head + (expires % SECONDS + 1).to_bytes(2, "little") + mark, expires // SECONDS
+        entry, last = head + (expires % SECONDS + 1).to_bytes(2, "little") + _FREE, expires // SECONDS
         tables = self._half_hours.get(last) or [self._grow(last, first)]
         filled = tables[-1].add(entry, place)
         if filled is None:

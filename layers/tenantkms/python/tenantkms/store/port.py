@@ -115,10 +115,8 @@ class AccessStore(Protocol):
     def has_credentials(self) -> bool:
         """Whether there is any, enabled or not."""
 
-    def use_nonce(self, nonce: bytes, *, now: int, expires: int, mark: bytes = b"", again: int = 0) -> bool:
+    def use_nonce(self, nonce: bytes, *, now: int, expires: int) -> bool:
         """Remember a nonce, 16 bytes, until `expires` (Unix seconds); False if it is remembered already.
 
-        It may be remembered for up to half an hour more. With a `mark`, 4 bytes, also True if it was first used with
-        the same one and an expiry at most `again` seconds from this one. Raises `Unavailable` for what cannot be
-        remembered.
+        It may be remembered for up to half an hour more. Raises `Unavailable` for what cannot be remembered.
         """
