@@ -100,8 +100,8 @@ def test_an_action_s_own_error_gets_the_caller_s_name(
     ("dialect", "params", "said"),
     [
         ("alibaba", {"KeyId": "alias/default", "KeySpec": "DES"}, "KeySpec is one of AES_256, AES_128."),
-        ("tencent", {"KeyId": UNKNOWN}, "KeySpec is required, or a number of bytes."),
-        ("tencent-v2", {"keyId": UNKNOWN}, "(4000)keySpec is required, or a number of bytes."),
+        ("tencent", {"KeyId": UNKNOWN}, "KeySpec or NumberOfBytes is required."),
+        ("tencent-v2", {"keyId": UNKNOWN}, "(4000)keySpec or numberOfBytes is required."),
     ],
 )
 def test_a_data_key_s_size_is_asked_for_in_the_caller_s_words(

@@ -199,7 +199,7 @@ REFUSALS: dict[str, tuple[str, dict[str, Any], int, str]] = {
         "(10640)illegal encryptionContext",
     ),
     "ciphertext": ("Decrypt", {"ciphertextBlob": "-"}, 4000, "not encoded with base64"),
-    "data key": ("GenerateDataKey", {"keyId": UNKNOWN_KEY}, 4000, "NumberOfBytes is required"),
+    "data key": ("GenerateDataKey", {"keyId": UNKNOWN_KEY}, 4000, "numberOfBytes is required"),
     "no alias": ("CreateKey", {}, 4000, "alias is required"),
     "alias": ("CreateKey", {"alias": "a" * 33}, 4000, "1 to 32"),
     "usage": ("CreateKey", {"alias": "a", "keyUsage": "SIGN/VERIFY"}, 4000, "keyUsage"),

@@ -14,8 +14,8 @@ class KmsError(Exception):
 
     `text` is what a caller reads when the raiser has nothing more exact to say. It never holds a
     secret, a plaintext or a string to sign. `retryable` says whether the same request may succeed later.
-    `field` is the canonical parameter that the message is about and goes on from, where there is one: a dialect
-    puts its own name of it there.
+    `field` is the canonical parameter that the message is about and goes on from, where there is one, or several with
+    " or " between them: a dialect puts its own names there.
     """
 
     text: ClassVar[str] = "The request failed."

@@ -52,7 +52,7 @@ def _size(params: DataKeyParams, default: int | None) -> int:
     if size is None:
         size = _SIZES.get(params.key_spec, default)
     if size is None:
-        raise MissingParameter("is required, or a number of bytes.", field="key_spec")
+        raise MissingParameter("is required.", field="key_spec or number_of_bytes")
     if not 1 <= size <= _MAX_SIZE:
         raise InvalidParameter(f"is from 1 to {_MAX_SIZE}.", field="number_of_bytes")
     return size

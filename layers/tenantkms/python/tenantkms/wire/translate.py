@@ -139,10 +139,11 @@ class Operation(Struct, frozen=True, dict=True):
         return frozenset(field.wire for field in self.params)
 
     def named(self, error: KmsError) -> KmsError:
-        """`error`, with this operation's own name of the canonical parameter that it is about."""
+        """`error`, with this operation's own names of the canonical parameters that it is about."""
         if error.field:
+            about = error.field.split(" or ")
             names = ((row.wire, row.to if isinstance(row.to, str) else row.to.name) for row in self.params)
-            error.field = " or ".join(wire for wire, name in names if name == error.field) or "A parameter"
+            error.field = " or ".join(wire for wire, name in names if name in about) or "A parameter"
         return error
 
 
