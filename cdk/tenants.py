@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -79,11 +80,13 @@ class Tenant(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return f"{self.stack}-"
 
 
+@cache
 def folders() -> tuple[str, ...]:
     """The folders under `functions/` that hold a Lambda function."""
     return tuple(sorted(path.parent.name for path in (ROOT / "functions").glob("*/handler.py")))
 
 
+@cache
 def actions() -> dict[str, str]:
     """Folder -> Action of the functions that serve callers, by the `@action` line of each handler."""
     found = {}

@@ -6,6 +6,7 @@ import argparse
 import base64
 import sys
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -29,11 +30,20 @@ def serve(args: argparse.Namespace) -> int:
     return serve(args)
 
 
+def no_credential(wanted: str) -> UsageError:
+    return UsageError(f"There is no credential {wanted}: tkms credential list")
+
+
+def named(credentials: Sequence[Credential], wanted: str) -> list[Credential]:
+    """Those with the id or name `wanted`."""
+    return [c for c in credentials if wanted in (c.access_key_id, c.name)]
+
+
 def _credential_for(place: Place, wanted: str | None, dialect: str) -> Credential:
     """The enabled credential with the id or name `wanted`, or the first one; an empty `dialect` is any."""
     credentials = [c for c in place.access.store.list_credentials() if c.enabled]
     if wanted:
-        credentials = [c for c in credentials if wanted in (c.access_key_id, c.name)]
+        credentials = named(credentials, wanted)
     if not credentials:
         raise UsageError("There is no enabled credential of that name: tkms credential list, or create")
     fitting = [c for c in credentials if not dialect or dialect in c.dialects]
@@ -116,14 +126,14 @@ def credential_switch(args: argparse.Namespace) -> int:
     store = find(args).access.store
     credential = store.get_credential(args.access_key_id)
     if credential is None:
-        raise UsageError(f"There is no credential {args.access_key_id}: tkms credential list")
+        raise no_credential(args.access_key_id)
     store.put_credential(msgspec.structs.replace(credential, enabled=args.verb == "enable"), new=False)
     return 0
 
 
 def credential_delete(args: argparse.Namespace) -> int:
     if not find(args).access.store.delete_credential(args.access_key_id):
-        raise UsageError(f"There is no credential {args.access_key_id}: tkms credential list")
+        raise no_credential(args.access_key_id)
     return 0
 
 

@@ -10,6 +10,7 @@ import msgspec
 from tenantkms.access import key_policy, policy, vocabulary
 from tenantkms.model.alias import ALIAS_PREFIX
 from tkms import policies
+from tkms.commands import named, no_credential
 from tkms.output import UsageError, print_json, table
 from tkms.places import find
 
@@ -38,9 +39,9 @@ def policy_check(args: argparse.Namespace) -> int:
     for complaint in vocabulary.complaints(1, args.action):
         raise UsageError(complaint.replace(" of statement 1 of the policy", ""))
     place = find(args)
-    found = [c for c in place.access.store.list_credentials() if args.credential in (c.access_key_id, c.name)]
+    found = named(place.access.store.list_credentials(), args.credential)
     if not found:
-        raise UsageError(f"There is no credential {args.credential}: tkms credential list")
+        raise no_credential(args.credential)
     credential = found[0]
     asked: list[tuple[str, tuple[str, ...]]] = []
     key_policy_text = ""

@@ -126,8 +126,7 @@ def inline_actions(environment: Mapping[str, str]) -> frozenset[str]:
     return frozenset(filter(None, environment.get("INLINE_ACTIONS", "").split(",")))
 
 
-def dispatcher(deps: Deps, environment: Mapping[str, str], client: Callable[[], LambdaClient]) -> Dispatcher:
-    """As the environment says: FUNCTION_PREFIX, and INLINE_ACTIONS if there are any."""
-    remote = LambdaDispatcher(client(), environment["FUNCTION_PREFIX"])
-    inline = inline_actions(environment)
+def dispatcher(deps: Deps, prefix: str, inline: frozenset[str], client: Callable[[], LambdaClient]) -> Dispatcher:
+    """Actions `inline` run in this process, the others in the functions whose names begin with `prefix`."""
+    remote = LambdaDispatcher(client(), prefix)
     return _Either(inline, InlineDispatcher(deps), remote) if inline else remote

@@ -166,13 +166,13 @@ def _printable(text: str) -> str:
     return "".join(c if " " <= c <= "~" else "?" for c in text[:64])
 
 
+_INLINE = inline_actions(os.environ)
+
+
 @lru_cache(maxsize=1)
 def _endpoint() -> Endpoint:
     settings = from_environment()
-    return Endpoint(settings, dispatcher(settings.deps, os.environ, invoke_client))
-
-
-_INLINE = inline_actions(os.environ)
+    return Endpoint(settings, dispatcher(settings.deps, os.environ["FUNCTION_PREFIX"], _INLINE, invoke_client))
 
 
 def handler(event: Mapping[str, Any], _context: object) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from botocore.exceptions import (
     ResponseStreamingError,
 )
 
-from functions.endpoint.dispatch import InlineDispatcher, LambdaDispatcher, dispatcher
+from functions.endpoint.dispatch import InlineDispatcher, LambdaDispatcher, dispatcher, inline_actions
 from functions.endpoint.handler import Endpoint
 from kit.action_samples import ListAudit
 from kit.support import Kms
@@ -177,7 +177,9 @@ def test_a_text_that_no_function_can_be_sent_is_the_caller_s_fault(kms: Kms, lam
 
 def test_the_environment_says_which_actions_run_here(kms: Kms, lambdas: Lambdas) -> None:
     environment = {"FUNCTION_PREFIX": PREFIX, "INLINE_ACTIONS": "Encrypt,Decrypt"}
-    dispatch = dispatcher(kms.settings.deps, environment, lambda: lambdas)
+    dispatch = dispatcher(
+        kms.settings.deps, environment["FUNCTION_PREFIX"], inline_actions(environment), lambda: lambdas
+    )
     kms.endpoint = Endpoint(kms.settings, dispatch)
     sealed = kms.alibaba("Encrypt", KeyId="alias/default", Plaintext="aGVsbG8=")["CiphertextBlob"]
     assert kms.alibaba("Decrypt", CiphertextBlob=sealed)["Plaintext"] == "aGVsbG8="
@@ -187,7 +189,7 @@ def test_the_environment_says_which_actions_run_here(kms: Kms, lambdas: Lambdas)
 
 @pytest.mark.parametrize("inline", [{}, {"INLINE_ACTIONS": ""}])
 def test_without_inline_actions_every_action_is_invoked(kms: Kms, lambdas: Lambdas, inline: dict[str, str]) -> None:
-    dispatch = dispatcher(kms.settings.deps, {"FUNCTION_PREFIX": PREFIX, **inline}, lambda: lambdas)
+    dispatch = dispatcher(kms.settings.deps, PREFIX, inline_actions(inline), lambda: lambdas)
     kms.endpoint = Endpoint(kms.settings, dispatch)
     kms.alibaba("Encrypt", KeyId="alias/default", Plaintext="aGVsbG8=")
     assert lambdas.invoked == [f"{PREFIX}encrypt"]

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 
 from kit.captures import Capture, capture, captures
 from kit.catalogue import SCHEMES, error_code
-from kit.connections import Wire, listening, request_bytes
+from kit.connections import Echo, Wire, listening, request_bytes
 from kit.edits import Event, with_headers
 from kit.support import Kms
 from tenantkms.errors import KmsError, Unsigned
 from tenantkms.wire.dialects import recognise
-from tenantkms.wire.http import Request, Response, check_headers, request_from_event
+from tenantkms.wire.http import Request, check_headers, request_from_event
 from tenantkms.wire.signing import verify
 
 CAPTURES = (
@@ -33,19 +33,9 @@ AROUND = (
 TEXTS = st.text(AROUND, max_size=3)
 
 
-class _Echo:
-    """An application whose answer is the request."""
-
-    def slow(self, _request: Request) -> bool:
-        return False
-
-    def respond(self, request: Request) -> Response:
-        return Response(status=200, content_type="application/json", body=msgspec.json.encode(request).decode())
-
-
 @pytest.fixture(scope="module")
 def port() -> Iterator[int]:
-    with listening(_Echo()) as port:
+    with listening(Echo()) as port:
         yield port
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +11,7 @@ from uuid import uuid4
 
 import msgspec
 
+from cdk import tenants
 from functions.endpoint.dispatch import load
 from tenantkms.access.policy import ALLOW_ALL
 from tenantkms.action.rule import Rule
@@ -35,8 +35,7 @@ Params = dict[str, Any]
 
 def actions() -> list[str]:
     """The Actions that have a function, by the `@action` line of each handler."""
-    texts = [path.read_text("utf-8") for path in sorted(FUNCTIONS.glob("*/handler.py"))]
-    return [name for text in texts for name in re.findall(r'^@action\(\s*"(\w+)"', text, re.MULTILINE)]
+    return list(tenants.actions().values())
 
 
 def source(action: str) -> str:

@@ -17,9 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self, cast
 
+import msgspec
 import uvicorn
 
 from kit.support import Signer
+from tenantkms.wire.http import Request, Response
 from tkms.machine.connection import Application, Connection
 
 
@@ -137,3 +139,13 @@ def tencent(port: int, signer: Signer, action: str, **fields: Any) -> dict[str, 
     with Wire(port) as wire:
         response: dict[str, Any] = wire.ask(signer.tencent(action, fields))["Response"]
         return response
+
+
+class Echo:
+    """An application whose answer is the request."""
+
+    def slow(self, _request: Request) -> bool:
+        return False
+
+    def respond(self, request: Request) -> Response:
+        return Response(status=200, content_type="application/json", body=msgspec.json.encode(request).decode())

@@ -13,25 +13,15 @@ from urllib.parse import urlsplit
 import msgspec
 import pytest
 
-from kit.connections import Wire, listening, request_bytes, tencent
+from kit.connections import Echo, Wire, listening, request_bytes, tencent
 from kit.support import Server, Signer
-from tenantkms.wire.http import Request, Response, request_from_event
-
-
-class _Echo:
-    """An application whose answer is the request."""
-
-    def slow(self, _request: Request) -> bool:
-        return False
-
-    def respond(self, request: Request) -> Response:
-        return Response(status=200, content_type="application/json", body=msgspec.json.encode(request).decode())
+from tenantkms.wire.http import Request, request_from_event
 
 
 @pytest.fixture(scope="module")
 def echo() -> Iterator[int]:
     """The port of the real HTTP parser, answering with the requests that it makes."""
-    with listening(_Echo()) as port:
+    with listening(Echo()) as port:
         yield port
 
 

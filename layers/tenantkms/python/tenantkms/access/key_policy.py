@@ -19,14 +19,13 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
-from tenantkms.access.policy import globs
+from tenantkms.access.policy import deciding, decoded, globs
 from tenantkms.access.vocabulary import complaints, listed, refuse
 from tenantkms.errors import InvalidPolicy
 
 DEFAULT = (
     '{"Version":"1","Statement":[{"Effect":"Allow","Principal":{"RAM":["*"]},"Action":["kms:*"],"Resource":["*"]}]}'
 )
-_MAX_SIZE = 32_768
 _SERVICE = "kms:"
 _ACTION = re.compile(r"kms:[A-Za-z*]{1,64}|\*")
 _PRINCIPAL = re.compile(r"\*|acs:ram::(\*|[0-9]{1,20}):(\*|root|(user|role)/[A-Za-z0-9._@*-]{1,128})")
@@ -49,7 +48,7 @@ class _Document(Struct, frozen=True, forbid_unknown_fields=True, rename="pascal"
     version: Literal["1"] = "1"
 
 
-_decode = msgspec.json.Decoder(_Document).decode
+_decoder = msgspec.json.Decoder(_Document)
 
 
 class _Rule(Struct, frozen=True):
@@ -70,12 +69,7 @@ def _who(principal: str | _Ram) -> list[str]:
 
 
 def _document(text: str) -> _Document:
-    if len(text.encode("utf-8", "replace")) > _MAX_SIZE:
-        raise InvalidPolicy(f"The key policy is longer than {_MAX_SIZE} bytes.")
-    try:
-        return _decode(text)
-    except (msgspec.DecodeError, UnicodeError) as e:
-        raise InvalidPolicy(f"The key policy is not valid: {e}.") from e
+    return decoded(text, _decoder, "key policy")
 
 
 @lru_cache(maxsize=1024)
@@ -110,15 +104,12 @@ def check(text: str) -> str:
 
 
 def decide(policy: str, principal: str, action: str) -> int:
-    """The statement (from 1) of a key's `policy` that allows `action` to the access key `principal`, if positive; the
-    one that denies it, if negative; 0: denied, since no statement says anything."""
-    allowing = 0
-    for number, rule in enumerate(parse(policy), 1):
-        if rule.principals.fullmatch(principal) and rule.actions.fullmatch(_SERVICE + action):
-            if not rule.allow:
-                return -number
-            allowing = allowing or number
-    return allowing
+    """The statement by which a key's `policy` allows or denies `action` to the access key `principal`, as `deciding`
+    says it."""
+    return deciding(
+        (bool(rule.principals.fullmatch(principal) and rule.actions.fullmatch(_SERVICE + action)), rule.allow)
+        for rule in parse(policy)
+    )
 
 
 def allows(policy: str, principal: str, action: str) -> bool:

@@ -17,7 +17,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
-from typing import Literal
+from typing import Literal, TypeVar
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
@@ -46,7 +46,8 @@ class _Document(Struct, frozen=True, forbid_unknown_fields=True, rename="pascal"
     version: str = "1"
 
 
-_decode = msgspec.json.Decoder(_Document).decode
+_decoder = msgspec.json.Decoder(_Document)
+D = TypeVar("D")
 
 
 class _Rule(Struct, frozen=True):
@@ -73,13 +74,18 @@ def globs(patterns: str | list[str], grammar: re.Pattern[str], what: str) -> re.
     return re.compile("|".join(map(_expression, all_)) or r"(?!)")
 
 
-def _document(text: str) -> _Document:
+def decoded(text: str, decoder: msgspec.json.Decoder[D], what: str) -> D:
+    """The document `what`, of at most 32 KB. Raises `InvalidPolicy`."""
     if len(text.encode("utf-8", "replace")) > _MAX_SIZE:
-        raise InvalidPolicy(f"The policy is longer than {_MAX_SIZE} bytes.")
+        raise InvalidPolicy(f"The {what} is longer than {_MAX_SIZE} bytes.")
     try:
-        return _decode(text)
+        return decoder.decode(text)
     except (msgspec.DecodeError, UnicodeError) as e:
-        raise InvalidPolicy(f"The policy is not valid: {e}.") from e
+        raise InvalidPolicy(f"The {what} is not valid: {e}.") from e
+
+
+def _document(text: str) -> _Document:
+    return decoded(text, _decoder, "policy")
 
 
 @lru_cache(maxsize=1024)
@@ -114,17 +120,25 @@ def check(text: str) -> str:
     return text
 
 
-@lru_cache(maxsize=1024)
-def decide(policy: str, action: str, names: tuple[str, ...]) -> int:
-    """The statement (from 1) by which `policy` allows `action` on what has `names`, if positive; the one by which it
-    denies it, if negative; 0: denied, since no statement says anything."""
+def deciding(statements: Iterable[tuple[bool, bool]]) -> int:
+    """Of statements as (whether it applies, whether it allows): the first one (from 1) that allows, if none denies; the
+    first one that denies, as a negative number; 0: denied, since no statement says anything."""
     allowing = 0
-    for number, rule in enumerate(parse(policy), 1):
-        if rule.actions.fullmatch(action) and any(rule.resources.fullmatch(name) for name in names):
-            if not rule.allow:
-                return -number
+    for number, (applies, allows) in enumerate(statements, 1):
+        if applies and not allows:
+            return -number
+        if applies:
             allowing = allowing or number
     return allowing
+
+
+@lru_cache(maxsize=1024)
+def decide(policy: str, action: str, names: tuple[str, ...]) -> int:
+    """The statement by which `policy` allows or denies `action` on what has `names`, as `deciding` says it."""
+    return deciding(
+        (bool(rule.actions.fullmatch(action)) and any(map(rule.resources.fullmatch, names)), rule.allow)
+        for rule in parse(policy)
+    )
 
 
 def names_of(key_id: str, aliases: Iterable[str]) -> tuple[str, ...]:

@@ -6,7 +6,6 @@ Evaluation knows nothing of it: a stored document, whatever it says, means what 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from difflib import get_close_matches
 from fnmatch import fnmatchcase
 
 from tenantkms.errors import InvalidPolicy
@@ -34,6 +33,8 @@ def _instead(pattern: str) -> str:
     meant = [OTHER_NAMES[name] for name in OTHER_NAMES if fnmatchcase(name, pattern)]
     if meant:
         return f"the Action is {' or '.join(sorted(set(meant)))}"
+    from difflib import get_close_matches  # only for who made a mistake
+
     by_letters = {name.lower(): name for name in _KNOWN}
     near = get_close_matches(pattern.replace("*", "").lower(), by_letters, n=1, cutoff=0.0)
     name = by_letters[near[0]]

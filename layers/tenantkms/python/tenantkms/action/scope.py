@@ -85,8 +85,7 @@ class Scope:
 
     def admit(self, key: Key, rule: Rule | None = None) -> Key:
         """`key` if policy, usage and state allow what `rule` says (the Action's own by default) on it."""
-        own = self.rule
-        rule = rule or own
+        rule = rule or self.rule
         refuses, needs = rule.refuses, rule.needs
         if refuses is None or needs is None:
             raise RuntimeError(f"{rule.name} has said that it uses no key")
@@ -115,7 +114,7 @@ class Scope:
     def _permissions(self, rule: Rule) -> tuple[str, ...]:
         """An Action that works through others (ReEncrypt: Decrypt and Encrypt) needs its own permission as well."""
         own = self.rule
-        return (own.name,) if rule is own else (rule.name, own.name)
+        return (own.name,) if rule.name == own.name else (rule.name, own.name)
 
     def use(self, ref: str, rule: Rule | None = None) -> Key:
         """The key that `ref` names, if this call may do with it what `rule` says, now.
@@ -160,7 +159,7 @@ class Scope:
         keyring = self.deps.keyring
         key = keyring.key(header.key_id)
         if key is not None and key.spec in SYMMETRIC:
-            self.admit(key, None if self.rule.name == DECRYPT.name else DECRYPT)
+            self.admit(key, DECRYPT)
         return header, keyring.decrypt(key, header, blob, context)
 
     def seal(self, key: Key, plaintext: bytes, *, text: bool, context: Mapping[str, str]) -> tuple[int, bytes]:

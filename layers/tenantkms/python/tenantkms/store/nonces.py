@@ -31,11 +31,9 @@ SECONDS = 1800
 LIMIT = 1024 * 1024 * 1024
 """Bytes that all tables may have, written or not: 50 million nonces."""
 _ENTRY = 16
-_HEAD = 10
-"""Bytes of an entry that say which nonce it is. Two say when it expires, four are kept free."""
 _SLOTS = 32
 _BUCKET = _SLOTS * _ENTRY
-_EMPTY, _FREE = bytes(_ENTRY), bytes(4)
+_EMPTY = bytes(_ENTRY)
 _FIRST = 2048
 """Buckets of a half hour's first table."""
 _PROBES = 64
@@ -70,24 +68,21 @@ class _Table:
             self._map.close()
             os.close(self._file)
 
-    def find(self, head: bytes, place: int) -> bytes:
-        """The entry that begins with `head`, or b"". Only after this `add` may be called, in the same lock."""
+    def has(self, entry: bytes, place: int) -> bool:
+        """Whether the entry stands here. Only after this `add` may be called, in the same lock."""
         if _lseek(self._file, 0, _END) < self.size:
             os.posix_fallocate(self._file, 0, self.size)
         start = _BUCKET + place % self.buckets * _BUCKET
         bucket = self._map[start : start + _BUCKET]
-        if bucket.find(head) < 0 and bucket.endswith(_EMPTY):
-            return b""
+        if entry not in bucket and bucket.endswith(_EMPTY):
+            return False
         for at in self._buckets(place):
             bucket = self._map[at : at + _BUCKET]
-            found = bucket.find(head)
-            while found > 0 and found % _ENTRY:
-                found = bucket.find(head, found + 1)
-            if found >= 0:
-                return bucket[found : found + _ENTRY]
+            if entry in bucket:
+                return True
             if _EMPTY in bucket:
                 break
-        return b""
+        return False
 
     def _buckets(self, place: int) -> Iterator[int]:
         """Where an entry may stand, in turn: after the first bucket with room it is not."""
@@ -159,18 +154,17 @@ class NonceFiles:
             raise OSError("The clock is so far behind what it was that used nonces are forgotten already.")
         keyed = self._keyed.copy()
         keyed.update(nonce)
-        digest = keyed.digest()
-        head, place = digest[:_HEAD], int.from_bytes(digest[_HEAD:], "big")
+        entry = keyed.digest()
+        place = int.from_bytes(entry[:8], "big")
         # Later ones than the last are there when the clock was put back.
         for number, tables in self._half_hours.items():
             if number >= first:
                 for table in tables:
-                    if table.find(head, place):
+                    if table.has(entry, place):
                         return False
         if self._old.half_hours and self._old.has(nonce, first):
             return False
-        # The expiry is never written as zeros, so no entry is an empty one.
-        entry, last = head + (expires % SECONDS + 1).to_bytes(2, "little") + _FREE, expires // SECONDS
+        last = expires // SECONDS
         tables = self._half_hours.get(last) or [self._grow(last, first)]
         filled = tables[-1].add(entry, place)
         if filled is None:
