@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -126,3 +127,40 @@ DECISIONS = [
 def test_a_decision_names_its_statement(action: str, names: list[str], number: int) -> None:
     text = json.dumps({"Statement": [{"Effect": e, "Action": a, "Resource": r} for e, a, r in ROWS]})
     assert policy.decide(text, action, tuple(names)) == number
+
+
+@pytest.mark.parametrize(
+    ("check", "text", "said"),
+    [
+        (
+            policy.check,
+            '{"Statement":[{"Effect":"Deny","Effect":"Allow","Action":"*","Resource":"*"}]}',
+            "'Effect' twice",
+        ),
+        (
+            policy.check,
+            '{"Statement":[],"Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}',
+            "'Statement' twice",
+        ),
+        (
+            key_policy.check,
+            '{"Statement":[{"Effect":"Allow","Principal":{"RAM":["acs:ram::1:user/a"],"RAM":["*"]},"Action":["kms:*"]}]}',
+            "'RAM' twice",
+        ),
+        (
+            policy.check,
+            '{"Statement":[{"Effect":"Deny","Action":"*","Resource":"key/5C438B18-05BE-40AD-B6C2-3BE6752CFA7E"}]}',
+            "is no key: its id is in lower case",
+        ),
+        (policy.check, '{"Statement":[{"Effect":"Deny","Action":"*","Resource":"key/alias/prod"}]}', "is no key"),
+    ],
+)
+def test_what_would_deny_nothing_is_refused(check: Callable[[str], str], text: str, said: str) -> None:
+    with pytest.raises(InvalidPolicy, match=said):
+        check(text)
+
+
+@pytest.mark.parametrize("name", ["key/*", "key/5c438b18-*", "key/5c438b18-05be-40ad-b6c2-3be6752cfa7e", "alias/Prod*"])
+def test_what_names_keys_is_taken(name: str) -> None:
+    text = json.dumps({"Statement": [{"Effect": "Allow", "Action": "Encrypt", "Resource": name}]})
+    assert policy.check(text) == text

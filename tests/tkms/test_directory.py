@@ -18,7 +18,10 @@ import pytest
 from kit.connections import Wire, command, starting, tencent
 from kit.sdk_clients import make_certificate
 from kit.support import Signer, run_tkms
-from tkms.machine.directory import Directory
+from tenantkms.model.alias import Alias
+from tenantkms.model.key import KeyFilter
+from tenantkms.store.port import DeleteAlias, DeleteKey
+from tkms.machine.directory import Directory, call
 
 HELLO = "aGVsbG8="
 
@@ -235,6 +238,22 @@ def test_a_first_start_that_dies_while_it_writes_is_begun_again(
             Directory(data).open()
     assert any(path.name not in ("setup.lock", "site.json") for path in data.iterdir())
     assert len(Directory(data).open().access.store.list_credentials()) == 1
+
+
+def test_keys_without_material_do_not_hide_what_is_sealed(data: Path) -> None:
+    settings = Directory(data).open()
+    first = settings.deps.keyring.store.list_keys(KeyFilter(), offset=0, limit=1)[1]
+    for _ in range(101):
+        call(settings, "CreateKey", {"origin": "EXTERNAL"})
+    time.sleep(1.1)  # keys are listed by the second in which they were made
+    call(settings, "CreateKey", {})
+    settings.deps.keyring.commit(
+        [*(DeleteAlias(Alias(name="default", key_id=k.id)) for k in first), *map(DeleteKey, first)]
+    )
+    for credential in settings.access.store.list_credentials():
+        settings.access.store.delete_credential(credential.access_key_id)
+    (data / "parent.key").write_bytes(os.urandom(32))
+    _refused(run_tkms("key", "list", "--data-dir", str(data), check=False), "not the one")
 
 
 def test_a_directory_of_something_else_is_left_alone(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ import secrets
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from itertools import islice
 from pathlib import Path
 
 import msgspec
@@ -26,7 +27,7 @@ from tenantkms.errors import from_data
 from tenantkms.model.key import KeyFilter
 from tenantkms.model.site import Site
 from tenantkms.names import DIALECTS, NATIVE
-from tenantkms.parent.port import SealBroken, key_binding
+from tenantkms.parent.port import IMPORT_DIGEST, Binding, SealBroken, credential_binding, key_binding
 from tenantkms.runtime.assemble import Settings, SettingsError, check_tenant, one_machine
 
 DEFAULT_TENANT = "local"
@@ -173,20 +174,31 @@ class Directory:
 
 def _opens(settings: Settings) -> bool:
     """Whether the parent key opens anything of what rests here, if there is anything: a damaged row proves nothing."""
-    keyring, tenant = settings.deps.keyring, settings.site.tenant
     tried = False
-    for credential in settings.access.store.list_credentials()[:_TRIES]:
-        tried = True
-        with suppress(SealBroken):
-            settings.access.secret(credential)
-            return True
-    for key in keyring.store.list_keys(KeyFilter(), offset=0, limit=_TRIES)[1]:
-        if key.primary:
+    for sealed in (_sealed_secrets(settings), _sealed_of_keys(settings)):
+        for blob, binding in islice(sealed, _TRIES):
             tried = True
             with suppress(SealBroken):
-                keyring.parent.unseal(key.primary.sealed, key_binding(tenant, key.id, key.primary_number, key.spec))
+                settings.deps.keyring.parent.unseal(blob, binding)
                 return True
     return not tried
+
+
+def _sealed_secrets(settings: Settings) -> Iterator[tuple[bytes, Binding]]:
+    for credential in settings.access.store.list_credentials():
+        yield credential.sealed, credential_binding(settings.site.tenant, credential.access_key_id)
+
+
+def _sealed_of_keys(settings: Settings) -> Iterator[tuple[bytes, Binding]]:
+    """Material, and the digest of what was once imported, however many keys have neither."""
+    tenant, store, offset = settings.site.tenant, settings.deps.keyring.store, 0
+    while page := store.list_keys(KeyFilter(), offset=offset, limit=100)[1]:
+        for key in page:
+            if key.primary:
+                yield key.primary.sealed, key_binding(tenant, key.id, key.primary_number, key.spec)
+            if key.imported:
+                yield key.imported, Binding(IMPORT_DIGEST, tenant, key.id, 1, key.spec)
+        offset += len(page)
 
 
 def ask(dispatch: Dispatcher, action: str, params: dict[str, object]) -> dict[str, object]:

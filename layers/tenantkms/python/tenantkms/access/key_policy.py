@@ -20,7 +20,7 @@ import msgspec
 from msgspec import Struct
 
 from tenantkms.access.policy import deciding, decoded, globs
-from tenantkms.access.vocabulary import complaints, listed, refuse
+from tenantkms.access.vocabulary import complaints, listed, refuse, repeats
 from tenantkms.errors import InvalidPolicy
 
 DEFAULT = (
@@ -89,6 +89,7 @@ def parse(text: str) -> tuple[_Rule, ...]:
 def flaws(text: str) -> Iterator[str]:
     """What a key policy says that means nothing. Raises `InvalidPolicy` if it has no meaning at all."""
     parse(text)
+    yield from repeats(text)
     statements = _document(text).statement
     if not statements:
         yield "The key policy allows nothing: it has no statement."

@@ -22,16 +22,18 @@ from typing import Literal, TypeVar
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
-from tenantkms.access.vocabulary import complaints, listed, refuse
+from tenantkms.access.vocabulary import complaints, listed, refuse, repeats
 from tenantkms.errors import InvalidPolicy
 from tenantkms.model.alias import ALIAS_PREFIX
 from tenantkms.model.key import Key
+from tenantkms.model.version import UUID_FORM
 from tenantkms.names import ACTIONS
 
 ALLOW_ALL = '{"Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}'
 KEY_PREFIX = "key/"
 _MAX_SIZE = 32_768
 _ACTION = re.compile(r"[A-Za-z*]{1,64}")
+_KEY = re.compile(rf"key/({UUID_FORM.pattern}|[0-9a-f-]*\*[0-9a-f*-]*)")
 _RESOURCE = re.compile(r"\*|(key|alias)/[A-Za-z0-9_/*-]{1,255}")
 
 
@@ -104,6 +106,7 @@ def parse(text: str) -> tuple[_Rule, ...]:
 def flaws(text: str) -> Iterator[str]:
     """What a policy says that means nothing, or not what it seems to. Raises `InvalidPolicy` if it has no meaning."""
     parse(text)
+    yield from repeats(text)
     statements = _document(text).statement
     if not statements:
         yield "The policy allows nothing: it has no statement."
@@ -112,6 +115,9 @@ def flaws(text: str) -> Iterator[str]:
             yield f"Statement {number} of the policy has no Resource: name keys or aliases, or * for all."
         else:
             yield from complaints(number, statement.action, ("Resource", statement.resource))
+            for name in listed(statement.resource):
+                if name.startswith(KEY_PREFIX) and not _KEY.fullmatch(name):
+                    yield f"Resource {name!r} of statement {number} of the policy is no key: its id is in lower case."
 
 
 def check(text: str) -> str:

@@ -29,6 +29,22 @@ def complaints(statement: int, actions: str | list[str], *others: tuple[str, str
             yield f"Action {pattern!r} of statement {statement} of the policy is none: {_instead(pattern)}."
 
 
+def repeats(text: str) -> Iterator[str]:
+    """Names that stand twice in one object of a JSON document: what is read keeps the last of them."""
+    import json  # only where a policy is set
+
+    found: list[str] = []
+
+    def once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+        names = [name for name, _ in pairs]
+        found.extend(name for name in dict.fromkeys(names) if names.count(name) > 1)
+        return dict(pairs)
+
+    json.loads(text, object_pairs_hook=once)
+    for name in found:
+        yield f"The policy gives {name!r} twice in one place."
+
+
 def _instead(pattern: str) -> str:
     meant = [OTHER_NAMES[name] for name in OTHER_NAMES if fnmatchcase(name, pattern)]
     if meant:
