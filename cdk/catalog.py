@@ -11,7 +11,8 @@ from aws_cdk import aws_iam as iam
 from msgspec import Struct
 
 from tenantkms.parent.port import CREDENTIAL, IMPORT_DIGEST, IMPORT_TOKEN, KEY_MATERIAL
-from tenantkms.store.dynamodb_layout import ALIASES, CREDENTIALS, DUE_INDEX, INDEX, KEYS
+from tenantkms.parent.port import ROOT as ROOT_SECRET
+from tenantkms.store.dynamodb_layout import ALIASES, CREDENTIALS, DUE_INDEX, INDEX, KEYS, ROOT
 
 GET, PUT, DELETE, QUERY = "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:DeleteItem", "dynamodb:Query"
 SEAL, UNSEAL = "kms:Encrypt", "kms:Decrypt"
@@ -58,6 +59,9 @@ _READ = Row((_FIND,))
 _CHANGE = Row((_FIND, _PUT))
 _USE = Row((_FIND,), unseals=(KEY_MATERIAL,))
 _OPEN = Row((_GET,), unseals=(KEY_MATERIAL,))
+
+EVERY = Row((keys(GET, ROOT),), unseals=(ROOT_SECRET,))
+"""What every function may besides its own row."""
 
 CATALOG: Mapping[str, Row] = {
     "endpoint": Row(
@@ -129,7 +133,7 @@ class Resources(Struct, frozen=True, kw_only=True):
 
 def rows_of(folder: str, inline: Iterable[str] = ()) -> list[Row]:
     """The rows of a function; the endpoint has those of the folders whose Actions run inside it too."""
-    return [CATALOG[name] for name in (folder, *inline)]
+    return [EVERY, *(CATALOG[name] for name in (folder, *inline))]
 
 
 def statements(rows: Sequence[Row], on: Resources) -> Iterator[iam.PolicyStatement]:

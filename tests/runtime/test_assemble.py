@@ -17,6 +17,7 @@ from tenantkms.access.policy import ALLOW_ALL
 from tenantkms.model.site import Site
 from tenantkms.names import DIALECTS
 from tenantkms.runtime.assemble import Settings, SettingsError, aws_config, check_tenant, on_aws, one_machine
+from tkms.anchor import anchor
 from tkms.machine.directory import call
 
 REGION = "eu-central-1"
@@ -42,6 +43,7 @@ def deployed(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
 
 
 def connected(settings: Settings) -> Kms:
+    anchor(settings)
     credential, secret = settings.access.create("first", DIALECTS, ALLOW_ALL, 1_700_000_000)
     call(settings, "CreateKey", {"alias": "default"})
     return Kms(settings, Signer(credential.access_key_id, secret))

@@ -199,3 +199,11 @@ def test_of_many_who_make_one_alias_one_wins(store: KeyStore) -> None:
     winner = outcomes.index("ok")
     assert store.get_alias("a") == alias("a", winner)
     assert store.list_keys(KeyFilter(), offset=0, limit=10) == (1, [key(winner)])
+
+
+def test_the_root_secret_that_came_first_stays(store: KeyStore) -> None:
+    assert store.get_root() is None
+    store.put_root(b"\x00first\xff")
+    store.put_root(b"second")
+    assert store.get_root() == b"\x00first\xff"
+    assert store.list_keys(KeyFilter(), offset=0, limit=10) == (0, [])

@@ -182,6 +182,8 @@ READS: dict[str, tuple[str, Callable[[DynamoKeyStore, DynamoAccessStore], object
     "get_alias": ("GetItem", lambda k, _: k.get_alias("a")),
     "list_keys": ("Query", lambda k, _: k.list_keys(KeyFilter(), offset=0, limit=1)),
     "list_aliases": ("Query", lambda k, _: k.list_aliases(offset=0, limit=1)),
+    "get_root": ("GetItem", lambda k, _: k.get_root()),
+    "put_root": ("PutItem", lambda k, _: k.put_root(b"sealed")),
     "get_credential": ("GetItem", lambda _, a: a.get_credential("a")),
     "list_credentials": ("Query", lambda _, a: a.list_credentials()),
     "has_credentials": ("Query", lambda _, a: a.has_credentials()),

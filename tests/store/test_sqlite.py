@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from threading import Barrier, Timer
 
@@ -95,6 +95,18 @@ def test_no_increment_of_several_processes_is_lost(tmp_path: Path) -> None:
     found = store.get(key_id(1))
     assert found is not None
     assert found.revision == 101
+
+
+def test_a_file_of_the_first_layout_is_brought_up_to_date(tmp_path: Path) -> None:
+    path = tmp_path / "kms.sqlite3"
+    SqliteStore(path).commit([PutKey(key(1))])
+    with closing(sqlite3.connect(path)) as db:
+        db.executescript("DROP TABLE root; PRAGMA user_version=1")
+    store = SqliteStore(path)
+    assert store.get_root() is None
+    store.put_root(b"sealed")
+    assert store.get(key_id(1)) == key(1)
+    assert SqliteStore(path).get_root() == b"sealed"
 
 
 def test_many_who_open_a_new_file_at_once_all_can(tmp_path: Path) -> None:

@@ -14,8 +14,7 @@ import os
 import secrets
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from itertools import islice
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -24,18 +23,16 @@ from msgspec import Struct
 from functions.endpoint.dispatch import Dispatcher, InlineDispatcher
 from tenantkms.access.policy import ALLOW_ALL
 from tenantkms.errors import from_data
-from tenantkms.model.key import KeyFilter
 from tenantkms.model.site import Site
 from tenantkms.names import DIALECTS, NATIVE
-from tenantkms.parent.port import IMPORT_DIGEST, Binding, SealBroken, credential_binding, key_binding
+from tenantkms.parent.port import SealBroken
 from tenantkms.runtime.assemble import Settings, SettingsError, check_tenant, one_machine
+from tkms.anchor import anchor
 
 DEFAULT_TENANT = "local"
 DEFAULT_ALIAS = "default"
 _WRITING = ".writing-"
 """How the name begins of a file that is not whole yet, or that a killed process left so."""
-_TRIES = 20
-"""Of each kind of sealed rows, so many are tried before the parent key is said to be another one."""
 
 
 class _SiteFile(Struct, frozen=True, kw_only=True):
@@ -130,11 +127,13 @@ class Directory:
                 raise SettingsError(f"{self.path}/parent.key is missing: restore it, nothing opens without it.")
             write_whole(self.path / "parent.key", os.urandom(32))
         settings = one_machine(self.path, Site(tenant=site.tenant, region=site.region, account=site.account))
-        if not _opens(settings):
+        try:
+            anchor(settings)
+        except SealBroken:
             raise SettingsError(
                 f"{self.path}/parent.key is not the one that this directory was sealed with: restore the right one."
                 " With another one nothing here opens, and what is made would be lost when the right one is back."
-            )
+            ) from None
         if not site.ready:
             self._first_contents(settings)
             write_whole(self._site, msgspec.json.encode(msgspec.structs.replace(site, ready=True)))
@@ -170,35 +169,6 @@ class Directory:
         except (OSError, msgspec.DecodeError):
             return None
         return answer.get("url")
-
-
-def _opens(settings: Settings) -> bool:
-    """Whether the parent key opens anything of what rests here, if there is anything: a damaged row proves nothing."""
-    tried = False
-    for sealed in (_sealed_secrets(settings), _sealed_of_keys(settings)):
-        for blob, binding in islice(sealed, _TRIES):
-            tried = True
-            with suppress(SealBroken):
-                settings.deps.keyring.parent.unseal(blob, binding)
-                return True
-    return not tried
-
-
-def _sealed_secrets(settings: Settings) -> Iterator[tuple[bytes, Binding]]:
-    for credential in settings.access.store.list_credentials():
-        yield credential.sealed, credential_binding(settings.site.tenant, credential.access_key_id)
-
-
-def _sealed_of_keys(settings: Settings) -> Iterator[tuple[bytes, Binding]]:
-    """Material, and the digest of what was once imported, however many keys have neither."""
-    tenant, store, offset = settings.site.tenant, settings.deps.keyring.store, 0
-    while page := store.list_keys(KeyFilter(), offset=offset, limit=100)[1]:
-        for key in page:
-            if key.primary:
-                yield key.primary.sealed, key_binding(tenant, key.id, key.primary_number, key.spec)
-            if key.imported:
-                yield key.imported, Binding(IMPORT_DIGEST, tenant, key.id, 1, key.spec)
-        offset += len(page)
 
 
 def ask(dispatch: Dispatcher, action: str, params: dict[str, object]) -> dict[str, object]:

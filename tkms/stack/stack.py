@@ -18,7 +18,9 @@ from functions.endpoint.dispatch import LambdaDispatcher
 from tenantkms.access.credentials import Access
 from tenantkms.keys.maintenance import JOBS, Progress, Report
 from tenantkms.names import folder
+from tenantkms.parent.port import SealBroken
 from tenantkms.runtime.assemble import SettingsError, on_aws
+from tkms.anchor import anchor
 from tkms.machine.directory import ask
 
 _OUTPUTS = {
@@ -87,7 +89,15 @@ class Stack:
     def access(self) -> Access:
         environment = {variable: self.outputs[output] for output, variable in _OUTPUTS.items()}
         with aws_errors("AWS cannot be asked"):
-            return on_aws(environment, self._session).access
+            settings = on_aws(environment, self._session)
+            try:
+                anchor(settings)
+            except SealBroken:
+                raise SettingsError(
+                    f"{self.outputs['ParentKeyArn']} is not the parent key that this tenant was sealed with: name the"
+                    " right one as parent_key_arn. With another one nothing opens, and what is made would be lost."
+                ) from None
+            return settings.access
 
     @cached_property
     def _dispatch(self) -> LambdaDispatcher:

@@ -16,7 +16,7 @@ from tenantkms.errors import Unavailable
 
 _MAGIC = b"TKS1"
 _LAYOUT = struct.Struct(">4sB16sI")
-KEY_MATERIAL, CREDENTIAL, IMPORT_TOKEN, IMPORT_DIGEST = 1, 2, 3, 4
+KEY_MATERIAL, CREDENTIAL, IMPORT_TOKEN, IMPORT_DIGEST, ROOT = 1, 2, 3, 4, 5
 _NIL = "00000000-0000-0000-0000-000000000000"
 
 
@@ -25,7 +25,8 @@ class SealBroken(Unavailable):
 
 
 class Binding(Struct, frozen=True):
-    """What a sealed secret belongs to. For a credential `key_id` is nil and `spec` its access key id."""
+    """What a sealed secret belongs to. For a credential `key_id` is nil and `spec` its access key id; for the
+    root secret both are empty in that way."""
 
     kind: int
     tenant: str
@@ -45,6 +46,10 @@ def key_binding(tenant: str, key_id: str, version: int, spec: str) -> Binding:
 
 def credential_binding(tenant: str, access_key_id: str) -> Binding:
     return Binding(CREDENTIAL, tenant, _NIL, 1, access_key_id)
+
+
+def root_binding(tenant: str) -> Binding:
+    return Binding(ROOT, tenant, _NIL, 1, "")
 
 
 class ParentKey(Protocol):

@@ -19,6 +19,7 @@ from tenantkms.keys.deps import Deps
 from tenantkms.keys.keyring import Keyring
 from tenantkms.model.site import Site
 from tenantkms.parent.port import ParentKey
+from tenantkms.parent.root import AnchoredParentKey, Root
 from tenantkms.store.port import AccessStore, KeyStore
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     site: Site
     deps: Deps
     access: Access
+    root: Root
     metrics: Metrics = NoMetrics()
 
 
@@ -50,8 +52,11 @@ def _assemble(
     site: Site, keys: KeyStore, access: AccessStore, parent: ParentKey, audit: Audit, state_seconds: float
 ) -> Settings:
     clock = time.monotonic
+    root = Root(site.tenant, parent, keys.get_root)
+    parent = AnchoredParentKey(parent, root)
     return Settings(
         site=site,
+        root=root,
         deps=Deps(
             tenant=site.tenant,
             keyring=Keyring(site.tenant, keys, parent, clock=clock, state_seconds=state_seconds),

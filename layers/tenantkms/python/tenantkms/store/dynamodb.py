@@ -39,6 +39,8 @@ from tenantkms.store.dynamodb_layout import (
     LONGEST_KEY,
     META,
     PARTITION_KEY,
+    ROOT,
+    SEALED,
     SORT_KEY,
     STATE,
     TOKEN,
@@ -86,6 +88,20 @@ class _Table:
         with _faults():
             answer = self._client.get_item(TableName=self._table, Key=typed(**key), ConsistentRead=True)
         return answer.get("Item")
+
+    def _put(self, row: Row, condition: dict[str, Any]) -> bool:
+        """Write a row; False if the condition does not hold, unless it is this very write that broke it."""
+        row = {**row, **typed(token=uuid4().hex)}
+        try:
+            self._client.put_item(TableName=self._table, Item=row, **condition)
+        except _FAULTS as e:
+            stored = self._get(**{name: row[name]["S"] for name in (PARTITION_KEY, SORT_KEY) if name in row})
+            if stored and stored.get(TOKEN) == row[TOKEN]:
+                return True
+            if isinstance(e, ClientError) and e.response["Error"]["Code"] == "ConditionalCheckFailedException":
+                return False
+            raise _unavailable() from e
+        return True
 
     def _query(self, name: str, value: str, span: tuple[str, str, str] | None = None, **how: Any) -> Iterator[Row]:
         """The rows whose attribute `name` is `value`, and in `span` (attribute, first, last), page by page."""
@@ -188,6 +204,14 @@ class DynamoKeyStore(_Table):
         page = found[offset : offset + limit]
         return len(found), [Alias(name=alias[INDEX_SORT_KEY]["S"], key_id=alias[KEY_ID]["S"]) for alias in page]
 
+    def get_root(self) -> bytes | None:
+        found = self._get(pk=ROOT, sk=META)
+        return found[SEALED]["B"] if found else None
+
+    def put_root(self, sealed: bytes) -> None:
+        row = {**typed(pk=ROOT, sk=META), SEALED: {"B": sealed}}
+        self._put(row, {"ConditionExpression": ABSENT})
+
 
 def _refusal(fault: Exception, writes: Sequence[Write]) -> Exception:
     """The port's error for a transaction that failed; its reasons stand in the order of the writes."""
@@ -240,17 +264,3 @@ class DynamoAccessStore(_Table):
             "ExpressionAttributeValues": typed(**{":now": now}),
         }
         return self._put(typed(pk=f"NONCE#{nonce.hex()}", expires=expires), condition)
-
-    def _put(self, row: Row, condition: dict[str, Any]) -> bool:
-        """Write a row; False if the condition does not hold, unless it is this very write that broke it."""
-        row = {**row, **typed(token=uuid4().hex)}
-        try:
-            self._client.put_item(TableName=self._table, Item=row, **condition)
-        except _FAULTS as e:
-            stored = self._get(pk=row[PARTITION_KEY]["S"])
-            if stored and stored.get(TOKEN) == row[TOKEN]:
-                return True
-            if isinstance(e, ClientError) and e.response["Error"]["Code"] == "ConditionalCheckFailedException":
-                return False
-            raise _unavailable() from e
-        return True

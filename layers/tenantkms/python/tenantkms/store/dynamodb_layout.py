@@ -3,6 +3,7 @@
 Keys table     pk=KEY#<id>      sk=META                 doc, revision, state, created, token; listed by age and due
                pk=KEY#<id>      sk=VERSION#<10 digits>  doc
                pk=ALIAS#<name>  sk=META                 key_id; listed by name
+               pk=ROOT          sk=META                 sealed (bytes), token
 Access table   pk=CREDENTIAL#<access key id>            doc, token; listed by age
                pk=NONCE#<hex>                           expires (DynamoDB's TTL), token
 
@@ -33,8 +34,8 @@ DUE_PARTITION_KEY, DUE_SORT_KEY = "waiting", "due"
 TTL = "expires"
 """The access table's time-to-live attribute, in Unix seconds."""
 
-DOC, REVISION, STATE, TOKEN, KEY_ID = "doc", "revision", "state", "token", "key_id"
-META = "META"
+DOC, REVISION, STATE, TOKEN, KEY_ID, SEALED = "doc", "revision", "state", "token", "key_id", "sealed"
+META, ROOT = "META", "ROOT"
 KEYS, ALIASES, CREDENTIALS = "KEYS", "ALIASES", "CREDENTIALS"
 ABSENT = f"attribute_not_exists({PARTITION_KEY})"
 LONGEST_KEY = 2048

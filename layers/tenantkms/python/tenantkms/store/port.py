@@ -66,7 +66,7 @@ MAX_WRITES = 100
 
 
 class KeyStore(Protocol):
-    """Keys, versions and aliases of one tenant.
+    """Keys, versions and aliases of one tenant, and its root secret.
 
     `commit` is all or nothing and durable when it returns. It raises `AliasExists` when a new alias is
     taken, `RevisionConflict` when anything else is not as expected, and `Unavailable` for faults of the
@@ -98,6 +98,12 @@ class KeyStore(Protocol):
 
     def list_aliases(self, *, offset: int, limit: int) -> tuple[int, list[Alias]]:
         """(how many there are, the page), ordered by name."""
+
+    def get_root(self) -> bytes | None:
+        """The tenant's root secret as the parent key sealed it."""
+
+    def put_root(self, sealed: bytes) -> None:
+        """Keep a sealed root secret, unless there is one: the first stays."""
 
 
 class AccessStore(Protocol):

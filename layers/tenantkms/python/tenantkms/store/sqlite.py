@@ -25,7 +25,7 @@ from tenantkms.model.states import KeyState
 from tenantkms.model.version import KeyVersion
 from tenantkms.store.nonces import NonceFiles
 from tenantkms.store.port import RevisionConflict, Write
-from tenantkms.store.sqlite_layout import COMMITS, SCHEMA, SCHEMA_VERSION, encode, where_clause
+from tenantkms.store.sqlite_layout import COMMITS, SCHEMAS, encode, where_clause
 
 _PATIENCE = 10  # seconds that a writer waits for others
 
@@ -122,12 +122,12 @@ class SqliteStore:
     def _create(self) -> None:
         with _transaction(self._at.db) as db:
             (version,) = db.execute("PRAGMA user_version").fetchone()
-            if version > SCHEMA_VERSION:
+            if version > len(SCHEMAS):
                 raise Unavailable("The key store was written by a newer release of tenant-kms.")
-            if version < SCHEMA_VERSION:
-                for statement in SCHEMA.split(";"):
+            for schema in SCHEMAS[version:]:
+                for statement in schema.split(";"):
                     db.execute(statement)
-                db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+            db.execute(f"PRAGMA user_version={len(SCHEMAS)}")
 
     # -- KeyStore --
 
@@ -199,6 +199,15 @@ class SqliteStore:
         (total,) = db.execute("SELECT count(*) FROM aliases").fetchone()
         rows = db.execute("SELECT name, key_id FROM aliases ORDER BY name LIMIT ? OFFSET ?", (limit, offset))
         return total, [Alias(name=name, key_id=key_id) for name, key_id in rows]
+
+    @_faults
+    def get_root(self) -> bytes | None:
+        row = self._at.db.execute("SELECT sealed FROM root").fetchone()
+        return row[0] if row else None
+
+    @_faults
+    def put_root(self, sealed: bytes) -> None:
+        self._at.db.execute("INSERT OR IGNORE INTO root (only, sealed) VALUES (1, ?)", (sealed,))
 
     # -- AccessStore --
 

@@ -21,8 +21,8 @@ from tenantkms.store.port import (
     Write,
 )
 
-SCHEMA_VERSION = 1
-SCHEMA = """
+SCHEMAS = (
+    """
 CREATE TABLE keys (
     id TEXT PRIMARY KEY, revision INTEGER NOT NULL, created INTEGER NOT NULL, state TEXT NOT NULL,
     spec TEXT NOT NULL, usage TEXT NOT NULL, origin TEXT NOT NULL, creator TEXT NOT NULL, due INTEGER, doc BLOB NOT NULL
@@ -34,7 +34,12 @@ CREATE TABLE versions (
 ) WITHOUT ROWID;
 CREATE TABLE aliases (name TEXT PRIMARY KEY, key_id TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE credentials (access_key_id TEXT PRIMARY KEY, created INTEGER NOT NULL, doc BLOB NOT NULL) WITHOUT ROWID;
-"""
+""",
+    """
+CREATE TABLE root (only INTEGER PRIMARY KEY CHECK (only = 1), sealed BLOB NOT NULL);
+""",
+)
+"""What brings a file from each version of the layout to the next one; the first is of an empty file."""
 
 encode = msgspec.json.encode
 

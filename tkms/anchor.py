@@ -1,0 +1,50 @@
+"""The root secret of a tenant: made once, by whoever prepares it, and opened by everything that seals."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from itertools import islice
+
+from tenantkms.model.key import KeyFilter
+from tenantkms.parent.port import IMPORT_DIGEST, Binding, SealBroken, credential_binding, key_binding
+from tenantkms.runtime.assemble import Settings
+
+_TRIES = 20
+"""Of each kind of sealed rows, so many are tried before the parent key is said to be another one."""
+
+
+def anchor(settings: Settings) -> None:
+    """Make the tenant's root secret, if it has none. Raises `SealBroken` if the parent key is not the tenant's."""
+    if not settings.root.exists() and not _opens(settings):
+        raise SealBroken("The parent key opens nothing of what rests here.")
+    settings.root.make(settings.deps.keyring.store.put_root)
+
+
+def _opens(settings: Settings) -> bool:
+    """Whether the parent key opens anything of what rests here, if there is anything: a damaged row proves nothing."""
+    tried = False
+    for sealed in (_sealed_secrets(settings), _sealed_of_keys(settings)):
+        for blob, binding in islice(sealed, _TRIES):
+            tried = True
+            with suppress(SealBroken):
+                settings.deps.keyring.parent.unseal(blob, binding)
+                return True
+    return not tried
+
+
+def _sealed_secrets(settings: Settings) -> Iterator[tuple[bytes, Binding]]:
+    for credential in settings.access.store.list_credentials():
+        yield credential.sealed, credential_binding(settings.site.tenant, credential.access_key_id)
+
+
+def _sealed_of_keys(settings: Settings) -> Iterator[tuple[bytes, Binding]]:
+    """Material, and the digest of what was once imported, however many keys have neither."""
+    tenant, store, offset = settings.site.tenant, settings.deps.keyring.store, 0
+    while page := store.list_keys(KeyFilter(), offset=offset, limit=100)[1]:
+        for key in page:
+            if key.primary:
+                yield key.primary.sealed, key_binding(tenant, key.id, key.primary_number, key.spec)
+            if key.imported:
+                yield key.imported, Binding(IMPORT_DIGEST, tenant, key.id, 1, key.spec)
+        offset += len(page)
