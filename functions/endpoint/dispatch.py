@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 import msgspec
 from msgspec import Struct
 
+from tenantkms.action.vouch import CALLS, vouch
 from tenantkms.errors import MalformedRequest, Unavailable
 from tenantkms.keys.deps import Deps
 from tenantkms.names import folder, module
+from tenantkms.runtime.assemble import Settings
 
 if TYPE_CHECKING:
     from tenantkms.action.action import Action
@@ -63,23 +65,27 @@ class FunctionFailed(Exception):
         self.response = {"Error": {"Code": code}}
 
 
+Encode = Callable[[Mapping[str, Any]], bytes]
+"""From a canonical call to what a function is invoked with."""
+
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(_Answer).decode
 
 
 class LambdaDispatcher:
-    """Invokes the function of an Action, named `<prefix><folder>`, and waits for its answer."""
+    """Invokes the function of an Action, named `<prefix><folder>`, with what `encode` makes of the call, and waits."""
 
-    def __init__(self, client: LambdaClient, prefix: str) -> None:
+    def __init__(self, client: LambdaClient, prefix: str, encode: Encode = _encode) -> None:
         self._client = client
         self._prefix = prefix
+        self._encode = encode
 
     def __call__(self, call: Mapping[str, Any]) -> Mapping[str, Any]:
         """Raises `Unavailable` for every fault of the function, of AWS Lambda and of the way to it."""
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:
-            payload = _encode(call)
+            payload = self._encode(call)
         except UnicodeEncodeError as e:
             raise MalformedRequest("The call is not a canonical call of version 1.") from e
         try:
@@ -126,7 +132,11 @@ def inline_actions(environment: Mapping[str, str]) -> frozenset[str]:
     return frozenset(filter(None, environment.get("INLINE_ACTIONS", "").split(",")))
 
 
-def dispatcher(deps: Deps, prefix: str, inline: frozenset[str], client: Callable[[], LambdaClient]) -> Dispatcher:
-    """Actions `inline` run in this process, the others in the functions whose names begin with `prefix`."""
-    remote = LambdaDispatcher(client(), prefix)
-    return _Either(inline, InlineDispatcher(deps), remote) if inline else remote
+def dispatcher(
+    settings: Settings, prefix: str, inline: frozenset[str], client: Callable[[], LambdaClient]
+) -> Dispatcher:
+    """Actions `inline` run in this process, the others in the functions whose names begin with `prefix`: the endpoint
+    vouches for what it asks of them."""
+    clock = settings.deps.clock
+    remote = LambdaDispatcher(client(), prefix, lambda call: vouch(call, settings.root.key(CALLS), int(clock())))
+    return _Either(inline, InlineDispatcher(settings.deps), remote) if inline else remote

@@ -172,7 +172,7 @@ _INLINE = inline_actions(os.environ)
 @lru_cache(maxsize=1)
 def _endpoint() -> Endpoint:
     settings = from_environment()
-    return Endpoint(settings, dispatcher(settings.deps, os.environ["FUNCTION_PREFIX"], _INLINE, invoke_client))
+    return Endpoint(settings, dispatcher(settings, os.environ["FUNCTION_PREFIX"], _INLINE, invoke_client))
 
 
 def handler(event: Mapping[str, Any], _context: object) -> dict[str, Any]:

@@ -6,6 +6,7 @@ The client of AWS Lambda is a fake: it runs the Action as its function does, or 
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -24,9 +25,9 @@ from functions.endpoint.dispatch import InlineDispatcher, LambdaDispatcher, disp
 from functions.endpoint.handler import Endpoint
 from kit.action_samples import ListAudit
 from kit.support import Kms
+from tenantkms.action.vouch import CALLS, vouched
 from tenantkms.errors import ERRORS, from_data
-from tenantkms.keys.deps import Deps
-from tenantkms.runtime.assemble import aws_config, invoke_config
+from tenantkms.runtime.assemble import Settings, aws_config, invoke_config
 
 PREFIX = "tkms-acme-"
 CONFLICT = {"error": {"type": "Conflict", "message": "again"}}
@@ -45,10 +46,11 @@ class Stream:
 
 
 class Lambdas:
-    """Functions that run their Actions with `deps`; `answer` instead, if it is set."""
+    """Functions that run their Actions; `answer` instead, if it is set."""
 
-    def __init__(self, deps: Deps) -> None:
-        self._inline = InlineDispatcher(deps)
+    def __init__(self, settings: Settings) -> None:
+        self._inline = InlineDispatcher(settings.deps)
+        self._key = settings.root.key(CALLS)
         self.invoked: list[str] = []
         self.answer: Mapping[str, Any] | Exception | None = None
 
@@ -58,7 +60,8 @@ class Lambdas:
             raise self.answer
         if self.answer is not None:
             return self.answer
-        return {"StatusCode": 200, "Payload": Stream(json.dumps(self._inline(json.loads(Payload))).encode())}
+        call = vouched(json.loads(Payload), self._key, int(time.time()))
+        return {"StatusCode": 200, "Payload": Stream(json.dumps(self._inline(call)).encode())}
 
 
 @pytest.fixture
@@ -70,8 +73,8 @@ def audit() -> ListAudit:
 def lambdas(kms: Kms, audit: ListAudit) -> Lambdas:
     """The functions behind `kms`, whose endpoint is told to invoke them."""
     kms.settings = msgspec.structs.replace(kms.settings, deps=msgspec.structs.replace(kms.settings.deps, audit=audit))
-    functions = Lambdas(kms.settings.deps)
-    kms.endpoint = Endpoint(kms.settings, LambdaDispatcher(functions, PREFIX))
+    functions = Lambdas(kms.settings)
+    kms.endpoint = Endpoint(kms.settings, dispatcher(kms.settings, PREFIX, frozenset(), lambda: functions))
     return functions
 
 
@@ -177,9 +180,7 @@ def test_a_text_that_no_function_can_be_sent_is_the_caller_s_fault(kms: Kms, lam
 
 def test_the_environment_says_which_actions_run_here(kms: Kms, lambdas: Lambdas) -> None:
     environment = {"FUNCTION_PREFIX": PREFIX, "INLINE_ACTIONS": "Encrypt,Decrypt"}
-    dispatch = dispatcher(
-        kms.settings.deps, environment["FUNCTION_PREFIX"], inline_actions(environment), lambda: lambdas
-    )
+    dispatch = dispatcher(kms.settings, environment["FUNCTION_PREFIX"], inline_actions(environment), lambda: lambdas)
     kms.endpoint = Endpoint(kms.settings, dispatch)
     sealed = kms.alibaba("Encrypt", KeyId="alias/default", Plaintext="aGVsbG8=")["CiphertextBlob"]
     assert kms.alibaba("Decrypt", CiphertextBlob=sealed)["Plaintext"] == "aGVsbG8="
@@ -189,7 +190,7 @@ def test_the_environment_says_which_actions_run_here(kms: Kms, lambdas: Lambdas)
 
 @pytest.mark.parametrize("inline", [{}, {"INLINE_ACTIONS": ""}])
 def test_without_inline_actions_every_action_is_invoked(kms: Kms, lambdas: Lambdas, inline: dict[str, str]) -> None:
-    dispatch = dispatcher(kms.settings.deps, PREFIX, inline_actions(inline), lambda: lambdas)
+    dispatch = dispatcher(kms.settings, PREFIX, inline_actions(inline), lambda: lambdas)
     kms.endpoint = Endpoint(kms.settings, dispatch)
     kms.alibaba("Encrypt", KeyId="alias/default", Plaintext="aGVsbG8=")
     assert lambdas.invoked == [f"{PREFIX}encrypt"]

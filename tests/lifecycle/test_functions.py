@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -17,7 +18,10 @@ from functions.schedule_key_deletion.handler import handler as schedule_key_dele
 from kit import emf
 from kit.moto_aws import REGION, create_tables
 from tenantkms.access.policy import ALLOW_ALL
+from tenantkms.action.vouch import CALLS, vouch
 from tenantkms.runtime import lambda_entry
+from tenantkms.runtime.assemble import on_aws
+from tkms.anchor import anchor
 
 TENANT = (("tenant", "acme"),)
 CONTEXT: Any = SimpleNamespace(aws_request_id="run")
@@ -43,19 +47,19 @@ def deployed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
             monkeypatch.setenv(name, value)
         lambda_entry.from_environment.cache_clear()
         lambda_entry._session.cache_clear()
+        anchor(on_aws(environment))
         yield
         lambda_entry.from_environment.cache_clear()
         lambda_entry._session.cache_clear()
 
 
-def call(action: str, **params: Any) -> dict[str, Any]:
-    principal = {"id": "tester", "policy": ALLOW_ALL}
+def call(action: str, *, principal: str = "tester", profile: str = "native", **params: Any) -> dict[str, Any]:
     return {
         "v": 1,
         "request_id": "id",
         "action": action,
-        "principal": principal,
-        "profile": "native",
+        "principal": {"id": principal, "policy": ALLOW_ALL},
+        "profile": profile,
         "params": params,
     }
 
@@ -75,3 +79,44 @@ def test_what_functions_print_is_what_they_did(deployed: None, capsys: pytest.Ca
     assert metrics() == {("KeysPendingDeletion", TENANT): 1}
     rotate_due_keys({}, CONTEXT)
     assert metrics() == {}
+
+
+def audited(capsys: pytest.CaptureFixture[str]) -> list[tuple[str, str, str]]:
+    """(profile, principal, outcome) of each audit line since the last look."""
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    return [(line["profile"], line["principal"], line["outcome"]) for line in lines if "outcome" in line]
+
+
+ACCESS_KEY = "TKMS" + "a" * 20
+
+
+@pytest.mark.parametrize(
+    "borrowed",
+    [
+        {"principal": ACCESS_KEY, "profile": "alibaba"},
+        {"principal": ACCESS_KEY},
+        {"profile": "tencent"},
+        {"principal": ""},
+    ],
+)
+def test_whoever_invokes_a_function_is_no_access_key(
+    deployed: None, capsys: pytest.CaptureFixture[str], borrowed: dict[str, str]
+) -> None:
+    answer = create_key(call("CreateKey", **borrowed), CONTEXT)
+    assert answer["error"]["type"] == "AccessDenied"
+    assert audited(capsys) == [("native", borrowed.get("principal", "tester"), "AccessDenied")]
+
+
+def test_a_call_that_the_endpoint_made_is_the_access_key_s(deployed: None, capsys: pytest.CaptureFixture[str]) -> None:
+    settings = lambda_entry.from_environment()
+    made = call("CreateKey", principal=ACCESS_KEY, profile="alibaba")
+    payload = vouch(made, settings.root.key(CALLS), int(settings.deps.clock()))
+    answer = create_key(json.loads(payload), CONTEXT)
+    assert answer["result"]["key"]["creator"] == ACCESS_KEY
+    assert audited(capsys) == [("alibaba", ACCESS_KEY, "intent"), ("alibaba", ACCESS_KEY, "ok")]
+
+
+def test_a_call_under_a_key_of_one_s_own_is_refused(deployed: None) -> None:
+    settings = lambda_entry.from_environment()
+    payload = vouch(call("CreateKey", principal=ACCESS_KEY), bytes(32), int(settings.deps.clock()))
+    assert create_key(json.loads(payload), CONTEXT)["error"]["type"] == "MalformedRequest"

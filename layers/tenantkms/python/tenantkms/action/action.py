@@ -6,7 +6,8 @@ An Action is one function in `functions/<name>/handler.py`, and says all of itse
     def encrypt(params: Params, scope: Scope) -> Result: ...
 
 It is called with the canonical call, `{v, request_id, action, principal, profile, params}`, from two doors:
-the endpoint, after it verified a signature, and AWS principals that IAM authorises to invoke the function.
+the endpoint, after it verified a signature, and AWS principals that IAM authorises to invoke the function
+(`action/vouch.py` tells them apart).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Generic, TypeVar, get_type_hints
 
 import msgspec
+from msgspec.structs import replace
 
 from tenantkms import errors as e
 from tenantkms.action.call import Call, Params, Result, prepare
@@ -26,6 +28,7 @@ from tenantkms.keys.deps import Deps
 from tenantkms.model.profiles import PROFILES
 from tenantkms.model.specs import Need
 from tenantkms.model.states import Refusals
+from tenantkms.names import NATIVE
 
 _encode = msgspec.json.Encoder().encode
 P = TypeVar("P", bound=Params)
@@ -42,17 +45,23 @@ class Action(Generic[P]):
         self.params: type[P] = get_type_hints(body)["params"]
         prepare(self.params)
 
-    def run(self, event: Mapping[str, Any], deps: Deps) -> dict[str, Any]:
+    def run(self, event: Mapping[str, Any], deps: Deps, *, native: bool = False) -> dict[str, Any]:
+        """`native`: the endpoint does not vouch for the call, so it is no access key's."""
         try:
             call = msgspec.convert(event, Call)
             profile = PROFILES[call.profile]
             _encode(call)  # JSON lets lone surrogates through, which no log and no store can hold
         except (msgspec.ValidationError, UnicodeEncodeError, KeyError):
             return {"error": e.to_data(e.MalformedRequest("The call is not a canonical call of version 1."))}
+        borrowed = native and (call.profile != NATIVE or not _CALLER.fullmatch(call.principal.id))
+        if borrowed:  # the audit line tells whose call it is not
+            call, profile = replace(call, profile=NATIVE), PROFILES[NATIVE]
         scope = Scope(call, deps, profile, self.rule)
         answer: dict[str, Any]
         outcome = "ok"
         try:
+            if borrowed:
+                raise e.AccessDenied("Who invokes a function is native, under a name of lower-case letters.")
             answer = {"result": msgspec.to_builtins(self._run(call, scope))}
         except e.KmsError as error:
             outcome = type(error).__name__
@@ -85,6 +94,8 @@ class Action(Generic[P]):
         return result
 
 
+_CALLER = re.compile(r"[a-z][a-z0-9._-]{0,63}")
+"""Who calls natively: no id of an access key looks so."""
 _MISSING = re.compile(r"Object missing required field `(\w+)`")
 _PLACE = re.compile(r" - at `\$\.(\w+)[^`]*`$")
 

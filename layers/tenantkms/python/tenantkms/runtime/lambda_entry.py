@@ -7,7 +7,10 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from tenantkms.action.vouch import CALLS, is_vouched, vouched
+from tenantkms.audit.faults import log_fault
 from tenantkms.audit.metrics import COLD_START
+from tenantkms.errors import KmsError, to_data
 from tenantkms.runtime.assemble import Settings, invoke_config, on_aws
 
 if TYPE_CHECKING:
@@ -44,6 +47,13 @@ def entry(action: Action[Any]) -> Callable[[Mapping[str, Any], object], dict[str
     def handler(event: Mapping[str, Any], _context: object) -> dict[str, Any]:
         settings = from_environment()
         settings.metrics.begin(known)
-        return action.run(event, settings.deps)
+        if not is_vouched(event):
+            return action.run(event, settings.deps, native=True)
+        try:
+            call = vouched(event, settings.root.key(CALLS), int(settings.deps.clock()))
+        except KmsError as error:
+            log_fault("", error)
+            return {"error": to_data(error)}
+        return action.run(call, settings.deps)
 
     return handler
