@@ -20,6 +20,7 @@ from tenantkms.keys.keyring import Keyring
 from tenantkms.model.site import Site
 from tenantkms.names import DIALECTS
 from tenantkms.parent.file import FileParentKey
+from tenantkms.parent.root import Root
 from tenantkms.runtime.assemble import Settings
 from tenantkms.store.dynamodb import DynamoKeyStore
 from tenantkms.store.port import KeyStore
@@ -51,6 +52,8 @@ class World:
     audit: ListAudit = field(default_factory=ListAudit)
 
     def __post_init__(self) -> None:
+        self.root = Root(TENANT, self.parent, self.keys.get_root)
+        self.root.make(self.keys.put_root)
         made = self.settings().access.create("test", DIALECTS, ALLOW_ALL, int(self.clock()))
         self.credential = made[0].access_key_id, made[1]
 
@@ -62,7 +65,7 @@ class World:
         ring = Keyring(TENANT, store, self.parent, clock=self.clock, state_seconds=state_seconds)
         access = Access(TENANT, self.access, self.parent, clock=self.clock)
         deps = Deps(tenant=TENANT, keyring=ring, audit=audit or self.audit, clock=self.clock, random=os.urandom)
-        return Settings(site=Site(tenant=TENANT), deps=deps, access=access)
+        return Settings(site=Site(tenant=TENANT), deps=deps, access=access, root=self.root)
 
     def process(self, **how: Any) -> Kms:
         """A fresh process that answers signed requests."""
