@@ -46,6 +46,7 @@ class Alarms(Construct):
         self._alarm("EndpointErrors", endpoint.metric_errors(period=minutes), 1)
         self._alarm("Faults", own(self._tenant, metrics.ERRORS), 5)
         self._alarm("ParentKey", self.parent_key_faults, 1)
+        self._alarm("Integrity", own(self._tenant, metrics.INTEGRITY_FAULTS), 1)
         self._alarm("AuthenticationFailures", own(self._tenant, metrics.AUTHENTICATION_FAILURES), 100)
 
     def _sweeper(self, folder: str, functions: Functions) -> None:

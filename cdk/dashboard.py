@@ -83,7 +83,9 @@ def _parent_key(tenant: Tenant, alarms: Alarms) -> Row:
     return {
         "Parent-key calls": [own(tenant, metrics.PARENT_KEY_CALLS), alarms.parent_key_faults],
         "Parent-key latency, p99": [own(tenant, metrics.PARENT_KEY_LATENCY, "p99")],
-        "Authentication failures": [own(tenant, metrics.AUTHENTICATION_FAILURES)],
+        "Authentication failures, rows not believed": [
+            own(tenant, name) for name in (metrics.AUTHENTICATION_FAILURES, metrics.INTEGRITY_FAULTS)
+        ],
     }
 
 

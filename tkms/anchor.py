@@ -1,4 +1,7 @@
-"""The root secret of a tenant: made once, by whoever prepares it, and opened by everything that seals."""
+"""The root secret of a tenant: made once, by whoever prepares it, and opened by everything that seals, reads or writes.
+
+With it comes, once, the take-over: rows of a release before it have no MAC, and are believed as they are then.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,8 @@ from itertools import islice
 from tenantkms.model.key import KeyFilter
 from tenantkms.parent.port import IMPORT_DIGEST, Binding, SealBroken, credential_binding, key_binding
 from tenantkms.runtime.assemble import Settings
+from tenantkms.store.integrity import IntegrityFault
+from tenantkms.store.port import AccessStore, KeyStore
 
 _TRIES = 20
 """Of each kind of sealed rows, so many are tried before the parent key is said to be another one."""
@@ -19,6 +24,28 @@ def anchor(settings: Settings) -> None:
     if not settings.root.exists() and not _opens(settings):
         raise SealBroken("The parent key opens nothing of what rests here.")
     settings.root.make(settings.deps.keyring.store.put_root)
+
+
+def check_rows(settings: Settings) -> Iterator[IntegrityFault | None]:
+    """`AuthenticRows.check_rows` of all that a tenant has."""
+    for store in _stores(settings):
+        yield from store.check_rows()
+
+
+def take_over(settings: Settings) -> Iterator[None]:
+    """`AuthenticRows.take_over` of all that a tenant has: for whoever knows that nobody else took MACs away."""
+    for store in _stores(settings):
+        yield from store.take_over()
+
+
+def has_rows(settings: Settings) -> bool:
+    """Whether there is anything that a root secret would have authenticated."""
+    return any(True for store in _stores(settings) for _ in store.unauthenticated().check_rows())
+
+
+def _stores(settings: Settings) -> tuple[KeyStore | AccessStore, ...]:
+    """On one machine both are one."""
+    return tuple(dict.fromkeys((settings.deps.keyring.store, settings.access.store)))
 
 
 def _opens(settings: Settings) -> bool:
@@ -34,13 +61,13 @@ def _opens(settings: Settings) -> bool:
 
 
 def _sealed_secrets(settings: Settings) -> Iterator[tuple[bytes, Binding]]:
-    for credential in settings.access.store.list_credentials():
+    for credential in settings.access.store.unauthenticated().list_credentials():
         yield credential.sealed, credential_binding(settings.site.tenant, credential.access_key_id)
 
 
 def _sealed_of_keys(settings: Settings) -> Iterator[tuple[bytes, Binding]]:
     """Material, and the digest of what was once imported, however many keys have neither."""
-    tenant, store, offset = settings.site.tenant, settings.deps.keyring.store, 0
+    tenant, store, offset = settings.site.tenant, settings.deps.keyring.store.unauthenticated(), 0
     while page := store.list_keys(KeyFilter(), offset=offset, limit=100)[1]:
         for key in page:
             if key.primary:

@@ -16,7 +16,7 @@ from tenantkms.model.specs import KeySpec
 from tenantkms.names import DIALECTS
 from tenantkms.runtime.assemble import SettingsError
 from tenantkms.store.port import RevisionConflict
-from tkms import commands, policy_commands
+from tkms import commands, doctor_commands, policy_commands
 from tkms.machine.directory import DEFAULT_ALIAS, default_directory
 from tkms.output import Run, UsageError
 from tkms.places import reason
@@ -158,7 +158,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     maintain.add_argument("--dry-run", action="store_true", help="only count what is due")
 
-    command(words, "doctor", "check a deployed stack, and say what to do", commands.doctor, as_json, where=deployed)
+    command(words, "doctor", "check what is there, and say what to do", doctor_commands.doctor, as_json)
+    take_over = command(
+        words,
+        "take-over",
+        "authenticate the rows of a stack of an older release as they are, once",
+        doctor_commands.take_over_rows,
+        where=deployed,
+    )
+    take_over.add_argument("--yes", action="store_true", help="do not ask")
 
     encrypt = command(
         words, "encrypt", "encrypt standard input; print a ciphertext blob in base64", commands.encrypt, as_json

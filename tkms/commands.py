@@ -253,23 +253,3 @@ class _Progress:
         filled = 30 * count // max(count, self._total)
         bar = "#" * filled + "." * (30 - filled)
         print(f"\r{self._name} [{bar}] {count}/{self._total}", end="", file=sys.stderr, flush=True)
-
-
-def doctor(args: argparse.Namespace) -> int:
-    from tkms.stack.doctor import PROBLEM, WARNING, examine
-    from tkms.stack.stack import Stack
-
-    findings = []
-    for finding in examine(Stack(args.stack)):
-        findings.append(finding)
-        if not args.json:
-            mark = {PROBLEM: "!!", WARNING: " !"}.get(finding.status, "ok")
-            print(f"{mark}  {finding.check:<13} {finding.found}", flush=True)
-            if finding.advice:
-                print(f"{'':17} -> {finding.advice}", flush=True)
-    counts = {status: sum(finding.status == status for finding in findings) for status in (PROBLEM, WARNING)}
-    if args.json:
-        print_json(findings)
-    else:
-        print(f"{counts[PROBLEM]} problems, {counts[WARNING]} warnings")
-    return 1 if counts[PROBLEM] else 0

@@ -11,6 +11,7 @@ from tenantkms.access.credentials import Access
 from tenantkms.errors import InvalidKeyId, Unavailable
 from tenantkms.keys import maintenance
 from tenantkms.keys.maintenance import Progress, Report
+from tenantkms.store.integrity import IntegrityFault
 from tkms.machine.directory import Directory, call
 
 DEFAULT_URL = "http://127.0.0.1:8480"
@@ -59,6 +60,8 @@ def reason(error: Exception) -> str:
     """
     if isinstance(error, InvalidKeyId):
         return f"{error} A key is named by its id or by alias/NAME: tkms key list"
+    if isinstance(error, IntegrityFault):
+        return f"The row {error.details}: tkms doctor finds all such rows."
     behind = isinstance(error, Unavailable) and error.__cause__
     return f"{error} ({behind})" if behind else str(error)
 

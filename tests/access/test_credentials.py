@@ -9,6 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from kit.fakes import Clock, Counting
+from kit.samples import ROW_MACS
 from kit.support import Kms
 from tenantkms.access.credentials import Access
 from tenantkms.access.policy import ALLOW_ALL
@@ -26,7 +27,7 @@ class World:
 
     def __init__(self, path: Path, **options: float) -> None:
         self.clock = Clock()
-        self.sqlite = SqliteStore(path)
+        self.sqlite = SqliteStore(path, ROW_MACS)
         self.store = Counting(self.sqlite)
         self.parent = Counting(FileParentKey(os.urandom(32)))
         self.access = Access("acme", self.store, self.parent, clock=self.clock, **options)  # type: ignore[arg-type]

@@ -15,7 +15,8 @@ from kit.deployment import STACK, TENANT, Deployment, tkms
 from kit.emulator import Emulator
 from kit.sdk_clients import Classic, Login, Qcloud, Tea, Tencent, refused
 from tenantkms.store.dynamodb_layout import TTL
-from tkms.stack.doctor import OK, PROBLEM, WARNING, Finding, examine
+from tkms.findings import OK, PROBLEM, WARNING, Finding
+from tkms.stack.doctor import examine
 from tkms.stack.stack import Stack
 
 HELLO = base64.b64encode(b"hello").decode()

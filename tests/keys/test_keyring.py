@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from kit.fakes import Clock, Counting
-from kit.samples import key, key_id, revised, version
+from kit.samples import ROW_MACS, key, key_id, revised, version
 from tenantkms.crypto.envelope import SALT_SIZE, parse_header
 from tenantkms.errors import InvalidCiphertext, Unavailable
 from tenantkms.keys.cache import Cache
@@ -30,10 +30,10 @@ class World:
 
     def __init__(self, path: Path, **options: Any) -> None:
         self.clock = Clock()
-        self.store = Counting(SqliteStore(path))
+        self.store = Counting(SqliteStore(path, ROW_MACS))
         self.parent = Counting(FileParentKey(os.urandom(32)))
         self.ring = Keyring(TENANT, self.store, self.parent, clock=self.clock, **options)  # type: ignore[arg-type]
-        self.other = Keyring(TENANT, SqliteStore(path), self.parent, clock=self.clock, state_seconds=0)  # type: ignore[arg-type]
+        self.other = Keyring(TENANT, SqliteStore(path, ROW_MACS), self.parent, clock=self.clock, state_seconds=0)  # type: ignore[arg-type]
 
     def make(self, number: int = 1) -> Key:
         primary = self.other.seal_version(key_id(number), "AES_256", 1, 0, os.urandom(32))

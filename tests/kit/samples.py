@@ -12,6 +12,10 @@ from tenantkms.model.key import Key
 from tenantkms.model.specs import KeySpec, KeyUsage, Origin
 from tenantkms.model.states import KeyState
 from tenantkms.model.version import KeyVersion
+from tenantkms.store.integrity import RowMac
+
+ROW_MACS = RowMac(lambda: b"an example of a key, 32 bytes of")
+"""What stores in tests make and check the MACs of their rows with."""
 
 
 def key_id(number: int) -> str:

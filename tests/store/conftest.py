@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from kit.moto_aws import Tables
+from kit.samples import ROW_MACS
 from tenantkms.store.dynamodb import DynamoAccessStore, DynamoKeyStore
 from tenantkms.store.port import AccessStore, KeyStore
 from tenantkms.store.sqlite import SqliteStore
@@ -20,7 +21,7 @@ def tables() -> Tables:
 
 @pytest.fixture
 def sqlite(tmp_path: Path) -> SqliteStore:
-    return SqliteStore(tmp_path / "kms.sqlite3")
+    return SqliteStore(tmp_path / "kms.sqlite3", ROW_MACS)
 
 
 @pytest.fixture(params=["sqlite", "dynamodb"])
@@ -29,7 +30,7 @@ def store(request: pytest.FixtureRequest) -> KeyStore:
         sqlite: SqliteStore = request.getfixturevalue("sqlite")
         return sqlite
     tables: Tables = request.getfixturevalue("tables")
-    return DynamoKeyStore(tables.client, tables.keys)
+    return DynamoKeyStore(tables.client, tables.keys, ROW_MACS)
 
 
 @pytest.fixture(params=["sqlite", "dynamodb"])
@@ -38,4 +39,4 @@ def access(request: pytest.FixtureRequest) -> AccessStore:
         sqlite: SqliteStore = request.getfixturevalue("sqlite")
         return sqlite
     tables: Tables = request.getfixturevalue("tables")
-    return DynamoAccessStore(tables.client, tables.access)
+    return DynamoAccessStore(tables.client, tables.access, ROW_MACS)

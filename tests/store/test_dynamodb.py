@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from kit.moto_aws import Tables
-from kit.samples import credential, key, key_id, revised, version
+from kit.samples import ROW_MACS, credential, key, key_id, revised, version
 from tenantkms.model.alias import Alias
 from tenantkms.model.key import KeyFilter
 from tenantkms.model.states import KeyState
@@ -20,17 +20,21 @@ NOW = 1_700_000_000
 
 @pytest.fixture
 def keys(tables: Tables) -> DynamoKeyStore:
-    return DynamoKeyStore(tables.client, tables.keys)
+    return DynamoKeyStore(tables.client, tables.keys, ROW_MACS)
 
 
 @pytest.fixture
 def access(tables: Tables) -> DynamoAccessStore:
-    return DynamoAccessStore(tables.client, tables.access)
+    return DynamoAccessStore(tables.client, tables.access, ROW_MACS)
 
 
 def rows(tables: Tables, table: str) -> list[dict[str, Any]]:
-    """All rows of a table, with the types that DynamoDB has them in, by their keys."""
+    """All rows of a table, with the types that DynamoDB has them in, by their keys; their MACs are looked at here."""
     items: list[dict[str, Any]] = tables.client.scan(TableName=table)["Items"]
+    for item in items:
+        mac = item.pop("mac", {"S": None})["S"]
+        assert (mac is None) == item["pk"]["S"].startswith("NONCE#")
+        assert mac in (None, ROW_MACS.make(item))
     return sorted(items, key=lambda row: (row["pk"]["S"], row.get("sk", {}).get("S", "")))
 
 

@@ -15,7 +15,7 @@ from botocore.exceptions import (
 from msgspec.structs import replace
 
 from kit.moto_aws import Fault, Tables, refusal
-from kit.samples import credential, key, key_id, revised, version
+from kit.samples import ROW_MACS, credential, key, key_id, revised, version
 from tenantkms.errors import AliasExists, Unavailable
 from tenantkms.model.alias import Alias
 from tenantkms.model.key import KeyFilter
@@ -59,12 +59,12 @@ ANY = {**AMBIGUOUS, **REFUSED}
 
 @pytest.fixture
 def keys(tables: Tables) -> DynamoKeyStore:
-    return DynamoKeyStore(tables.client, tables.keys)
+    return DynamoKeyStore(tables.client, tables.keys, ROW_MACS)
 
 
 @pytest.fixture
 def access(tables: Tables) -> DynamoAccessStore:
-    return DynamoAccessStore(tables.client, tables.access)
+    return DynamoAccessStore(tables.client, tables.access, ROW_MACS)
 
 
 @pytest.mark.parametrize("answer", ANY.values(), ids=ANY)
@@ -128,7 +128,7 @@ def test_only_every_key_row_of_a_commit_proves_it(tables: Tables, keys: DynamoKe
 def test_the_retry_of_the_client_finds_its_own_write(writes: list[Write]) -> None:
     """With the retries of a deployment: the first answer is lost, the second says that the rows are there already."""
     tables = Tables.fresh(aws_config())
-    keys = DynamoKeyStore(tables.client, tables.keys)
+    keys = DynamoKeyStore(tables.client, tables.keys, ROW_MACS)
     tables.wire.faults.append(Fault("TransactWriteItems", ConnectionClosedError(endpoint_url=URL), done=True))
     keys.commit(writes)
     assert tables.wire.count("TransactWriteItems") == 2
@@ -228,7 +228,7 @@ def test_a_lost_answer_of_the_access_table_is_recognised(
 
 def test_the_retry_of_the_client_does_not_make_a_nonce_reused() -> None:
     tables = Tables.fresh(aws_config())
-    access = DynamoAccessStore(tables.client, tables.access)
+    access = DynamoAccessStore(tables.client, tables.access, ROW_MACS)
     tables.wire.faults.append(Fault("PutItem", ConnectionClosedError(endpoint_url=URL), done=True))
     assert access.use_nonce(b"n", now=NOW, expires=NOW + 600)
     assert tables.wire.count("PutItem") == 2

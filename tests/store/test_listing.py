@@ -126,19 +126,21 @@ def going(number: int, date: int) -> Key:
 
 def test_due_keys_are_listed_by_time_and_then_by_id(store: KeyStore) -> None:
     due = [going(5, 90), going(1, 100), going(4, 100), going(2, 101)]
+    said = [(k.due, k.id) for k in due]
     store.commit([PutKey(k) for k in (key(3), *due[::-1])])
     assert store.list_due(89, limit=10) == []
-    assert store.list_due(100, limit=10) == due[:3]
-    assert store.list_due(10**10, limit=10) == due
-    assert store.list_due(100, limit=2) == due[:2]
+    assert store.list_due(100, limit=10) == said[:3]
+    assert store.list_due(10**10, limit=10) == said
+    assert store.list_due(100, limit=2) == said[:2]
 
 
 def test_due_keys_are_listed_beyond_the_last_one_seen(store: KeyStore) -> None:
     due = [going(n, 100 + n // 3) for n in range(1, 9)]
+    said = [(k.due, k.id) for k in due]
     store.commit([PutKey(k) for k in due])
     for seen in range(8):
         after = (due[seen].due, due[seen].id)
-        assert store.list_due(10**10, limit=3, after=after) == due[seen + 1 : seen + 4]
+        assert store.list_due(10**10, limit=3, after=after) == said[seen + 1 : seen + 4]
     assert store.list_due(99, limit=3, after=(100, key_id(1))) == []
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from kit.samples import ROW_MACS
 from tenantkms.errors import Unavailable
 from tenantkms.store.nonces import NonceFiles
 from tenantkms.store.sqlite import SqliteStore
@@ -55,8 +56,8 @@ def use(nonces: NonceFiles, number: object, now: int = NOW) -> bool:
 
 def test_a_nonce_is_refused_after_a_restart(tmp_path: Path) -> None:
     path = tmp_path / "kms.sqlite3"
-    assert SqliteStore(path).use_nonce(nonce(1), now=NOW, expires=NOW + WINDOW)
-    again = SqliteStore(path)
+    assert SqliteStore(path, ROW_MACS).use_nonce(nonce(1), now=NOW, expires=NOW + WINDOW)
+    again = SqliteStore(path, ROW_MACS)
     assert not again.use_nonce(nonce(1), now=NOW + WINDOW, expires=NOW + 2 * WINDOW)
     assert again.use_nonce(nonce(2), now=NOW + WINDOW, expires=NOW + 2 * WINDOW)
 

@@ -8,7 +8,7 @@ from random import Random
 import pytest
 
 from kit.moto_aws import Tables
-from kit.samples import key, key_id, version
+from kit.samples import ROW_MACS, key, key_id, version
 from tenantkms.errors import AliasExists
 from tenantkms.model.alias import Alias
 from tenantkms.model.key import KeyFilter
@@ -66,7 +66,7 @@ def contents(store: KeyStore) -> object:
 
 @pytest.mark.parametrize("seed", range(3))
 def test_both_stores_are_the_same(sqlite: SqliteStore, tables: Tables, seed: int) -> None:
-    dynamodb = DynamoKeyStore(tables.client, tables.keys)
+    dynamodb = DynamoKeyStore(tables.client, tables.keys, ROW_MACS)
     random = Random(seed)
     seen: set[str] = set()
     for turn in range(80):

@@ -15,11 +15,12 @@ from threading import Barrier, Timer
 
 import pytest
 
-from kit.samples import credential, key, key_id, revised, version
+from kit.samples import ROW_MACS, credential, key, key_id, revised, version
 from tenantkms.errors import Unavailable
 from tenantkms.model.alias import Alias
 from tenantkms.model.key import KeyFilter
 from tenantkms.model.states import KeyState
+from tenantkms.store.integrity import IntegrityFault
 from tenantkms.store.port import PutAlias, PutKey, PutVersion, Write
 from tenantkms.store.sqlite import SqliteStore
 
@@ -28,10 +29,11 @@ NOW = 1_700_000_000
 COMMIT_UNTIL_KILLED = """
 import sys
 from pathlib import Path
+from kit.samples import ROW_MACS
 from kit.store_writers import whole_key
 from tenantkms.store.sqlite import SqliteStore
 
-store, number = SqliteStore(Path(sys.argv[1])), int(sys.argv[2])
+store, number = SqliteStore(Path(sys.argv[1]), ROW_MACS), int(sys.argv[2])
 while True:
     store.commit(whole_key(number))
     print(number, flush=True)
@@ -41,10 +43,11 @@ while True:
 INCREMENT = """
 import sys
 from pathlib import Path
+from kit.samples import ROW_MACS
 from kit.store_writers import increment
 from tenantkms.store.sqlite import SqliteStore
 
-store = SqliteStore(Path(sys.argv[1]))
+store = SqliteStore(Path(sys.argv[1]), ROW_MACS)
 for n in range(int(sys.argv[3])):
     increment(store, f"{sys.argv[2]} {n}")
 """
@@ -61,10 +64,10 @@ def process(program: str, *args: object) -> subprocess.Popen[str]:
 def test_what_was_written_is_there_when_the_file_is_opened_again(tmp_path: Path) -> None:
     path = tmp_path / "kms.sqlite3"
     writes: list[Write] = [PutKey(key(1)), PutVersion(key_id(1), version(1))]
-    SqliteStore(path).commit([*writes, PutAlias(Alias(name="a", key_id=key_id(1)), expect=None)])
-    SqliteStore(path).commit([PutKey(revised(key(1), "2", state=KeyState.DISABLED))])
-    SqliteStore(path).put_credential(credential(1), new=True)
-    again = SqliteStore(path)
+    SqliteStore(path, ROW_MACS).commit([*writes, PutAlias(Alias(name="a", key_id=key_id(1)), expect=None)])
+    SqliteStore(path, ROW_MACS).commit([PutKey(revised(key(1), "2", state=KeyState.DISABLED))])
+    SqliteStore(path, ROW_MACS).put_credential(credential(1), new=True)
+    again = SqliteStore(path, ROW_MACS)
     assert again.get(key_id(1)) == revised(key(1), "2", state=KeyState.DISABLED)
     assert again.get_version(key_id(1), 1) == version(1)
     assert again.get_alias("a") == Alias(name="a", key_id=key_id(1))
@@ -73,7 +76,7 @@ def test_what_was_written_is_there_when_the_file_is_opened_again(tmp_path: Path)
 
 def test_another_process_and_another_thread_see_a_commit_at_once(tmp_path: Path) -> None:
     path = tmp_path / "kms.sqlite3"
-    store = SqliteStore(path)
+    store = SqliteStore(path, ROW_MACS)
     store.commit([PutKey(key(1))])
     with ThreadPoolExecutor(1) as other:
         assert other.submit(store.get, key_id(1)).result() == key(1)
@@ -86,7 +89,7 @@ def test_another_process_and_another_thread_see_a_commit_at_once(tmp_path: Path)
 
 def test_no_increment_of_several_processes_is_lost(tmp_path: Path) -> None:
     path = tmp_path / "kms.sqlite3"
-    store = SqliteStore(path)
+    store = SqliteStore(path, ROW_MACS)
     store.commit([PutKey(key(1))])
     writers = [process(INCREMENT, path, name, 25) for name in range(4)]
     for writer in writers:
@@ -99,14 +102,19 @@ def test_no_increment_of_several_processes_is_lost(tmp_path: Path) -> None:
 
 def test_a_file_of_the_first_layout_is_brought_up_to_date(tmp_path: Path) -> None:
     path = tmp_path / "kms.sqlite3"
-    SqliteStore(path).commit([PutKey(key(1))])
+    SqliteStore(path, ROW_MACS).commit([PutKey(key(1))])
     with closing(sqlite3.connect(path)) as db:
-        db.executescript("DROP TABLE root; PRAGMA user_version=1")
-    store = SqliteStore(path)
+        tables = ("keys", "versions", "aliases", "credentials")
+        drop = "".join(f"ALTER TABLE {table} DROP COLUMN mac;" for table in tables)
+        db.executescript(f"{drop} DROP TABLE root; PRAGMA user_version=1")
+    store = SqliteStore(path, ROW_MACS)
     assert store.get_root() is None
     store.put_root(b"sealed")
+    with pytest.raises(IntegrityFault):
+        store.get(key_id(1))
+    assert len(list(store.take_over())) == 1
     assert store.get(key_id(1)) == key(1)
-    assert SqliteStore(path).get_root() == b"sealed"
+    assert SqliteStore(path, ROW_MACS).get_root() == b"sealed"
 
 
 def test_many_who_open_a_new_file_at_once_all_can(tmp_path: Path) -> None:
@@ -115,11 +123,11 @@ def test_many_who_open_a_new_file_at_once_all_can(tmp_path: Path) -> None:
 
         def opened(number: int, path: Path = tmp_path / f"{attempt}.sqlite3", start: Barrier = start) -> None:
             start.wait()
-            SqliteStore(path).commit([PutKey(key(number))])
+            SqliteStore(path, ROW_MACS).commit([PutKey(key(number))])
 
         with ThreadPoolExecutor(16) as pool:
             list(pool.map(opened, range(16)))
-        store = SqliteStore(tmp_path / f"{attempt}.sqlite3")
+        store = SqliteStore(tmp_path / f"{attempt}.sqlite3", ROW_MACS)
         assert store.list_keys(KeyFilter(), offset=0, limit=1)[0] == 16
 
 
@@ -130,14 +138,14 @@ def test_opening_a_new_file_waits_for_another_who_begins_to_write_it(tmp_path: P
     writer.execute("BEGIN IMMEDIATE")
     release = Timer(0.2, writer.execute, ["ROLLBACK"])
     release.start()
-    SqliteStore(path).commit([PutKey(key(1))])
+    SqliteStore(path, ROW_MACS).commit([PutKey(key(1))])
     release.join()
     writer.close()
 
 
 def test_a_killed_process_leaves_every_acknowledged_key_and_only_whole_ones(tmp_path: Path) -> None:
     path = tmp_path / "kms.sqlite3"
-    SqliteStore(path)
+    SqliteStore(path, ROW_MACS)
     acknowledged: list[int] = []
     for attempt in range(4):
         with process(COMMIT_UNTIL_KILLED, path, 1000 * attempt) as writer:
@@ -146,7 +154,7 @@ def test_a_killed_process_leaves_every_acknowledged_key_and_only_whole_ones(tmp_
             time.sleep(0.02 + 0.013 * attempt)
             writer.kill()
             acknowledged += [int(line) for line in writer.stdout if line.endswith("\n")]
-        store = SqliteStore(path)
+        store = SqliteStore(path, ROW_MACS)
         total, keys = store.list_keys(KeyFilter(), offset=0, limit=100_000)
         assert {key_id(n) for n in acknowledged} <= {k.id for k in keys}
         assert store.list_aliases(offset=0, limit=1)[0] == total
@@ -161,11 +169,11 @@ def test_a_killed_process_leaves_every_acknowledged_key_and_only_whole_ones(tmp_
 
 def test_a_file_of_a_newer_release_is_refused_and_not_touched(tmp_path: Path) -> None:
     path = tmp_path / "kms.sqlite3"
-    SqliteStore(path).commit([PutKey(key(1))])
+    SqliteStore(path, ROW_MACS).commit([PutKey(key(1))])
     db = sqlite3.connect(path, isolation_level=None)
     db.execute("PRAGMA user_version=1000")
     with pytest.raises(Unavailable, match="newer release"):
-        SqliteStore(path)
+        SqliteStore(path, ROW_MACS)
     assert db.execute("SELECT count(*) FROM keys").fetchone() == (1,)
     db.close()
 
@@ -181,13 +189,13 @@ def test_a_file_that_is_no_store_is_unavailable_at_once(tmp_path: Path, damage: 
         path = tmp_path / "missing" / "kms.sqlite3"
     begun = time.monotonic()
     with pytest.raises(Unavailable, match=r"kms\.sqlite3 cannot be opened"):
-        SqliteStore(path)
+        SqliteStore(path, ROW_MACS)
     assert time.monotonic() - begun < 2
 
 
 def test_a_file_damaged_while_it_is_used_is_unavailable(tmp_path: Path) -> None:
     path = tmp_path / "kms.sqlite3"
-    store = SqliteStore(path)
+    store = SqliteStore(path, ROW_MACS)
     db = sqlite3.connect(path, isolation_level=None)
     for table in ("keys", "versions", "aliases", "credentials"):
         db.execute(f"DROP TABLE {table}")
@@ -226,7 +234,7 @@ def full_disk(path: Path) -> Iterator[None]:
 
 def test_a_full_disk_refuses_the_write_and_harms_nothing(tmp_path: Path) -> None:
     path = tmp_path / "kms.sqlite3"
-    store = SqliteStore(path)
+    store = SqliteStore(path, ROW_MACS)
     store.commit([PutKey(key(1))])
     with full_disk(tmp_path / "kms.sqlite3-wal"):
         for _ in range(2):
@@ -235,4 +243,4 @@ def test_a_full_disk_refuses_the_write_and_harms_nothing(tmp_path: Path) -> None
         assert store.get(key_id(1)) == key(1)
     assert store.get_alias("a") is None
     store.commit([PutKey(key(2)), PutAlias(Alias(name="a", key_id=key_id(2)), expect=None)])
-    assert SqliteStore(path).list_keys(KeyFilter(), offset=0, limit=10) == (2, [key(1), key(2)])
+    assert SqliteStore(path, ROW_MACS).list_keys(KeyFilter(), offset=0, limit=10) == (2, [key(1), key(2)])

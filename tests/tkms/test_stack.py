@@ -14,8 +14,9 @@ from botocore.exceptions import ClientError
 from functions.endpoint.dispatch import LambdaDispatcher
 from tenantkms.runtime.assemble import SettingsError
 from tenantkms.store import dynamodb_layout as layout
+from tkms.findings import OK, PROBLEM, WARNING
 from tkms.stack import doctor
-from tkms.stack.doctor import OK, PROBLEM, WARNING, Resource
+from tkms.stack.doctor import Resource
 
 STACK = "tkms-acme"
 ARN = "arn:aws:kms:eu-central-1:123456789012:key/5c438b18-05be-40ad-b6c2-3be6752cfa7e"
@@ -52,7 +53,8 @@ WRONG = {
     ),
     "two places": (("key", "list", "--stack", STACK, "--data-dir", "d"), {}, 2, "not allowed with argument"),
     "a server of a stack": (("serve", "--stack", STACK), {}, 2, "unrecognized arguments"),
-    "a doctor of nothing": (("doctor",), {}, 2, "--stack"),
+    "a doctor of nothing": (("doctor", "--data-dir", "none"), {}, 1, "none is not a data directory"),
+    "a take-over of one machine": (("take-over", "--data-dir", "none"), {}, 2, "--stack"),
 }
 
 

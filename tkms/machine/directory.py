@@ -1,6 +1,7 @@
 """The data directory of one machine: what is in it, how it is made, who may use it at a time.
 
-site.json     tenant, region, account; `ready` once the first credential and key exist
+site.json     tenant, region, account; `ready` once the first credential and key exist, `authenticated` once the rows
+              have MACs: outside the store, so that nobody who writes there brings their take-over about again
 parent.key    32 bytes that seal everything else (mode 0600): back it up apart from the rest
 kms.sqlite3   keys and credentials; kms.sqlite3-nonces/ holds used nonces
 audit.jsonl   one line per call
@@ -27,7 +28,7 @@ from tenantkms.model.site import Site
 from tenantkms.names import DIALECTS, NATIVE
 from tenantkms.parent.port import SealBroken
 from tenantkms.runtime.assemble import Settings, SettingsError, check_tenant, one_machine
-from tkms.anchor import anchor
+from tkms.anchor import anchor, take_over
 
 DEFAULT_TENANT = "local"
 DEFAULT_ALIAS = "default"
@@ -40,6 +41,7 @@ class _SiteFile(Struct, frozen=True, kw_only=True):
     region: str
     account: str
     ready: bool
+    authenticated: bool = False
 
 
 def default_directory() -> Path:
@@ -127,6 +129,11 @@ class Directory:
                 raise SettingsError(f"{self.path}/parent.key is missing: restore it, nothing opens without it.")
             write_whole(self.path / "parent.key", os.urandom(32))
         settings = one_machine(self.path, Site(tenant=site.tenant, region=site.region, account=site.account))
+        if site.authenticated and not settings.root.exists():
+            raise SettingsError(
+                f"{self.path}/kms.sqlite3 has no root secret, so no row of it is believed: restore it from a backup."
+                ' If that is of a release before MACs, set "authenticated" in site.json to false, once.'
+            )
         try:
             anchor(settings)
         except SealBroken:
@@ -134,9 +141,14 @@ class Directory:
                 f"{self.path}/parent.key is not the one that this directory was sealed with: restore the right one."
                 " With another one nothing here opens, and what is made would be lost when the right one is back."
             ) from None
+        if not site.authenticated:
+            for _ in take_over(settings):
+                pass
         if not site.ready:
             self._first_contents(settings)
-            write_whole(self._site, msgspec.json.encode(msgspec.structs.replace(site, ready=True)))
+        done = msgspec.structs.replace(site, ready=True, authenticated=True)
+        if done != site:
+            write_whole(self._site, msgspec.json.encode(done))
         return settings
 
     def _read_site(self) -> _SiteFile:

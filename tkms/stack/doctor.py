@@ -14,19 +14,9 @@ import functions
 from tenantkms.errors import KmsError
 from tenantkms.runtime.assemble import SettingsError
 from tenantkms.store import dynamodb_layout as layout
+from tkms.findings import OK, PROBLEM, ROWS, WARNING, Finding, Found, examine_rows
 from tkms.places import reason
 from tkms.stack.stack import Stack, aws_errors
-
-OK, WARNING, PROBLEM = "ok", "warning", "problem"
-
-
-class Finding(Struct, frozen=True):
-    """What one look found. `advice` is what to do, where something is to be done."""
-
-    check: str
-    status: str
-    found: str
-    advice: str = ""
 
 
 class Resource(Struct, frozen=True):
@@ -36,8 +26,6 @@ class Resource(Struct, frozen=True):
     id: str
 
 
-Found = Iterator[tuple[str, str, str]]
-"""(status, what was found, advice)"""
 Listing = Callable[[], Sequence[Resource]]
 """The resources of the stack, asked for when they are first needed: not every check needs them."""
 Check = Callable[[Stack, Listing], Found]
@@ -205,7 +193,8 @@ def _alarms(stack: Stack, listing: Listing) -> Found:
 
 
 def _credentials(stack: Stack, _listing: Listing) -> Found:
-    enabled = [credential for credential in stack.access.store.list_credentials() if credential.enabled]
+    credentials = stack.settings.access.store.list_credentials()
+    enabled = [credential for credential in credentials if credential.enabled]
     advice = f"tkms credential create --stack {stack.name}"
     yield _either(enabled, f"{len(enabled)} enabled", PROBLEM, "there is no enabled access key", advice)
 
@@ -222,6 +211,10 @@ def _service(stack: Stack, _listing: Listing) -> Found:
         yield _either(answered, f"{stack.url} answers", PROBLEM, f"{stack.url} is not well", "See its log.")
 
 
+def _rows(stack: Stack, _listing: Listing) -> Found:
+    yield from examine_rows(stack.settings)
+
+
 CHECKS: dict[str, Check] = {
     "stack": _stack,
     "keys table": partial(_table, "KeysTable"),
@@ -231,6 +224,7 @@ CHECKS: dict[str, Check] = {
     "schedules": _schedules,
     "dead letters": _dead_letters,
     "alarms": _alarms,
+    ROWS: _rows,
     "credentials": _credentials,
     "service": _service,
 }

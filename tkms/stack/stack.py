@@ -19,8 +19,8 @@ from tenantkms.access.credentials import Access
 from tenantkms.keys.maintenance import JOBS, Progress, Report
 from tenantkms.names import folder
 from tenantkms.parent.port import SealBroken
-from tenantkms.runtime.assemble import SettingsError, on_aws
-from tkms.anchor import anchor
+from tenantkms.runtime.assemble import Settings, SettingsError, on_aws
+from tkms.anchor import anchor, has_rows
 from tkms.machine.directory import ask
 
 _OUTPUTS = {
@@ -86,18 +86,32 @@ class Stack:
         return outputs
 
     @cached_property
-    def access(self) -> Access:
+    def settings(self) -> Settings:
+        """As the stack's functions have them; nothing is asked of AWS yet."""
         environment = {variable: self.outputs[output] for output, variable in _OUTPUTS.items()}
         with aws_errors("AWS cannot be asked"):
-            settings = on_aws(environment, self._session)
-            try:
-                anchor(settings)
-            except SealBroken:
-                raise SettingsError(
-                    f"{self.outputs['ParentKeyArn']} is not the parent key that this tenant was sealed with: name the"
-                    " right one as parent_key_arn. With another one nothing opens, and what is made would be lost."
-                ) from None
-            return settings.access
+            return on_aws(environment, self._session)
+
+    @cached_property
+    def access(self) -> Access:
+        if not self.settings.root.exists() and has_rows(self.settings):
+            raise SettingsError(
+                f"{self.name} has keys or access keys, but no root secret to authenticate them with. After an upgrade"
+                f" of a release before MACs: tkms take-over --stack {self.name}. Else somebody took it away: restore"
+                " the row ROOT of the keys table from a backup (docs/operations.md)."
+            )
+        self.anchor()
+        return self.settings.access
+
+    def anchor(self) -> None:
+        """Make the root secret, if there is none. Raises `SettingsError` for a parent key that is not the tenant's."""
+        try:
+            anchor(self.settings)
+        except SealBroken:
+            raise SettingsError(
+                f"{self.outputs['ParentKeyArn']} is not the parent key that this tenant was sealed with: name the"
+                " right one as parent_key_arn. With another one nothing opens, and what is made would be lost."
+            ) from None
 
     @cached_property
     def _dispatch(self) -> LambdaDispatcher:

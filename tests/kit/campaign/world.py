@@ -11,6 +11,7 @@ from typing import Any, cast
 from kit.action_samples import ListAudit
 from kit.fakes import Clock
 from kit.moto_aws import Tables
+from kit.samples import ROW_MACS
 from kit.support import Kms, Signer
 from tenantkms.access.credentials import Access
 from tenantkms.access.policy import ALLOW_ALL
@@ -74,11 +75,11 @@ class World:
 
 def make_world(store: str, path: Path) -> World:
     """A new tenant on a store of `STORES`, with files in `path`."""
-    sqlite = SqliteStore(path / "kms.sqlite3")
+    sqlite = SqliteStore(path / "kms.sqlite3", ROW_MACS)
     if store == "sqlite":
         return World(sqlite, sqlite)
     tables = Tables.fresh()
-    return World(DynamoKeyStore(tables.client, tables.keys), sqlite)
+    return World(DynamoKeyStore(tables.client, tables.keys, ROW_MACS), sqlite)
 
 
 class ProcessDied(BaseException):

@@ -9,13 +9,15 @@ from typing import TextIO
 
 import msgspec
 
+from tenantkms.store.integrity import IntegrityFault
+
 
 def log_fault(request_id: str, error: BaseException, stream: TextIO | None = None) -> None:
     """One JSON line on the operator's log for a fault that the caller is told nothing exact about.
 
-    It holds the types of the exception and its causes, an AWS error code where there is one, and where it
-    was raised: file, line, function. Never the exception's text, which may quote what was being handled. It never
-    raises: a line that cannot be written is lost.
+    It holds the types of the exception and its causes, an AWS error code where there is one, where it was raised
+    (file, line, function), and the name of a row that was not believed. Never the exception's text, which may quote
+    what was being handled. It never raises: a line that cannot be written is lost.
     """
     chain: list[str] = []
     places: list[str] = []
@@ -30,7 +32,9 @@ def log_fault(request_id: str, error: BaseException, stream: TextIO | None = Non
             places.append(f"{Path(code_object.co_filename).name}:{frames.tb_lineno} {code_object.co_name}")
             frames = frames.tb_next
         cause = cause.__cause__
-    line = {"level": "error", "request_id": request_id, "fault": chain, "at": places}
+    line: dict[str, object] = {"level": "error", "request_id": request_id, "fault": chain, "at": places}
+    if isinstance(error, IntegrityFault):
+        line["row"] = error.details
     # A full disk behind the stream is no reason to answer a caller wrongly.
     with suppress(OSError, ValueError):
         print(msgspec.json.encode(line).decode(), file=stream or sys.stderr, flush=True)

@@ -27,6 +27,8 @@ on; 1 for what the caller did wrong. The number of calls is the sample count of 
 AUTHENTICATION_FAILURES = "AuthenticationFailures"
 PARENT_KEY_CALLS, PARENT_KEY_LATENCY, COLD_START = "ParentKeyCalls", "ParentKeyLatency", "ColdStart"
 KEYS_PENDING_DELETION = "KeysPendingDeletion"
+INTEGRITY_FAULTS = "IntegrityFaults"
+"""Rows that were read and not believed."""
 
 _MILLISECONDS = frozenset({LATENCY, PARENT_KEY_LATENCY})
 _FOR_ALL = ("tenant",)

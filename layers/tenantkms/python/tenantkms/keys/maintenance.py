@@ -51,30 +51,33 @@ class Job(Struct, frozen=True):
         return f"{self.counted}{outcome}"
 
 
-def _due(deps: Deps, job: Job, now: int) -> Iterator[Key]:
-    """The keys that are due for `job`, in pages; what fails does not keep the rest from its turn."""
+def _due(deps: Deps, now: int) -> Iterator[str]:
+    """Ids of the keys that some work is due for, in pages; what fails does not keep the rest from its turn."""
     after = (0, "")
     while page := deps.keyring.store.list_due(now, limit=_PAGE, after=after):
-        after = (page[-1].due, page[-1].id)
-        yield from (key for key in page if 0 < job.due_at(key) <= now)
+        after = page[-1]
+        yield from (key_id for _, key_id in page)
 
 
 def run(job: Job, deps: Deps, request_id: str, *, dry_run: bool = False, progress: Progress | None = None) -> Report:
     """Do `job` for every key that is due. A key that fails is logged and stays due; the others go on."""
     now = int(deps.clock())
     due = done = failed = 0
-    for key in _due(deps, job, now):
-        due += 1
-        if not dry_run:
-            try:
+    for key_id in _due(deps, now):
+        is_due = True  # so far as is known, if the key cannot be read
+        try:
+            key = deps.keyring.key(key_id, fresh=True)
+            is_due = key is not None and 0 < job.due_at(key) <= now
+            if key is not None and is_due and not dry_run:
                 _work(job, deps, key, now, request_id)
                 done += 1
-            except RevisionConflict:
-                pass  # somebody else changed or did it; if it is still due, the next run sees it
-            except KmsError as error:
-                failed += 1
-                log_fault(request_id, error)
-        if progress:
+        except RevisionConflict:
+            pass  # somebody else changed or did it; if it is still due, the next run sees it
+        except KmsError as error:
+            failed += 1
+            log_fault(request_id, error)
+        due += is_due
+        if progress and is_due:
             progress(due)
     return Report(due=due, done=done, failed=failed)
 
@@ -91,11 +94,9 @@ def tell(metrics: Metrics, job: Job, report: Report) -> None:
 
 
 def _work(job: Job, deps: Deps, key: Key, now: int, request_id: str) -> None:
-    current = deps.keyring.key(key.id, fresh=True)
-    if current is not None and 0 < job.due_at(current) <= now:
-        _audit(deps, job, current, request_id, INTENT)
-        job.work(deps, current, now, request_id)
-        _audit(deps, job, current, request_id, "ok")
+    _audit(deps, job, key, request_id, INTENT)
+    job.work(deps, key, now, request_id)
+    _audit(deps, job, key, request_id, "ok")
 
 
 def _audit(deps: Deps, job: Job, key: Key, request_id: str, outcome: str) -> None:

@@ -5,21 +5,21 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from tenantkms.access.credentials import Access
 from tenantkms.audit.line import Audit, FileAudit, StreamAudit
-from tenantkms.audit.metrics import EmbeddedMetrics, MeteredParentKey, Metrics, NoMetrics
+from tenantkms.audit.metrics import INTEGRITY_FAULTS, EmbeddedMetrics, MeteredParentKey, Metrics, NoMetrics
 from tenantkms.keys.deps import Deps
 from tenantkms.keys.keyring import Keyring
 from tenantkms.model.site import Site
 from tenantkms.parent.port import ParentKey
 from tenantkms.parent.root import AnchoredParentKey, Root
+from tenantkms.store.integrity import PURPOSE, RowMac
 from tenantkms.store.port import AccessStore, KeyStore
 
 if TYPE_CHECKING:
@@ -49,14 +49,21 @@ def check_tenant(name: str) -> str:
 
 
 def _assemble(
-    site: Site, keys: KeyStore, access: AccessStore, parent: ParentKey, audit: Audit, state_seconds: float
+    site: Site,
+    stores: Callable[[RowMac], tuple[KeyStore, AccessStore]],
+    parent: ParentKey,
+    audit: Audit,
+    metrics: Metrics,
+    state_seconds: float,
 ) -> Settings:
     clock = time.monotonic
+    keys, access = stores(RowMac(lambda: root.key(PURPOSE), lambda: metrics.put(**{INTEGRITY_FAULTS: 1})))
     root = Root(site.tenant, parent, keys.get_root)
     parent = AnchoredParentKey(parent, root)
     return Settings(
         site=site,
         root=root,
+        metrics=metrics,
         deps=Deps(
             tenant=site.tenant,
             keyring=Keyring(site.tenant, keys, parent, clock=clock, state_seconds=state_seconds),
@@ -73,9 +80,12 @@ def one_machine(data_dir: Path, site: Site, *, state_seconds: float = 1) -> Sett
     from tenantkms.parent.file import FileParentKey
     from tenantkms.store.sqlite import SqliteStore
 
-    store = SqliteStore(data_dir / "kms.sqlite3")
+    def stores(macs: RowMac) -> tuple[KeyStore, AccessStore]:
+        store = SqliteStore(data_dir / "kms.sqlite3", macs)
+        return store, store
+
     parent = FileParentKey.load(data_dir / "parent.key")
-    return _assemble(site, store, store, parent, FileAudit(data_dir / "audit.jsonl"), state_seconds)
+    return _assemble(site, stores, parent, FileAudit(data_dir / "audit.jsonl"), NoMetrics(), state_seconds)
 
 
 def aws_config() -> Config:
@@ -121,10 +131,12 @@ def on_aws(environment: Mapping[str, str], session: Any = None, *, metered: bool
         raise SettingsError(f"The environment is not complete: {e}.") from e
     session = session or botocore.session.get_session()
     dynamodb = session.create_client("dynamodb", config=aws_config())
-    keys, access = DynamoKeyStore(dynamodb, keys_table), DynamoAccessStore(dynamodb, access_table)
+
+    def stores(macs: RowMac) -> tuple[KeyStore, AccessStore]:
+        return DynamoKeyStore(dynamodb, keys_table, macs), DynamoAccessStore(dynamodb, access_table, macs)
+
     parent: ParentKey = AwsParentKey(session.create_client("kms", config=aws_config()), parent_arn)
     if not metered:
-        return _assemble(site, keys, access, parent, StreamAudit(), state_seconds)
+        return _assemble(site, stores, parent, StreamAudit(), NoMetrics(), state_seconds)
     metrics = EmbeddedMetrics(site.tenant)
-    settings = _assemble(site, keys, access, MeteredParentKey(parent, metrics), metrics, state_seconds)
-    return replace(settings, metrics=metrics)
+    return _assemble(site, stores, MeteredParentKey(parent, metrics), metrics, metrics, state_seconds)

@@ -8,10 +8,10 @@ wrong, the rows are read back, and a write that is there succeeded.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 from uuid import uuid4
 
 import msgspec
@@ -37,6 +37,7 @@ from tenantkms.store.dynamodb_layout import (
     KEY_ID,
     KEYS,
     LONGEST_KEY,
+    MAC,
     META,
     PARTITION_KEY,
     ROOT,
@@ -45,16 +46,23 @@ from tenantkms.store.dynamodb_layout import (
     STATE,
     TOKEN,
     TTL,
+    WITH_MAC,
     Row,
     alias_pk,
     by_time,
+    checked,
     credential_pk,
+    due_of,
     encode,
+    equals,
+    fault,
     item_of,
     key_pk,
     typed,
     version_sk,
+    with_mac,
 )
+from tenantkms.store.integrity import UNCHECKED, IntegrityFault, RowMac
 from tenantkms.store.port import PutAlias, PutKey, RevisionConflict, Write
 
 if TYPE_CHECKING:
@@ -80,18 +88,28 @@ def _faults() -> Iterator[None]:
 
 
 class _Table:
-    def __init__(self, client: DynamoDBClient, table: str) -> None:
+    """Rows as they are found are what `_get`, `_query` and `_listed` answer: what is made of one is `checked` first."""
+
+    def __init__(self, client: DynamoDBClient, table: str, macs: RowMac) -> None:
         self._client = client
         self._table = table
+        self._macs = macs
+
+    def _doc(self, row: Row) -> str:
+        """The document of a row that is believed."""
+        doc: str = checked(self._macs, row)[DOC]["S"]
+        return doc
 
     def _get(self, **key: str) -> Row | None:
         with _faults():
             answer = self._client.get_item(TableName=self._table, Key=typed(**key), ConsistentRead=True)
         return answer.get("Item")
 
-    def _put(self, row: Row, condition: dict[str, Any]) -> bool:
+    def _put(self, row: Row, condition: dict[str, Any], *, mac: bool = False) -> bool:
         """Write a row; False if the condition does not hold, unless it is this very write that broke it."""
         row = {**row, **typed(token=uuid4().hex)}
+        if mac:
+            row = with_mac(self._macs, row)
         try:
             self._client.put_item(TableName=self._table, Item=row, **condition)
         except _FAULTS as e:
@@ -115,14 +133,14 @@ class _Table:
             query["KeyConditionExpression"] += " AND #span BETWEEN :first AND :last"
             query["ExpressionAttributeNames"]["#span"] = span[0]
             query["ExpressionAttributeValues"] |= typed(**{":first": span[1], ":last": span[2]})
-        for answer in self._pages(query):
+        for answer in self._pages(self._client.query, query):
             yield from answer["Items"]
 
-    def _pages(self, query: dict[str, Any]) -> Iterator[Row]:
-        """DynamoDB's answers to a query, a megabyte of rows each."""
+    def _pages(self, ask: Callable[..., Any], query: dict[str, Any]) -> Iterator[Row]:
+        """DynamoDB's answers to a query or a scan, a megabyte of rows each."""
         while True:
             with _faults():
-                answer = self._client.query(TableName=self._table, **query)
+                answer = ask(TableName=self._table, **query)
             yield answer
             if not (last := answer.get("LastEvaluatedKey")):
                 return
@@ -131,32 +149,64 @@ class _Table:
     def _listed(self, what: str, *, descending: bool = False) -> Iterator[Row]:
         return self._query(INDEX_PARTITION_KEY, what, IndexName=INDEX, ScanIndexForward=not descending)
 
+    def _with_macs(self) -> Iterator[Row]:
+        """Every row that has a MAC or must get one."""
+        raise NotImplementedError
+
+    def unauthenticated(self) -> Self:
+        return type(self)(self._client, self._table, UNCHECKED)
+
+    def check_rows(self) -> Iterator[IntegrityFault | None]:
+        return (fault(self._macs, row) for row in self._with_macs())
+
+    def take_over(self) -> Iterator[None]:
+        for row in self._with_macs():
+            if MAC not in row and self._give_mac(row):
+                yield
+
+    def _give_mac(self, row: Row) -> bool:
+        """Write a row as it is with its MAC; False if it was changed meanwhile."""
+        what = DOC if DOC in row else KEY_ID
+        condition = equals(what, row[what]["S"])
+        condition["ConditionExpression"] += f" AND attribute_not_exists({MAC})"
+        try:
+            self._client.put_item(TableName=self._table, Item=with_mac(self._macs, row), **condition)
+        except _FAULTS as e:
+            if isinstance(e, ClientError) and e.response["Error"]["Code"] == "ConditionalCheckFailedException":
+                return False
+            raise _unavailable() from e
+        return True
+
 
 class DynamoKeyStore(_Table):
     """`KeyStore` on the keys table `table`."""
 
+    def _with_macs(self) -> Iterator[Row]:
+        # From the table: a row that hides from an index is found.
+        for answer in self._pages(self._client.scan, {"ConsistentRead": True}):
+            yield from (row for row in answer["Items"] if row[PARTITION_KEY]["S"].startswith(WITH_MAC))
+
     def get(self, key_id: str) -> Key | None:
         found = self._get(pk=key_pk(key_id), sk=META)
-        return _decode_key(found[DOC]["S"]) if found else None
+        return _decode_key(self._doc(found)) if found else None
 
     def get_version(self, key_id: str, number: int) -> KeyVersion | None:
         found = self._get(pk=key_pk(key_id), sk=version_sk(number))
-        return _decode_version(found[DOC]["S"]) if found else None
+        return _decode_version(self._doc(found)) if found else None
 
     def list_versions(self, key_id: str, first: int, last: int) -> list[KeyVersion]:
         if first > last:
             return []
         span = (SORT_KEY, version_sk(first), version_sk(last))
         found = self._query(PARTITION_KEY, key_pk(key_id), span, ConsistentRead=True)
-        return [_decode_version(version[DOC]["S"]) for version in found]
+        return [_decode_version(self._doc(version)) for version in found]
 
-    def list_due(self, before: int, *, limit: int, after: tuple[int, str] = (0, "")) -> list[Key]:
+    def list_due(self, before: int, *, limit: int, after: tuple[int, str] = (0, "")) -> list[tuple[int, str]]:
         if before < after[0]:
             return []
         span = (DUE_SORT_KEY, by_time(*after), by_time(before, "~"))
         found = self._query(DUE_PARTITION_KEY, KEYS, span, IndexName=DUE_INDEX)
-        keys = (_decode_key(key[DOC]["S"]) for key in found)
-        return list(islice((key for key in keys if (key.due, key.id) > after), limit))
+        return list(islice((due for due in map(due_of, found) if due > after), limit))
 
     def count_waiting(self, state: KeyState) -> int:
         query = {
@@ -167,14 +217,14 @@ class DynamoKeyStore(_Table):
             "ExpressionAttributeNames": {"#name": DUE_PARTITION_KEY, "#state": STATE},
             "ExpressionAttributeValues": typed(**{":value": KEYS, ":state": state.value}),
         }
-        return sum(answer["Count"] for answer in self._pages(query))
+        return sum(answer["Count"] for answer in self._pages(self._client.query, query))
 
     def get_alias(self, name: str) -> Alias | None:
         found = self._get(pk=alias_pk(name), sk=META)
-        return Alias(name=name, key_id=found[KEY_ID]["S"]) if found else None
+        return Alias(name=name, key_id=checked(self._macs, found)[KEY_ID]["S"]) if found else None
 
     def commit(self, writes: Sequence[Write]) -> None:
-        items = [item_of(self._table, write) for write in writes]
+        items = [item_of(self._table, self._macs, write) for write in writes]
         try:
             self._client.transact_write_items(TransactItems=items, ClientRequestToken=str(uuid4()))
         except _FAULTS as e:
@@ -192,7 +242,7 @@ class DynamoKeyStore(_Table):
         total = 0
         page: list[Key] = []
         for found in self._listed(KEYS, descending=descending):
-            key = _decode_key(found[DOC]["S"])
+            key = _decode_key(self._doc(found))
             if where.matches(key):
                 if offset <= total < offset + limit:
                     page.append(key)
@@ -201,7 +251,7 @@ class DynamoKeyStore(_Table):
 
     def list_aliases(self, *, offset: int, limit: int) -> tuple[int, list[Alias]]:
         found = list(self._listed(ALIASES))
-        page = found[offset : offset + limit]
+        page = (checked(self._macs, alias) for alias in found[offset : offset + limit])
         return len(found), [Alias(name=alias[INDEX_SORT_KEY]["S"], key_id=alias[KEY_ID]["S"]) for alias in page]
 
     def get_root(self) -> bytes | None:
@@ -227,12 +277,16 @@ def _refusal(fault: Exception, writes: Sequence[Write]) -> Exception:
 class DynamoAccessStore(_Table):
     """`AccessStore` on the access table `table`."""
 
+    def _with_macs(self) -> Iterator[Row]:
+        # Not from the table, which is full of nonces: a credential that hides from the index does no harm.
+        return self._listed(CREDENTIALS)
+
     def get_credential(self, access_key_id: str) -> Credential | None:
         pk = credential_pk(access_key_id)
         if len(pk.encode("utf-8", "replace")) > LONGEST_KEY:  # strangers choose it, and DynamoDB would refuse it
             return None
         found = self._get(pk=pk)
-        return _decode_credential(found[DOC]["S"]) if found else None
+        return _decode_credential(self._doc(found)) if found else None
 
     def put_credential(self, credential: Credential, *, new: bool) -> None:
         row = typed(
@@ -241,7 +295,8 @@ class DynamoAccessStore(_Table):
             listing=CREDENTIALS,
             order=by_time(credential.created, credential.access_key_id),
         )
-        if not self._put(row, {"ConditionExpression": ABSENT if new else f"attribute_exists({PARTITION_KEY})"}):
+        condition = {"ConditionExpression": ABSENT if new else f"attribute_exists({PARTITION_KEY})"}
+        if not self._put(row, condition, mac=True):
             raise RevisionConflict
 
     def delete_credential(self, access_key_id: str) -> bool:
@@ -251,7 +306,7 @@ class DynamoAccessStore(_Table):
         return bool(answer.get("Attributes"))
 
     def list_credentials(self) -> list[Credential]:
-        return [_decode_credential(row[DOC]["S"]) for row in self._listed(CREDENTIALS)]
+        return [_decode_credential(self._doc(row)) for row in self._listed(CREDENTIALS)]
 
     def has_credentials(self) -> bool:
         rows = self._query(INDEX_PARTITION_KEY, CREDENTIALS, IndexName=INDEX, Limit=1)

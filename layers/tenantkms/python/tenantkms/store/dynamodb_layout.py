@@ -1,14 +1,14 @@
 """The layout of the DynamoDB tables, and what each write of the port is as a part of a transaction.
 
-Keys table     pk=KEY#<id>      sk=META                 doc, revision, state, created, token; listed by age and due
-               pk=KEY#<id>      sk=VERSION#<10 digits>  doc
-               pk=ALIAS#<name>  sk=META                 key_id; listed by name
+Keys table     pk=KEY#<id>      sk=META                 doc, revision, state, created, token, mac; listed by age and due
+               pk=KEY#<id>      sk=VERSION#<10 digits>  doc, mac
+               pk=ALIAS#<name>  sk=META                 key_id, mac; listed by name
                pk=ROOT          sk=META                 sealed (bytes), token
-Access table   pk=CREDENTIAL#<access key id>            doc, token; listed by age
+Access table   pk=CREDENTIAL#<access key id>            doc, token, mac; listed by age
                pk=NONCE#<hex>                           expires (DynamoDB's TTL), token
 
-`doc` is the JSON of the model's struct. The sparse indexes hold the rows that have their two attributes; they
-follow a write within moments.
+`doc` is the JSON of the model's struct, `mac` is over all other attributes of its row. The sparse indexes hold the rows
+that have their two attributes; they follow a write within moments.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from tenantkms.store.integrity import IntegrityFault, RowMac
 from tenantkms.store.port import DeleteAlias, DeleteKey, DeleteVersion, PutAlias, PutKey, PutVersion, Write
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ DUE_PARTITION_KEY, DUE_SORT_KEY = "waiting", "due"
 TTL = "expires"
 """The access table's time-to-live attribute, in Unix seconds."""
 
-DOC, REVISION, STATE, TOKEN, KEY_ID, SEALED = "doc", "revision", "state", "token", "key_id", "sealed"
+DOC, REVISION, STATE, TOKEN, KEY_ID, SEALED, MAC = "doc", "revision", "state", "token", "key_id", "sealed", "mac"
 META, ROOT = "META", "ROOT"
 KEYS, ALIASES, CREDENTIALS = "KEYS", "ALIASES", "CREDENTIALS"
 ABSENT = f"attribute_not_exists({PARTITION_KEY})"
@@ -58,6 +59,14 @@ def by_time(seconds: int, name: str) -> str:
     return f"{seconds:012}#{name}"
 
 
+def due_of(row: Row) -> tuple[int, str]:
+    """(due, key id) of a row of the due index; (0, "") if it says no such thing, as none that this wrote does."""
+    said = row[DUE_SORT_KEY]["S"]
+    seconds, _, key_id = said.partition("#")
+    due = (int(seconds), key_id) if seconds.isascii() and seconds.isdigit() else (0, "")
+    return due if by_time(*due) == said else (0, "")
+
+
 def key_pk(key_id: str) -> str:
     return f"KEY#{key_id}"
 
@@ -74,12 +83,40 @@ def version_sk(number: int) -> str:
     return f"VERSION#{number:010}"
 
 
+# -- rows with a MAC ---------------------------------------------------------------------------------
+
+WITH_MAC = (key_pk(""), alias_pk(""))
+"""How the partition keys of these rows of the keys table begin."""
+
+
+def with_mac(macs: RowMac, row: Row) -> Row:
+    return {**row, MAC: {"S": macs.make(row)}}
+
+
+def _parts(row: Row) -> tuple[Row, Any, str]:
+    """(what the MAC is over, the MAC, the row's name)"""
+    rest = {name: value for name, value in row.items() if name != MAC}
+    name = " ".join(row[part]["S"] for part in (PARTITION_KEY, SORT_KEY) if part in row)
+    return rest, row[MAC].get("S", "") if MAC in row else None, name
+
+
+def fault(macs: RowMac, row: Row) -> IntegrityFault | None:
+    """What is wrong with a row."""
+    return macs.fault(*_parts(row))
+
+
+def checked(macs: RowMac, row: Row) -> Row:
+    """`row`, if it is believed. Raises `IntegrityFault`."""
+    macs.check(*_parts(row))
+    return row
+
+
 # -- writes ------------------------------------------------------------------------------------------
 
 _NEW = {"ConditionExpression": ABSENT}
 
 
-def _equals(name: str, value: str | int) -> dict[str, Any]:
+def equals(name: str, value: str | int) -> dict[str, Any]:
     return {
         "ConditionExpression": "#name = :value",
         "ExpressionAttributeNames": {"#name": name},
@@ -87,8 +124,8 @@ def _equals(name: str, value: str | int) -> dict[str, Any]:
     }
 
 
-def _put(table: str, item: Row, condition: dict[str, Any]) -> TransactWriteItemTypeDef:
-    put: Any = {"TableName": table, "Item": item, **condition}
+def _put(table: str, macs: RowMac, item: Row, condition: dict[str, Any]) -> TransactWriteItemTypeDef:
+    put: Any = {"TableName": table, "Item": with_mac(macs, item), **condition}
     return {"Put": put}
 
 
@@ -97,7 +134,7 @@ def _delete(table: str, pk: str, sk: str, condition: dict[str, Any]) -> Transact
     return {"Delete": delete}
 
 
-def _put_key(table: str, write: PutKey) -> TransactWriteItemTypeDef:
+def _put_key(table: str, macs: RowMac, write: PutKey) -> TransactWriteItemTypeDef:
     key = write.key
     item = typed(
         pk=key_pk(key.id),
@@ -112,33 +149,33 @@ def _put_key(table: str, write: PutKey) -> TransactWriteItemTypeDef:
     )
     if key.due:
         item |= typed(waiting=KEYS, due=by_time(key.due, key.id))
-    return _put(table, item, _NEW if key.revision == 1 else _equals(REVISION, key.revision - 1))
+    return _put(table, macs, item, _NEW if key.revision == 1 else equals(REVISION, key.revision - 1))
 
 
-def _put_version(table: str, write: PutVersion) -> TransactWriteItemTypeDef:
+def _put_version(table: str, macs: RowMac, write: PutVersion) -> TransactWriteItemTypeDef:
     item = typed(pk=key_pk(write.key_id), sk=version_sk(write.version.number), doc=encode(write.version))
-    return _put(table, item, _NEW)
+    return _put(table, macs, item, _NEW)
 
 
-def _put_alias(table: str, write: PutAlias) -> TransactWriteItemTypeDef:
+def _put_alias(table: str, macs: RowMac, write: PutAlias) -> TransactWriteItemTypeDef:
     name, key_id = write.alias.name, write.alias.key_id
     item = typed(pk=alias_pk(name), sk=META, key_id=key_id, listing=ALIASES, order=name)
-    return _put(table, item, _NEW if write.expect is None else _equals(KEY_ID, write.expect))
+    return _put(table, macs, item, _NEW if write.expect is None else equals(KEY_ID, write.expect))
 
 
-def _delete_alias(table: str, write: DeleteAlias) -> TransactWriteItemTypeDef:
-    return _delete(table, alias_pk(write.alias.name), META, _equals(KEY_ID, write.alias.key_id))
+def _delete_alias(table: str, _macs: RowMac, write: DeleteAlias) -> TransactWriteItemTypeDef:
+    return _delete(table, alias_pk(write.alias.name), META, equals(KEY_ID, write.alias.key_id))
 
 
-def _delete_key(table: str, write: DeleteKey) -> TransactWriteItemTypeDef:
-    return _delete(table, key_pk(write.key.id), META, _equals(REVISION, write.key.revision))
+def _delete_key(table: str, _macs: RowMac, write: DeleteKey) -> TransactWriteItemTypeDef:
+    return _delete(table, key_pk(write.key.id), META, equals(REVISION, write.key.revision))
 
 
-def _delete_version(table: str, write: DeleteVersion) -> TransactWriteItemTypeDef:
+def _delete_version(table: str, _macs: RowMac, write: DeleteVersion) -> TransactWriteItemTypeDef:
     return _delete(table, key_pk(write.key_id), version_sk(write.number), {})
 
 
-_ITEMS: dict[type[Write], Callable[[str, Any], TransactWriteItemTypeDef]] = {
+_ITEMS: dict[type[Write], Callable[[str, RowMac, Any], TransactWriteItemTypeDef]] = {
     PutKey: _put_key,
     PutVersion: _put_version,
     PutAlias: _put_alias,
@@ -148,6 +185,6 @@ _ITEMS: dict[type[Write], Callable[[str, Any], TransactWriteItemTypeDef]] = {
 }
 
 
-def item_of(table: str, write: Write) -> TransactWriteItemTypeDef:
+def item_of(table: str, macs: RowMac, write: Write) -> TransactWriteItemTypeDef:
     """The part that `write` has in a transaction on the keys table `table`."""
-    return _ITEMS[type(write)](table, write)
+    return _ITEMS[type(write)](table, macs, write)

@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Iterator, Sequence
+from typing import Protocol, Self
 
 from msgspec import Struct
 
@@ -15,6 +15,7 @@ from tenantkms.model.credential import Credential
 from tenantkms.model.key import Key, KeyFilter
 from tenantkms.model.states import KeyState
 from tenantkms.model.version import KeyVersion
+from tenantkms.store.integrity import IntegrityFault
 
 
 class RevisionConflict(Exception):
@@ -65,7 +66,23 @@ MAX_WRITES = 100
 """Writes of one commit: what DynamoDB allows in a transaction."""
 
 
-class KeyStore(Protocol):
+class AuthenticRows(Protocol):
+    """What both ports have in common: each row has a MAC (`integrity.py`).
+
+    Whatever reads a row raises `IntegrityFault` if it is not believed, a listing for each row that it would show.
+    """
+
+    def unauthenticated(self) -> Self:
+        """The same store, to be read only, whose rows are believed as they are."""
+
+    def check_rows(self) -> Iterator[IntegrityFault | None]:
+        """For each row there is what is wrong with it, or None."""
+
+    def take_over(self) -> Iterator[None]:
+        """Give each row that has no MAC one, as it is: something for each. Whoever was to end it may begin it again."""
+
+
+class KeyStore(AuthenticRows, Protocol):
     """Keys, versions and aliases of one tenant, and its root secret.
 
     `commit` is all or nothing and durable when it returns. It raises `AliasExists` when a new alias is
@@ -81,8 +98,11 @@ class KeyStore(Protocol):
     def list_versions(self, key_id: str, first: int, last: int) -> list[KeyVersion]:
         """The older versions with numbers from `first` to `last`, in that order. The primary one is not among them."""
 
-    def list_due(self, before: int, *, limit: int, after: tuple[int, str] = (0, "")) -> list[Key]:
-        """Keys whose `due` is not 0 and not later than `before`, in the order of (due, id), beyond `after`."""
+    def list_due(self, before: int, *, limit: int, after: tuple[int, str] = (0, "")) -> list[tuple[int, str]]:
+        """(due, id) of keys whose `due` is not 0 and not later than `before`, in that order, beyond `after`.
+
+        No row is read for it, so one that fails hides no other: read the key before you believe it.
+        """
 
     def count_waiting(self, state: KeyState) -> int:
         """How many keys in `state` scheduled work waits for, due or not yet. No key is read for it."""
@@ -106,7 +126,7 @@ class KeyStore(Protocol):
         """Keep a sealed root secret, unless there is one: the first stays."""
 
 
-class AccessStore(Protocol):
+class AccessStore(AuthenticRows, Protocol):
     """Credentials and used nonces of one tenant."""
 
     def get_credential(self, access_key_id: str) -> Credential | None: ...

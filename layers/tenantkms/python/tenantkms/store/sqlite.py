@@ -12,8 +12,9 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import wraps
+from itertools import repeat
 from pathlib import Path
-from typing import Concatenate, ParamSpec, TypeVar, cast
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar, cast
 
 import msgspec
 
@@ -23,9 +24,21 @@ from tenantkms.model.credential import Credential
 from tenantkms.model.key import Key, KeyFilter
 from tenantkms.model.states import KeyState
 from tenantkms.model.version import KeyVersion
+from tenantkms.store.integrity import UNCHECKED, IntegrityFault, RowMac
 from tenantkms.store.nonces import NonceFiles
 from tenantkms.store.port import RevisionConflict, Write
-from tenantkms.store.sqlite_layout import COMMITS, SCHEMAS, encode, where_clause
+from tenantkms.store.sqlite_layout import (
+    ALIASES,
+    COMMITS,
+    CREDENTIALS,
+    KEYS,
+    SCHEMAS,
+    TABLES,
+    VERSIONS,
+    Table,
+    credential_row,
+    where_clause,
+)
 
 _PATIENCE = 10  # seconds that a writer waits for others
 
@@ -61,13 +74,13 @@ class _Connections(threading.local):
     """Each thread has its own: SQLite then needs no lock of ours."""
 
     def __init__(self, path: Path) -> None:
-        self.db = self._open(path)
+        self._path = path
+        self.db = self.open()
 
-    @staticmethod
-    def _open(path: Path) -> sqlite3.Connection:
+    def open(self) -> sqlite3.Connection:
         # Only the thread that opened it uses it, but any may be the one that drops it.
         db = sqlite3.connect(
-            path,
+            self._path,
             timeout=_PATIENCE,
             isolation_level=None,
             cached_statements=64,
@@ -105,18 +118,36 @@ def _transaction(db: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
         raise
 
 
+def _lenient(text: bytes) -> str:
+    """Of a row that somebody else wrote, text may be no UTF-8: no MAC fits it then."""
+    return text.decode("utf-8", "backslashreplace")
+
+
+_GET_KEY = KEYS.select("WHERE id = ?")
+_GET_VERSION = VERSIONS.select("WHERE key_id = ? AND number = ?")
+_LIST_VERSIONS = VERSIONS.select("WHERE key_id = ? AND number BETWEEN ? AND ? ORDER BY number")
+_GET_ALIAS = ALIASES.select("WHERE name = ?")
+_LIST_ALIASES = ALIASES.select("ORDER BY name LIMIT ? OFFSET ?")
+_GET_CREDENTIAL = CREDENTIALS.select("WHERE access_key_id = ?")
+_LIST_CREDENTIALS = CREDENTIALS.select("ORDER BY created, access_key_id")
+_UPDATE_CREDENTIAL = CREDENTIALS.update("access_key_id = ?")
+_BATCH = 1000
+"""Rows of one transaction where all of them are written."""
+
+
 class SqliteStore:
     """`KeyStore` and `AccessStore` on the file `path` and the directory `<path>-nonces`, created on first use.
 
     Raises `Unavailable` when the file cannot be opened or was written by a newer release.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, macs: RowMac) -> None:
         try:
             self._at = _Connections(path)
             self._create()
         except sqlite3.Error as e:
             raise Unavailable(f"The key store {path} cannot be opened: {e}.") from e
+        self._path, self._macs = path, macs
         self._nonces = NonceFiles(Path(f"{path}-nonces"))
 
     def _create(self) -> None:
@@ -129,34 +160,35 @@ class SqliteStore:
                     db.execute(statement)
             db.execute(f"PRAGMA user_version={len(SCHEMAS)}")
 
+    def _rows(self, table: Table, select: str, values: Sequence[object] = ()) -> Iterator[tuple[Any, ...]]:
+        """What `select` of the table finds, if it is believed; the document, where there is one, is the last column."""
+        for found in self._at.db.execute(select, values):
+            yield table.checked(self._macs, found)
+
     # -- KeyStore --
 
     @_faults
     def get(self, key_id: str) -> Key | None:
-        row = self._at.db.execute("SELECT doc FROM keys WHERE id = ?", (key_id,)).fetchone()
-        return _decode_key(row[0]) if row else None
+        row = self._at.db.execute(_GET_KEY, (key_id,)).fetchone()
+        return _decode_key(KEYS.checked(self._macs, row)[-1]) if row else None
 
     @_faults
     def get_version(self, key_id: str, number: int) -> KeyVersion | None:
-        select = "SELECT doc FROM versions WHERE key_id = ? AND number = ?"
-        row = self._at.db.execute(select, (key_id, number)).fetchone()
-        return _decode_version(row[0]) if row else None
+        row = self._at.db.execute(_GET_VERSION, (key_id, number)).fetchone()
+        return _decode_version(VERSIONS.checked(self._macs, row)[-1]) if row else None
 
     @_faults
     def list_versions(self, key_id: str, first: int, last: int) -> list[KeyVersion]:
-        rows = self._at.db.execute(
-            "SELECT doc FROM versions WHERE key_id = ? AND number BETWEEN ? AND ? ORDER BY number",
-            (key_id, first, last),
-        )
-        return [_decode_version(doc) for (doc,) in rows]
+        return [_decode_version(row[-1]) for row in self._rows(VERSIONS, _LIST_VERSIONS, (key_id, first, last))]
 
     @_faults
-    def list_due(self, before: int, *, limit: int, after: tuple[int, str] = (0, "")) -> list[Key]:
+    def list_due(self, before: int, *, limit: int, after: tuple[int, str] = (0, "")) -> list[tuple[int, str]]:
         rows = self._at.db.execute(
-            "SELECT doc FROM keys WHERE due IS NOT NULL AND due <= ? AND (due, id) > (?, ?) ORDER BY due, id LIMIT ?",
+            "SELECT due, id FROM keys WHERE due IS NOT NULL AND due <= ? AND (due, id) > (?, ?)"
+            " ORDER BY due, id LIMIT ?",
             (before, *after, limit),
         )
-        return [_decode_key(doc) for (doc,) in rows]
+        return list(rows)
 
     @_faults
     def count_waiting(self, state: KeyState) -> int:
@@ -166,14 +198,14 @@ class SqliteStore:
 
     @_faults
     def get_alias(self, name: str) -> Alias | None:
-        row = self._at.db.execute("SELECT key_id FROM aliases WHERE name = ?", (name,)).fetchone()
-        return Alias(name=name, key_id=row[0]) if row else None
+        row = self._at.db.execute(_GET_ALIAS, (name,)).fetchone()
+        return Alias(name=name, key_id=ALIASES.checked(self._macs, row)[1]) if row else None
 
     @_faults
     def commit(self, writes: Sequence[Write]) -> None:
         with _transaction(self._at.db) as db:
             for write in writes:
-                COMMITS[type(write)](db, write)
+                COMMITS[type(write)](db, self._macs, write)
 
     @_faults
     def list_keys(
@@ -181,23 +213,21 @@ class SqliteStore:
     ) -> tuple[int, list[Key]]:
         clause, values = where_clause(where)
         order = "DESC" if descending else "ASC"
-        db = self._at.db
         by_age = f"ORDER BY created {order}, id {order}"
         if where.aliases is not None or where.alias_contains or where.tags:
-            docs = db.execute(f"SELECT doc FROM keys {clause} {by_age}", values)
-            keys = [key for (doc,) in docs if where.matches(key := _decode_key(doc))]
+            rows = self._rows(KEYS, KEYS.select(f"{clause} {by_age}"), values)
+            keys = [key for row in rows if where.matches(key := _decode_key(row[-1]))]
             return len(keys), keys[offset : offset + limit]
-        (total,) = db.execute(f"SELECT count(*) FROM keys {clause}", values).fetchone()
+        (total,) = self._at.db.execute(f"SELECT count(*) FROM keys {clause}", values).fetchone()
         # The rows before the page are passed over in the index, without a look at the keys themselves.
         page = f"SELECT id FROM keys {clause} {by_age} LIMIT ? OFFSET ?"
-        rows = db.execute(f"SELECT doc FROM keys WHERE id IN ({page}) {by_age}", (*values, limit, offset))
-        return total, [_decode_key(doc) for (doc,) in rows]
+        rows = self._rows(KEYS, KEYS.select(f"WHERE id IN ({page}) {by_age}"), (*values, limit, offset))
+        return total, [_decode_key(row[-1]) for row in rows]
 
     @_faults
     def list_aliases(self, *, offset: int, limit: int) -> tuple[int, list[Alias]]:
-        db = self._at.db
-        (total,) = db.execute("SELECT count(*) FROM aliases").fetchone()
-        rows = db.execute("SELECT name, key_id FROM aliases ORDER BY name LIMIT ? OFFSET ?", (limit, offset))
+        (total,) = self._at.db.execute("SELECT count(*) FROM aliases").fetchone()
+        rows = self._rows(ALIASES, _LIST_ALIASES, (limit, offset))
         return total, [Alias(name=name, key_id=key_id) for name, key_id in rows]
 
     @_faults
@@ -213,19 +243,14 @@ class SqliteStore:
 
     @_faults
     def get_credential(self, access_key_id: str) -> Credential | None:
-        select = "SELECT doc FROM credentials WHERE access_key_id = ?"
-        row = self._at.db.execute(select, (access_key_id,)).fetchone()
-        return _decode_credential(row[0]) if row else None
+        row = self._at.db.execute(_GET_CREDENTIAL, (access_key_id,)).fetchone()
+        return _decode_credential(CREDENTIALS.checked(self._macs, row)[-1]) if row else None
 
     @_faults
     def put_credential(self, credential: Credential, *, new: bool) -> None:
-        row = (credential.created, encode(credential), credential.access_key_id)
-        statement = (
-            "INSERT OR IGNORE INTO credentials (created, doc, access_key_id) VALUES (?, ?, ?)"
-            if new
-            else "UPDATE credentials SET created = ?, doc = ? WHERE access_key_id = ?"
-        )
-        if not self._at.db.execute(statement, row).rowcount:
+        row = CREDENTIALS.with_mac(self._macs, credential_row(credential))
+        statement, values = (CREDENTIALS.insert, row) if new else (_UPDATE_CREDENTIAL, (*row, row[0]))
+        if not self._at.db.execute(statement, values).rowcount:
             raise RevisionConflict
 
     @_faults
@@ -235,8 +260,7 @@ class SqliteStore:
 
     @_faults
     def list_credentials(self) -> list[Credential]:
-        rows = self._at.db.execute("SELECT doc FROM credentials ORDER BY created, access_key_id")
-        return [_decode_credential(doc) for (doc,) in rows]
+        return [_decode_credential(row[-1]) for row in self._rows(CREDENTIALS, _LIST_CREDENTIALS)]
 
     @_faults
     def has_credentials(self) -> bool:
@@ -244,3 +268,34 @@ class SqliteStore:
 
     def use_nonce(self, nonce: bytes, *, now: int, expires: int) -> bool:
         return self._nonces.use(nonce, now=now, expires=expires)
+
+    # -- both --
+
+    def unauthenticated(self) -> Self:
+        return type(self)(self._path, UNCHECKED)
+
+    def check_rows(self) -> Iterator[IntegrityFault | None]:
+        try:
+            # Closed when it is dropped; one of its own, since no other reads so leniently.
+            db = self._at.open()
+            db.text_factory = _lenient
+            for table in TABLES:
+                for found in db.execute(table.select("")):
+                    yield table.fault(self._macs, found)
+        except sqlite3.Error as e:
+            raise Unavailable("The key store is not available.") from e
+
+    def take_over(self) -> Iterator[None]:
+        for table in TABLES:
+            while count := self._take_over(table):
+                yield from repeat(None, count)
+
+    @_faults
+    def _take_over(self, table: Table) -> int:
+        with _transaction(self._at.db) as db:
+            rows = db.execute(table.select(f"WHERE mac IS NULL LIMIT {_BATCH}")).fetchall()
+            statement = table.update(table.this)
+            for found in rows:
+                row = found[:-1]
+                db.execute(statement, (*table.with_mac(self._macs, row), *row[: table.named_by]))
+        return len(rows)

@@ -7,9 +7,12 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from tenantkms.errors import AliasExists
-from tenantkms.model.key import KeyFilter
+from tenantkms.model.credential import Credential
+from tenantkms.model.key import Key, KeyFilter
+from tenantkms.store.integrity import IntegrityFault, RowMac
 from tenantkms.store.port import (
     DeleteAlias,
     DeleteKey,
@@ -37,6 +40,10 @@ CREATE TABLE credentials (access_key_id TEXT PRIMARY KEY, created INTEGER NOT NU
 """,
     """
 CREATE TABLE root (only INTEGER PRIMARY KEY CHECK (only = 1), sealed BLOB NOT NULL);
+ALTER TABLE keys ADD COLUMN mac TEXT;
+ALTER TABLE versions ADD COLUMN mac TEXT;
+ALTER TABLE aliases ADD COLUMN mac TEXT;
+ALTER TABLE credentials ADD COLUMN mac TEXT;
 """,
 )
 """What brings a file from each version of the layout to the next one; the first is of an empty file."""
@@ -64,66 +71,117 @@ def where_clause(where: KeyFilter) -> tuple[str, list[str]]:
     return ("WHERE " + " AND ".join(terms)) if terms else "", values
 
 
-def _put_key(db: sqlite3.Connection, write: PutKey) -> None:
-    key = write.key
+class Table(Struct, frozen=True, kw_only=True):
+    """A table whose rows have MACs. The first `named_by` of its columns are the row's name.
+
+    A row is a tuple of the columns' values, and in the file the MAC is behind them. What queries use is covered by it
+    as the document is: a column that lies is noticed as soon as the row is read.
+    """
+
+    name: str
+    columns: tuple[str, ...]
+    named_by: int = 1
+
+    def select(self, rest: str) -> str:
+        return f"SELECT {', '.join(self.columns)}, mac FROM {self.name} {rest}"
+
+    @property
+    def insert(self) -> str:
+        """Of a new row, unless there is one of that name."""
+        return (
+            f"INSERT OR IGNORE INTO {self.name} ({', '.join(self.columns)}, mac) VALUES ({'?, ' * len(self.columns)}?)"
+        )
+
+    def update(self, where: str) -> str:
+        """Of all columns, then come the values of `where`."""
+        return f"UPDATE {self.name} SET {' = ?, '.join(self.columns)} = ?, mac = ? WHERE {where}"
+
+    @property
+    def this(self) -> str:
+        """The condition of a row by its name."""
+        return " AND ".join(f"{column} = ?" for column in self.columns[: self.named_by])
+
+    def with_mac(self, macs: RowMac, row: tuple[Any, ...]) -> tuple[Any, ...]:
+        return (*row, macs.make((self.name, row)))
+
+    def fault(self, macs: RowMac, found: tuple[Any, ...]) -> IntegrityFault | None:
+        """What is wrong with a row as `select` found it."""
+        row = found[:-1]
+        return macs.fault((self.name, row), found[-1], self.name, *row[: self.named_by])
+
+    def checked(self, macs: RowMac, found: tuple[Any, ...]) -> tuple[Any, ...]:
+        """The row as `select` found it, if it is believed. Raises `IntegrityFault`."""
+        row = found[:-1]
+        macs.check((self.name, row), found[-1], self.name, *row[: self.named_by])
+        return row
+
+
+KEYS = Table(
+    name="keys", columns=("id", "revision", "created", "state", "spec", "usage", "origin", "creator", "due", "doc")
+)
+VERSIONS = Table(name="versions", columns=("key_id", "number", "doc"), named_by=2)
+ALIASES = Table(name="aliases", columns=("name", "key_id"))
+CREDENTIALS = Table(name="credentials", columns=("access_key_id", "created", "doc"))
+TABLES = (KEYS, VERSIONS, ALIASES, CREDENTIALS)
+
+
+def _key_row(key: Key) -> tuple[Any, ...]:
     about = (key.state, key.spec, key.usage, key.origin, key.creator, key.due or None)
-    row = (key.revision, key.created, *about, encode(key), key.id)
+    return (key.id, key.revision, key.created, *about, encode(key))
+
+
+def credential_row(credential: Credential) -> tuple[Any, ...]:
+    return (credential.access_key_id, credential.created, encode(credential))
+
+
+_INSERT_KEY, _UPDATE_KEY = KEYS.insert, KEYS.update("id = ? AND revision = ?")
+_INSERT_ALIAS, _UPDATE_ALIAS = ALIASES.insert, ALIASES.update("name = ? AND key_id = ?")
+
+
+def _put_key(db: sqlite3.Connection, macs: RowMac, write: PutKey) -> None:
+    key = write.key
+    row = KEYS.with_mac(macs, _key_row(key))
     if key.revision == 1:
-        done = db.execute(
-            "INSERT OR IGNORE INTO keys (revision, created, state, spec, usage, origin, creator, due, doc, id)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            row,
-        )
+        done = db.execute(_INSERT_KEY, row)
     else:
-        done = db.execute(
-            "UPDATE keys SET revision = ?, created = ?, state = ?, spec = ?, usage = ?, origin = ?, creator = ?,"
-            " due = ?, doc = ? WHERE id = ? AND revision = ?",
-            (*row, key.revision - 1),
-        )
+        done = db.execute(_UPDATE_KEY, (*row, key.id, key.revision - 1))
     if not done.rowcount:
         raise RevisionConflict
 
 
-def _put_version(db: sqlite3.Connection, write: PutVersion) -> None:
-    done = db.execute(
-        "INSERT OR IGNORE INTO versions (key_id, number, doc) VALUES (?, ?, ?)",
-        (write.key_id, write.version.number, encode(write.version)),
-    )
-    if not done.rowcount:
+def _put_version(db: sqlite3.Connection, macs: RowMac, write: PutVersion) -> None:
+    row = (write.key_id, write.version.number, encode(write.version))
+    if not db.execute(VERSIONS.insert, VERSIONS.with_mac(macs, row)).rowcount:
         raise RevisionConflict
 
 
-def _put_alias(db: sqlite3.Connection, write: PutAlias) -> None:
+def _put_alias(db: sqlite3.Connection, macs: RowMac, write: PutAlias) -> None:
     alias = write.alias
+    row = ALIASES.with_mac(macs, (alias.name, alias.key_id))
     if write.expect is None:
-        done = db.execute("INSERT OR IGNORE INTO aliases (name, key_id) VALUES (?, ?)", (alias.name, alias.key_id))
-        if not done.rowcount:
+        if not db.execute(_INSERT_ALIAS, row).rowcount:
             raise AliasExists
-    else:
-        done = db.execute(
-            "UPDATE aliases SET key_id = ? WHERE name = ? AND key_id = ?", (alias.key_id, alias.name, write.expect)
-        )
-        if not done.rowcount:
-            raise RevisionConflict
+    elif not db.execute(_UPDATE_ALIAS, (*row, alias.name, write.expect)).rowcount:
+        raise RevisionConflict
 
 
-def _delete_alias(db: sqlite3.Connection, write: DeleteAlias) -> None:
+def _delete_alias(db: sqlite3.Connection, _macs: RowMac, write: DeleteAlias) -> None:
     alias = write.alias
     if not db.execute("DELETE FROM aliases WHERE name = ? AND key_id = ?", (alias.name, alias.key_id)).rowcount:
         raise RevisionConflict
 
 
-def _delete_key(db: sqlite3.Connection, write: DeleteKey) -> None:
+def _delete_key(db: sqlite3.Connection, _macs: RowMac, write: DeleteKey) -> None:
     key = write.key
     if not db.execute("DELETE FROM keys WHERE id = ? AND revision = ?", (key.id, key.revision)).rowcount:
         raise RevisionConflict
 
 
-def _delete_version(db: sqlite3.Connection, write: DeleteVersion) -> None:
+def _delete_version(db: sqlite3.Connection, _macs: RowMac, write: DeleteVersion) -> None:
     db.execute("DELETE FROM versions WHERE key_id = ? AND number = ?", (write.key_id, write.number))
 
 
-COMMITS: dict[type[Write], Callable[[sqlite3.Connection, Any], None]] = {
+COMMITS: dict[type[Write], Callable[[sqlite3.Connection, RowMac, Any], None]] = {
     PutKey: _put_key,
     PutVersion: _put_version,
     PutAlias: _put_alias,

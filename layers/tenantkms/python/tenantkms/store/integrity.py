@@ -1,0 +1,88 @@
+"""MACs of rows: who can write to the store and has not the parent key makes no row that is believed.
+
+A MAC is over the whole row as it rests, also its place and what stands beside the document for queries, so that a row
+that was moved fails as one that was changed does. It says nothing of rows that are not there, and an older state of a
+row is as authentic as the newest.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable
+
+from msgspec import msgpack
+
+from tenantkms.errors import Unavailable
+
+PURPOSE = "rows"
+"""Of the key, as the root secret's keys are told apart."""
+_SIZE = 32
+"""Hex digits: HMAC-SHA-256-128 (RFC 4868)."""
+_LONGEST_NAME = 300
+
+_encode = msgpack.Encoder(order="sorted").encode
+
+
+class IntegrityFault(Unavailable):
+    """A row is not as this service wrote it. `row` names it as the store does, `missing` says that it has no MAC.
+
+    That is for the operator: callers are told no more than of a store that does not answer.
+    """
+
+    def __init__(self, row: str, *, missing: bool) -> None:
+        super().__init__()
+        # Whoever wrote the row may have chosen its name, and operators read it on a terminal.
+        self.row = (row if row.isprintable() else ascii(row))[:_LONGEST_NAME]
+        self.missing = missing
+
+    @property
+    def details(self) -> str:
+        return f"{self.row} {'has no MAC' if self.missing else 'is not what its MAC says'}"
+
+
+class RowMac:
+    """Makes and checks the MACs of a tenant's rows.
+
+    `key` gives 32 bytes and is asked when it is first needed: a process starts while the parent key cannot be reached.
+    `alarm` is told of each row that fails.
+    """
+
+    def __init__(self, key: Callable[[], bytes], alarm: Callable[[], None] = lambda: None) -> None:
+        self._key, self._alarm = key, alarm
+        self._keyed: hmac.HMAC | None = None
+
+    def make(self, row: object) -> str:
+        """The MAC of a row: everything that is stored of it but the MAC itself. Raises `Unavailable` without a key."""
+        keyed = self._keyed
+        if keyed is None:
+            keyed = self._keyed = hmac.new(self._key(), digestmod="sha256")
+        mac = keyed.copy()
+        mac.update(_encode(row))
+        return mac.hexdigest()[:_SIZE]
+
+    def fault(self, row: object, mac: object, *name: object) -> IntegrityFault | None:
+        """What is wrong with a row that `name` names and that was found with `mac`. Raises `Unavailable`."""
+        right = self.make(row)
+        if isinstance(mac, str) and hmac.compare_digest(mac.encode("utf-8", "replace"), right.encode()):
+            return None
+        return IntegrityFault(" ".join(map(str, name)), missing=mac is None)
+
+    def check(self, row: object, mac: object, *name: object) -> None:
+        """Raises `IntegrityFault` for a row that is not believed."""
+        if fault := self.fault(row, mac, *name):
+            self._alarm()
+            raise fault
+
+
+class _Unchecked(RowMac):
+    def fault(self, row: object, mac: object, *name: object) -> IntegrityFault | None:
+        del row, mac, name
+        return None
+
+
+def _no_key() -> bytes:
+    raise Unavailable("Rows that are not authenticated are only read.")
+
+
+UNCHECKED: RowMac = _Unchecked(_no_key)
+"""Believes every row and makes none: for looking at what is there before it has MACs."""

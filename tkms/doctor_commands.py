@@ -1,0 +1,77 @@
+"""`tkms doctor` and `tkms take-over`: whether what is there is in order, and the rows of an older release."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+
+from tenantkms.runtime.assemble import SettingsError
+from tkms.anchor import check_rows, take_over
+from tkms.findings import PROBLEM, ROWS, WARNING, Finding, examine_rows
+from tkms.machine.directory import Directory
+from tkms.output import UsageError, print_json
+
+_SHOWN = 20
+_STEP = 100
+
+
+def _findings(args: argparse.Namespace) -> Iterator[Finding]:
+    if args.stack:
+        from tkms.stack.doctor import examine  # botocore is not the other commands' to load
+        from tkms.stack.stack import Stack
+
+        return examine(Stack(args.stack))
+    directory = Directory(args.data_dir)
+    if not directory.exists():
+        raise SettingsError(f"{args.data_dir} is not a data directory: name one with --data-dir, or a stack.")
+    return (Finding(ROWS, *found) for found in examine_rows(directory.open()))
+
+
+def doctor(args: argparse.Namespace) -> int:
+    findings = []
+    for finding in _findings(args):
+        findings.append(finding)
+        if not args.json:
+            mark = {PROBLEM: "!!", WARNING: " !"}.get(finding.status, "ok")
+            print(f"{mark}  {finding.check:<13} {finding.found}", flush=True)
+            if finding.advice:
+                print(f"{'':17} -> {finding.advice}", flush=True)
+    counts = {status: sum(finding.status == status for finding in findings) for status in (PROBLEM, WARNING)}
+    if args.json:
+        print_json(findings)
+    else:
+        print(f"{counts[PROBLEM]} problems, {counts[WARNING]} warnings")
+    return 1 if counts[PROBLEM] else 0
+
+
+def take_over_rows(args: argparse.Namespace) -> int:
+    """Only a word of the operator's brings it about: rows without a MAC are believed as somebody left them."""
+    from tkms.stack.stack import Stack  # botocore is not the other commands' to load
+
+    stack = Stack(args.stack)
+    settings = stack.settings
+    if settings.root.exists():
+        bare = [fault.row for fault in check_rows(settings) if fault and fault.missing]
+        if not bare:
+            print("No row is without a MAC: there is nothing to take over.")
+            return 0
+        print(
+            f"{len(bare)} rows have no MAC, although others have one: {', '.join(bare[:_SHOWN])}\n"
+            "If an earlier take-over did not end, this is what it left. If it did, somebody wrote them: stop here."
+        )
+    else:
+        print("All keys, aliases and access keys get their MACs as they are now, whoever wrote them.")
+    if not args.yes:
+        if not sys.stdin.isatty():
+            raise UsageError("take-over asks before it begins: run it on a terminal, or with --yes")
+        if input(f"Type {stack.name} to go on: ") != stack.name:
+            return 1
+    stack.anchor()
+    count = 0
+    for _ in take_over(settings):
+        count += 1
+        if sys.stderr.isatty() and count % _STEP == 0:
+            print(f"\r{count} rows", end="", file=sys.stderr, flush=True)
+    print(f"{count} rows have got their MAC. Now: tkms doctor --stack {stack.name}")
+    return 0
