@@ -39,8 +39,9 @@ def take_over(settings: Settings) -> Iterator[None]:
 
 
 def has_rows(settings: Settings) -> bool:
-    """Whether there is anything that a root secret would have authenticated."""
-    return any(True for store in _stores(settings) for _ in store.unauthenticated().check_rows())
+    """Whether there are keys or access keys that a root secret would have authenticated."""
+    keys = settings.deps.keyring.store.unauthenticated()
+    return settings.access.store.has_credentials() or keys.list_keys(KeyFilter(), offset=0, limit=1)[0] > 0
 
 
 def _stores(settings: Settings) -> tuple[KeyStore | AccessStore, ...]:

@@ -16,7 +16,7 @@ from kit.audit_writers import record
 from kit.moto_aws import Fault, Wire, kms_client, refusal
 from kit.templates import Template
 from tenantkms.audit.faults import log_fault
-from tenantkms.audit.metrics import EmbeddedMetrics
+from tenantkms.audit.metrics import INTEGRITY_FAULTS, EmbeddedMetrics
 from tenantkms.errors import Unavailable
 from tenantkms.keys.maintenance import JOBS, Report, tell
 from tenantkms.parent.aws_kms import AwsParentKey
@@ -41,6 +41,7 @@ def test_there_is_an_alarm_for_everything_that_needs_somebody(template: Template
         "EndpointErrors",
         "Faults",
         "ParentKey",
+        "Integrity",
         "AuthenticationFailures",
         "Tampering",
     }
@@ -75,6 +76,7 @@ def filters(template: Template) -> list[Any]:
 OWN = {
     "Faults": ("Errors", 5),
     "AuthenticationFailures": ("AuthenticationFailures", 100),
+    "Integrity": ("IntegrityFaults", 1),
     "RotateDueKeysFailures": ("RotationsFailed", 1),
     "DeleteDueKeysFailures": ("DeletionsFailed", 1),
 }
@@ -91,6 +93,7 @@ def test_what_functions_count_is_what_alarms_read(template: Template, name: str)
     metrics.begin(())
     for outcome in ("SignatureMismatch", "Unavailable"):
         metrics.write(msgspec.structs.replace(record("x", 1), time=1.7e9, tenant=tenant, outcome=outcome))
+    metrics.put(**{INTEGRITY_FAULTS: 1})
     for job in JOBS.values():
         tell(metrics, job, Report(due=1, done=0, failed=1))
     lines = stream.getvalue().splitlines()
@@ -148,7 +151,7 @@ def test_the_dashboard_is_the_tenant_s(template: Template) -> None:
         "Concurrency by function",
         "Parent-key calls",
         "Parent-key latency, p99",
-        "Authentication failures",
+        "Authentication failures, rows not believed",
         "Keys pending deletion",
         "Rotations and deletions",
         "Dead letters",

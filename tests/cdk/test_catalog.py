@@ -102,6 +102,7 @@ def check(folder: str, asked: set[Ask]) -> None:
     assert not refused, "these calls are not in the row"
     unused = {right for right in rights if not any(covers(right, ask) for ask in asked)}
     assert unused == AFTER_FAULTS.get(folder, set()), "these rights are in the row and not used"
+    assert not CATALOG[folder].tables or granted(EVERY) <= asked, "who reads a row needs the root secret"
 
 
 MORE: Mapping[str, list[Params]] = {
@@ -193,9 +194,11 @@ def test_the_endpoint() -> None:
 
 
 def test_a_missing_and_an_unused_right_are_found() -> None:
-    asked: set[Ask] = {("dynamodb:GetItem", "keys", "KEY#1"), ("kms:Decrypt", "1")}
+    asked: set[Ask] = {("dynamodb:GetItem", "keys", "KEY#1"), ("kms:Decrypt", "1"), *granted(EVERY)}
     check("decrypt", asked)
     with pytest.raises(AssertionError, match="not in the row"):
         check("decrypt", {*asked, ("dynamodb:GetItem", "keys", "ALIAS#a")})
+    with pytest.raises(AssertionError, match="root secret"):
+        check("decrypt", asked - granted(EVERY))
     with pytest.raises(AssertionError, match="not used"):
         check("decrypt", {("dynamodb:GetItem", "keys", "KEY#1")})

@@ -13,8 +13,11 @@ import pytest
 
 from kit.deployment import STACK, TENANT, Deployment, tkms
 from kit.emulator import Emulator
+from kit.raw_rows import raw_rows
 from kit.sdk_clients import Classic, Login, Qcloud, Tea, Tencent, refused
+from tenantkms.store.dynamodb import DynamoAccessStore
 from tenantkms.store.dynamodb_layout import TTL
+from tenantkms.store.integrity import UNCHECKED as NOBODY
 from tkms.findings import OK, PROBLEM, WARNING, Finding
 from tkms.stack.doctor import examine
 from tkms.stack.stack import Stack
@@ -264,6 +267,28 @@ def test_the_drill_of_restoring_the_keys_table(deployment: Deployment, vendors: 
     with refused(Tea(deployment.plain), "Forbidden.AliasNotFound", 404):
         Tea(deployment.plain).ask("DescribeKey", KeyId=later)
     assert dynamodb.describe_table(TableName=source)["Table"]["TableStatus"] == "ACTIVE"
+
+
+def test_a_row_that_somebody_writes_is_not_believed(deployment: Deployment) -> None:
+    """One update makes no denial an allowance; the doctor names the row, and it can be deleted."""
+    rows = raw_rows(
+        DynamoAccessStore(deployment.emulator.client("dynamodb"), deployment.outputs["AccessTable"], NOBODY)
+    )
+    before = deployment.tkms("credential", "create", "--name", "narrow", "--policy", "auditor")
+    user = Tea(
+        deployment.plain.but(access_key_id=before["access_key_id"], secret=before["access_key_secret"]),
+        read_timeout=30_000,
+    )
+    assert user.ask("ListKeys")["TotalCount"]
+    (row,) = (row for row in rows.rows() if before["access_key_id"] in row["pk"]["S"])
+    rows.put({**row, "doc": {"S": row["doc"]["S"].replace("narrow", "broad")}})
+    time.sleep(SETTLED)
+    with refused_as_unavailable(user):
+        user.ask("ListKeys")
+    (finding,) = [f for f in doctor(deployment.emulator) if f.check == "rows"]
+    assert (finding.status, row["pk"]["S"] in finding.found) == (PROBLEM, True)
+    tkms(deployment.emulator, "credential", "delete", before["access_key_id"])
+    assert "rows" not in bad(doctor(deployment.emulator))
 
 
 def test_a_parent_key_that_is_disabled_is_a_503_and_everything_recovers(deployment: Deployment) -> None:

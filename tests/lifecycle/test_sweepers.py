@@ -12,6 +12,7 @@ from kit.action_samples import SAMPLES
 from kit.campaign.tenant import Process, assert_gone, assert_whole
 from kit.campaign.world import DAY, START, STORES, World, make_world
 from kit.fakes import Counting
+from kit.raw_rows import raw_rows, without_mac
 from kit.samples import key_id as numbered
 from tenantkms.errors import Unavailable
 from tenantkms.keys import maintenance
@@ -100,7 +101,7 @@ def test_a_dry_run_changes_nothing(store: str, job: str, tmp_path: Path) -> None
     assert len(world.audit.records) == lines
     calls = process.deps.keyring.store
     assert isinstance(calls, Counting)
-    assert set(calls.calls) == {"list_due"}
+    assert set(calls.calls) == {"list_due", "get"}
 
 
 @dataclass
@@ -138,6 +139,31 @@ def test_a_key_that_fails_does_not_stop_the_others(store: str, job: str, method:
     assert world.keys.get(ids[3]) is not None
     assert run(world, job) == (1, 1, 0)
     assert run(world, job) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("job", maintenance.JOBS)
+@pytest.mark.parametrize("store", STORES)
+def test_a_row_that_somebody_changed_is_not_worked_on_and_stops_no_other(
+    store: str, job: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing is destroyed before its time for a date that somebody wrote, nor rotated."""
+    world = make_world(store, tmp_path)
+    ids = fill(world, 5, job)
+    raw = raw_rows(world.keys)
+    ahead = numbered(9)
+    for row in raw.rows():
+        if ids[2] in str(row):
+            raw.put(without_mac(row))
+    world.keys.commit([PutKey(due_key(Process(world), 9, job, START + DAY))])
+    for row in raw.rows():  # one that is not due, brought forward
+        if ahead in str(row):
+            due = {"due": {"S": f"{START - 1:012}#{ahead}"}} if "pk" in row else {"due": START - 1}
+            raw.put({**row, **due})
+    assert run(world, job) == (6, 4, 2)
+    assert run(world, job, dry_run=True) == (2, 0, 2)
+    logged = capsys.readouterr().err
+    assert logged.count(f"{ids[2]}") == logged.count(f"{ahead}") == 2
+    assert all(any(key_id in str(row) for row in raw.rows()) for key_id in (ids[2], ahead))
 
 
 @pytest.mark.parametrize("store", STORES)
