@@ -17,7 +17,7 @@ from kit.raw_rows import raw_rows
 from kit.sdk_clients import Classic, Login, Qcloud, Tea, Tencent, refused
 from tenantkms.store.dynamodb import DynamoAccessStore
 from tenantkms.store.dynamodb_layout import TTL
-from tenantkms.store.integrity import UNCHECKED as NOBODY
+from tenantkms.store.integrity import UNCHECKED
 from tkms.findings import OK, PROBLEM, WARNING, Finding
 from tkms.stack.doctor import examine
 from tkms.stack.stack import Stack
@@ -272,7 +272,7 @@ def test_the_drill_of_restoring_the_keys_table(deployment: Deployment, vendors: 
 def test_a_row_that_somebody_writes_is_not_believed(deployment: Deployment) -> None:
     """One update makes no denial an allowance; the doctor names the row, and it can be deleted."""
     rows = raw_rows(
-        DynamoAccessStore(deployment.emulator.client("dynamodb"), deployment.outputs["AccessTable"], NOBODY)
+        DynamoAccessStore(deployment.emulator.client("dynamodb"), deployment.outputs["AccessTable"], UNCHECKED)
     )
     before = deployment.tkms("credential", "create", "--name", "narrow", "--policy", "auditor")
     user = Tea(

@@ -37,7 +37,7 @@ ACTION_LIBRARIES = frozenset(
     " operator re secrets string struct time typing uuid cryptography".split()
 )
 AWS = ("boto3", "botocore", "s3transfer", "aiobotocore")
-AWS_ADAPTERS = ("runtime.assemble", "runtime.lambda_entry", "parent.aws_kms", "store.dynamodb")
+AWS_ADAPTERS = ("runtime.assemble", "runtime.lambda_entry", "parent.aws_kms", "store.dynamodb", "store.dynamodb_table")
 HANDS_ON: Mapping[str, str] = {
     f"{LAYER}/wire/signing/__init__.py": "what the schemes, one file each, have in common",
     f"{LAYER}/wire/dialects/__init__.py": "where dialects register",

@@ -8,16 +8,15 @@ wrong, the rows are read back, and a write that is there succeeded.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import msgspec
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
-from tenantkms.errors import AliasExists, Unavailable
+from tenantkms.errors import AliasExists
 from tenantkms.model.alias import Alias
 from tenantkms.model.credential import Credential
 from tenantkms.model.key import Key, KeyFilter
@@ -27,7 +26,6 @@ from tenantkms.store.dynamodb_layout import (
     ABSENT,
     ALIASES,
     CREDENTIALS,
-    DOC,
     DUE_INDEX,
     DUE_PARTITION_KEY,
     DUE_SORT_KEY,
@@ -37,14 +35,12 @@ from tenantkms.store.dynamodb_layout import (
     KEY_ID,
     KEYS,
     LONGEST_KEY,
-    MAC,
     META,
     PARTITION_KEY,
     ROOT,
     SEALED,
     SORT_KEY,
     STATE,
-    TOKEN,
     TTL,
     WITH_MAC,
     Row,
@@ -54,131 +50,23 @@ from tenantkms.store.dynamodb_layout import (
     credential_pk,
     due_of,
     encode,
-    equals,
-    fault,
     item_of,
     key_pk,
     typed,
     version_sk,
-    with_mac,
 )
-from tenantkms.store.integrity import UNCHECKED, IntegrityFault, RowMac
+from tenantkms.store.dynamodb_table import FAULTS, Table, faults, unavailable
 from tenantkms.store.port import PutAlias, PutKey, RevisionConflict, Write
 
 if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
+    pass
 
 _decode_key = msgspec.json.Decoder(Key).decode
 _decode_version = msgspec.json.Decoder(KeyVersion).decode
 _decode_credential = msgspec.json.Decoder(Credential).decode
 
-_FAULTS = (BotoCoreError, ClientError)
 
-
-def _unavailable() -> Unavailable:
-    return Unavailable("The key store is not available.")
-
-
-@contextmanager
-def _faults() -> Iterator[None]:
-    try:
-        yield
-    except _FAULTS as e:
-        raise _unavailable() from e
-
-
-class _Table:
-    """Rows as they are found are what `_get`, `_query` and `_listed` answer: what is made of one is `checked` first."""
-
-    def __init__(self, client: DynamoDBClient, table: str, macs: RowMac) -> None:
-        self._client = client
-        self._table = table
-        self._macs = macs
-
-    def _doc(self, row: Row) -> str:
-        """The document of a row that is believed."""
-        doc: str = checked(self._macs, row)[DOC]["S"]
-        return doc
-
-    def _get(self, **key: str) -> Row | None:
-        with _faults():
-            answer = self._client.get_item(TableName=self._table, Key=typed(**key), ConsistentRead=True)
-        return answer.get("Item")
-
-    def _put(self, row: Row, condition: dict[str, Any], *, mac: bool = False) -> bool:
-        """Write a row; False if the condition does not hold, unless it is this very write that broke it."""
-        row = {**row, **typed(token=uuid4().hex)}
-        if mac:
-            row = with_mac(self._macs, row)
-        try:
-            self._client.put_item(TableName=self._table, Item=row, **condition)
-        except _FAULTS as e:
-            stored = self._get(**{name: row[name]["S"] for name in (PARTITION_KEY, SORT_KEY) if name in row})
-            if stored and stored.get(TOKEN) == row[TOKEN]:
-                return True
-            if isinstance(e, ClientError) and e.response["Error"]["Code"] == "ConditionalCheckFailedException":
-                return False
-            raise _unavailable() from e
-        return True
-
-    def _query(self, name: str, value: str, span: tuple[str, str, str] | None = None, **how: Any) -> Iterator[Row]:
-        """The rows whose attribute `name` is `value`, and in `span` (attribute, first, last), page by page."""
-        query: dict[str, Any] = {
-            "KeyConditionExpression": "#name = :value",
-            "ExpressionAttributeNames": {"#name": name},
-            "ExpressionAttributeValues": typed(**{":value": value}),
-            **how,
-        }
-        if span:
-            query["KeyConditionExpression"] += " AND #span BETWEEN :first AND :last"
-            query["ExpressionAttributeNames"]["#span"] = span[0]
-            query["ExpressionAttributeValues"] |= typed(**{":first": span[1], ":last": span[2]})
-        for answer in self._pages(self._client.query, query):
-            yield from answer["Items"]
-
-    def _pages(self, ask: Callable[..., Any], query: dict[str, Any]) -> Iterator[Row]:
-        """DynamoDB's answers to a query or a scan, a megabyte of rows each."""
-        while True:
-            with _faults():
-                answer = ask(TableName=self._table, **query)
-            yield answer
-            if not (last := answer.get("LastEvaluatedKey")):
-                return
-            query["ExclusiveStartKey"] = last
-
-    def _listed(self, what: str, *, descending: bool = False) -> Iterator[Row]:
-        return self._query(INDEX_PARTITION_KEY, what, IndexName=INDEX, ScanIndexForward=not descending)
-
-    def _with_macs(self) -> Iterator[Row]:
-        """Every row that has a MAC or must get one."""
-        raise NotImplementedError
-
-    def unauthenticated(self) -> Self:
-        return type(self)(self._client, self._table, UNCHECKED)
-
-    def check_rows(self) -> Iterator[IntegrityFault | None]:
-        return (fault(self._macs, row) for row in self._with_macs())
-
-    def take_over(self) -> Iterator[None]:
-        for row in self._with_macs():
-            if MAC not in row and self._give_mac(row):
-                yield
-
-    def _give_mac(self, row: Row) -> bool:
-        """Write a row as it is with its MAC; False if it was changed meanwhile."""
-        what = DOC if DOC in row else KEY_ID
-        condition = equals(what, row[what]["S"])
-        condition["ConditionExpression"] += f" AND attribute_not_exists({MAC})"
-        try:
-            self._client.put_item(TableName=self._table, Item=with_mac(self._macs, row), **condition)
-        except _FAULTS as e:
-            if isinstance(e, ClientError) and e.response["Error"]["Code"] == "ConditionalCheckFailedException":
-                return False
-            raise _unavailable() from e
-        return True
-
-
-class DynamoKeyStore(_Table):
+class DynamoKeyStore(Table):
     """`KeyStore` on the keys table `table`."""
 
     def _with_macs(self) -> Iterator[Row]:
@@ -227,7 +115,7 @@ class DynamoKeyStore(_Table):
         items = [item_of(self._table, self._macs, write) for write in writes]
         try:
             self._client.transact_write_items(TransactItems=items, ClientRequestToken=str(uuid4()))
-        except _FAULTS as e:
+        except FAULTS as e:
             if not self._landed(writes):
                 raise _refusal(e, writes) from e
 
@@ -271,10 +159,10 @@ def _refusal(fault: Exception, writes: Sequence[Write]) -> Exception:
         if code == "ConditionalCheckFailed":
             is_new_alias = isinstance(write, PutAlias) and write.expect is None
             return AliasExists() if is_new_alias else RevisionConflict()
-    return RevisionConflict() if "TransactionConflict" in codes else _unavailable()
+    return RevisionConflict() if "TransactionConflict" in codes else unavailable()
 
 
-class DynamoAccessStore(_Table):
+class DynamoAccessStore(Table):
     """`AccessStore` on the access table `table`."""
 
     def _with_macs(self) -> Iterator[Row]:
@@ -301,7 +189,7 @@ class DynamoAccessStore(_Table):
 
     def delete_credential(self, access_key_id: str) -> bool:
         key = typed(pk=credential_pk(access_key_id))
-        with _faults():
+        with faults():
             answer = self._client.delete_item(TableName=self._table, Key=key, ReturnValues="ALL_OLD")
         return bool(answer.get("Attributes"))
 

@@ -1,0 +1,137 @@
+"""A DynamoDB table as both stores use it: its rows, their MACs, and what is told of its faults."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Self
+from uuid import uuid4
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from tenantkms.errors import Unavailable
+from tenantkms.store.dynamodb_layout import (
+    DOC,
+    INDEX,
+    INDEX_PARTITION_KEY,
+    KEY_ID,
+    MAC,
+    PARTITION_KEY,
+    SORT_KEY,
+    TOKEN,
+    Row,
+    checked,
+    equals,
+    fault,
+    typed,
+    with_mac,
+)
+from tenantkms.store.integrity import UNCHECKED, IntegrityFault, RowMac
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+FAULTS = (BotoCoreError, ClientError)
+
+
+def unavailable() -> Unavailable:
+    return Unavailable("The key store is not available.")
+
+
+@contextmanager
+def faults() -> Iterator[None]:
+    try:
+        yield
+    except FAULTS as e:
+        raise unavailable() from e
+
+
+class Table:
+    """Rows as they are found are what `_get`, `_query` and `_listed` answer: what is made of one is `checked` first."""
+
+    def __init__(self, client: DynamoDBClient, table: str, macs: RowMac) -> None:
+        self._client = client
+        self._table = table
+        self._macs = macs
+
+    def _doc(self, row: Row) -> str:
+        """The document of a row that is believed."""
+        doc: str = checked(self._macs, row)[DOC]["S"]
+        return doc
+
+    def _get(self, **key: str) -> Row | None:
+        with faults():
+            answer = self._client.get_item(TableName=self._table, Key=typed(**key), ConsistentRead=True)
+        return answer.get("Item")
+
+    def _put(self, row: Row, condition: dict[str, Any], *, mac: bool = False) -> bool:
+        """Write a row; False if the condition does not hold, unless it is this very write that broke it."""
+        row = {**row, **typed(token=uuid4().hex)}
+        if mac:
+            row = with_mac(self._macs, row)
+        try:
+            self._client.put_item(TableName=self._table, Item=row, **condition)
+        except FAULTS as e:
+            stored = self._get(**{name: row[name]["S"] for name in (PARTITION_KEY, SORT_KEY) if name in row})
+            if stored and stored.get(TOKEN) == row[TOKEN]:
+                return True
+            if isinstance(e, ClientError) and e.response["Error"]["Code"] == "ConditionalCheckFailedException":
+                return False
+            raise unavailable() from e
+        return True
+
+    def _query(self, name: str, value: str, span: tuple[str, str, str] | None = None, **how: Any) -> Iterator[Row]:
+        """The rows whose attribute `name` is `value`, and in `span` (attribute, first, last), page by page."""
+        query: dict[str, Any] = {
+            "KeyConditionExpression": "#name = :value",
+            "ExpressionAttributeNames": {"#name": name},
+            "ExpressionAttributeValues": typed(**{":value": value}),
+            **how,
+        }
+        if span:
+            query["KeyConditionExpression"] += " AND #span BETWEEN :first AND :last"
+            query["ExpressionAttributeNames"]["#span"] = span[0]
+            query["ExpressionAttributeValues"] |= typed(**{":first": span[1], ":last": span[2]})
+        for answer in self._pages(self._client.query, query):
+            yield from answer["Items"]
+
+    def _pages(self, ask: Callable[..., Any], query: dict[str, Any]) -> Iterator[Row]:
+        """DynamoDB's answers to a query or a scan, a megabyte of rows each."""
+        while True:
+            with faults():
+                answer = ask(TableName=self._table, **query)
+            yield answer
+            if not (last := answer.get("LastEvaluatedKey")):
+                return
+            query["ExclusiveStartKey"] = last
+
+    def _listed(self, what: str, *, descending: bool = False) -> Iterator[Row]:
+        return self._query(INDEX_PARTITION_KEY, what, IndexName=INDEX, ScanIndexForward=not descending)
+
+    def _with_macs(self) -> Iterator[Row]:
+        """Every row that has a MAC or must get one."""
+        raise NotImplementedError
+
+    def unauthenticated(self) -> Self:
+        return type(self)(self._client, self._table, UNCHECKED)
+
+    def check_rows(self) -> Iterator[IntegrityFault | None]:
+        return (fault(self._macs, row) for row in self._with_macs())
+
+    def take_over(self) -> Iterator[None]:
+        for row in self._with_macs():
+            if MAC not in row and self._give_mac(row):
+                yield
+
+    def _give_mac(self, row: Row) -> bool:
+        """Write a row as it is with its MAC; False if it was changed meanwhile."""
+        what = DOC if DOC in row else KEY_ID
+        condition = equals(what, row[what]["S"])
+        condition["ConditionExpression"] += f" AND attribute_not_exists({MAC})"
+        try:
+            self._client.put_item(TableName=self._table, Item=with_mac(self._macs, row), **condition)
+        except FAULTS as e:
+            if isinstance(e, ClientError) and e.response["Error"]["Code"] == "ConditionalCheckFailedException":
+                return False
+            raise unavailable() from e
+        return True
