@@ -218,6 +218,7 @@ FOREIGN = (
     "tenantkms.wire",
     "tenantkms.store.sqlite",
     "tenantkms.store.dynamodb",
+    "tenantkms.store.dynamodb_table",
     "tenantkms.crypto.asymmetric",
     "functions.endpoint",
     "tkms",
