@@ -85,12 +85,17 @@ class BothLogs:
     """One machine's log, and a Lambda function's beside it."""
 
     def __init__(self, file: Audit, stream: TextIO) -> None:
-        self._file, self._function = file, EmbeddedMetrics("test", stream)
+        self._file, self._function = file, EmbeddedMetrics("test", lambda: bytes(32), stream)
 
     def write(self, record: Record) -> None:
         self._file.write(record)
         self._function.begin((record.action,) if record.action else ())
         self._function.write(record)
+
+    def refuse(self, record: Record) -> None:
+        self._file.refuse(record)
+        self._function.begin(())
+        self._function.refuse(record)
 
 
 @pytest.fixture
@@ -115,7 +120,8 @@ def parent_key(tmp_path: Path) -> bytes:
 
 
 def audit(tmp_path: Path) -> str:
-    return "".join(file.read_text() for file in (tmp_path / "data").glob("audit.jsonl*"))
+    data = tmp_path / "data"
+    return "".join(file.read_text() for name in ("audit*.jsonl*", "refused*.jsonl") for file in data.glob(name))
 
 
 def mark(dialect: str, params: Mapping[str, Any], plaintext: str) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from tenantkms.access.credentials import Access
 from tenantkms.keys.maintenance import JOBS, Progress, Report
 from tenantkms.names import folder
 from tenantkms.parent.port import SealBroken
-from tenantkms.runtime.assemble import SettingsError, on_aws
+from tenantkms.runtime.assemble import Settings, SettingsError, on_aws
 from tkms.anchor import anchor
 from tkms.machine.directory import ask
 
@@ -85,8 +85,12 @@ class Stack:
             )
         return outputs
 
-    @cached_property
+    @property
     def access(self) -> Access:
+        return self.settings.access
+
+    @cached_property
+    def settings(self) -> Settings:
         environment = {variable: self.outputs[output] for output, variable in _OUTPUTS.items()}
         with aws_errors("AWS cannot be asked"):
             settings = on_aws(environment, self._session)
@@ -97,7 +101,7 @@ class Stack:
                     f"{self.outputs['ParentKeyArn']} is not the parent key that this tenant was sealed with: name the"
                     " right one as parent_key_arn. With another one nothing opens, and what is made would be lost."
                 ) from None
-            return settings.access
+            return settings
 
     @cached_property
     def _dispatch(self) -> LambdaDispatcher:

@@ -31,7 +31,7 @@ from kit.support import Kms, Signer
 from tenantkms.access.policy import ALLOW_ALL
 from tenantkms.audit.metrics import EmbeddedMetrics
 from tenantkms.names import DIALECTS
-from tenantkms.runtime.assemble import Settings, on_aws
+from tenantkms.runtime.assemble import AUDIT_KEY, Settings, on_aws
 
 ROUNDS, TIMES = 5, 400
 ENVIRONMENT = {
@@ -126,7 +126,7 @@ class Deployment:
 
     def settings(self, state_seconds: str) -> Settings:
         settings = on_aws({**ENVIRONMENT, "STATE_CACHE_SECONDS": state_seconds}, self.session)
-        metrics = EmbeddedMetrics(settings.site.tenant, self.lines)
+        metrics = EmbeddedMetrics(settings.site.tenant, lambda: settings.root.key(AUDIT_KEY), self.lines)
         deps = msgspec.structs.replace(settings.deps, audit=metrics)
         return msgspec.structs.replace(settings, deps=deps, metrics=metrics)
 

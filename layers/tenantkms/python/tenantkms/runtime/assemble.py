@@ -6,6 +6,7 @@ import os
 import re
 import time
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from tenantkms.access.credentials import Access
-from tenantkms.audit.line import Audit, FileAudit, StreamAudit
+from tenantkms.audit.line import Audit, StreamAudit
 from tenantkms.audit.metrics import EmbeddedMetrics, MeteredParentKey, Metrics, NoMetrics
 from tenantkms.keys.deps import Deps
 from tenantkms.keys.keyring import Keyring
@@ -25,17 +26,27 @@ from tenantkms.store.port import AccessStore, KeyStore
 if TYPE_CHECKING:
     from botocore.config import Config
 
+    from tenantkms.audit.file_audit import FileAudit
+
+AUDIT_KEY = "audit"
+"""What the key of the audit log's chain is called among those of the root secret."""
+AUDIT_FILE, REFUSED_FILE = "audit.jsonl", "refused.jsonl"
+"""In a data directory: calls, and what was refused before it was known whose it was."""
 _TENANT = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
 
 class Settings(Struct, frozen=True, kw_only=True):
-    """Everything a process of this system works with. `access` and `site` are the endpoint's."""
+    """Everything a process of this system works with. `access` and `site` are the endpoint's.
+
+    `log` is `deps.audit` where that rests in files of this machine, which somebody has to look after.
+    """
 
     site: Site
     deps: Deps
     access: Access
     root: Root
     metrics: Metrics = NoMetrics()
+    log: FileAudit | None = None
 
 
 class SettingsError(Exception):
@@ -49,10 +60,15 @@ def check_tenant(name: str) -> str:
 
 
 def _assemble(
-    site: Site, keys: KeyStore, access: AccessStore, parent: ParentKey, audit: Audit, state_seconds: float
+    site: Site,
+    keys: KeyStore,
+    access: AccessStore,
+    parent: ParentKey,
+    root: Root,
+    audit: Audit,
+    state_seconds: float,
 ) -> Settings:
     clock = time.monotonic
-    root = Root(site.tenant, parent, keys.get_root)
     parent = AnchoredParentKey(parent, root)
     return Settings(
         site=site,
@@ -70,12 +86,16 @@ def _assemble(
 
 def one_machine(data_dir: Path, site: Site, *, state_seconds: float = 1) -> Settings:
     """SQLite, a parent key in a file, and an audit log in `data_dir`, which `tkms.machine.directory` has prepared."""
+    from tenantkms.audit.file_audit import FileAudit
     from tenantkms.parent.file import FileParentKey
     from tenantkms.store.sqlite import SqliteStore
 
     store = SqliteStore(data_dir / "kms.sqlite3")
     parent = FileParentKey.load(data_dir / "parent.key")
-    return _assemble(site, store, store, parent, FileAudit(data_dir / "audit.jsonl"), state_seconds)
+    root = Root(site.tenant, parent, store.get_root)
+    audit = FileAudit(data_dir / AUDIT_FILE, data_dir / REFUSED_FILE, partial(root.key, AUDIT_KEY))
+    settings = _assemble(site, store, store, parent, root, audit, state_seconds)
+    return replace(settings, log=audit)
 
 
 def aws_config() -> Config:
@@ -123,8 +143,11 @@ def on_aws(environment: Mapping[str, str], session: Any = None, *, metered: bool
     dynamodb = session.create_client("dynamodb", config=aws_config())
     keys, access = DynamoKeyStore(dynamodb, keys_table), DynamoAccessStore(dynamodb, access_table)
     parent: ParentKey = AwsParentKey(session.create_client("kms", config=aws_config()), parent_arn)
-    if not metered:
-        return _assemble(site, keys, access, parent, StreamAudit(), state_seconds)
-    metrics = EmbeddedMetrics(site.tenant)
-    settings = _assemble(site, keys, access, MeteredParentKey(parent, metrics), metrics, state_seconds)
+    metrics: Metrics = NoMetrics()
+    audit: Audit = StreamAudit(lambda: root.key(AUDIT_KEY))
+    if metered:
+        audit = metrics = EmbeddedMetrics(site.tenant, lambda: root.key(AUDIT_KEY))
+        parent = MeteredParentKey(parent, metrics)
+    root = Root(site.tenant, parent, keys.get_root)
+    settings = _assemble(site, keys, access, parent, root, audit, state_seconds)
     return replace(settings, metrics=metrics)
