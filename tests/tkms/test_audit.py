@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 import botocore.session
 import msgspec
@@ -20,13 +22,16 @@ import pytest
 from moto import mock_aws
 
 from kit.audit_writers import MAC, file_log, key, record
-from kit.support import run_tkms
+from kit.support import Signer, run_tkms, serving
+from tenantkms.audit.file_audit import FileAudit
 from tenantkms.audit.files import rotated
 from tenantkms.audit.line import Record
 from tenantkms.audit.metrics import EmbeddedMetrics
+from tenantkms.errors import Unavailable
 from tkms.audit.cloud import follow_stack, of_stack
 from tkms.audit.lines import follow_logs, read, summarise
-from tkms.audit.verify import PROBLEM, verify_lines
+from tkms.audit.verify import PROBLEM, verify_lines, verify_log
+from tkms.machine.serve import Keeper
 
 Tkms = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -256,3 +261,53 @@ def test_a_stack_is_followed_and_no_line_comes_twice(stack: Any) -> None:
     seen = (line.request_id for raw in follow_stack(stack, more) if (line := read(raw)))
     found = islice((name for name in seen if not name.startswith("old")), 6)
     assert list(found) == [f"{name}-{n}" for name in "abc" for n in (0, 1)]
+
+
+# -- the server ------------------------------------------------------------------------------------------
+
+
+def test_the_server_tells_what_strangers_tried_and_seals_the_log(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    with serving(data) as server:
+        stranger = Signer("TKMstranger", "wrong")
+        for _ in range(20):
+            event = stranger.alibaba_rpc("ListKeys")
+            with pytest.raises(HTTPError):
+                urlopen(f"{server.url}/?{event['rawQueryString'] or event['body']}", timeout=20)
+    lines = [json.loads(line) for line in (data / "refused.jsonl").read_text().splitlines()]
+    assert sum(line.get("count", 1) for line in lines if "event" not in line) == 20
+    assert len(lines) == 3
+    log = (data / "audit.jsonl").read_text()
+    assert "UnknownAccessKey" not in log
+    assert "0 problems, 0 notes" in run_tkms("audit", "verify", "--data-dir", str(data)).stdout
+
+
+def test_the_operator_is_warned_once_an_hour_and_what_is_too_much_is_removed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    audit = FileAudit(tmp_path / "audit.jsonl", tmp_path / "refused.jsonl", key, max_bytes=2_000)
+    for number in range(50):
+        audit.write(record("x", number))
+    keeper = Keeper(audit, 365, 6_000)
+    keeper.keep()
+    assert capsys.readouterr().err == ""
+    assert sum(path.stat().st_size for path in tmp_path.glob("audit*.jsonl")) < 6_500
+    assert verify_log(tmp_path / "audit.jsonl", MAC).findings == []
+    (tmp_path / "refused.jsonl").unlink()
+    (tmp_path / "refused.jsonl").symlink_to("/dev/full")
+    broken = FileAudit(tmp_path / "audit.jsonl", tmp_path / "refused.jsonl", key)
+    with pytest.raises(Unavailable):
+        broken.refuse(record("x", 1))
+    keeper = Keeper(broken, 365, 6_000)
+    for _ in range(3):
+        keeper.keep()
+    (warning,) = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert warning["level"] == "warning"
+    assert "refused.jsonl could not be written: No space left on device" in warning["warning"]
+
+
+@pytest.mark.parametrize("option", ["--audit-days", "--audit-mb"])
+def test_a_log_of_nothing_is_refused(tmp_path: Path, option: str) -> None:
+    done = run_tkms("serve", option, "0", "--port", "0", "--data-dir", str(tmp_path / "data"), check=False)
+    assert done.returncode == 1
+    assert "are 1 or more" in done.stderr
