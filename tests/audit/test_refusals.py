@@ -103,7 +103,7 @@ def test_what_was_counted_is_told_at_the_end(machine: Machine) -> None:
 def test_refusals_have_a_size_of_their_own(machine: Machine) -> None:
     """Though each is from another address and of another minute."""
     machine.audit.REFUSED_BYTES = 100_000
-    machine.audit._refused._max_bytes = machine.audit._refused._limit = 25_000
+    machine.audit._refused._max_bytes = 25_000
     for number in range(3_000):
         machine.clock.now += 61
         machine.audit.refuse(refusal(machine.clock.now, f"192.0.2.{number}"))

@@ -77,6 +77,8 @@ class FileAudit:
         for log in (self._calls, self._refused):
             if log.fault:
                 return f"{log.path} could not be written: {log.fault}."
+            if log.unclosed:
+                return f"{log.path} grows, since it could not be closed: {log.unclosed}."
         try:
             disk = os.statvfs(self._calls.path.parent)
         except OSError as e:

@@ -7,14 +7,16 @@ of who writes, and says which line is the last, so that lines that are cut off a
 from __future__ import annotations
 
 import errno
-import fcntl
 import hashlib
 import os
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from fcntl import LOCK_EX, LOCK_UN, flock
+from os import SEEK_END, lseek
 from pathlib import Path
+from time import monotonic
 
 from msgspec import Struct
 
@@ -32,7 +34,7 @@ from tenantkms.audit.files import (
     rotated,
     write_head,
 )
-from tenantkms.audit.line import encode, unavailable
+from tenantkms.audit.line import NOT_WRITTEN, encode
 from tenantkms.errors import Unavailable
 
 _MARK_SECONDS = 1.0
@@ -56,17 +58,17 @@ class FileLog:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.path, self._key, self._max_bytes, self._clock = path, key, max_bytes, clock
-        self._limit = max_bytes
+        self._limit = 0
         self._lock = threading.Lock()
         self._mac: Mac | None = None
         self._chain: Chain | None = None
         self._file = self._head = -1
         self._size = -1
         self._since = 0.0
-        self._marked = 0.0
+        self._mark_at = 0.0
         self._sealed = -1
-        self.fault = ""
-        """Why the last line was not written, or the file not closed."""
+        self.fault = self.unclosed = ""
+        """Why the last line was not written; why the file that has reached its limit is still written to."""
         try:
             self._head = os.open(path.with_suffix(".head"), os.O_RDWR | os.O_CREAT, 0o600)
             self._reopen()
@@ -81,7 +83,7 @@ class FileLog:
     def _reopen(self) -> None:
         file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
         self._file, old = file, self._file
-        self._size, self._limit = -1, self._max_bytes
+        self._size, self._limit = -1, self._max_bytes - _CLOSING
         if old >= 0:
             os.close(old)
 
@@ -92,39 +94,40 @@ class FileLog:
         try:
             content = encode(record)
             with self._lock:
-                fcntl.flock(self._head, fcntl.LOCK_EX)
+                flock(self._head, LOCK_EX)
                 try:
-                    self._append(content)
+                    chain = self._ready()
+                    line = chain.line(content)
+                    if self._size + len(line) > self._limit and self._size:
+                        self._rotate(chain)
+                        chain = self._ready()
+                        line = chain.line(content)
+                    self._put(chain, line)
+                    if monotonic() >= self._mark_at:
+                        self._mark(chain)
                 finally:
-                    fcntl.flock(self._head, fcntl.LOCK_UN)
+                    flock(self._head, LOCK_UN)
         except (OSError, ValueError) as e:
             self.fault = getattr(e, "strerror", "") or type(e).__name__
-            raise Unavailable("The audit log is not available.") from e
-
-    def _append(self, content: bytes) -> None:
-        chain = self._ready()
-        line = chain.line(content)
-        if self._size + len(line) + _CLOSING > self._limit and self._size:
-            self._rotate(chain)
-            chain = self._ready()
-            line = chain.line(content)
-        self._put(chain, line)
-        if time.monotonic() >= self._marked + _MARK_SECONDS:
-            self._mark(chain)
+            raise Unavailable(NOT_WRITTEN) from e
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
-        with self._lock:
-            fcntl.flock(self._head, fcntl.LOCK_EX)
-            try:
-                yield
-            finally:
-                fcntl.flock(self._head, fcntl.LOCK_UN)
+        """The lock, for what happens rarely. Faults of files are `Unavailable`."""
+        try:
+            with self._lock:
+                flock(self._head, LOCK_EX)
+                try:
+                    yield
+                finally:
+                    flock(self._head, LOCK_UN)
+        except (OSError, ValueError) as e:
+            raise Unavailable(NOT_WRITTEN) from e
 
     def _ready(self) -> Chain:
         """The chain, if the file is as this process left it; else as it goes on from what is there."""
         chain = self._chain
-        if chain is None or os.lseek(self._file, 0, os.SEEK_END) != self._size:
+        if chain is None or lseek(self._file, 0, SEEK_END) != self._size:
             chain = self._chain = self._resume()
         return chain
 
@@ -145,7 +148,7 @@ class FileLog:
         if head and head.seq != self._sealed:
             write_head(self._head, head)
             self._sealed = head.seq
-        self._marked = time.monotonic()
+        self._mark_at = monotonic() + _MARK_SECONDS
 
     # -- going on --
 
@@ -163,7 +166,7 @@ class FileLog:
         missed = max(last, head.seq if head else -1)
         name = found.chain if found else f"{self.path.stem}-{os.urandom(8).hex()}"
         chain = Chain(mac, name, missed + 1, found.shown if found else START)
-        self._size = os.lseek(self._file, 0, os.SEEK_END)
+        self._size = lseek(self._file, 0, SEEK_END)
         self._since = first_time(self._file) or self._clock()
         if found is None and missed < 0:
             write_head(self._head, EMPTY)
@@ -196,10 +199,10 @@ class FileLog:
                 raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
             self.path.rename(target)
         except OSError as e:
-            self.fault = e.strerror or type(e).__name__
+            self.unclosed = e.strerror or type(e).__name__
             self._limit = self._size + self._max_bytes // 8
             return
-        self._size = -1  # what is open is closed for good
+        self._size, self.unclosed = -1, ""  # what is open is closed for good
         self._reopen()
         self._size, self._since = 0, self._clock()
 
@@ -214,7 +217,7 @@ class FileLog:
 
     def settle(self, seconds: float = float("inf")) -> None:
         """Bring the head up to the last line, and close a file that was begun `seconds` ago. Never fails."""
-        with suppress(OSError, ValueError, Unavailable), self._turn():
+        with suppress(Unavailable), self._turn():
             if self._chain is not None and self._size > 0:
                 chain = self._ready()
                 self._mark(chain)
@@ -229,7 +232,7 @@ class FileLog:
         ahead removes nothing before a whole file was written by it.
         """
         gone: list[Path] = []
-        with unavailable(), self._turn():
+        with self._turn():
             files = rotated(self.path)
             if not files:
                 return
@@ -246,6 +249,8 @@ class FileLog:
             if links:
                 self._tell(chain, self._event("dropped", last=links[-1].seq, shown=links[-1].mac))
                 self._mark(chain)
-        for file in gone:
-            with unavailable():
+        try:
+            for file in gone:
                 file.unlink(missing_ok=True)
+        except OSError as e:
+            raise Unavailable(f"{e.filename} cannot be removed: {e.strerror}.") from e

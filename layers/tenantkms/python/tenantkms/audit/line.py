@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Protocol, TextIO
 
 import msgspec
@@ -19,6 +18,7 @@ from msgspec import Struct
 from tenantkms.audit.chain import Chain, Mac, unchained
 from tenantkms.errors import Unavailable
 
+NOT_WRITTEN = "The audit log is not available."
 encode = msgspec.json.Encoder().encode
 
 INTENT = "intent"
@@ -75,23 +75,19 @@ class StreamAudit:
     def write(self, record: Record) -> None:
         if self._chain is None:
             self._chain = Chain(Mac(self._key()), os.urandom(8).hex())
-        with unavailable():
+        try:
             self._send(self._chain.line(self.content(record)))
-            self._chain.taken()
+        except (OSError, ValueError) as e:
+            raise Unavailable(NOT_WRITTEN) from e
+        self._chain.taken()
 
     def refuse(self, record: Record) -> None:
         """As it comes, and of no chain: nobody who is not authenticated causes a call of the parent key."""
-        with unavailable():
+        try:
             self._send(unchained(self.content(record)))
+        except (OSError, ValueError) as e:
+            raise Unavailable(NOT_WRITTEN) from e
 
     def _send(self, line: bytes) -> None:
         self._stream.write(line.decode())
         self._stream.flush()
-
-
-@contextmanager
-def unavailable() -> Iterator[None]:
-    try:
-        yield
-    except (OSError, ValueError) as e:
-        raise Unavailable("The audit log is not available.") from e
