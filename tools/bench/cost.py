@@ -119,6 +119,7 @@ class Deployment:
         self.memory, self.lines = Memory(), io.StringIO()
         self.session = Session(self.memory)
         settings = self.settings("1")
+        settings.root.make(settings.deps.keyring.store.put_root)
         credential, secret = settings.access.create("cost", DIALECTS, ALLOW_ALL, int(time.time()))
         self.signer = Signer(credential.access_key_id, secret)
         made = Kms(settings, self.signer).alibaba("CreateKey")
