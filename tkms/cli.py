@@ -17,6 +17,7 @@ from tenantkms.names import DIALECTS
 from tenantkms.runtime.assemble import SettingsError
 from tenantkms.store.port import RevisionConflict
 from tkms import commands, doctor_commands, policy_commands
+from tkms.audit import commands as audit_commands
 from tkms.machine.directory import DEFAULT_ALIAS, default_directory
 from tkms.output import Run, UsageError
 from tkms.places import reason
@@ -29,6 +30,7 @@ a first session:
   tkms snippet alibaba > try.py                the same program again, for one SDK
   echo secret | tkms encrypt > blob.txt        encrypt on this machine, without a network
   tkms decrypt < blob.txt
+  tkms audit                                   who used which key when
 
 on AWS, after `cdk deploy`, with AWS credentials of the tenant's account:
   tkms credential create --stack tkms-NAME     the first access key of a deployment
@@ -89,6 +91,12 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     serve.add_argument("--port", type=int, default=8480, help="port; 0 picks a free one (default: %(default)s)")
     serve.add_argument("--tenant", help="name of the tenant, chosen on the first start (default: local)")
+    serve.add_argument(
+        "--audit-days", type=int, default=365, metavar="N", help="keep audit lines so long (default: %(default)s)"
+    )
+    serve.add_argument(
+        "--audit-mb", type=int, default=4096, metavar="N", help="and so many of them, in MiB (default: %(default)s)"
+    )
     serve.add_argument("--tls-cert", type=Path, metavar="FILE", help="serve https with this certificate (PEM)")
     serve.add_argument("--tls-key", type=Path, metavar="FILE", help="and its private key (PEM)")
 
@@ -158,6 +166,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     maintain.add_argument("--dry-run", action="store_true", help="only count what is due")
 
+    audit = command(words, "audit", "say who used which key when", audit_commands.audit, as_json)
+    audit.add_argument("--lines", action="store_true", help="print the lines instead of a summary")
+    audit.add_argument("--follow", action="store_true", help="print lines as they are written")
+    audit.add_argument("--key", default="", metavar="KEY", help="of this key only: its id, or alias/NAME")
+    audit.add_argument("--principal", default="", metavar="ID", help="of this access key only")
+    audit.add_argument("--since", default="", metavar="TIME", help="not before: 15m, 2h, 7d ago, or 2026-11-28T12:00")
+    _add_verify(audit)
     command(words, "doctor", "check what is there, and say what to do", doctor_commands.doctor, as_json)
     take_over = command(
         words,
@@ -180,6 +195,23 @@ def _parser() -> argparse.ArgumentParser:
             "--context", action="append", default=[], metavar="NAME=VALUE", help="encryption context; repeat"
         )
     return top
+
+
+def _add_verify(audit: argparse.ArgumentParser) -> None:
+    """`tkms audit verify`. What stands before `verify` counts, too: its own options have no defaults."""
+    words = "say whether lines of the log were removed, changed, added or moved"
+    verify = audit.add_subparsers(metavar="verify").add_parser(
+        "verify", help=words, description=f"{words[:1].upper()}{words[1:]}.", argument_default=argparse.SUPPRESS
+    )
+    either = verify.add_mutually_exclusive_group()
+    either.add_argument("--data-dir", type=Path, metavar="DIR", help="where everything is kept")
+    either.add_argument("--stack", metavar="NAME", help="a deployed stack (tkms-<tenant>)")
+    verify.add_argument("--json", action="store_true", help="print JSON")
+    verify.add_argument("--since", metavar="TIME", help="with --stack: not before")
+    verify.add_argument("--head", default="", metavar="SEQ:MAC", help="a line that was the last one, as noted then")
+    verify.add_argument("--from", dest="first", type=int, default=0, metavar="SEQ", help="only from this line on")
+    verify.add_argument("files", nargs="*", default=[], type=Path, metavar="FILE", help="exported lines; none: all")
+    verify.set_defaults(run=audit_commands.verify)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

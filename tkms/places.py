@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import atexit
 import secrets
 from collections.abc import Callable, Mapping
 from typing import Protocol
@@ -11,6 +12,7 @@ from tenantkms.access.credentials import Access
 from tenantkms.errors import InvalidKeyId, Unavailable
 from tenantkms.keys import maintenance
 from tenantkms.keys.maintenance import Progress, Report
+from tenantkms.runtime.assemble import Settings
 from tenantkms.store.integrity import IntegrityFault
 from tkms.machine.directory import Directory, call
 
@@ -18,6 +20,10 @@ DEFAULT_URL = "http://127.0.0.1:8480"
 
 
 class Place(Protocol):
+    @property
+    def settings(self) -> Settings:
+        """What it is made of, in this process."""
+
     @property
     def access(self) -> Access:
         """The credentials."""
@@ -37,15 +43,17 @@ class OneMachine:
     """A data directory."""
 
     def __init__(self, directory: Directory) -> None:
-        self._settings = directory.open()
-        self.access = self._settings.access
+        self.settings = directory.open()
+        self.access = self.settings.access
+        if self.settings.log:
+            atexit.register(self.settings.log.close)
         self.url = directory.server_url() or DEFAULT_URL
 
     def call(self, action: str, params: dict[str, object]) -> dict[str, object]:
-        return call(self._settings, action, params)
+        return call(self.settings, action, params)
 
     def maintain(self, dry_run: bool, bar: Callable[[str, int], Progress] | None) -> Mapping[str, Report]:
-        deps = self._settings.deps
+        deps = self.settings.deps
         reports = {}
         for name, job in maintenance.JOBS.items():
             progress = bar(name, maintenance.run(job, deps, "count", dry_run=True).due) if bar else None

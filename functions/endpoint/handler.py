@@ -90,6 +90,7 @@ class Endpoint:
             raise e.MalformedRequest("A value begins with '@', which this client does not sign: it is not accepted.")
         if claim.replay:
             self._access.use_nonce(scheme.name, claim.access_key_id, claim.replay, now=int(now), window=scheme.window)
+        answer.admitted = True
         answer.action, params = dialect.parse(request, scheme, parameters)
         return self._run(answer, credential, params)
 
@@ -125,8 +126,9 @@ class Endpoint:
         if not answer.audited:
             if error.retryable:
                 log_fault(answer.request_id, error)
+            tell = self._audit.write if answer.admitted else self._audit.refuse
             try:
-                self._audit.write(
+                tell(
                     Record(
                         time=self._clock(),
                         request_id=answer.request_id,
@@ -144,15 +146,15 @@ class Endpoint:
 
 
 class _Answer:
-    """One answer in the making: what is known of the request so far."""
+    """One answer in the making: what is known of the request so far. `admitted`: its caller is who it says."""
 
-    __slots__ = ("action", "audited", "principal", "request", "request_id", "spoken")
+    __slots__ = ("action", "admitted", "audited", "principal", "request", "request_id", "spoken")
 
     def __init__(self, spoken: Spoken, request: Request, request_id: str) -> None:
         self.spoken, self.request, self.request_id = spoken, request, request_id
         self.action = ""
         self.principal = ""
-        self.audited = False
+        self.admitted = self.audited = False
 
 
 def _request_id() -> str:

@@ -1,35 +1,28 @@
-"""The audit log: whole lines and none lost, whoever writes and however it rotates; nothing secret; faults are told."""
+"""The audit log's lines: nothing secret, one JSON object each, numbered; streams; the operator's log."""
 
 from __future__ import annotations
 
+import hmac
 import io
 import json
 import os
-import resource
-import signal
-import stat
-import subprocess
-import sys
-import threading
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from pathlib import Path
-from subprocess import PIPE
 from typing import Any
 
 import msgspec
 import pytest
 
-from kit import audit_writers
-from kit.audit_writers import record
-from tenantkms.audit.faults import log_fault
-from tenantkms.audit.line import FileAudit, Record, StreamAudit
+from kit.audit_writers import KEY, MAC, key, record
+from tenantkms.audit.chain import Chain, Mac
+from tenantkms.audit.faults import log_fault, log_warning
+from tenantkms.audit.line import Record, StreamAudit
 from tenantkms.errors import Unavailable
+from tkms.audit.verify import PROBLEM, verify_lines
 
 
-def lines(path: Path) -> list[dict[str, Any]]:
-    """The records of the log and of its rotated files, oldest file first."""
-    files = sorted(path.parent.glob(f"{path.name}.*"), key=lambda p: -int(p.suffix[1:]))
-    return [json.loads(line) for file in (*files, path) for line in file.read_text("utf-8").splitlines()]
+def log(stream: io.StringIO | Any) -> StreamAudit:
+    return StreamAudit(key, stream)
 
 
 # -- the record ------------------------------------------------------------------------------------------
@@ -48,15 +41,22 @@ def test_a_record_holds_nothing_but_this() -> None:
         "keys",
         "source_ip",
         "dry_run",
+        "count",
+        "since",
     }
 
 
-def test_a_line_is_one_json_object_whatever_is_in_it(tmp_path: Path) -> None:
-    log = tmp_path / "audit.jsonl"
-    nasty = 'a "quoted"\nnew line\u2028\0 密钥'
-    FileAudit(log).write(msgspec.structs.replace(record("x", 1), principal=nasty, keys=("k1", "k2"), dry_run=True))
-    (line,) = log.read_bytes().splitlines()
-    assert json.loads(line) == {
+def test_a_line_is_one_json_object_whatever_is_in_it() -> None:
+    stream = io.StringIO()
+    nasty = 'a "quoted"\nnew line\u2028\0 密钥 ","mac":"'
+    log(stream).write(msgspec.structs.replace(record("x", 1), principal=nasty, keys=("k1", "k2"), dry_run=True))
+    (line,) = stream.getvalue().split("\n")[:-1]
+    said = json.loads(line)
+    assert next(iter(said)) == "v"
+    assert len(said.pop("chain")) == 16
+    assert len(said.pop("mac")) == 32
+    assert said == {
+        "v": 1,
         "time": 1.0,
         "request_id": "x-1",
         "tenant": "test",
@@ -66,157 +66,70 @@ def test_a_line_is_one_json_object_whatever_is_in_it(tmp_path: Path) -> None:
         "outcome": "ok",
         "keys": ["k1", "k2"],
         "dry_run": True,
+        "seq": 0,
     }
+    (report,) = verify_lines([("x", line.encode())], MAC)
+    assert (report.lines, report.findings) == (1, [])
 
 
-# -- the file --------------------------------------------------------------------------------------------
+# -- the chain -------------------------------------------------------------------------------------------
 
 
-def test_the_file_and_the_rotated_ones_are_the_owner_s_alone(tmp_path: Path) -> None:
-    log = tmp_path / "audit.jsonl"
-    before = os.umask(0)
-    try:
-        audit = FileAudit(log, max_bytes=300, keep=2)
-        for number in range(9):
-            audit.write(record("x", number))
-    finally:
-        os.umask(before)
-    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
-    assert modes == {"audit.jsonl": 0o600, "audit.jsonl.1": 0o600, "audit.jsonl.2": 0o600}
+@pytest.mark.parametrize("size", [0, 1, 55, 64, 65, 5_000])
+def test_the_mac_is_hmac_sha_256(size: int) -> None:
+    secret, message = os.urandom(32), os.urandom(size)
+    assert Mac(secret)(message) == hmac.digest(secret, message, "sha256")
 
 
-def test_it_goes_on_where_it_stopped(tmp_path: Path) -> None:
-    log = tmp_path / "audit.jsonl"
-    for number in range(3):
-        FileAudit(log).write(record("x", number))
-    assert [line["request_id"] for line in lines(log)] == ["x-0", "x-1", "x-2"]
+def test_a_key_of_another_length_is_refused() -> None:
+    with pytest.raises(ValueError, match="32 bytes"):
+        Mac(bytes(16))
 
 
-def test_rotation_keeps_the_newest_and_no_file_grows_beyond_the_limit(tmp_path: Path) -> None:
-    log = tmp_path / "audit.jsonl"
-    audit = FileAudit(log, max_bytes=500, keep=3)
-    for number in range(40):
-        audit.write(record("x", number))
-    assert {path.name for path in tmp_path.iterdir()} == {log.name, *(f"{log.name}.{n}" for n in (1, 2, 3))}
-    assert all(path.stat().st_size <= 500 for path in tmp_path.iterdir())
-    kept = [int(line["time"]) for line in lines(log)]
-    assert kept == list(range(40 - len(kept), 40))
-    assert len(kept) > 9
+def test_a_line_that_was_not_taken_has_no_number() -> None:
+    chain = Chain(Mac(KEY), "x")
+    assert chain.line(b'{"a":1}') == chain.line(b'{"a":1}')
+    assert chain.head is None
+    chain.taken()
+    assert b'"seq":1,' in chain.line(b'{"a":1}')
+    assert chain.head is not None
+    assert chain.head.seq == 0
 
 
-def test_a_line_longer_than_the_limit_is_written(tmp_path: Path) -> None:
-    log = tmp_path / "audit.jsonl"
-    audit = FileAudit(log, max_bytes=10)
-    audit.write(record("x", 1))
-    audit.write(record("x", 2))
-    assert [line["request_id"] for line in lines(log)] == ["x-1", "x-2"]
-
-
-def test_a_file_that_somebody_moved_away_is_made_again(tmp_path: Path) -> None:
-    log = tmp_path / "audit.jsonl"
-    audit = FileAudit(log, max_bytes=300)
-    audit.write(record("x", 0))
-    log.rename(tmp_path / "elsewhere")
-    for number in range(1, 5):
-        audit.write(record("x", number))
-    written = lines(log) + lines(tmp_path / "elsewhere")
-    assert {line["request_id"] for line in written} == {f"x-{number}" for number in range(5)}
-
-
-def test_threads_lose_no_line(tmp_path: Path) -> None:
-    log = tmp_path / "audit.jsonl"
-    audit = FileAudit(log, max_bytes=2_000, keep=100)
-    count, names = 300, "abcd"
-
-    def write(name: str) -> None:
-        for number in range(count):
+def test_each_process_s_stream_has_a_chain_of_its_own_and_none_hides_a_hole() -> None:
+    lines = []
+    for name in "ab":
+        stream = io.StringIO()
+        audit = log(stream)
+        for number in range(5):
             audit.write(record(name, number))
-
-    threads = [threading.Thread(target=write, args=(name,)) for name in names]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    found = [line["request_id"] for line in lines(log)]
-    assert sorted(found) == sorted(f"{name}-{number}" for name in names for number in range(count))
-
-
-def test_processes_that_rotate_at_once_lose_no_line(tmp_path: Path) -> None:
-    log = tmp_path / "audit.jsonl"
-    count, names = 150, "abc"
-    command = [sys.executable, audit_writers.__file__, str(log)]
-    with ExitStack() as stack:
-        writers = [
-            stack.enter_context(
-                subprocess.Popen([*command, name, str(count), "150", "500"], stdin=PIPE, stdout=PIPE, stderr=PIPE)
-            )
-            for name in names
-        ]
-        for writer in writers:
-            assert writer.stdout is not None
-            assert writer.stdout.readline() == b"ready\n"
-        for writer in writers:
-            assert writer.stdin is not None
-            writer.stdin.write(b"go\n")
-            writer.stdin.flush()
-        errors = [writer.communicate(timeout=60)[1].decode() for writer in writers]
-    assert not any(errors), "\n".join(errors)
-    found = [line["request_id"] for line in lines(log)]
-    assert sorted(found) == sorted(f"{name}-{number}" for name in names for number in range(count))
+        lines += [(name, line.encode()) for line in stream.getvalue().splitlines()]
+    whole = verify_lines(reversed(lines), MAC)  # exported in whatever order
+    assert [(report.first, report.last, report.findings) for report in whole] == [(0, 4, []), (0, 4, [])]
+    assert len({report.chain for report in whole}) == 2
+    del lines[7]
+    found = [finding for report in verify_lines(lines, MAC) for finding in report.findings]
+    assert [(finding.status, finding.seq) for finding in found] == [(PROBLEM, 3)]
+    lines[1] = ("a", lines[1][1].replace(b'"ok"', b'"no"'))
+    assert sorted(f.seq for report in verify_lines(lines, MAC) for f in report.findings) == [1, 3]
 
 
-# -- faults ----------------------------------------------------------------------------------------------
-
-
-def test_a_full_disk_is_unavailable() -> None:
-    audit = FileAudit(Path("/dev/full"))
-    with pytest.raises(Unavailable):
-        audit.write(record("x", 1))
-
-
-def test_a_line_that_was_cut_by_a_full_disk_spoils_no_other(tmp_path: Path) -> None:
-    log = tmp_path / "audit.jsonl"
-    audit = FileAudit(log)
-    audit.write(record("x", 1))
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (log.stat().st_size + 20, hard))
-    try:
-        with pytest.raises(Unavailable):
-            audit.write(record("x", 2))
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-        signal.signal(signal.SIGXFSZ, before)
-    audit.write(record("x", 3))
-    whole = [json.loads(line) for line in log.read_text("utf-8").splitlines() if line.endswith("}")]
-    assert [line["request_id"] for line in whole] == ["x-1", "x-3"]
-
-
-def test_a_log_that_cannot_be_opened_is_unavailable(tmp_path: Path) -> None:
-    with pytest.raises(Unavailable, match=r"audit\.jsonl cannot be opened"):
-        FileAudit(tmp_path / "missing" / "audit.jsonl")
-
-
-def test_rotation_into_a_folder_that_went_away_is_unavailable(tmp_path: Path) -> None:
-    folder = tmp_path / "logs"
-    folder.mkdir()
-    audit = FileAudit(folder / "audit.jsonl", max_bytes=10)
-    audit.write(record("x", 1))
-    (folder / "audit.jsonl.1").unlink(missing_ok=True)
-    (folder / "audit.jsonl").unlink()
-    folder.rmdir()
-    with pytest.raises(Unavailable):
-        audit.write(record("x", 2))
-
-
-def test_text_that_utf8_cannot_hold_is_unavailable(tmp_path: Path) -> None:
-    broken = msgspec.structs.replace(record("x", 1), principal="\ud800")
+def test_another_key_verifies_nothing() -> None:
     stream = io.StringIO()
-    for audit in (FileAudit(tmp_path / "audit.jsonl"), StreamAudit(stream)):
-        with pytest.raises(Unavailable):
-            audit.write(broken)
-    assert stream.getvalue() == ""
-    assert (tmp_path / "audit.jsonl").read_bytes() == b""
+    log(stream).write(record("x", 1))
+    (report,) = verify_lines([("x", stream.getvalue().encode())], Mac(os.urandom(32)))
+    assert [finding.status for finding in report.findings] == [PROBLEM]
+
+
+def test_a_line_that_did_not_go_out_leaves_no_hole() -> None:
+    stream = io.StringIO()
+    audit = log(stream)
+    audit.write(record("x", 1))
+    with pytest.raises(Unavailable):
+        audit.write(msgspec.structs.replace(record("x", 2), principal="\ud800"))
+    audit.write(record("x", 3))
+    (report,) = verify_lines((("x", line.encode()) for line in stream.getvalue().splitlines()), MAC)
+    assert (report.lines, report.findings) == (2, [])
 
 
 # -- the stream ------------------------------------------------------------------------------------------
@@ -235,7 +148,7 @@ class Flushed(io.StringIO):
 
 def test_a_stream_has_each_line_before_the_next() -> None:
     stream = Flushed()
-    audit = StreamAudit(stream)
+    audit = log(stream)
     for number in range(3):
         audit.write(record("x", number))
     assert stream.seen == [1, 2, 3]
@@ -248,9 +161,22 @@ def test_a_stream_that_is_closed_or_full_is_unavailable() -> None:
     with Path("/dev/full").open("w") as full:
         for stream in (closed, full):
             with pytest.raises(Unavailable):
-                StreamAudit(stream).write(record("x", 1))
+                log(stream).write(record("x", 1))
         with pytest.raises(OSError, match="No space"):
             full.close()
+
+
+def test_a_stranger_s_refusal_asks_for_no_key() -> None:
+    """It may rest with the parent key, which nobody unauthenticated makes us call."""
+
+    def no_key() -> bytes:
+        raise AssertionError
+
+    stream = io.StringIO()
+    StreamAudit(no_key, stream).refuse(record("x", 1))
+    said = json.loads(stream.getvalue())
+    assert said["v"] == 1
+    assert not {"chain", "mac", "seq"} & set(said)
 
 
 # -- the operator's log ----------------------------------------------------------------------------------
@@ -307,6 +233,7 @@ def test_a_fault_that_cannot_be_told_is_lost_and_nothing_else() -> None:
     closed = io.StringIO()
     closed.close()
     log_fault("r", OSError("x"), closed)
+    log_warning("x", closed)
     with Path("/dev/full").open("w") as full:
         log_fault("r", OSError("x"), full)
         with suppress(OSError):

@@ -27,7 +27,7 @@ class Written:
 
     def __init__(self) -> None:
         self.stream, self.clock = io.StringIO(), Clock()
-        self.metrics = EmbeddedMetrics("test", self.stream, self.clock)
+        self.metrics = EmbeddedMetrics("test", lambda: bytes(32), self.stream, self.clock)
 
     def lines(self) -> list[str]:
         found = self.stream.getvalue().splitlines()
@@ -55,7 +55,7 @@ def test_nothing_of_the_audit_line_is_lost() -> None:
     plain = msgspec.json.decode(msgspec.json.encode(msgspec.structs.replace(record("x", 1), time=NOW)))
     line = json.loads(Written().call())
     assert {name: line[name] for name in plain} == plain
-    assert set(line) - set(plain) == {"_aws", "Latency"}
+    assert set(line) - set(plain) == {"_aws", "Latency", "v", "chain", "seq", "mac"}
 
 
 @pytest.mark.parametrize("outcome", [*ERRORS, "SealBroken"])
@@ -105,7 +105,7 @@ def test_what_belongs_to_no_call_is_a_line_of_its_own() -> None:
 def test_a_metric_that_cannot_be_written_harms_nothing_and_an_audit_line_does() -> None:
     closed = io.StringIO()
     closed.close()
-    metrics = EmbeddedMetrics("test", closed)
+    metrics = EmbeddedMetrics("test", lambda: bytes(32), closed)
     metrics.put(ColdStart=1)
     metrics.begin(())
     with pytest.raises(Unavailable):
@@ -149,6 +149,53 @@ def test_a_sweeper_tells_what_there_is_and_is_silent_otherwise() -> None:
 
 def test_one_machine_s_log_has_no_metrics(kms: Kms) -> None:
     assert isinstance(kms.settings.metrics, NoMetrics)
+
+
+def totals(lines: list[str]) -> dict[str, tuple[float, int]]:
+    """Of each of the tenant's metrics its sum, and how many values it has."""
+    found: dict[str, tuple[float, int]] = {}
+    for line in lines:
+        for (name, dimensions), values in emf.values(line).items():
+            if dimensions == TENANT:
+                total, count = found.get(name, (0, 0))
+                found[name] = (total + sum(values), count + len(values))
+    return found
+
+
+def test_a_stranger_s_calls_have_few_lines_and_all_their_metrics() -> None:
+    written, lines = Written(), []
+    for number in range(1_234):
+        written.metrics.begin(())
+        written.clock.now += 0.01
+        outcome = "UnknownAccessKey" if number % 2 else "Unsigned"
+        stranger = msgspec.structs.replace(record("x", number), time=NOW + number / 100, outcome=outcome, action="")
+        written.metrics.refuse(stranger)
+        lines += written.lines()
+    written.clock.now += 11
+    written.metrics.begin(())
+    lines += written.lines()
+    assert len(lines) < 20
+    found = totals(lines)
+    assert found["Latency"] == (pytest.approx(12_340, rel=1e-6), 1_234)
+    assert (found["Refused"][0], found["AuthenticationFailures"][0]) == (1_234, 617)
+    said = [json.loads(line) for line in lines]
+    assert sum(line.get("count", 1) for line in said if "outcome" in line) == 1_234 - _open_slot(written)
+
+
+def _open_slot(written: Written) -> int:
+    return sum(line.count for line in written.metrics._refusals.all())
+
+
+def test_refusals_from_many_addresses_have_few_lines_too() -> None:
+    written = Written()
+    for number in range(500):
+        written.metrics.begin(())
+        written.metrics.refuse(
+            msgspec.structs.replace(record("x", number), time=NOW, outcome="Unsigned", source_ip=f"192.0.2.{number}")
+        )
+    lines = written.lines()
+    assert len(lines) == 16 + 4
+    assert totals(lines)["Refused"][0] == 16 + 400
 
 
 def test_calls_and_refusals_through_the_endpoint(kms: Kms) -> None:

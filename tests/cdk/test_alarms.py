@@ -89,7 +89,7 @@ def test_what_functions_count_is_what_alarms_read(template: Template, name: str)
     metric, threshold = OWN[name]
     assert (alarm["MetricName"], alarm["Threshold"], alarm["Statistic"]) == (metric, threshold, "Sum")
     stream = io.StringIO()
-    metrics = EmbeddedMetrics(tenant, stream)
+    metrics = EmbeddedMetrics(tenant, lambda: bytes(32), stream)
     metrics.begin(())
     for outcome in ("SignatureMismatch", "Unavailable"):
         metrics.write(msgspec.structs.replace(record("x", 1), time=1.7e9, tenant=tenant, outcome=outcome))

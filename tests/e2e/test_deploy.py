@@ -202,6 +202,19 @@ def test_tkms_uses_keys_through_the_stacks_functions(deployment: Deployment) -> 
     assert not any("a secret" in line for line in lines)
 
 
+def test_tkms_tells_who_used_a_key_and_that_no_line_is_missing(deployment: Deployment) -> None:
+    key = deployment.tkms("key", "create", "--alias", "audited")["id"]
+    for _ in range(2):
+        tkms(deployment.emulator, "encrypt", "--key", "alias/audited", stdin="x")
+    uses = deployment.tkms("audit", "--key", "alias/audited", "--since", "10m")
+    used = {(use["key"], use["principal"], use["action"], use["outcome"]): use["count"] for use in uses}
+    assert used[key, "tkms", "Encrypt", "ok"] == 2
+    assert used[key, "tkms", "CreateKey", "ok"] == 1
+    reports = deployment.tkms("audit", "verify")
+    assert sum(report["lines"] for report in reports) > 3
+    assert [finding for report in reports for finding in report["findings"]] == []
+
+
 def test_tkms_prints_a_program_for_the_deployment(deployment: Deployment) -> None:
     tkms(deployment.emulator, "key", "create", "--alias", "default")
     program = tkms(deployment.emulator, "snippet", "tencent", "--credential", "first").stdout

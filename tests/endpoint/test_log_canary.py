@@ -85,12 +85,17 @@ class BothLogs:
     """One machine's log, and a Lambda function's beside it."""
 
     def __init__(self, file: Audit, stream: TextIO) -> None:
-        self._file, self._function = file, EmbeddedMetrics("test", stream)
+        self._file, self._function = file, EmbeddedMetrics("test", lambda: bytes(32), stream)
 
     def write(self, record: Record) -> None:
         self._file.write(record)
         self._function.begin((record.action,) if record.action else ())
         self._function.write(record)
+
+    def refuse(self, record: Record) -> None:
+        self._file.refuse(record)
+        self._function.begin(())
+        self._function.refuse(record)
 
 
 @pytest.fixture
@@ -101,8 +106,9 @@ def marked(kms: Kms, tmp_path: Path) -> Iterator[Kms]:
         yield _marked(kms, msgspec.structs.replace(kms.settings.deps, random=random, audit=audit))
     lines = (tmp_path / "data" / "audit.jsonl.function").read_text().splitlines()
     assert lines
-    # What a change is announced with is no call of its own to count.
-    assert all(bool(emf.read(line)) != (json.loads(line).get("outcome") == "intent") for line in lines)
+    # What a change is announced with is no call of its own to count, and refusals that were counted are counted.
+    for line, said in zip(lines, map(json.loads, lines), strict=True):
+        assert bool(emf.values(line)) != (said.get("outcome") == "intent" or "since" in said)
 
 
 def _marked(kms: Kms, deps: Deps) -> Kms:
@@ -115,7 +121,8 @@ def parent_key(tmp_path: Path) -> bytes:
 
 
 def audit(tmp_path: Path) -> str:
-    return "".join(file.read_text() for file in (tmp_path / "data").glob("audit.jsonl*"))
+    data = tmp_path / "data"
+    return "".join(file.read_text() for name in ("audit*.jsonl*", "refused*.jsonl") for file in data.glob(name))
 
 
 def mark(dialect: str, params: Mapping[str, Any], plaintext: str) -> dict[str, Any]:

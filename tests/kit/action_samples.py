@@ -62,6 +62,9 @@ class ListAudit:
             raise Unavailable("the audit log of the test is broken")
         self.records.append(record)
 
+    def refuse(self, record: Record) -> None:
+        self.write(record)
+
 
 class Refused(Exception):
     """An Action that a test prepared with did not succeed."""

@@ -1,11 +1,22 @@
-"""A process that writes audit lines: python audit_writers.py FILE NAME COUNT MAX_BYTES KEEP"""
+"""A process that writes audit lines: python audit_writers.py FILE NAME COUNT MAX_BYTES"""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
 
-from tenantkms.audit.line import FileAudit, Record
+from tenantkms.audit.chain import Mac
+from tenantkms.audit.file_log import FileLog
+from tenantkms.audit.line import Record
+
+KEY = bytes(range(32))
+
+
+def key() -> bytes:
+    return KEY
+
+
+MAC = Mac(KEY)
 
 
 def record(name: str, number: int) -> Record:
@@ -20,8 +31,12 @@ def record(name: str, number: int) -> Record:
     )
 
 
-def main(path: str, name: str, count: str, max_bytes: str, keep: str) -> None:
-    audit = FileAudit(Path(path), max_bytes=int(max_bytes), keep=int(keep))
+def file_log(path: Path, max_bytes: int = 1_000_000) -> FileLog:
+    return FileLog(path, key, max_bytes=max_bytes)
+
+
+def main(path: str, name: str, count: str, max_bytes: str) -> None:
+    audit = file_log(Path(path), int(max_bytes))
     print("ready", flush=True)
     sys.stdin.readline()
     for number in range(int(count)):

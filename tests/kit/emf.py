@@ -16,6 +16,14 @@ Metric = tuple[str, tuple[tuple[str, str], ...]]
 
 
 def read(line: str) -> dict[Metric, float]:
+    """The metrics of one log event, each of which has one value."""
+    found = {}
+    for metric, told in values(line).items():
+        (found[metric],) = told
+    return found
+
+
+def values(line: str) -> dict[Metric, list[float]]:
     """The metrics of one log event. Fails for a line that breaks a rule; one without `_aws` has none."""
     assert "\n" not in line
     assert len(line.encode()) <= 256_000
@@ -27,7 +35,7 @@ def read(line: str) -> dict[Metric, float]:
     assert set(meta) == {"Timestamp", "CloudWatchMetrics"}
     assert type(meta["Timestamp"]) is int
     assert 10**12 < meta["Timestamp"] < 10**13, "milliseconds since 1970"
-    found: dict[Metric, float] = {}
+    found: dict[Metric, list[float]] = {}
     assert meta["CloudWatchMetrics"]
     for directive in meta["CloudWatchMetrics"]:
         assert set(directive) == {"Namespace", "Dimensions", "Metrics"}
@@ -35,7 +43,7 @@ def read(line: str) -> dict[Metric, float]:
         assert 1 <= len(directive["Metrics"]) <= 100
         for dimensions in _dimensions(root, directive["Dimensions"]):
             for metric in directive["Metrics"]:
-                found[metric["Name"], dimensions] = _value(root, metric)
+                found[metric["Name"], dimensions] = _values(root, metric)
     return found
 
 
@@ -50,10 +58,12 @@ def _dimensions(root: dict[str, Any], sets: list[list[str]]) -> list[tuple[tuple
     return [tuple((name, root[name]) for name in names) for names in sets]
 
 
-def _value(root: dict[str, Any], metric: dict[str, Any]) -> float:
+def _values(root: dict[str, Any], metric: dict[str, Any]) -> list[float]:
     assert set(metric) <= {"Name", "Unit"}
     assert 1 <= len(metric["Name"]) <= 1024
     assert metric["Unit"] in UNITS
     value = root[metric["Name"]]
-    assert type(value) in (int, float)
-    return float(value)
+    told = value if isinstance(value, list) else [value]
+    assert 1 <= len(told) <= 100
+    assert all(type(one) in (int, float) for one in told)
+    return [float(one) for one in told]

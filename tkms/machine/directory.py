@@ -4,7 +4,7 @@ site.json     tenant, region, account; `ready` once the first credential and key
               have MACs: outside the store, so that nobody who writes there brings their take-over about again
 parent.key    32 bytes that seal everything else (mode 0600): back it up apart from the rest
 kms.sqlite3   keys and credentials; kms.sqlite3-nonces/ holds used nonces
-audit.jsonl   one line per call
+audit.jsonl   one line per call; refused.jsonl what strangers tried; and what of both is closed
 server.lock   held by the running server; server.json says where it serves
 """
 

@@ -9,6 +9,7 @@ import re
 import socket
 import ssl
 import sys
+import time
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -17,7 +18,8 @@ import uvicorn
 
 from functions.endpoint.dispatch import InlineDispatcher
 from functions.endpoint.handler import Endpoint
-from tenantkms.audit.faults import log_fault
+from tenantkms.audit.faults import log_fault, log_warning
+from tenantkms.audit.file_audit import FileAudit
 from tenantkms.errors import KmsError
 from tenantkms.keys.deps import Deps
 from tenantkms.keys.maintenance import DESTROY, ROTATE, run
@@ -29,6 +31,7 @@ from tkms.machine.directory import DEFAULT_ALIAS, Directory, call
 from tkms.snippets import SNIPPETS, render
 
 _MAINTENANCE_SECONDS = 60
+_WARN_SECONDS = 3_600
 
 
 _SLOW = re.compile(r"CreateKey|RotateKey|GetParametersForImport")
@@ -50,13 +53,34 @@ class App:
         return _SLOW.search(named or f"{request.query}&{request.body.decode('latin-1')}") is not None
 
 
+class Keeper:
+    """Keeps the audit log within `days` and `total_bytes`, and warns the operator, once an hour, of what is wrong."""
+
+    def __init__(self, audit: FileAudit, days: int, total_bytes: int) -> None:
+        self.audit = audit
+        self._days, self._total_bytes = days, total_bytes
+        self._warned = float("-inf")
+
+    def keep(self) -> None:
+        """To be called every minute. It never fails."""
+        try:
+            self.audit.retain(self._days, self._total_bytes)
+        except KmsError as error:
+            log_fault("retention", error)
+        trouble, now = self.audit.trouble(), time.monotonic()
+        if trouble and now >= self._warned + _WARN_SECONDS:
+            self._warned = now
+            log_warning(trouble)
+
+
 class _Server(uvicorn.Server):
     """Says when it is ready, and does the scheduled work every minute beside serving."""
 
-    def __init__(self, config: uvicorn.Config, ready: str, deps: Deps) -> None:
+    def __init__(self, config: uvicorn.Config, ready: str, deps: Deps, keeper: Keeper) -> None:
         super().__init__(config)
         self._ready = ready
         self._deps = deps
+        self._keeper = keeper
         self._timers: list[asyncio.Task[None]] = []
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -71,6 +95,7 @@ class _Server(uvicorn.Server):
         for timer in self._timers:
             timer.cancel()
         await super().shutdown(sockets)
+        self._keeper.audit.close()
 
     async def _maintain(self) -> None:
         while True:
@@ -80,12 +105,14 @@ class _Server(uvicorn.Server):
                     await asyncio.to_thread(run, job, self._deps, request_id)
             except KmsError as error:  # the store is out of order: the next minute may be better
                 log_fault(request_id, error)
+            await asyncio.to_thread(self._keeper.keep)
             await asyncio.sleep(_MAINTENANCE_SECONDS)
 
     async def _expire(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(1)
+            self._keeper.audit.settle()
             connections: set[Any] = set(self.server_state.connections)
             for connection in connections:
                 connection.expire(loop.time())
@@ -136,12 +163,16 @@ def _check_readable(*files: Path | None) -> None:
 
 
 def serve(args: argparse.Namespace) -> int:
+    if args.audit_days < 1 or args.audit_mb < 1:
+        raise SettingsError("--audit-days and --audit-mb are 1 or more.")
     if bool(args.tls_cert) != bool(args.tls_key):
         raise SettingsError("--tls-cert and --tls-key go together.")
     _check_readable(args.tls_cert, args.tls_key)
     directory = Directory(args.data_dir)
     first = not directory.exists()
     settings = directory.open(args.tenant)
+    log = settings.log
+    assert log is not None  # noqa: S101 - one machine has one
     # What answers is no ASGI application: `Connection`, which calls it, needs none.
     app: Any = App(Endpoint(settings, InlineDispatcher(settings.deps)))
     config = uvicorn.Config(
@@ -172,6 +203,7 @@ def serve(args: argparse.Namespace) -> int:
                 print(_welcome(settings, url), flush=True)
             else:
                 print(f"data {args.data_dir}, tenant {settings.site.tenant}; programs: tkms snippet", flush=True)
-            _Server(config, f"tkms: ready on {url}", settings.deps).run(sockets=[listener])
+            keeper = Keeper(log, args.audit_days, args.audit_mb * 1024**2)
+            _Server(config, f"tkms: ready on {url}", settings.deps, keeper).run(sockets=[listener])
     sys.stdout.flush()
     return 0

@@ -31,7 +31,7 @@ from kit.support import Kms, Signer
 from tenantkms.access.policy import ALLOW_ALL
 from tenantkms.audit.metrics import EmbeddedMetrics
 from tenantkms.names import DIALECTS
-from tenantkms.runtime.assemble import Settings, on_aws
+from tenantkms.runtime.assemble import AUDIT_KEY, Settings, on_aws
 
 ROUNDS, TIMES = 5, 400
 ENVIRONMENT = {
@@ -119,6 +119,7 @@ class Deployment:
         self.memory, self.lines = Memory(), io.StringIO()
         self.session = Session(self.memory)
         settings = self.settings("1")
+        settings.root.make(settings.deps.keyring.store.put_root)
         credential, secret = settings.access.create("cost", DIALECTS, ALLOW_ALL, int(time.time()))
         self.signer = Signer(credential.access_key_id, secret)
         made = Kms(settings, self.signer).alibaba("CreateKey")
@@ -126,7 +127,7 @@ class Deployment:
 
     def settings(self, state_seconds: str) -> Settings:
         settings = on_aws({**ENVIRONMENT, "STATE_CACHE_SECONDS": state_seconds}, self.session)
-        metrics = EmbeddedMetrics(settings.site.tenant, self.lines)
+        metrics = EmbeddedMetrics(settings.site.tenant, lambda: settings.root.key(AUDIT_KEY), self.lines)
         deps = msgspec.structs.replace(settings.deps, audit=metrics)
         return msgspec.structs.replace(settings, deps=deps, metrics=metrics)
 

@@ -35,6 +35,15 @@ def log_fault(request_id: str, error: BaseException, stream: TextIO | None = Non
     line: dict[str, object] = {"level": "error", "request_id": request_id, "fault": chain, "at": places}
     if isinstance(error, IntegrityFault):
         line["row"] = error.details
+    _print(line, stream)
+
+
+def log_warning(text: str, stream: TextIO | None = None) -> None:
+    """One JSON line on the operator's log for what will become a fault if nobody does anything. It never raises."""
+    _print({"level": "warning", "warning": text}, stream)
+
+
+def _print(line: dict[str, object], stream: TextIO | None) -> None:
     # A full disk behind the stream is no reason to answer a caller wrongly.
     with suppress(OSError, ValueError):
         print(msgspec.json.encode(line).decode(), file=stream or sys.stderr, flush=True)

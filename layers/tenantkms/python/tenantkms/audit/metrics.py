@@ -6,7 +6,6 @@ the Action, and nothing that callers choose: each value of a dimension is a metr
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Container
 from contextlib import suppress
@@ -16,6 +15,7 @@ from typing import Protocol, TextIO
 import msgspec
 
 from tenantkms.audit.line import INTENT, Record, StreamAudit
+from tenantkms.audit.refusals import Refusals
 from tenantkms.errors import KmsError
 from tenantkms.parent.port import Binding, ParentKey
 
@@ -37,8 +37,13 @@ _UNAUTHENTICATED = frozenset(
     {"UnknownAccessKey", "SignatureMismatch", "CredentialDisabled", "NonceReused", "RequestExpired"}
 )
 
+_KEEP, _KEEP_SECONDS = 100, 10
+"""How many metrics wait to be told together, and for how long. An array of the format has 100 values at most."""
+_KINDS = 16
+"""Of refusals, which a process tells apart in a minute."""
+
 _encode = msgspec.json.Encoder().encode
-_Number = float
+_Values = dict[str, float | list[float]]
 
 
 class Metrics(Protocol):
@@ -47,7 +52,7 @@ class Metrics(Protocol):
     def begin(self, known: Container[str]) -> None:
         """A call has come in. It is counted by Action only if that is one of `known`, which callers do not choose."""
 
-    def put(self, **values: _Number) -> None:
+    def put(self, **values: float | list[float]) -> None:
         """Metrics of the tenant that belong to no call. Never fails."""
 
 
@@ -56,48 +61,81 @@ class NoMetrics:
 
     def begin(self, known: Container[str]) -> None: ...
 
-    def put(self, **values: _Number) -> None: ...
+    def put(self, **values: float | list[float]) -> None: ...
 
 
 class EmbeddedMetrics(StreamAudit):
-    """`Metrics`, and the audit log whose lines are metrics too. One call at a time, as in a Lambda function."""
+    """`Metrics`, and the audit log whose lines are metrics too. One call at a time, as in a Lambda function.
+
+    Strangers' refusals have few lines (`Refusals`). Metrics of those that have none are told together, a hundred at a
+    time, or with the first call that comes ten seconds after the first of them.
+    """
 
     def __init__(
-        self, tenant: str, stream: TextIO | None = None, clock: Callable[[], float] = time.perf_counter
+        self,
+        tenant: str,
+        key: Callable[[], bytes],
+        stream: TextIO | None = None,
+        clock: Callable[[], float] = time.perf_counter,
     ) -> None:
-        super().__init__(stream or sys.stdout)
+        super().__init__(key, stream)
         self._tenant = tenant
         self._clock = clock
         self._began: float | None = None
         self._known: Container[str] = ()
         self._faults = _faults()
+        self._refusals = Refusals(most=_KINDS)
+        self._kept: list[_Values] = []
+        self._kept_since = 0.0
 
     def begin(self, known: Container[str]) -> None:
         self._began, self._known = self._clock(), known
+        if self._kept and self._began >= self._kept_since + _KEEP_SECONDS:
+            self._tell_kept()
 
-    def line(self, record: Record) -> bytes:
+    def content(self, record: Record) -> bytes:
         """The audit line; with the metrics of a call, if it is the one of its end (scheduled work has none)."""
-        line = super().line(record)
-        if self._began is None or record.outcome == INTENT:
+        line = super().content(record)
+        if self._began is None or record.outcome == INTENT or record.since:
             return line
-        values: dict[str, _Number] = {LATENCY: round((self._clock() - self._began) * 1000, 3)}
+        by_action = record.action in self._known
+        return line[:-1] + b"," + _tail(self._tenant, record.time, self._values(record), by_action=by_action)
+
+    def _values(self, record: Record) -> _Values:
+        values: _Values = {LATENCY: round((self._clock() - (self._began or 0)) * 1000, 3)}
         if record.outcome in self._faults:
             values[ERRORS] = 1
         elif record.outcome not in _NO_REFUSAL:
             values[REFUSED] = 1
             if record.outcome in _UNAUTHENTICATED:
                 values[AUTHENTICATION_FAILURES] = 1
-        by_action = record.action in self._known
-        return line[:-1] + b"," + _tail(self._tenant, record.time, values, by_action=by_action)
+        return values
 
-    def put(self, **values: _Number) -> None:
+    def refuse(self, record: Record) -> None:
+        lines = self._refusals.add(record)
+        if record not in lines:
+            if not self._kept:
+                self._kept_since = self._clock()
+            self._kept.append(self._values(record))
+            if len(self._kept) == _KEEP:
+                self._tell_kept()
+        for line in lines:
+            super().refuse(line)
+
+    def _tell_kept(self) -> None:
+        """Latencies one by one, of which CloudWatch makes percentiles and the number of calls; counts as sums."""
+        kept, self._kept = self._kept, []
+        names = {name: None for values in kept for name in values}
+        lists = {name: [v for values in kept if isinstance(v := values.get(name, 0), int | float)] for name in names}
+        self.put(**{name: found if name == LATENCY else sum(found) for name, found in lists.items()})
+
+    def put(self, **values: float | list[float]) -> None:
         line = b'{"tenant":' + _encode(self._tenant) + b"," + _tail(self._tenant, time.time(), values)
         with suppress(OSError, ValueError):
-            self._stream.write(line.decode() + "\n")
-            self._stream.flush()
+            self._send(line + b"\n")
 
 
-def _tail(tenant: str, now: float, values: dict[str, _Number], *, by_action: bool = False) -> bytes:
+def _tail(tenant: str, now: float, values: _Values, *, by_action: bool = False) -> bytes:
     """The rest of a JSON object: the values, and the member that makes them metrics."""
     directives = _directives(tenant, tuple(values), by_action)
     head = b'"_aws":{"Timestamp":%d,"CloudWatchMetrics":%b},' % (int(now * 1000), directives)

@@ -5,37 +5,50 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from tenantkms.access.credentials import Access
-from tenantkms.audit.line import Audit, FileAudit, StreamAudit
+from tenantkms.audit.line import Audit, StreamAudit
 from tenantkms.audit.metrics import INTEGRITY_FAULTS, EmbeddedMetrics, MeteredParentKey, Metrics, NoMetrics
 from tenantkms.keys.deps import Deps
 from tenantkms.keys.keyring import Keyring
 from tenantkms.model.site import Site
 from tenantkms.parent.port import ParentKey
 from tenantkms.parent.root import AnchoredParentKey, Root
-from tenantkms.store.integrity import PURPOSE, RowMac
+from tenantkms.store.integrity import PURPOSE as ROWS_KEY
+from tenantkms.store.integrity import RowMac
 from tenantkms.store.port import AccessStore, KeyStore
 
 if TYPE_CHECKING:
     from botocore.config import Config
 
+    from tenantkms.audit.file_audit import FileAudit
+
+AUDIT_KEY = "audit"
+"""What the key of the audit log's chain is called among those of the root secret."""
+AUDIT_FILE, REFUSED_FILE = "audit.jsonl", "refused.jsonl"
+"""In a data directory: calls, and what was refused before it was known whose it was."""
 _TENANT = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
 
 class Settings(Struct, frozen=True, kw_only=True):
-    """Everything a process of this system works with. `access` and `site` are the endpoint's."""
+    """Everything a process of this system works with. `access` and `site` are the endpoint's.
+
+    `log` is `deps.audit` where that rests in files of this machine, which somebody has to look after.
+    """
 
     site: Site
     deps: Deps
     access: Access
     root: Root
     metrics: Metrics = NoMetrics()
+    log: FileAudit | None = None
 
 
 class SettingsError(Exception):
@@ -50,15 +63,15 @@ def check_tenant(name: str) -> str:
 
 def _assemble(
     site: Site,
-    stores: Callable[[RowMac], tuple[KeyStore, AccessStore]],
+    keys: KeyStore,
+    access: AccessStore,
     parent: ParentKey,
+    root: Root,
     audit: Audit,
     metrics: Metrics,
     state_seconds: float,
 ) -> Settings:
     clock = time.monotonic
-    keys, access = stores(RowMac(lambda: root.key(PURPOSE), lambda: metrics.put(**{INTEGRITY_FAULTS: 1})))
-    root = Root(site.tenant, parent, keys.get_root)
     parent = AnchoredParentKey(parent, root)
     return Settings(
         site=site,
@@ -77,15 +90,16 @@ def _assemble(
 
 def one_machine(data_dir: Path, site: Site, *, state_seconds: float = 1) -> Settings:
     """SQLite, a parent key in a file, and an audit log in `data_dir`, which `tkms.machine.directory` has prepared."""
+    from tenantkms.audit.file_audit import FileAudit
     from tenantkms.parent.file import FileParentKey
     from tenantkms.store.sqlite import SqliteStore
 
-    def stores(macs: RowMac) -> tuple[KeyStore, AccessStore]:
-        store = SqliteStore(data_dir / "kms.sqlite3", macs)
-        return store, store
-
     parent = FileParentKey.load(data_dir / "parent.key")
-    return _assemble(site, stores, parent, FileAudit(data_dir / "audit.jsonl"), NoMetrics(), state_seconds)
+    root = Root(site.tenant, parent, lambda: store.get_root())  # noqa: PLW0108 - there is no store yet
+    store = SqliteStore(data_dir / "kms.sqlite3", RowMac(partial(root.key, ROWS_KEY)))
+    audit = FileAudit(data_dir / AUDIT_FILE, data_dir / REFUSED_FILE, partial(root.key, AUDIT_KEY))
+    settings = _assemble(site, store, store, parent, root, audit, NoMetrics(), state_seconds)
+    return replace(settings, log=audit)
 
 
 def aws_config() -> Config:
@@ -132,11 +146,13 @@ def on_aws(environment: Mapping[str, str], session: Any = None, *, metered: bool
     session = session or botocore.session.get_session()
     dynamodb = session.create_client("dynamodb", config=aws_config())
 
-    def stores(macs: RowMac) -> tuple[KeyStore, AccessStore]:
-        return DynamoKeyStore(dynamodb, keys_table, macs), DynamoAccessStore(dynamodb, access_table, macs)
-
     parent: ParentKey = AwsParentKey(session.create_client("kms", config=aws_config()), parent_arn)
-    if not metered:
-        return _assemble(site, stores, parent, StreamAudit(), NoMetrics(), state_seconds)
-    metrics = EmbeddedMetrics(site.tenant)
-    return _assemble(site, stores, MeteredParentKey(parent, metrics), metrics, metrics, state_seconds)
+    metrics: Metrics = NoMetrics()
+    audit: Audit = StreamAudit(lambda: root.key(AUDIT_KEY))
+    if metered:
+        audit = metrics = EmbeddedMetrics(site.tenant, lambda: root.key(AUDIT_KEY))
+        parent = MeteredParentKey(parent, metrics)
+    root = Root(site.tenant, parent, lambda: keys.get_root())  # noqa: PLW0108 - there is no store yet
+    macs = RowMac(partial(root.key, ROWS_KEY), lambda: metrics.put(**{INTEGRITY_FAULTS: 1}))
+    keys, access = DynamoKeyStore(dynamodb, keys_table, macs), DynamoAccessStore(dynamodb, access_table, macs)
+    return _assemble(site, keys, access, parent, root, audit, metrics, state_seconds)
