@@ -7,11 +7,15 @@ from uuid import UUID
 
 from msgspec.structs import replace
 
+from tenantkms.access.conditions import Facts
 from tenantkms.model.credential import Credential
 from tenantkms.model.key import Key
 from tenantkms.model.specs import KeySpec, KeyUsage, Origin
 from tenantkms.model.states import KeyState
 from tenantkms.model.version import KeyVersion
+
+FACTS = Facts("alibaba", "192.0.2.1", 1_800_000_000)
+"""What conditions may ask of a call, where a test has none."""
 
 
 def key_id(number: int) -> str:

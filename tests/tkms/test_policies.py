@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
+from kit.samples import FACTS
 from kit.support import run_tkms
+from tenantkms.access.conditions import NO_TAGS
 from tenantkms.access.policy import decide, flaws
 from tenantkms.names import ACTIONS
 from tkms.machine.directory import Directory
@@ -44,7 +46,7 @@ MAY: dict[str, tuple[str, str]] = {
 @pytest.mark.parametrize("name", READY)
 def test_a_ready_made_policy(name: str, tkms: Tkms) -> None:
     assert not list(flaws(READY[name].text))
-    allowed = {action for action in ACTIONS if decide(READY[name].text, action, ("*",)) > 0}
+    allowed = {action for action in ACTIONS if decide(READY[name].text, action, ("*",), FACTS, NO_TAGS) > 0}
     yes, no = (set(words.split()) for words in MAY[name])
     assert yes <= allowed
     assert not no & allowed
