@@ -5,14 +5,13 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from tenantkms.access import key_policy, policy, vocabulary
-from tenantkms.access.conditions import NO_TAGS, WITH_CONTEXT, Condition, Facts, Tags
+from tenantkms.access.conditions import NO_TAGS, WITH_CONTEXT, Facts, Tags
 from tenantkms.access.operators import moment
 from tenantkms.errors import InvalidPolicy
 from tenantkms.model.alias import ALIAS_PREFIX
@@ -42,11 +41,10 @@ def _decision(asked: str, of: tuple[str, ...], by: str, number: int, text: str) 
     return {"asked": asked, "of": of, "by": by, "allowed": number > 0, "statement": abs(number), "says": said}
 
 
-def _conditions(
-    statements: Iterable[tuple[int, bool, tuple[Condition, ...]]], facts: Facts, tags: Tags
-) -> dict[str, Any]:
-    """What became of the conditions of statements, as (number, whether it allows, conditions)."""
-    rows = [(number, allow, c, c.met(facts, tags)) for number, allow, given in statements for c in given]
+def _conditions(found: policy.Found, facts: Facts, tags: Tags) -> dict[str, Any]:
+    """What became of the conditions that can change the decision."""
+    statements = () if isinstance(found, int) else found
+    rows = [(number, rule.allow, c, c.met(facts, tags)) for number, rule in statements for c in rule.conditions]
     return {
         "conditions": [
             {"statement": number, "allows": allow, "operator": c.operator, "asks": c.asks, "met": met}
@@ -84,17 +82,16 @@ def _decisions(args: argparse.Namespace, place: Place, credential: Credential, f
     for what, names, tags in asked:
         found = policy.matching(credential.policy, args.action, names)
         number = policy.decide(credential.policy, args.action, names, facts, tags)
-        rows = () if isinstance(found, int) else ((n, rule.allow, rule.conditions) for n, rule in found)
         decisions.append(
             _decision(what, names, "the access key's policy", number, credential.policy)
-            | _conditions(rows, facts, tags)
+            | _conditions(found, facts, tags)
         )
     if key:
         text, who = str(place.call("GetKeyPolicy", {"key_id": key["id"]})["policy"]), credential.access_key_id
         number = key_policy.decide(text, who, args.action, facts, key["tags"])
-        rows = ((n, rule.allow, rule.conditions) for n, rule in key_policy.matching(text, who, args.action))
+        found = key_policy.matching(text, who, args.action)
         decisions.append(
-            _decision("key", (who,), "the key's policy", number, text) | _conditions(rows, facts, key["tags"])
+            _decision("key", (who,), "the key's policy", number, text) | _conditions(found, facts, key["tags"])
         )
     return decisions
 

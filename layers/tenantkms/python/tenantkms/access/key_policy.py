@@ -21,10 +21,10 @@ import msgspec
 from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
 
-from tenantkms.access.conditions import Condition, Facts, Tags, Written, apply, unmeetable
+from tenantkms.access.conditions import Condition, Facts, Tags, Written, unmeetable
 from tenantkms.access.gains import Change, more
 from tenantkms.access.patterns import Patterns, patterns
-from tenantkms.access.policy import deciding, decoded, globs, too_much, when
+from tenantkms.access.policy import Found, decided, decoded, found, globs, too_much, when
 from tenantkms.access.vocabulary import complaints, listed, refuse, repeats
 from tenantkms.errors import InvalidPolicy
 from tenantkms.model.key import Key
@@ -119,23 +119,20 @@ def check(text: str) -> str:
     return text
 
 
-def matching(policy: str, principal: str, action: str) -> list[tuple[int, _Rule]]:
-    """The statements of a key's `policy`, with their numbers, about `action` of the access key `principal`."""
-    return [
+@lru_cache(maxsize=1024)
+def matching(policy: str, principal: str, action: str) -> Found:
+    """The statements of a key's `policy` about `action` of the access key `principal`."""
+    return found(
         (number, rule)
         for number, rule in enumerate(parse(policy), 1)
         if rule.principals.match(principal) and rule.actions.match(_SERVICE + action)
-    ]
+    )
 
 
 def decide(policy: str, principal: str, action: str, facts: Facts, tags: Tags) -> int:
     """The statement by which a key's `policy` allows or denies `action` to the access key `principal`, as `deciding`
     says it; `tags` are the key's."""
-    return deciding(
-        (number, rule.allow)
-        for number, rule in matching(policy, principal, action)
-        if not rule.conditions or apply(rule.conditions, facts, tags, allow=rule.allow)
-    )
+    return decided(matching(policy, principal, action), facts, tags)
 
 
 def allows(policy: str, principal: str, action: str, facts: Facts, tags: Tags) -> bool:

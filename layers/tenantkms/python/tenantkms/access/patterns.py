@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from msgspec import Struct
 
 _STARS = re.compile(r"\*+")
-_GLOB_WORK = 8
+GLOB_WORK = 20
 
 
 class Patterns(Struct, frozen=True):
@@ -25,15 +25,14 @@ class Patterns(Struct, frozen=True):
     work: int
 
     def match(self, name: str) -> bool:
-        return (
-            self.every
-            or name in self.names
-            or name.startswith(self.beginnings)
-            or (bool(self.globs) and any(_fits(name, *glob) for glob in self.globs))
-        )
+        return self.match_any((name,))
 
-    def match_any(self, names: Iterable[str]) -> bool:
-        return self.every or not self.names.isdisjoint(names) or any(map(self.match, names))
+    def match_any(self, names: tuple[str, ...]) -> bool:
+        if self.every or not self.names.isdisjoint(names):
+            return True
+        if self.beginnings and any(name.startswith(self.beginnings) for name in names):
+            return True
+        return bool(self.globs) and any(_fits(name, *glob) for glob in self.globs for name in names)
 
 
 def _fits(name: str, head: str, middle: tuple[str, ...], tail: str) -> bool:
@@ -63,5 +62,5 @@ def patterns(texts: Iterable[str], *, search: int = 4) -> Patterns:
         else:
             *middle, tail = rest
             globs.append((head, tuple(middle), tail))
-            work += _GLOB_WORK + search * sum(map(len, middle)) + len(middle)
+            work += GLOB_WORK + search * sum(map(len, middle)) + len(middle)
     return Patterns(every, frozenset(names), tuple(beginnings), tuple(globs), work)

@@ -18,7 +18,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
-from typing import Literal, TypeVar
+from typing import Literal, Protocol, TypeVar
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
@@ -34,7 +34,7 @@ from tenantkms.access.conditions import (
     unmeetable,
 )
 from tenantkms.access.gains import Change, more
-from tenantkms.access.patterns import Patterns, patterns
+from tenantkms.access.patterns import GLOB_WORK, Patterns, patterns
 from tenantkms.access.vocabulary import complaints, listed, refuse, repeats
 from tenantkms.errors import InvalidPolicy
 from tenantkms.model.alias import ALIAS_PREFIX
@@ -46,7 +46,7 @@ KEY_PREFIX = "key/"
 _MAX_SIZE = 32_768
 MAX_WORK = 1_000
 """Of a document that is set: about a millisecond for a key of fifty long aliases."""
-_STATEMENT_WORK = 4
+_STATEMENT_WORK = 6
 _ACTION = re.compile(r"[A-Za-z*]{1,64}")
 _KEY = re.compile(rf"key/({UUID_FORM.pattern}|[0-9a-f-]*\*[0-9a-f*-]*)")
 _RESOURCE = re.compile(r"\*|(key|alias)/[A-Za-z0-9_/*-]{1,255}")
@@ -95,8 +95,8 @@ def too_much(work: Iterable[tuple[tuple[Patterns, ...], tuple[Condition, ...]]])
     if needed > MAX_WORK:
         yield (
             f"The policy takes too much work for each request: {needed} of at most {MAX_WORK}. A statement counts"
-            f" {_STATEMENT_WORK}, a name 1, a pattern of more than a beginning 9 and 4 for each character between stars"
-            " (16 in a condition), a network 10."
+            f" {_STATEMENT_WORK}, a name or a beginning 1, any other pattern {GLOB_WORK} and 4 for each character"
+            " between its stars (16 in a condition), a network 10."
         )
 
 
@@ -164,26 +164,48 @@ def deciding(statements: Iterable[tuple[int, bool]]) -> int:
     return allowing
 
 
-@lru_cache(maxsize=1024)
-def matching(policy: str, action: str, names: tuple[str, ...]) -> int | tuple[tuple[int, _Rule], ...]:
-    """The statements of `policy` about `action` on what has `names`; the decision, where no condition can change it."""
-    found = tuple(
-        (number, rule)
-        for number, rule in enumerate(parse(policy), 1)
-        if rule.actions.match(action) and rule.resources.match_any(names)
-    )
-    certain = deciding((number, rule.allow) for number, rule in found if not rule.conditions)
-    return found if certain >= 0 and any(rule.conditions for _, rule in found) else certain
+class Rule(Protocol):
+    """A statement as it is evaluated."""
+
+    @property
+    def allow(self) -> bool: ...
+    @property
+    def conditions(self) -> tuple[Condition, ...]: ...
 
 
-def decide(policy: str, action: str, names: tuple[str, ...], facts: Facts, tags: Tags) -> int:
-    """The statement by which `policy` allows or denies `action` on what has `names`, as `deciding` says it."""
-    found = matching(policy, action, names)
+Found = int | tuple[tuple[int, Rule], ...]
+"""Statements about a call with their numbers (from 1); the decision, as `deciding` says it, where no condition can
+change it."""
+
+
+def found(statements: Iterable[tuple[int, Rule]]) -> Found:
+    about = tuple(statements)
+    certain = deciding((number, rule.allow) for number, rule in about if not rule.conditions)
+    return about if certain >= 0 and any(rule.conditions for _, rule in about) else certain
+
+
+def decided(found: Found, facts: Facts, tags: Tags) -> int:
+    """As `deciding` says it; `tags` are those of the key."""
     if isinstance(found, int):
         return found
     return deciding(
         (number, rule.allow) for number, rule in found if apply(rule.conditions, facts, tags, allow=rule.allow)
     )
+
+
+@lru_cache(maxsize=1024)
+def matching(policy: str, action: str, names: tuple[str, ...]) -> Found:
+    """The statements of `policy` about `action` on what has `names`."""
+    return found(
+        (number, rule)
+        for number, rule in enumerate(parse(policy), 1)
+        if rule.actions.match(action) and rule.resources.match_any(names)
+    )
+
+
+def decide(policy: str, action: str, names: tuple[str, ...], facts: Facts, tags: Tags) -> int:
+    """The statement by which `policy` allows or denies `action` on what has `names`, as `deciding` says it."""
+    return decided(matching(policy, action, names), facts, tags)
 
 
 def names_of(key_id: str, aliases: Iterable[str]) -> tuple[str, ...]:
