@@ -89,16 +89,15 @@ class Scope:
             raise e.KeyNotFound
         return key
 
-    def admit(self, key: Key, rule: Rule | None = None, context: Mapping[str, str] = NO_CONTEXT) -> Key:
-        """`key` if policy, usage and state allow what `rule` says (the Action's own by default) on it, with the
-        encryption context `context`."""
+    def admit(self, key: Key, rule: Rule | None, facts: Facts) -> Key:
+        """`key` if policy, usage and state allow what `rule` says (None: the Action's own) on it."""
         rule = rule or self.rule
         refuses, needs = rule.refuses, rule.needs
         if refuses is None or needs is None:
             raise RuntimeError(f"{rule.name} has said that it uses no key")
         if key.id not in self.used:
             self.used.append(key.id)
-        principal, names, facts = self.call.principal, self._permissions(rule), self._facts(context)
+        principal, names = self.call.principal, self._permissions(rule)
         # The key's policy has a text of its own, so it is for those whom the access key's policy allows all of it.
         for name in names:
             if not policy.may(principal.policy, name, key, facts):
@@ -128,17 +127,18 @@ class Scope:
 
         Raises `AccessDenied` as well where `ref` names nothing, unless the policy allows it by that very name.
         """
-        if self._may_know(ref, rule, context):
-            return self.admit(self.find(ref), rule, context)
+        facts = self._facts(context)
+        if self._may_know(ref, rule, facts):
+            return self.admit(self.find(ref), rule, facts)
         # A refusal is always read from the store, as what is not there is: a cache would tell the two apart.
         by_alias = ref.startswith(ALIAS_PREFIX)
         key = self.deps.keyring.remembered(ref.removeprefix(ALIAS_PREFIX) if by_alias else ref.lower(), alias=by_alias)
         if key is not None:
             with suppress(e.AccessDenied):
-                return self.admit(key, rule, context)
-        return self.admit(self._read(ref, rule, context), rule, context)
+                return self.admit(key, rule, facts)
+        return self.admit(self._read(ref, rule, facts), rule, facts)
 
-    def _may_know(self, ref: str, rule: Rule | None, context: Mapping[str, str]) -> bool:
+    def _may_know(self, ref: str, rule: Rule | None, facts: Facts) -> bool:
         """Whether the policy allows this call by the name `ref` as such, so that it may know what has it."""
         text = self.call.principal.policy
         if text == policy.ALLOW_ALL:
@@ -147,15 +147,14 @@ class Scope:
             name = ALIAS_PREFIX + check_alias(ref.removeprefix(ALIAS_PREFIX))
         else:
             name = KEY_PREFIX + check_key_id(ref)
-        facts = self._facts(context)
         return all(policy.may_name(text, action, name, facts, None) for action in self._permissions(rule or self.rule))
 
-    def _read(self, ref: str, rule: Rule | None = None, context: Mapping[str, str] = NO_CONTEXT) -> Key:
+    def _read(self, ref: str, rule: Rule | None, facts: Facts) -> Key:
         """`find` from the store; who may not know gets `AccessDenied` for what is not there, after the same reads."""
         try:
             return self.find(ref, fresh=True)
         except (e.AliasNotFound, e.KeyNotFound):
-            if self._may_know(ref, rule, context):
+            if self._may_know(ref, rule, facts):
                 raise
             if ref.startswith(ALIAS_PREFIX):
                 self.deps.keyring.key(_NO_KEY_ID, fresh=True)
@@ -167,7 +166,7 @@ class Scope:
         keyring = self.deps.keyring
         key = keyring.key(header.key_id)
         if key is not None and key.spec in SYMMETRIC:
-            self.admit(key, DECRYPT, context)
+            self.admit(key, DECRYPT, self._facts(context))
         return header, keyring.decrypt(key, header, blob, context)
 
     def seal(self, key: Key, plaintext: bytes, *, text: bool, context: Mapping[str, str]) -> tuple[int, bytes]:
@@ -214,8 +213,9 @@ class Scope:
         among them need permissions of their own.
         Answers the keys as they were read. Raises `Conflict` when others were faster each time.
         """
+        facts = self._facts()
         for attempt in range(_ATTEMPTS):
-            keys = [self.admit(self._read(ref)) for ref in refs]
+            keys = [self.admit(self._read(ref, None, facts), None, facts) for ref in refs]
             writes = change(keys)
             self._check_names(keys, writes)
             if not writes or self.call.dry_run:
