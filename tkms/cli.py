@@ -143,8 +143,13 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("--action", required=True, help="the Action, by its own name (docs/coverage.md)")
     check.add_argument("--key", default="", metavar="KEY", help="key id or alias/NAME; none: the Action uses no key")
     check.add_argument("--alias", default="", metavar="NAME", help="an alias that the Action makes, moves or deletes")
+    check.add_argument(
+        "--source-ip", default="", metavar="ADDRESS", help="where the call comes from (default: unknown)"
+    )
+    check.add_argument("--dialect", choices=DIALECTS, help="the call's (default: the first of the credential)")
+    check.add_argument("--at", default="", metavar="TIME", help="when, such as 2026-12-31T23:59:59Z (default: now)")
 
-    key = words.add_parser("key", help="list, describe and create keys")
+    key = words.add_parser("key", help="list, describe and create keys, and their policies")
     verbs = key.add_subparsers(metavar="VERB", required=True)
     command(verbs, "list", "list all keys", commands.key_list, as_json)
     command(verbs, "describe", "describe a key", commands.key_describe, as_json).add_argument(
@@ -160,6 +165,14 @@ def _parser() -> argparse.ArgumentParser:
         metavar="SPEC",
         help=f"one of {', '.join(KeySpec)} (default: %(default)s)",
     )
+
+    policies = verbs.add_parser("policy", help="read and set the policy of a key, whatever it says")
+    verbs = policies.add_subparsers(metavar="VERB", required=True)
+    get = command(verbs, "get", "print the policy of a key", policy_commands.key_policy_get, as_json)
+    set_ = command(verbs, "set", "put a policy on a key", policy_commands.key_policy_set, as_json)
+    for parser in (get, set_):
+        parser.add_argument("key", metavar="KEY", help="key id or alias/NAME")
+    set_.add_argument("file", metavar="FILE", help="the document (docs/policies.md); - is standard input")
 
     maintain = command(
         words, "maintain", "rotate and destroy keys that are due, as happens by itself", commands.maintain, as_json
@@ -190,7 +203,7 @@ def _parser() -> argparse.ArgumentParser:
     decrypt = command(
         words, "decrypt", "decrypt a ciphertext blob in base64 from standard input", commands.decrypt, as_json
     )
-    for parser in (encrypt, decrypt):
+    for parser in (encrypt, decrypt, check):
         parser.add_argument(
             "--context", action="append", default=[], metavar="NAME=VALUE", help="encryption context; repeat"
         )

@@ -196,7 +196,7 @@ def key_create(args: argparse.Namespace) -> int:
     return _show_key(answer["key"], args.json)
 
 
-def _context(args: argparse.Namespace) -> dict[str, str]:
+def context(args: argparse.Namespace) -> dict[str, str]:
     pairs = [item.partition("=") for item in args.context]
     if not all(equals and name for name, equals, _ in pairs):
         raise UsageError("--context takes NAME=VALUE")
@@ -206,9 +206,9 @@ def _context(args: argparse.Namespace) -> dict[str, str]:
 
 
 def encrypt(args: argparse.Namespace) -> int:
-    context = _context(args)
+    pairs = context(args)
     plaintext = base64.b64encode(sys.stdin.buffer.read()).decode()
-    answer: Any = find(args).call("Encrypt", {"key_id": args.key, "plaintext": plaintext, "context": context})
+    answer: Any = find(args).call("Encrypt", {"key_id": args.key, "plaintext": plaintext, "context": pairs})
     if args.json:
         print_json(answer)
     else:
@@ -217,11 +217,11 @@ def encrypt(args: argparse.Namespace) -> int:
 
 
 def decrypt(args: argparse.Namespace) -> int:
-    context = _context(args)
+    pairs = context(args)
     text = sys.stdin.read().strip()
     if decode_base64(text) is None:
         raise UsageError("The standard input is not a ciphertext blob in base64.")
-    answer: Any = find(args).call("Decrypt", {"ciphertext": text, "context": context})
+    answer: Any = find(args).call("Decrypt", {"ciphertext": text, "context": pairs})
     if args.json:
         print_json(answer)
     else:

@@ -9,25 +9,32 @@ import msgspec
 from msgspec import Struct
 
 from tenantkms.access import policy
+from tenantkms.access.conditions import WITH_CONTEXT
 
 
 class Ready(Struct, frozen=True):
+    """`bound`: what takes an encryption context is denied without one."""
+
     says: str
     actions: tuple[str, ...]
+    bound: bool = False
 
     @property
     def text(self) -> str:
-        document = {"Statement": [{"Effect": "Allow", "Action": self.actions, "Resource": "*"}]}
-        return msgspec.json.encode(document).decode()
+        statements: list[dict[str, object]] = [{"Effect": "Allow", "Action": self.actions, "Resource": "*"}]
+        if self.bound:
+            without = {"Null": {"kms:EncryptionContextKeys": "true"}}
+            actions = sorted(WITH_CONTEXT)
+            statements.append({"Effect": "Deny", "Action": actions, "Resource": "*", "Condition": without})
+        return msgspec.json.encode({"Statement": statements}).decode()
 
 
 _LOOK = ("DescribeKey", "GetPublicKey")
+_CRYPTO = ("Encrypt", "Decrypt", "ReEncrypt", "Generate*", "ExportDataKey", "Asymmetric*", "VerifyMac", *_LOOK)
 READY: Mapping[str, Ready] = {
     "administrator": Ready("everything, as without a policy", ("*",)),
-    "crypto-user": Ready(
-        "work with every key, and change none",
-        ("Encrypt", "Decrypt", "ReEncrypt", "Generate*", "ExportDataKey", "Asymmetric*", "VerifyMac", *_LOOK),
-    ),
+    "crypto-user": Ready("work with every key, and change none", _CRYPTO),
+    "context-user": Ready("the same, and no ciphertext or data key without an encryption context", _CRYPTO, bound=True),
     "encrypt-only": Ready(
         "encrypt and make data keys, and open nothing", ("Encrypt", "GenerateDataKey*", "AsymmetricEncrypt", *_LOOK)
     ),

@@ -1,18 +1,25 @@
-"""`tkms policy`: the ready-made policies, and why a call is allowed or denied."""
+"""`tkms policy`: the ready-made policies, and why a call is allowed or denied. `tkms key policy`: those of keys."""
 
 from __future__ import annotations
 
 import argparse
+import sys
+import time
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from tenantkms.access import key_policy, policy, vocabulary
+from tenantkms.access.conditions import NO_TAGS, WITH_CONTEXT, Facts, Tags
+from tenantkms.access.operators import moment
+from tenantkms.errors import InvalidPolicy
 from tenantkms.model.alias import ALIAS_PREFIX
+from tenantkms.model.credential import Credential
 from tkms import policies
-from tkms.commands import named, no_credential
+from tkms.commands import context, named, no_credential
 from tkms.output import UsageError, print_json, table
-from tkms.places import find
+from tkms.places import Place, find
 
 
 def policy_list(args: argparse.Namespace) -> int:
@@ -28,10 +35,65 @@ def policy_show(args: argparse.Namespace) -> int:
     return 0
 
 
-def _decision(number: int, text: str) -> dict[str, Any]:
-    """What `decide` of a policy document answered."""
+def _decision(asked: str, of: tuple[str, ...], by: str, number: int, text: str) -> dict[str, Any]:
+    """What `decide` of the policy document `text` answered."""
     said = msgspec.json.decode(text)["Statement"][abs(number) - 1] if number else None
-    return {"allowed": number > 0, "statement": abs(number), "says": said}
+    return {"asked": asked, "of": of, "by": by, "allowed": number > 0, "statement": abs(number), "says": said}
+
+
+def _conditions(found: policy.Found, facts: Facts, tags: Tags) -> dict[str, Any]:
+    """What became of the conditions that can change the decision."""
+    statements = () if isinstance(found, int) else found
+    rows = [(number, rule.allow, c, c.met(facts, tags)) for number, rule in statements for c in rule.conditions]
+    return {
+        "conditions": [
+            {"statement": number, "allows": allow, "operator": c.operator, "asks": c.asks, "met": met}
+            for number, allow, c, met in rows
+        ]
+    }
+
+
+def _facts(args: argparse.Namespace, credential: Credential) -> Facts:
+    """The call that the command line supposes. Raises `UsageError`."""
+    import ipaddress  # only for this command
+
+    if args.context and args.action not in WITH_CONTEXT:
+        raise UsageError(f"{args.action} takes no encryption context: {', '.join(sorted(WITH_CONTEXT))} do")
+    try:
+        source = str(ipaddress.ip_address(args.source_ip)) if args.source_ip else ""
+        now = moment(args.at) if args.at else int(time.time())
+    except (ValueError, InvalidPolicy) as e:
+        raise UsageError(str(e)) from e
+    return Facts(args.dialect or credential.dialects[0], source, now, context(args))
+
+
+def _decisions(args: argparse.Namespace, place: Place, credential: Credential, facts: Facts) -> list[dict[str, Any]]:
+    asked: list[tuple[str, tuple[str, ...], Tags]] = []
+    key: Any = None
+    if args.key:
+        described: Any = place.call("DescribeKey", {"key_ids": [args.key]})
+        key = described["keys"][0]
+        asked.append(("key", policy.names_of(key["id"], key["aliases"]), key["tags"]))
+    else:
+        asked.append(("no key", policy.NO_KEY, NO_TAGS))
+    if args.alias:
+        asked.append(("alias", (ALIAS_PREFIX + args.alias.removeprefix(ALIAS_PREFIX),), NO_TAGS))
+    decisions = []
+    for what, names, tags in asked:
+        found = policy.matching(credential.policy, args.action, names)
+        number = policy.decide(credential.policy, args.action, names, facts, tags)
+        decisions.append(
+            _decision(what, names, "the access key's policy", number, credential.policy)
+            | _conditions(found, facts, tags)
+        )
+    if key:
+        text, who = str(place.call("GetKeyPolicy", {"key_id": key["id"]})["policy"]), credential.access_key_id
+        number = key_policy.decide(text, who, args.action, facts, key["tags"])
+        found = key_policy.matching(text, who, args.action)
+        decisions.append(
+            _decision("key", (who,), "the key's policy", number, text) | _conditions(found, facts, key["tags"])
+        )
+    return decisions
 
 
 def policy_check(args: argparse.Namespace) -> int:
@@ -43,35 +105,54 @@ def policy_check(args: argparse.Namespace) -> int:
     if not found:
         raise no_credential(args.credential)
     credential = found[0]
-    asked: list[tuple[str, tuple[str, ...]]] = []
-    key_policy_text = ""
-    if args.key:
-        described: Any = place.call("DescribeKey", {"key_ids": [args.key]})
-        key = described["keys"][0]
-        asked.append(("key", policy.names_of(key["id"], key["aliases"])))
-        key_policy_text = str(place.call("GetKeyPolicy", {"key_id": key["id"]})["policy"])
-    else:
-        asked.append(("no key", policy.NO_KEY))
-    if args.alias:
-        asked.append(("alias", (ALIAS_PREFIX + args.alias.removeprefix(ALIAS_PREFIX),)))
-    decisions = [
-        {"asked": what, "of": list(names), "by": "the access key's policy"}
-        | _decision(policy.decide(credential.policy, args.action, names), credential.policy)
-        for what, names in asked
-    ]
-    if key_policy_text:
-        number = key_policy.decide(key_policy_text, credential.access_key_id, args.action)
-        of = [credential.access_key_id]
-        decisions.append({"asked": "key", "of": of, "by": "the key's policy"} | _decision(number, key_policy_text))
-    allowed = credential.enabled and all(decision["allowed"] for decision in decisions)
+    facts = _facts(args, credential)
+    decisions = _decisions(args, place, credential, facts)
+    spoken = facts.dialect in credential.dialects
+    allowed = credential.enabled and spoken and all(decision["allowed"] for decision in decisions)
     if args.json:
-        print_json({"allowed": allowed, "enabled": credential.enabled, "decisions": decisions})
-    else:
-        print("allowed" if allowed else "denied")
-        if not credential.enabled:
-            print("  the access key is disabled")
-        for d in decisions:
-            verb = "allows" if d["allowed"] else "denies"
-            why = f"statement {d['statement']} of {d['by']} {verb} it" if d["statement"] else f"{d['by']} is silent"
-            print(f"  {d['asked']} ({', '.join(d['of'])}): {why}")
+        supposed = {"dialect": facts.dialect, "source_ip": facts.source_ip, "at": facts.now, "context": facts.context}
+        print_json({"allowed": allowed, "enabled": credential.enabled, "supposed": supposed, "decisions": decisions})
+        return 0 if allowed else 1
+    print("allowed" if allowed else "denied")
+    if not credential.enabled:
+        print("  the access key is disabled")
+    if not spoken:
+        print(f"  the access key may not be used in the dialect {facts.dialect}")
+    for d in decisions:
+        verb = "allows" if d["allowed"] else "denies"
+        why = f"statement {d['statement']} of {d['by']} {verb} it" if d["statement"] else f"{d['by']} is silent"
+        print(f"  {d['asked']} ({', '.join(d['of'])}): {why}")
+        for c in d["conditions"]:
+            if c["met"] is not True:
+                print(f"    statement {c['statement']}: {_outcome(c)}")
     return 0 if allowed else 1
+
+
+def _outcome(condition: dict[str, Any]) -> str:
+    what = f"{condition['operator']} of {condition['asks']}"
+    if condition["met"] is False:
+        return f"{what} does not hold"
+    return f"{what} cannot be told, so it {'does not allow' if condition['allows'] else 'may deny'}"
+
+
+def key_policy_get(args: argparse.Namespace) -> int:
+    return _show_key_policy(find(args), args)
+
+
+def _show_key_policy(place: Place, args: argparse.Namespace) -> int:
+    answer: Any = place.call("GetKeyPolicy", {"key_id": args.key})
+    if args.json:
+        print_json({"key_id": answer["key_id"], "policy": msgspec.json.decode(answer["policy"])})
+    else:
+        print(msgspec.json.format(answer["policy"], indent=2))
+    return 0
+
+
+def key_policy_set(args: argparse.Namespace) -> int:
+    try:
+        text = sys.stdin.read() if args.file == "-" else Path(args.file).read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as e:
+        raise UsageError(f"The policy {args.file} cannot be read: {e}") from e
+    place = find(args)
+    place.call("SetKeyPolicy", {"key_id": args.key, "policy": text})
+    return _show_key_policy(place, args) if args.json else 0

@@ -24,6 +24,7 @@ class CreateKey(Params, frozen=True, kw_only=True):
     """`alias` is a name without the `alias/` prefix; no `usage` is the spec's first.
 
     `rotate`: automatically, every `rotation_seconds` or, if that is 0, every year.
+    `bypass_policy_lockout_safety_check`: `policy` may be one that the caller could not replace later.
     """
 
     spec: KeySpec = KeySpec.AES_256
@@ -33,6 +34,7 @@ class CreateKey(Params, frozen=True, kw_only=True):
     alias: str = ""
     tags: dict[str, str] = {}
     policy: str = ""
+    bypass_policy_lockout_safety_check: bool = False
     rotate: bool = False
     rotation_seconds: int = 0
 
@@ -58,6 +60,8 @@ def _check(params: CreateKey, scope: Scope) -> None:
         check_interval(params.rotation_seconds or DEFAULT_INTERVAL, scope.profile)
     if params.policy:
         key_policy.check(params.policy)
+        if not params.bypass_policy_lockout_safety_check:
+            scope.check_lockout(params.policy, params.tags)
 
 
 @action("CreateKey", refuses=NO_KEY, needs=NO_KEY)

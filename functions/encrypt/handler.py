@@ -32,7 +32,7 @@ def encrypt(params: Encrypt, scope: Scope) -> Encrypted:
     limit = scope.profile.plaintext_limit
     if len(params.plaintext) > limit:
         raise PlaintextTooLong(f"The Plaintext is longer than {limit} bytes.")
-    key = scope.use(params.key_id)
+    key = scope.use(params.key_id, context=params.context)
     number, blob = scope.seal(key, params.plaintext, text=params.text, context=params.context)
     return Encrypted(key_id=key.id, key_version_id=version_id(key.id, number), ciphertext=blob)
 

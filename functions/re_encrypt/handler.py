@@ -34,7 +34,7 @@ class ReEncrypted(Result, frozen=True, kw_only=True):
 @action("ReEncrypt", refuses=NO_KEY, needs=NO_KEY)
 def re_encrypt(params: ReEncrypt, scope: Scope) -> ReEncrypted:
     source, plaintext = scope.open(params.ciphertext, params.source_context)
-    key = scope.use(params.destination_key_id or source.key_id, ENCRYPT)
+    key = scope.use(params.destination_key_id or source.key_id, ENCRYPT, params.destination_context)
     stays = not params.destination_key_id and params.source_context == params.destination_context
     if stays and key.primary_number == source.version:
         number, blob, changed = source.version, params.ciphertext, False

@@ -2,25 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from tenantkms.access import key_policy
 from tenantkms.action.action import action
 from tenantkms.action.call import Nothing, Params
 from tenantkms.action.scope import Scope
+from tenantkms.model.key import Key
 from tenantkms.model.specs import ANY_KEY
 from tenantkms.model.states import EDIT
 from tenantkms.runtime.lambda_entry import entry
-from tenantkms.store.port import PutKey
+from tenantkms.store.port import PutKey, Write
 
 
 class SetKeyPolicy(Params, frozen=True, kw_only=True):
+    """`bypass_policy_lockout_safety_check`: even if the caller could not set another one later (AWS calls it so)."""
+
     key_id: str
     policy: str
+    bypass_policy_lockout_safety_check: bool = False
 
 
 @action("SetKeyPolicy", refuses=EDIT, needs=ANY_KEY)
 def set_key_policy(params: SetKeyPolicy, scope: Scope) -> Nothing:
     key_policy.check(params.policy)
-    scope.update([params.key_id], lambda keys: [PutKey(scope.revise(key, policy=params.policy)) for key in keys])
+
+    def change(keys: Sequence[Key]) -> list[Write]:
+        (key,) = keys
+        if not params.bypass_policy_lockout_safety_check:
+            scope.check_lockout(params.policy, key.tags)
+        return [PutKey(scope.revise(key, policy=params.policy))]
+
+    scope.update([params.key_id], change)
     return Nothing()
 
 

@@ -11,11 +11,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tenantkms.access.key_policy import DEFAULT, allows, parse
+from kit.samples import FACTS
+from tenantkms.access import key_policy
+from tenantkms.access.conditions import NO_TAGS
+from tenantkms.access.key_policy import DEFAULT, parse
 from tenantkms.errors import InvalidPolicy
 
 ME, OTHER = "TKMS00000000000000000001", "TKMS00000000000000000002"
 MINE = f"acs:ram::123456789012:user/{ME}"
+
+
+def allows(policy: str, who: str, action: str) -> bool:
+    return key_policy.allows(policy, who, action, FACTS, NO_TAGS)
 
 
 def document(*statements: dict[str, Any]) -> str:

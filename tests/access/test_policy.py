@@ -11,13 +11,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kit.samples import FACTS
 from kit.samples import key as sample_key
-from tenantkms.access.policy import ALLOW_ALL, may, parse
+from tenantkms.access import policy
+from tenantkms.access.policy import ALLOW_ALL, parse
 from tenantkms.errors import InvalidPolicy
 from tenantkms.model.key import Key
 
 KEY = sample_key(1, id="5c438b18-05be-40ad-b6c2-3be6752cfa7e", aliases=("app/db", "billing"))
 OTHER = sample_key(2)
+
+
+def may(text: str, action: str, key: Key | None) -> bool:
+    return policy.may(text, action, key, FACTS)
 
 
 def statement(effect: str, action: object = "*", resource: object = "*") -> dict[str, Any]:

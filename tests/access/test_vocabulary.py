@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from kit.action_samples import PLAINTEXT, Tenant
+from kit.samples import FACTS
 from tenantkms.access import key_policy, policy
+from tenantkms.access.conditions import NO_TAGS
 from tenantkms.errors import InvalidPolicy
 from tenantkms.names import ACTIONS, OTHER_NAMES
 from tenantkms.wire.dialects import DIALECTS
@@ -87,12 +89,12 @@ def test_every_action_may_be_named(name: str) -> None:
 
 def test_what_was_set_before_means_what_it_did() -> None:
     old = '{"Statement":[{"Effect":"Allow","Action":["Encrypt","Sign"]},{"Effect":"Deny","Action":[],"Resource":[]}]}'
-    assert policy.may(old, "Encrypt", None)
-    assert not policy.may(old, "Decrypt", None)
+    assert policy.may(old, "Encrypt", None, FACTS)
+    assert not policy.may(old, "Decrypt", None, FACTS)
     assert len(list(policy.flaws(old))) == 3
     old = '{"Statement":[{"Effect":"Allow","Principal":"*","Action":["kms:Encrypt","kms:TagResource"]}]}'
-    assert key_policy.allows(old, "me", "Encrypt")
-    assert not key_policy.allows(old, "me", "TagResources")
+    assert key_policy.allows(old, "me", "Encrypt", FACTS, NO_TAGS)
+    assert not key_policy.allows(old, "me", "TagResources", FACTS, NO_TAGS)
     assert len(list(key_policy.flaws(old))) == 1
 
 
@@ -126,7 +128,7 @@ DECISIONS = [
 @pytest.mark.parametrize(("action", "names", "number"), DECISIONS)
 def test_a_decision_names_its_statement(action: str, names: list[str], number: int) -> None:
     text = json.dumps({"Statement": [{"Effect": e, "Action": a, "Resource": r} for e, a, r in ROWS]})
-    assert policy.decide(text, action, tuple(names)) == number
+    assert policy.decide(text, action, tuple(names), FACTS, NO_TAGS) == number
 
 
 @pytest.mark.parametrize(

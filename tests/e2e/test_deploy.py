@@ -191,6 +191,10 @@ def test_tkms_uses_keys_through_the_stacks_functions(deployment: Deployment) -> 
     assert tkms(deployment.emulator, "decrypt", "--context", "a=b", stdin=blob).stdout == "a secret"
     wrong = tkms(deployment.emulator, "decrypt", "--context", "a=c", stdin=blob, status=1)
     assert wrong.stderr.startswith("tkms: ")
+    locking = '{"Statement":[{"Effect":"Deny","Principal":"*","Action":"kms:*"}]}'
+    for text in (locking, tkms(deployment.emulator, "key", "policy", "get", key).stdout):
+        shown = deployment.tkms("key", "policy", "set", key, "-", stdin=text)
+        assert shown == {"key_id": key, "policy": json.loads(text)} == deployment.tkms("key", "policy", "get", key)
     logs = deployment.emulator.client("logs")
     (group,) = [
         row["logGroupName"]

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from msgspec.structs import replace
 
+from tenantkms.access.conditions import Facts
 from tenantkms.model.credential import Credential
 from tenantkms.model.key import Key
 from tenantkms.model.specs import KeySpec, KeyUsage, Origin
@@ -16,6 +17,9 @@ from tenantkms.store.integrity import RowMac
 
 ROW_MACS = RowMac(lambda: b"an example of a key, 32 bytes of")
 """What stores in tests make and check the MACs of their rows with."""
+
+FACTS = Facts("alibaba", "192.0.2.1", 1_800_000_000)
+"""What conditions may ask of a call, where a test has none."""
 
 
 def key_id(number: int) -> str:

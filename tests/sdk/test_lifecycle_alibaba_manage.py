@@ -180,7 +180,10 @@ def test_a_policy_tells_two_credentials_apart(user: Alibaba, plain: Login, guest
         other.ask("Decrypt", CiphertextBlob=blob)
     assert other.ask("Encrypt", KeyId=key, Plaintext=HELLO)["KeyId"] == key
     assert user.ask("Decrypt", CiphertextBlob=blob)["Plaintext"] == HELLO
-    user.ask("SetKeyPolicy", KeyId=key, Policy=policy("Deny", "*", plain.access_key_id))
+    locking = policy("Deny", "*", plain.access_key_id)
+    with refused(user, *_BAD):  # it could not set another one
+        user.ask("SetKeyPolicy", KeyId=key, Policy=locking)
+    other.ask("SetKeyPolicy", KeyId=key, Policy=locking)
     for action in ("DescribeKey", "SetKeyPolicy"):
         with refused(user, "Forbidden.NoPermission", 403):
             user.ask(action, KeyId=key, **({"Policy": policy("Allow", "*")} if action == "SetKeyPolicy" else {}))

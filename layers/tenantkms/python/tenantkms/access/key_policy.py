@@ -6,7 +6,8 @@
 Both must allow a call: the access key's own policy, and the key's policy if it has one. In a principal, `user/`
 and `role/` are followed by an access key id; `*` and `root` mean every access key of the tenant. The account in it
 is not compared: a deployment is one account. Actions are those of docs/coverage.md, with `kms:` before them.
-Deny wins. The operator's own `tkms` command is not bound by key policies, so a key cannot be locked away.
+A `Condition` is as in the policies of access keys (`access/conditions.py`). Deny wins. The operator's own `tkms`
+command is not bound by key policies, so a key cannot be locked away: `tkms key policy get`, `set`.
 """
 
 from __future__ import annotations
@@ -17,16 +18,22 @@ from functools import lru_cache
 from typing import Literal
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
+from msgspec.structs import replace
 
-from tenantkms.access.policy import deciding, decoded, globs
+from tenantkms.access.conditions import Condition, Facts, Tags, Written, unmeetable
+from tenantkms.access.gains import Change, more
+from tenantkms.access.patterns import Patterns, patterns
+from tenantkms.access.policy import Found, decided, decoded, found, globs, too_much, when
 from tenantkms.access.vocabulary import complaints, listed, refuse, repeats
 from tenantkms.errors import InvalidPolicy
+from tenantkms.model.key import Key
 
 DEFAULT = (
     '{"Version":"1","Statement":[{"Effect":"Allow","Principal":{"RAM":["*"]},"Action":["kms:*"],"Resource":["*"]}]}'
 )
 _SERVICE = "kms:"
+_END_OF_TIME = 2**62
 _ACTION = re.compile(r"kms:[A-Za-z*]{1,64}|\*")
 _PRINCIPAL = re.compile(r"\*|acs:ram::(\*|[0-9]{1,20}):(\*|root|(user|role)/[A-Za-z0-9._@*-]{1,128})")
 
@@ -41,6 +48,7 @@ class _Statement(Struct, frozen=True, forbid_unknown_fields=True, rename="pascal
     action: str | list[str]
     resource: str | list[str] = "*"
     sid: str = ""
+    condition: Written | UnsetType = UNSET
 
 
 class _Document(Struct, frozen=True, forbid_unknown_fields=True, rename="pascal"):
@@ -53,8 +61,9 @@ _decoder = msgspec.json.Decoder(_Document)
 
 class _Rule(Struct, frozen=True):
     allow: bool
-    principals: re.Pattern[str]
-    actions: re.Pattern[str]
+    principals: Patterns
+    actions: Patterns
+    conditions: tuple[Condition, ...]
 
 
 def _who(principal: str | _Ram) -> list[str]:
@@ -79,23 +88,29 @@ def parse(text: str) -> tuple[_Rule, ...]:
     for statement in _document(text).statement:
         if statement.resource not in ("*", ["*"]):
             raise InvalidPolicy("The Resource of a key policy must be *, which is the key itself.")
-        actions = globs(statement.action, _ACTION, "Action")
         rules.append(
-            _Rule(statement.effect == "Allow", globs(_who(statement.principal), re.compile(".*"), ""), actions)
+            _Rule(
+                statement.effect == "Allow",
+                patterns(_who(statement.principal)),
+                globs(statement.action, _ACTION, "Action"),
+                when(statement.condition),
+            )
         )
     return tuple(rules)
 
 
 def flaws(text: str) -> Iterator[str]:
     """What a key policy says that means nothing. Raises `InvalidPolicy` if it has no meaning at all."""
-    parse(text)
+    rules = parse(text)
     yield from repeats(text)
+    yield from too_much(((rule.actions, rule.principals), rule.conditions) for rule in rules)
     statements = _document(text).statement
     if not statements:
         yield "The key policy allows nothing: it has no statement."
     for number, statement in enumerate(statements, 1):
         own = [action.removeprefix(_SERVICE) for action in listed(statement.action)]
         yield from complaints(number, own, ("Principal", _who(statement.principal)))
+        yield from unmeetable(number, own, rules[number - 1].conditions)
 
 
 def check(text: str) -> str:
@@ -104,15 +119,41 @@ def check(text: str) -> str:
     return text
 
 
-def decide(policy: str, principal: str, action: str) -> int:
-    """The statement by which a key's `policy` allows or denies `action` to the access key `principal`, as `deciding`
-    says it."""
-    return deciding(
-        (bool(rule.principals.fullmatch(principal) and rule.actions.fullmatch(_SERVICE + action)), rule.allow)
-        for rule in parse(policy)
+@lru_cache(maxsize=1024)
+def matching(policy: str, principal: str, action: str) -> Found:
+    """The statements of a key's `policy` about `action` of the access key `principal`."""
+    return found(
+        (number, rule)
+        for number, rule in enumerate(parse(policy), 1)
+        if rule.principals.match(principal) and rule.actions.match(_SERVICE + action)
     )
 
 
-def allows(policy: str, principal: str, action: str) -> bool:
+def decide(policy: str, principal: str, action: str, facts: Facts, tags: Tags) -> int:
+    """The statement by which a key's `policy` allows or denies `action` to the access key `principal`, as `deciding`
+    says it; `tags` are the key's."""
+    return decided(matching(policy, principal, action), facts, tags)
+
+
+def allows(policy: str, principal: str, action: str, facts: Facts, tags: Tags) -> bool:
     """Whether a key's `policy` (empty: the default) allows `action` to the access key `principal`."""
-    return not policy or decide(policy, principal, action) > 0
+    return not policy or decide(policy, principal, action, facts, tags) > 0
+
+
+def gains(principal: str, before: Key, after: Key) -> bool:
+    """Whether a key's policy may allow `principal` any Action with the tags that the key has `after` a change and did
+    not allow it `before`."""
+    if not after.policy:
+        return False
+    rules = parse(after.policy)
+    about = [(rule, rule.principals.match(principal)) for rule in rules]
+    changes = (Change(rule.allow, rule.actions, rule.conditions, is_, is_) for rule, is_ in about)
+    return more(changes, before.tags, after.tags, _SERVICE)
+
+
+def check_lockout(policy: str, principal: str, facts: Facts, tags: Tags) -> None:
+    """Raises `InvalidPolicy` for a key's `policy` under which `principal`, who sets it, could not set another one: at
+    once, as it calls now, or ever again."""
+    for now in (facts.now, _END_OF_TIME):
+        if not allows(policy, principal, "SetKeyPolicy", replace(facts, now=now), tags):
+            raise InvalidPolicy("The new key policy will not allow you to update the key policy in the future.")

@@ -9,7 +9,8 @@ A policy is a JSON document:
 Actions are this project's own names (docs/coverage.md), whatever the dialect calls them. A resource is `*`,
 `key/<id>` or `alias/<name>` (any alias of the key), with `*` for any run of characters. Deny wins;
 what no statement allows is denied. An Action that uses no key needs the resource `*`. An alias that an Action makes,
-moves or takes away is a resource of its own beside the key (`action/scope.py`).
+moves or takes away is a resource of its own beside the key (`action/scope.py`). A statement may have a `Condition`
+(`access/conditions.py`); a decision without any is remembered.
 """
 
 from __future__ import annotations
@@ -17,21 +18,35 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
-from typing import Literal, TypeVar
+from typing import Literal, Protocol, TypeVar
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
+from tenantkms.access.conditions import (
+    NO_TAGS,
+    Condition,
+    Facts,
+    Tags,
+    Written,
+    apply,
+    conditions,
+    unmeetable,
+)
+from tenantkms.access.gains import Change, more
+from tenantkms.access.patterns import GLOB_WORK, Patterns, patterns
 from tenantkms.access.vocabulary import complaints, listed, refuse, repeats
 from tenantkms.errors import InvalidPolicy
 from tenantkms.model.alias import ALIAS_PREFIX
 from tenantkms.model.key import Key
 from tenantkms.model.version import UUID_FORM
-from tenantkms.names import ACTIONS
 
 ALLOW_ALL = '{"Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}'
 KEY_PREFIX = "key/"
 _MAX_SIZE = 32_768
+MAX_WORK = 1_000
+"""Of a document that is set: about a millisecond for a key of fifty long aliases."""
+_STATEMENT_WORK = 6
 _ACTION = re.compile(r"[A-Za-z*]{1,64}")
 _KEY = re.compile(rf"key/({UUID_FORM.pattern}|[0-9a-f-]*\*[0-9a-f*-]*)")
 _RESOURCE = re.compile(r"\*|(key|alias)/[A-Za-z0-9_/*-]{1,255}")
@@ -41,6 +56,7 @@ class _Statement(Struct, frozen=True, forbid_unknown_fields=True, rename="pascal
     effect: Literal["Allow", "Deny"]
     action: str | list[str]
     resource: str | list[str] | UnsetType = UNSET  # documents that were set without one mean every resource
+    condition: Written | UnsetType = UNSET
 
 
 class _Document(Struct, frozen=True, forbid_unknown_fields=True, rename="pascal"):
@@ -54,26 +70,34 @@ D = TypeVar("D")
 
 class _Rule(Struct, frozen=True):
     allow: bool
-    actions: re.Pattern[str]
-    resources: re.Pattern[str]
+    actions: Patterns
+    resources: Patterns
+    conditions: tuple[Condition, ...]
 
 
-def _expression(glob: str) -> str:
-    head, *rest = map(re.escape, glob.split("*"))
-    if not rest:
-        return head
-    # Atomic groups never try again, so a pattern of many stars costs no more than its length times the name's.
-    *middle, tail = rest
-    return head + "".join(f"(?>.*?{part})" for part in middle) + ".*" + tail
+def globs(texts: str | list[str], grammar: re.Pattern[str], what: str) -> Patterns:
+    """The patterns `texts`, each of which `grammar` knows. Raises `InvalidPolicy`."""
+    all_ = listed(texts)
+    for text in all_:
+        if not grammar.fullmatch(text):
+            raise InvalidPolicy(f"{what} {text!r} of the policy is not valid.")
+    return patterns(all_)
 
 
-def globs(patterns: str | list[str], grammar: re.Pattern[str], what: str) -> re.Pattern[str]:
-    """One pattern for all of `patterns`, in which `*` stands for any run. Raises `InvalidPolicy`."""
-    all_ = listed(patterns)
-    for glob in all_:
-        if not grammar.fullmatch(glob):
-            raise InvalidPolicy(f"{what} {glob!r} of the policy is not valid.")
-    return re.compile("|".join(map(_expression, all_)) or r"(?!)")
+def when(written: Written | UnsetType) -> tuple[Condition, ...]:
+    """The conditions of a statement. Raises `InvalidPolicy`."""
+    return () if written is UNSET else conditions(written)
+
+
+def too_much(work: Iterable[tuple[tuple[Patterns, ...], tuple[Condition, ...]]]) -> Iterator[str]:
+    """Whether statements, as their patterns and conditions, take more work than a request may wait for."""
+    needed = sum(_STATEMENT_WORK + sum(p.work for p in given) + sum(c.work for c in if_) for given, if_ in work)
+    if needed > MAX_WORK:
+        yield (
+            f"The policy takes too much work for each request: {needed} of at most {MAX_WORK}. A statement counts"
+            f" {_STATEMENT_WORK}, a name or a beginning 1, any other pattern {GLOB_WORK} and 4 for each character"
+            " between its stars (16 in a condition), a network 10."
+        )
 
 
 def decoded(text: str, decoder: msgspec.json.Decoder[D], what: str) -> D:
@@ -98,6 +122,7 @@ def parse(text: str) -> tuple[_Rule, ...]:
             s.effect == "Allow",
             globs(s.action, _ACTION, "Action"),
             globs("*" if s.resource is UNSET else s.resource, _RESOURCE, "Resource"),
+            when(s.condition),
         )
         for s in _document(text).statement
     )
@@ -105,8 +130,9 @@ def parse(text: str) -> tuple[_Rule, ...]:
 
 def flaws(text: str) -> Iterator[str]:
     """What a policy says that means nothing, or not what it seems to. Raises `InvalidPolicy` if it has no meaning."""
-    parse(text)
+    rules = parse(text)
     yield from repeats(text)
+    yield from too_much(((rule.actions, rule.resources), rule.conditions) for rule in rules)
     statements = _document(text).statement
     if not statements:
         yield "The policy allows nothing: it has no statement."
@@ -115,6 +141,7 @@ def flaws(text: str) -> Iterator[str]:
             yield f"Statement {number} of the policy has no Resource: name keys or aliases, or * for all."
         else:
             yield from complaints(number, statement.action, ("Resource", statement.resource))
+            yield from unmeetable(number, statement.action, rules[number - 1].conditions)
             for name in listed(statement.resource):
                 if name.startswith(KEY_PREFIX) and not _KEY.fullmatch(name):
                     yield f"Resource {name!r} of statement {number} of the policy is no key: its id is in lower case."
@@ -126,25 +153,59 @@ def check(text: str) -> str:
     return text
 
 
-def deciding(statements: Iterable[tuple[bool, bool]]) -> int:
-    """Of statements as (whether it applies, whether it allows): the first one (from 1) that allows, if none denies; the
+def deciding(statements: Iterable[tuple[int, bool]]) -> int:
+    """Of statements that apply, as (number from 1, whether it allows): the first one that allows, if none denies; the
     first one that denies, as a negative number; 0: denied, since no statement says anything."""
     allowing = 0
-    for number, (applies, allows) in enumerate(statements, 1):
-        if applies and not allows:
+    for number, allows in statements:
+        if not allows:
             return -number
-        if applies:
-            allowing = allowing or number
+        allowing = allowing or number
     return allowing
 
 
-@lru_cache(maxsize=1024)
-def decide(policy: str, action: str, names: tuple[str, ...]) -> int:
-    """The statement by which `policy` allows or denies `action` on what has `names`, as `deciding` says it."""
+class Rule(Protocol):
+    """A statement as it is evaluated."""
+
+    @property
+    def allow(self) -> bool: ...
+    @property
+    def conditions(self) -> tuple[Condition, ...]: ...
+
+
+Found = int | tuple[tuple[int, Rule], ...]
+"""Statements about a call with their numbers (from 1); the decision, as `deciding` says it, where no condition can
+change it."""
+
+
+def found(statements: Iterable[tuple[int, Rule]]) -> Found:
+    about = tuple(statements)
+    certain = deciding((number, rule.allow) for number, rule in about if not rule.conditions)
+    return about if certain >= 0 and any(rule.conditions for _, rule in about) else certain
+
+
+def decided(found: Found, facts: Facts, tags: Tags) -> int:
+    """As `deciding` says it; `tags` are those of the key."""
+    if isinstance(found, int):
+        return found
     return deciding(
-        (bool(rule.actions.fullmatch(action)) and any(map(rule.resources.fullmatch, names)), rule.allow)
-        for rule in parse(policy)
+        (number, rule.allow) for number, rule in found if apply(rule.conditions, facts, tags, allow=rule.allow)
     )
+
+
+@lru_cache(maxsize=1024)
+def matching(policy: str, action: str, names: tuple[str, ...]) -> Found:
+    """The statements of `policy` about `action` on what has `names`."""
+    return found(
+        (number, rule)
+        for number, rule in enumerate(parse(policy), 1)
+        if rule.actions.match(action) and rule.resources.match_any(names)
+    )
+
+
+def decide(policy: str, action: str, names: tuple[str, ...], facts: Facts, tags: Tags) -> int:
+    """The statement by which `policy` allows or denies `action` on what has `names`, as `deciding` says it."""
+    return decided(matching(policy, action, names), facts, tags)
 
 
 def names_of(key_id: str, aliases: Iterable[str]) -> tuple[str, ...]:
@@ -156,18 +217,28 @@ NO_KEY = ("*",)
 """The names of what an Action works on that uses no key."""
 
 
-def may(policy: str, action: str, key: Key | None) -> bool:
+def may(policy: str, action: str, key: Key | None, facts: Facts) -> bool:
     """Whether `policy` allows `action` on `key` (None: an Action that uses no key)."""
     if policy == ALLOW_ALL:
         return True
-    return decide(policy, action, NO_KEY if key is None else names_of(key.id, key.aliases)) > 0
+    if key is None:
+        return decide(policy, action, NO_KEY, facts, NO_TAGS) > 0
+    return decide(policy, action, names_of(key.id, key.aliases), facts, key.tags) > 0
 
 
-def may_name(policy: str, action: str, name: str) -> bool:
-    """Whether `policy` allows `action` on `alias/<name>` or `key/<id>` as such, whatever it names."""
-    return policy == ALLOW_ALL or decide(policy, action, (name,)) > 0
+def may_name(policy: str, action: str, name: str, facts: Facts, tags: Tags) -> bool:
+    """Whether `policy` allows `action` on `alias/<name>` or `key/<id>` as such, whatever it names. An alias has no
+    tags of its own (`NO_TAGS`); those of what a name stands for are not known (None)."""
+    return policy == ALLOW_ALL or decide(policy, action, (name,), facts, tags) > 0
 
 
 def gains(policy: str, before: Key, after: Key) -> bool:
-    """Whether `policy` allows any Action on a key as it is `after` a change that it did not allow `before`."""
-    return any(may(policy, action, after) and not may(policy, action, before) for action in ACTIONS)
+    """Whether `policy` may allow any Action on a key as it is `after` a change that it did not allow `before`."""
+    if policy == ALLOW_ALL:
+        return False
+    old, new = (names_of(key.id, key.aliases) for key in (before, after))
+    changes = (
+        Change(rule.allow, rule.actions, rule.conditions, rule.resources.match_any(old), rule.resources.match_any(new))
+        for rule in parse(policy)
+    )
+    return more(changes, before.tags, after.tags)

@@ -5,7 +5,7 @@ Evaluation knows nothing of it: a stored document, whatever it says, means what 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
 
 from tenantkms.errors import InvalidPolicy
@@ -49,12 +49,16 @@ def _instead(pattern: str) -> str:
     meant = [OTHER_NAMES[name] for name in OTHER_NAMES if fnmatchcase(name, pattern)]
     if meant:
         return f"the Action is {' or '.join(sorted(set(meant)))}"
+    name = nearest(pattern.replace("*", ""), _KNOWN)
+    return f"did you mean {OTHER_NAMES.get(name, name)}"
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """The one of `known` that is most like `word`."""
     from difflib import get_close_matches  # only for who made a mistake
 
-    by_letters = {name.lower(): name for name in _KNOWN}
-    near = get_close_matches(pattern.replace("*", "").lower(), by_letters, n=1, cutoff=0.0)
-    name = by_letters[near[0]]
-    return f"did you mean {OTHER_NAMES.get(name, name)}"
+    by_letters = {name.lower(): name for name in known}
+    return by_letters[get_close_matches(word.lower(), by_letters, n=1, cutoff=0.0)[0]]
 
 
 def refuse(found: Iterator[str]) -> None:

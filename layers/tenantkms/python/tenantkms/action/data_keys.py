@@ -61,7 +61,7 @@ def _size(params: DataKeyParams, default: int | None) -> int:
 def new_data_key(params: DataKeyParams, scope: Scope) -> DataKey:
     """A data key of the size that was asked for, and its blob under the key that `params` names."""
     size = _size(params, scope.profile.data_key_default)
-    key = scope.use(params.key_id)
+    key = scope.use(params.key_id, context=params.context)
     plaintext = scope.random(size)
     number, blob = scope.seal(key, plaintext, text=False, context=params.context)
     return DataKey(key.id, version_id(key.id, number), plaintext, blob)

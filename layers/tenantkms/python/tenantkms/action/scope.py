@@ -10,6 +10,7 @@ from typing import Any
 
 from tenantkms import errors as e
 from tenantkms.access import key_policy, policy
+from tenantkms.access.conditions import NO_CONTEXT, NO_TAGS, Facts
 from tenantkms.access.policy import KEY_PREFIX
 from tenantkms.action.call import Call
 from tenantkms.action.rule import DECRYPT, Rule
@@ -55,9 +56,13 @@ class Scope:
     def random(self, size: int) -> bytes:
         return self.deps.random(size)
 
+    def _facts(self, context: Mapping[str, str] = NO_CONTEXT) -> Facts:
+        """What conditions of policies ask of this call."""
+        return Facts(self.call.profile, self.call.source_ip, self.now, context)
+
     def allow(self) -> None:
         """Ask the policy for an Action that uses no key. Raises `AccessDenied`."""
-        if not policy.may(self.call.principal.policy, self.rule.name, None):
+        if not policy.may(self.call.principal.policy, self.rule.name, None, self._facts()):
             raise e.AccessDenied
         self.authorised = True
 
@@ -66,7 +71,8 @@ class Scope:
 
         That is a permission of its own, beside those on the keys. Raises `InvalidAlias` and `AccessDenied`.
         """
-        if not policy.may_name(self.call.principal.policy, self.rule.name, ALIAS_PREFIX + check_alias(name)):
+        resource = ALIAS_PREFIX + check_alias(name)
+        if not policy.may_name(self.call.principal.policy, self.rule.name, resource, self._facts(), NO_TAGS):
             raise e.AccessDenied
         return name
 
@@ -83,8 +89,8 @@ class Scope:
             raise e.KeyNotFound
         return key
 
-    def admit(self, key: Key, rule: Rule | None = None) -> Key:
-        """`key` if policy, usage and state allow what `rule` says (the Action's own by default) on it."""
+    def admit(self, key: Key, rule: Rule | None, facts: Facts) -> Key:
+        """`key` if policy, usage and state allow what `rule` says (None: the Action's own) on it."""
         rule = rule or self.rule
         refuses, needs = rule.refuses, rule.needs
         if refuses is None or needs is None:
@@ -94,11 +100,11 @@ class Scope:
         principal, names = self.call.principal, self._permissions(rule)
         # The key's policy has a text of its own, so it is for those whom the access key's policy allows all of it.
         for name in names:
-            if not policy.may(principal.policy, name, key):
+            if not policy.may(principal.policy, name, key, facts):
                 raise e.AccessDenied
         if key.policy and self.call.profile != NATIVE:
             for name in names:
-                if not key_policy.allows(key.policy, principal.id, name):
+                if not key_policy.allows(key.policy, principal.id, name, facts, key.tags):
                     raise e.AccessDenied("The key's policy does not allow this.")
         self.authorised = True
         if key.spec not in needs.specs or needs.usage not in (None, key.usage):
@@ -116,22 +122,23 @@ class Scope:
         own = self.rule
         return (own.name,) if rule.name == own.name else (rule.name, own.name)
 
-    def use(self, ref: str, rule: Rule | None = None) -> Key:
-        """The key that `ref` names, if this call may do with it what `rule` says, now.
+    def use(self, ref: str, rule: Rule | None = None, context: Mapping[str, str] = NO_CONTEXT) -> Key:
+        """The key that `ref` names, if this call may do with it what `rule` says, now, with that encryption context.
 
         Raises `AccessDenied` as well where `ref` names nothing, unless the policy allows it by that very name.
         """
-        if self._may_know(ref, rule):
-            return self.admit(self.find(ref), rule)
+        facts = self._facts(context)
+        if self._may_know(ref, rule, facts):
+            return self.admit(self.find(ref), rule, facts)
         # A refusal is always read from the store, as what is not there is: a cache would tell the two apart.
         by_alias = ref.startswith(ALIAS_PREFIX)
         key = self.deps.keyring.remembered(ref.removeprefix(ALIAS_PREFIX) if by_alias else ref.lower(), alias=by_alias)
         if key is not None:
             with suppress(e.AccessDenied):
-                return self.admit(key, rule)
-        return self.admit(self._read(ref, rule), rule)
+                return self.admit(key, rule, facts)
+        return self.admit(self._read(ref, rule, facts), rule, facts)
 
-    def _may_know(self, ref: str, rule: Rule | None) -> bool:
+    def _may_know(self, ref: str, rule: Rule | None, facts: Facts) -> bool:
         """Whether the policy allows this call by the name `ref` as such, so that it may know what has it."""
         text = self.call.principal.policy
         if text == policy.ALLOW_ALL:
@@ -140,14 +147,14 @@ class Scope:
             name = ALIAS_PREFIX + check_alias(ref.removeprefix(ALIAS_PREFIX))
         else:
             name = KEY_PREFIX + check_key_id(ref)
-        return all(policy.may_name(text, action, name) for action in self._permissions(rule or self.rule))
+        return all(policy.may_name(text, action, name, facts, None) for action in self._permissions(rule or self.rule))
 
-    def _read(self, ref: str, rule: Rule | None = None) -> Key:
+    def _read(self, ref: str, rule: Rule | None, facts: Facts) -> Key:
         """`find` from the store; who may not know gets `AccessDenied` for what is not there, after the same reads."""
         try:
             return self.find(ref, fresh=True)
         except (e.AliasNotFound, e.KeyNotFound):
-            if self._may_know(ref, rule):
+            if self._may_know(ref, rule, facts):
                 raise
             if ref.startswith(ALIAS_PREFIX):
                 self.deps.keyring.key(_NO_KEY_ID, fresh=True)
@@ -159,7 +166,7 @@ class Scope:
         keyring = self.deps.keyring
         key = keyring.key(header.key_id)
         if key is not None and key.spec in SYMMETRIC:
-            self.admit(key, DECRYPT)
+            self.admit(key, DECRYPT, self._facts(context))
         return header, keyring.decrypt(key, header, blob, context)
 
     def seal(self, key: Key, plaintext: bytes, *, text: bool, context: Mapping[str, str]) -> tuple[int, bytes]:
@@ -206,10 +213,11 @@ class Scope:
         among them need permissions of their own.
         Answers the keys as they were read. Raises `Conflict` when others were faster each time.
         """
+        facts = self._facts()
         for attempt in range(_ATTEMPTS):
-            keys = [self.admit(self._read(ref)) for ref in refs]
+            keys = [self.admit(self._read(ref, None, facts), None, facts) for ref in refs]
             writes = change(keys)
-            self._check_aliases(keys, writes)
+            self._check_names(keys, writes)
             if not writes or self.call.dry_run:
                 return keys
             if not attempt:
@@ -222,16 +230,29 @@ class Scope:
                 return keys
         raise e.Conflict
 
-    def _check_aliases(self, keys: Sequence[Key], writes: Sequence[Write]) -> None:
+    def _check_names(self, keys: Sequence[Key], writes: Sequence[Write]) -> None:
         """Every alias that comes or goes is asked for by its own name, whatever Action writes it. Policies know keys
-        by their aliases, so none may change them to be allowed more on a key: neither by a name that is allowed,
-        nor by taking away one that is denied. Raises `AccessDenied`.
+        by their aliases and tags, so none may change them to be allowed more on a key: neither by one that is
+        allowed, nor by taking away one that is denied. Raises `AccessDenied`.
         """
         before = {key.id: key for key in keys}
         for write in writes:
             if isinstance(write, PutAlias | DeleteAlias):
                 self.alias(write.alias.name)
             elif isinstance(write, PutKey) and write.key.id in before:
-                old = before[write.key.id]
-                if old.aliases != write.key.aliases and policy.gains(self.call.principal.policy, old, write.key):
-                    raise e.AccessDenied("With these aliases the access key's policy would allow it more on the key.")
+                self._check_gains(before[write.key.id], write.key)
+
+    def _check_gains(self, old: Key, new: Key) -> None:
+        principal = self.call.principal
+        if (old.aliases, old.tags) == (new.aliases, new.tags):
+            return
+        if policy.gains(principal.policy, old, new):
+            raise e.AccessDenied("With these aliases or tags the access key's policy would allow it more on the key.")
+        if self.call.profile != NATIVE and key_policy.gains(principal.id, old, new):
+            raise e.AccessDenied("With these tags the key's policy would allow the access key more on it.")
+
+    def check_lockout(self, text: str, tags: Mapping[str, str]) -> None:
+        """Raises `InvalidPolicy` for a policy of a key with `tags` under which this caller could not set another one.
+        Key policies do not bind those who call natively."""
+        if self.call.profile != NATIVE:
+            key_policy.check_lockout(text, self.call.principal.id, self._facts(), tags)
