@@ -19,7 +19,7 @@ TOOL := PYTHONPATH=tests $(RUN) python -m
 CDK := $(RUN) python -m cdk.node cdk
 
 .DEFAULT_GOAL := help
-.PHONY: help run test unit e2e check campaign bench cost format coverage synth cdk emulator init-times negative-vectors pins lock clean
+.PHONY: help run test unit e2e check campaign differential bench cost format coverage synth cdk emulator init-times negative-vectors pins lock clean
 
 help: ## what there is
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
@@ -50,6 +50,9 @@ check: .venv/ready ## format, lint and types
 
 campaign: .venv/ready ## the stateful tests for longer, from a new seed: make campaign TIMES=100
 	@TKMS_CAMPAIGN=$(or $(TIMES),20) $(RUN) pytest -q -n 2 tests/lifecycle/test_stateful.py
+
+differential: .venv/ready ## our verifiers against the vendors' own signers: make differential ARGS="--count 10000"
+	@$(TOOL) tools.differential $(ARGS)
 
 bench: .venv/ready ## CPU per request, requests per second beside moto's server, memory
 	@$(TOOL) tools.bench.bench $(ARGS)

@@ -67,7 +67,11 @@ class Measured(Struct, frozen=True, kw_only=True):
 
 
 class Case(Struct, frozen=True, kw_only=True):
-    """A way of calling. `calls`: requests that one process serves in the five minutes that it keeps unsealed keys."""
+    """A way of calling. `calls`: requests that one process serves in the five minutes that it keeps unsealed keys.
+
+    `nonce`: something is remembered of the request. Of an Encrypt with TC3 nothing is, of a Decrypt without a context
+    it is.
+    """
 
     name: str
     inline: bool = False

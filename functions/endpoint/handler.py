@@ -19,11 +19,12 @@ from tenantkms.access.credentials import Access
 from tenantkms.audit.faults import log_fault
 from tenantkms.audit.line import Record
 from tenantkms.model.credential import Credential
+from tenantkms.names import CHANGING
 from tenantkms.runtime.assemble import Settings
 from tenantkms.runtime.lambda_entry import from_environment, invoke_client
 from tenantkms.wire.dialects import Spoken, check_unambiguous, recognise
 from tenantkms.wire.http import Request, Response, check_headers, check_size, request_from_event
-from tenantkms.wire.signing import check_time, verify
+from tenantkms.wire.signing import Claim, check_time, verify
 from tenantkms.wire.translate import View, decode, encode
 
 
@@ -88,11 +89,29 @@ class Endpoint:
         check_time(claim, scheme.window, now)
         if uncovered:
             raise e.MalformedRequest("A value begins with '@', which this client does not sign: it is not accepted.")
-        if claim.replay:
-            self._access.use_nonce(scheme.name, claim.access_key_id, claim.replay, now=int(now), window=scheme.window)
+        answer.action, version, params = dialect.parse(request, scheme, parameters)
+        self._refuse_replay(answer, claim, params, int(now))
         answer.admitted = True
-        answer.action, params = dialect.parse(request, scheme, parameters)
+        if not answer.action:
+            raise e.MissingParameter("Action is required.")
+        if version != dialect.version:
+            raise e.UnknownVersion(f"The Version must be {dialect.version}.")
         return self._run(answer, credential, params)
+
+    def _refuse_replay(self, answer: _Answer, claim: Claim, params: Mapping[str, Any], now: int) -> None:
+        """Raises `NonceReused`. What is not signed, as the Action may be, is not judged before it."""
+        scheme, dialect, action = answer.spoken.scheme, answer.spoken.dialect, answer.action
+        once, source = claim.replay, None
+        if scheme.alike:
+            operation = dialect.operations.get(action)
+            once = f"{claim.replay}\n{action}" if operation and operation.action in CHANGING else ""
+            source = answer.request.source_ip if dialect.fits_another(action, params) else None
+        if source is not None:
+            self._access.use_nonce(
+                scheme.name, claim.access_key_id, claim.replay, now=now, window=scheme.window, source=source
+            )
+        if once:
+            self._access.use_nonce(scheme.name, claim.access_key_id, once, now=now, window=scheme.window)
 
     def _run(self, answer: _Answer, credential: Credential, params: Mapping[str, Any]) -> Response:
         dialect = answer.spoken.dialect

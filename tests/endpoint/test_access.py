@@ -147,12 +147,6 @@ def test_a_forged_request_uses_no_nonce(then: Kms) -> None:
     assert code(then, "alibaba-rpc", then.signer.alibaba_rpc("ListKeys", SignatureNonce="1")) is None
 
 
-def test_identical_tc3_requests_are_legitimate(then: Kms) -> None:
-    """The scheme has no nonce and its time counts seconds: two equal calls are signed alike."""
-    request = then.signer.tencent("ListKeys")
-    assert [code(then, "tencent-tc3", request) for _ in range(3)] == [None] * 3
-
-
 def test_an_rpc_request_may_lack_a_nonce(then: Kms) -> None:
     """One vendor SDK sends none; what it sends with a nonce is still seen once."""
     request = then.signer.alibaba_rpc("ListKeys", SignatureNonce="")

@@ -113,6 +113,25 @@ def test_windows_of_different_lengths_share_the_store(access: AccessStore) -> No
             assert not access.use_nonce(nonce((window, n)), now=now + window, expires=now + 2 * window)
 
 
+def test_a_nonce_is_good_again_for_a_moment_for_whom_it_was_first_used_by(access: AccessStore) -> None:
+    def use(now: int, source: str | None, name: str = "one") -> bool:
+        return access.use_nonce(nonce(name), now=now, expires=now + WINDOW, source=source, again=5)
+
+    assert [use(NOW + after, "192.0.2.1") for after in (0, 0, 5, 6, 4, -6, -5)] == [True] * 3 + [False, True] * 2
+    assert [use(NOW, source) for source in ("192.0.2.2", "", None, "192.0.2.1")] == [False] * 3 + [True]
+    assert use(NOW, None, "two")
+    assert [use(NOW, source, "two") for source in ("192.0.2.1", "", None)] == [False] * 3
+    assert not use(NOW + WINDOW, "192.0.2.1")
+
+
+def test_a_moment_may_lie_across_any_second(access: AccessStore) -> None:
+    for n, start in enumerate(range(NOW // 1800 * 1800 + 1790, NOW // 1800 * 1800 + 1810)):
+        for after, good in ((0, True), (5, True), (6, False), (-5, True), (-6, False)):
+            now = start + after
+            used = access.use_nonce(nonce(n), now=now, expires=now + 600, source="::1", again=5)
+            assert used is good, (start, after)
+
+
 def test_a_remembered_nonce_survives_hundreds_of_others(access: AccessStore) -> None:
     assert access.use_nonce(nonce("first"), now=NOW, expires=NOW + WINDOW)
     for n in range(300):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 import msgspec
@@ -77,7 +78,8 @@ def test_a_key_with_work_due_says_when(tables: Tables, keys: DynamoKeyStore) -> 
 def test_the_rows_of_the_access_table(tables: Tables, access: DynamoAccessStore) -> None:
     access.put_credential(credential(1), new=True)
     access.use_nonce(b"\x00\xff", now=NOW, expires=NOW + 600)
-    first, second = rows(tables, tables.access)
+    access.use_nonce(b"\x00\xfe", now=NOW, expires=NOW + 600, source="192.0.2.1", again=5)
+    first, second, third = rows(tables, tables.access)
     assert len(first.pop("token")["S"]) == len(second.pop("token")["S"]) == 32
     assert first == {
         "pk": {"S": "CREDENTIAL#TKMS00000000000000000001"},
@@ -85,7 +87,9 @@ def test_the_rows_of_the_access_table(tables: Tables, access: DynamoAccessStore)
         "listing": {"S": "CREDENTIALS"},
         "order": {"S": "001700000001#TKMS00000000000000000001"},
     }
-    assert second == {"pk": {"S": "NONCE#00ff"}, "expires": {"N": str(NOW + 600)}}
+    place = hashlib.sha256(b"\x00\xff").hexdigest()[:32]
+    assert second == {"pk": {"S": f"NONCE#{place}"}, "expires": {"N": str(NOW + 600)}}
+    assert third["source"] == {"S": "192.0.2.1"}
 
 
 def test_every_read_of_a_row_is_consistent(tables: Tables, keys: DynamoKeyStore, access: DynamoAccessStore) -> None:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import stat
-import struct
 import subprocess
 import sys
 import time
 from hashlib import sha256
-from itertools import count
+from itertools import count, islice
 from pathlib import Path
 
 import pytest
@@ -187,9 +186,10 @@ def _as_before(directory: Path, nonces: list[bytes], expires: int) -> None:
 
 
 def test_what_was_used_before_an_upgrade_is_refused_after_it(directory: Path) -> None:
-    chosen = [struct.pack(">QQ", 0, n) for n in range(1, 60)]  # more than a bucket
-    used = [*(nonce(n) for n in range(500)), *chosen]
-    _as_before(directory, used, NOW + WINDOW)
+    digest = lambda one: sha256(one).digest()[:16]  # noqa: E731
+    meeting = (one for one in map(nonce, count(1000)) if int.from_bytes(digest(one)[:8], "big") % 2048 == 0)
+    used = [*(nonce(n) for n in range(500)), *islice(meeting, 40)]  # of which 40 are more than a bucket
+    _as_before(directory, [digest(one) for one in used], NOW + WINDOW)
     nonces = NonceFiles(directory)
     for one in used:
         assert not nonces.use(one, now=NOW + 5, expires=NOW + 5 + WINDOW)

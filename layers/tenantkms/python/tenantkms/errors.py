@@ -162,7 +162,7 @@ class RequestExpired(KmsError):
 
 
 class NonceReused(KmsError):
-    text = "The request was sent before: its nonce has been used."
+    text = "The request was sent before: it is to be signed anew, with another nonce or time."
 
 
 class InvalidSecurityToken(KmsError):

@@ -23,6 +23,15 @@ ACTIONS = tuple(
 )
 """All there are, sorted; each has its `@action` line in a handler under `functions/`."""
 
+CHANGING = frozenset(
+    """
+    ArchiveKey CancelKeyArchive CancelKeyDeletion CreateAlias CreateKey CreateKeyVersion DeleteAlias DeleteKeyMaterial
+    DisableKey EnableKey ImportKeyMaterial ScheduleKeyDeletion SetDeletionProtection SetKeyAlias SetKeyPolicy
+    TagResources UntagResources UpdateAlias UpdateKeyDescription UpdateRotationPolicy
+    """.split()
+)
+"""Those that commit something. `tests/lifecycle/test_crash.py` compares."""
+
 OTHER_NAMES = {
     "AsymmetricRsaDecrypt": "AsymmetricDecrypt",
     "DeleteImportedKeyMaterial": "DeleteKeyMaterial",

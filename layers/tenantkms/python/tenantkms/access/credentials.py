@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 import string
 from collections.abc import Callable
@@ -13,6 +12,9 @@ from tenantkms.model.credential import Credential, Secret
 from tenantkms.parent.port import ParentKey, credential_binding
 from tenantkms.store.port import AccessStore
 
+AGAIN = 5
+"""Seconds between the arrivals of the first and the last of the requests that were signed in one second: what a cold
+start, or a connection's second try, may take."""
 _ALPHABET = string.ascii_letters + string.digits
 _DUMMY = Secret(secrets.token_urlsafe(30))
 """An unknown access key is verified with this and costs the same. Nobody may know it: who signs with it learns more."""
@@ -85,8 +87,13 @@ class Access:
             raise AccessDenied(f"The access key may not be used in the dialect {dialect}.")
         return credential
 
-    def use_nonce(self, scheme: str, access_key_id: str, nonce: str, *, now: int, window: int) -> None:
-        """Raises `NonceReused` the second time. A nonce is kept for twice the clock window of its scheme."""
-        digest = hashlib.sha256(f"{scheme}\n{access_key_id}\n{nonce}".encode("utf-8", "replace")).digest()[:16]
-        if not self.store.use_nonce(digest, now=now, expires=now + 2 * window):
+    def use_nonce(
+        self, scheme: str, access_key_id: str, nonce: str, *, now: int, window: int, source: str | None = None
+    ) -> None:
+        """Raises `NonceReused` the second time. A nonce is kept for twice the clock window of its scheme.
+
+        With a `source`, whoever used it first may use it for `AGAIN` seconds more.
+        """
+        text = f"{scheme}\n{access_key_id}\n{nonce}".encode("utf-8", "replace")
+        if not self.store.use_nonce(text, now=now, expires=now + 2 * window, source=source, again=AGAIN):
             raise NonceReused

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import msgspec
@@ -40,6 +39,7 @@ from tenantkms.store.dynamodb_layout import (
     ROOT,
     SEALED,
     SORT_KEY,
+    SOURCE,
     STATE,
     TTL,
     WITH_MAC,
@@ -56,10 +56,7 @@ from tenantkms.store.dynamodb_layout import (
     version_sk,
 )
 from tenantkms.store.dynamodb_table import FAULTS, Table, faults, unavailable
-from tenantkms.store.port import PutAlias, PutKey, RevisionConflict, Write
-
-if TYPE_CHECKING:
-    pass
+from tenantkms.store.port import PutAlias, PutKey, RevisionConflict, Write, nonce_digest
 
 _decode_key = msgspec.json.Decoder(Key).decode
 _decode_version = msgspec.json.Decoder(KeyVersion).decode
@@ -200,10 +197,17 @@ class DynamoAccessStore(Table):
         rows = self._query(INDEX_PARTITION_KEY, CREDENTIALS, IndexName=INDEX, Limit=1)
         return next(rows, None) is not None
 
-    def use_nonce(self, nonce: bytes, *, now: int, expires: int) -> bool:
+    def use_nonce(self, nonce: bytes, *, now: int, expires: int, source: str | None = None, again: int = 0) -> bool:
         # DynamoDB deletes expired rows when it finds the time, up to days later.
         condition = {
             "ConditionExpression": f"{ABSENT} OR {TTL} < :now",
             "ExpressionAttributeValues": typed(**{":now": now}),
         }
-        return self._put(typed(pk=f"NONCE#{nonce.hex()}", expires=expires), condition)
+        pk = f"NONCE#{nonce_digest(nonce).hex()}"
+        row = typed(pk=pk, expires=expires, **({} if source is None else {SOURCE: source}))
+        if self._put(row, condition):
+            return True
+        first = self._get(pk=pk) if SOURCE in row else None
+        if first is None or first.get(SOURCE) != row[SOURCE]:
+            return False
+        return abs(expires - int(first[TTL]["N"])) <= again

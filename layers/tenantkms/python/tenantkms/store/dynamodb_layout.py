@@ -5,7 +5,7 @@ Keys table     pk=KEY#<id>      sk=META                 doc, revision, state, cr
                pk=ALIAS#<name>  sk=META                 key_id, mac; listed by name
                pk=ROOT          sk=META                 sealed (bytes), token
 Access table   pk=CREDENTIAL#<access key id>            doc, token, mac; listed by age
-               pk=NONCE#<hex>                           expires (DynamoDB's TTL), token
+               pk=NONCE#<hex>                           expires (DynamoDB's TTL), token, source
 
 `doc` is the JSON of the model's struct, `mac` is over all other attributes of its row. The sparse indexes hold the rows
 that have their two attributes; they follow a write within moments.
@@ -32,8 +32,8 @@ INDEX_PARTITION_KEY, INDEX_SORT_KEY = "listing", "order"
 DUE_INDEX = "due"
 DUE_PARTITION_KEY, DUE_SORT_KEY = "waiting", "due"
 """The key of another index of the keys table, strings; it projects all attributes."""
-TTL = "expires"
-"""The access table's time-to-live attribute, in Unix seconds."""
+TTL, SOURCE = "expires", "source"
+"""Of a nonce: the access table's time-to-live attribute, in Unix seconds, and who used it first, where that counts."""
 
 DOC, REVISION, STATE, TOKEN, KEY_ID, SEALED, MAC = "doc", "revision", "state", "token", "key_id", "sealed", "mac"
 META, ROOT = "META", "ROOT"

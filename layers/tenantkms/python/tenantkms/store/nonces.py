@@ -6,6 +6,9 @@ that nobody can choose nonces that meet, or to the next one with room. Once one 
 gets a table four times as large beside it. Nothing is ever moved or removed but whole files, so the files are right at
 every moment: whatever a killed process wrote is there, and no order of writes matters.
 
+The first ten bytes of an entry say which nonce it is, two when it expires, and four by whom it was first used, where
+that counts: of an attacker's addresses one in four billion has the same four.
+
 Several processes and threads may use one directory at once: who looks and writes holds the lock of the file `lock`,
 whose length also says whether others have added or removed files. Tables are mapped into memory, and their length is
 looked at before each use: touching what somebody cut off would end the process. After a power cut some nonces may be
@@ -26,14 +29,15 @@ from pathlib import Path
 
 from tenantkms.errors import Unavailable
 from tenantkms.store.nonces_before import OldNonces
+from tenantkms.store.port import nonce_digest
 
 SECONDS = 1800
 LIMIT = 1024 * 1024 * 1024
 """Bytes that all tables may have, written or not: 50 million nonces."""
-_ENTRY = 16
+_ENTRY, _HEAD = 16, 10
 _SLOTS = 32
 _BUCKET = _SLOTS * _ENTRY
-_EMPTY = bytes(_ENTRY)
+_EMPTY, _NOBODY = bytes(_ENTRY), bytes(4)
 _FIRST = 2048
 """Buckets of a half hour's first table."""
 _PROBES = 64
@@ -68,21 +72,24 @@ class _Table:
             self._map.close()
             os.close(self._file)
 
-    def has(self, entry: bytes, place: int) -> bool:
-        """Whether the entry stands here. Only after this `add` may be called, in the same lock."""
+    def find(self, head: bytes, place: int) -> bytes:
+        """The entry that begins with `head`, or b"". Only after this `add` may be called, in the same lock."""
         if _lseek(self._file, 0, _END) < self.size:
             os.posix_fallocate(self._file, 0, self.size)
         start = _BUCKET + place % self.buckets * _BUCKET
         bucket = self._map[start : start + _BUCKET]
-        if entry not in bucket and bucket.endswith(_EMPTY):
-            return False
+        if head not in bucket and bucket.endswith(_EMPTY):
+            return b""
         for at in self._buckets(place):
             bucket = self._map[at : at + _BUCKET]
-            if entry in bucket:
-                return True
+            found = bucket.find(head)
+            while found % _ENTRY and found > 0:  # over the end of one entry and the beginning of the next
+                found = bucket.find(head, found + 1)
+            if found >= 0:
+                return bucket[found : found + _ENTRY]
             if _EMPTY in bucket:
                 break
-        return False
+        return b""
 
     def _buckets(self, place: int) -> Iterator[int]:
         """Where an entry may stand, in turn: after the first bucket with room it is not."""
@@ -132,8 +139,8 @@ class NonceFiles:
         if self._lock >= 0:
             os.close(self._lock)
 
-    def use(self, nonce: bytes, *, now: int, expires: int) -> bool:
-        """`AccessStore.use_nonce`: `nonce` is 16 bytes, and remembered for at most half an hour too long."""
+    def use(self, nonce: bytes, *, now: int, expires: int, source: str | None = None, again: int = 0) -> bool:
+        """`AccessStore.use_nonce`: a nonce is remembered for at most half an hour too long."""
         try:
             with self._threads:
                 if self._lock < 0:
@@ -143,28 +150,31 @@ class NonceFiles:
                     state = os.lseek(self._lock, 0, os.SEEK_END)
                     if state != self._state:
                         self._scan(state)
-                    return self._put(nonce, now // SECONDS, expires)
+                    user = _NOBODY if source is None else self._keyed_hash(source.encode("utf-8", "replace"))[:4]
+                    return self._put(nonce, now // SECONDS, expires, user, again)
                 finally:
                     fcntl.flock(self._lock, fcntl.LOCK_UN)
         except (OSError, ValueError) as e:
             raise Unavailable("The store of used nonces is not available.") from e
 
-    def _put(self, nonce: bytes, first: int, expires: int) -> bool:
+    def _put(self, nonce: bytes, first: int, expires: int, user: bytes, again: int) -> bool:
         if first < self._forgotten:
             raise OSError("The clock is so far behind what it was that used nonces are forgotten already.")
         keyed = self._keyed.copy()
         keyed.update(nonce)
-        entry = keyed.digest()
-        place = int.from_bytes(entry[:8], "big")
+        digest = keyed.digest()
+        head, place = digest[:_HEAD], int.from_bytes(digest[:8], "big")
         # Later ones than the last are there when the clock was put back.
         for number, tables in self._half_hours.items():
             if number >= first:
                 for table in tables:
-                    if table.has(entry, place):
-                        return False
-        if self._old.half_hours and self._old.has(nonce, first):
+                    if found := table.find(head, place):
+                        until = number * SECONDS + int.from_bytes(found[_HEAD:12], "big")
+                        return user != _NOBODY and found[12:] == user and abs(expires - until) <= again
+        if self._old.half_hours and self._old.has(nonce_digest(nonce), first):
             return False
-        last = expires // SECONDS
+        last, second = divmod(expires, SECONDS)
+        entry = head + second.to_bytes(2, "big") + user
         tables = self._half_hours.get(last) or [self._grow(last, first)]
         filled = tables[-1].add(entry, place)
         if filled is None:

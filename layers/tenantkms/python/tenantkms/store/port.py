@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from typing import Protocol, Self
 
@@ -126,6 +127,11 @@ class KeyStore(AuthenticRows, Protocol):
         """Keep a sealed root secret, unless there is one: the first stays."""
 
 
+def nonce_digest(nonce: bytes) -> bytes:
+    """The 16 bytes that a nonce is stored as where it has no keyed hash."""
+    return hashlib.sha256(nonce).digest()[:16]
+
+
 class AccessStore(AuthenticRows, Protocol):
     """Credentials and used nonces of one tenant."""
 
@@ -141,8 +147,9 @@ class AccessStore(AuthenticRows, Protocol):
     def has_credentials(self) -> bool:
         """Whether there is any, enabled or not."""
 
-    def use_nonce(self, nonce: bytes, *, now: int, expires: int) -> bool:
-        """Remember a nonce, 16 bytes, until `expires` (Unix seconds); False if it is remembered already.
+    def use_nonce(self, nonce: bytes, *, now: int, expires: int, source: str | None = None, again: int = 0) -> bool:
+        """Remember a nonce, any bytes, until `expires` (Unix seconds); False if it is remembered already.
 
-        It may be remembered for up to half an hour more. Raises `Unavailable` for what cannot be remembered.
+        It may be remembered for up to half an hour more. With a `source`, also True if it was first used from the same
+        one, with an expiry at most `again` seconds from this one. Raises `Unavailable` for what cannot be remembered.
         """

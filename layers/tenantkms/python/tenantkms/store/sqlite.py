@@ -266,8 +266,8 @@ class SqliteStore:
     def has_credentials(self) -> bool:
         return self._at.db.execute("SELECT 1 FROM credentials LIMIT 1").fetchone() is not None
 
-    def use_nonce(self, nonce: bytes, *, now: int, expires: int) -> bool:
-        return self._nonces.use(nonce, now=now, expires=expires)
+    def use_nonce(self, nonce: bytes, *, now: int, expires: int, source: str | None = None, again: int = 0) -> bool:
+        return self._nonces.use(nonce, now=now, expires=expires, source=source, again=again)
 
     # -- both --
 

@@ -138,6 +138,11 @@ class Operation(Struct, frozen=True, dict=True):
         """The names of its parameters."""
         return frozenset(field.wire for field in self.params)
 
+    @cached_property
+    def needs(self) -> frozenset[str]:
+        """The names of those that must be given."""
+        return frozenset(field.wire for field in self.params if field.required)
+
     def named(self, error: KmsError) -> KmsError:
         """`error`, with this operation's own names of the canonical parameters that it is about."""
         if error.field:
@@ -147,14 +152,15 @@ class Operation(Struct, frozen=True, dict=True):
         return error
 
 
-class Dialect(Struct, frozen=True, kw_only=True):
+class Dialect(Struct, frozen=True, kw_only=True, dict=True):
     """Everything that makes one vendor's protocol, as tables and four small functions.
 
     `authorizations`: beginnings of the Authorization header, which decides where there is one, and their schemes.
-    `marks`: how its requests are known otherwise. `carrier`: the parameter that names an access key. `form_path`: where
-    a body is a form whatever its content type says. `common`: parameters that every operation may carry.
-    `unsupported`: Actions of the vendor that are not served, with the reason. `parameters` reads what the signature may
-    cover, flat; `parse` gives the Action, and its parameters nested.
+    `marks`: how its requests are known otherwise. `carrier`: the parameter that names an access key. `version`: the
+    only one, "" where none is sent. `form_path`: where a body is a form whatever its content type says. `common`:
+    parameters that every operation may carry. `unsupported`: Actions of the vendor that are not served, with the
+    reason. `parameters` reads what the signature may cover, flat; `parse` gives the Action and the version, which are
+    not yet checked, and the parameters nested.
     """
 
     name: str
@@ -162,15 +168,44 @@ class Dialect(Struct, frozen=True, kw_only=True):
     authorizations: Mapping[str, Scheme]
     marks: tuple[Mark, ...]
     carrier: str
+    version: str = ""
     form_path: str = ""
     operations: Mapping[str, Operation]
     unsupported: Mapping[str, str]
     common: frozenset[str]
     parameters: Callable[[Request, Scheme], Parameters]
-    parse: Callable[[Request, Scheme, Parameters], tuple[str, dict[str, Any]]]
+    parse: Callable[[Request, Scheme, Parameters], tuple[str, str, dict[str, Any]]]
     errors: Mapping[type[KmsError], Any]
     success: Callable[[Request, str, Mapping[str, Any], str], Response]
     failure: Callable[[Request, str, KmsError, str], Response]
+
+    @cached_property
+    def _bits(self) -> dict[str, int]:
+        """Operation -> its bit."""
+        return {action: 1 << n for n, action in enumerate(self.operations)}
+
+    @cached_property
+    def _knowing(self) -> dict[str, int]:
+        """Parameter -> the bits of the operations that know it."""
+        found = dict.fromkeys(self.common, -1)
+        for action, operation in self.operations.items():
+            for wire in operation.wires:
+                found[wire] = found.get(wire, 0) | self._bits[action]
+        return found
+
+    def fits_another(self, action: str, params: Mapping[str, Any]) -> bool:
+        """Whether another operation than `action` takes parameters of these names, which it may refuse by their values.
+
+        It is asked for every request of some schemes, and hardly ever by more than a few names.
+        """
+        knowing, others = self._knowing, ~self._bits.get(action, 0)
+        for name, value in params.items():
+            if value is not None:
+                others &= knowing.get(name, 0)
+        if not others:
+            return False
+        given = {name for name, value in params.items() if value is not None}
+        return any(others & bit and self.operations[other].needs <= given for other, bit in self._bits.items())
 
 
 def decode(

@@ -45,12 +45,17 @@ class Claim(Struct, frozen=True):
 
 
 class Scheme(Struct, frozen=True):
-    """`window`: seconds that a request's time may differ from ours. `headed`: Action and Version travel in headers."""
+    """`window`: seconds that a request's time may differ from ours. `headed`: Action and Version travel in headers.
+
+    `alike`: the signature covers neither the Action nor anything that is new each time, so that honest requests of one
+    second may have the same one.
+    """
 
     name: str
     window: int
     read: Callable[[Request, Parameters], Claim]
     headed: bool = False
+    alike: bool = False
 
 
 def verify(claim: Claim, secret: str) -> frozenset[str]:

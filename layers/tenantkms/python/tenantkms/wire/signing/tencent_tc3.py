@@ -1,7 +1,8 @@
 """Tencent TC3-HMAC-SHA256 (docs/protocols.md).
 
-Action, version, region and token travel in headers that it does not sign, and it has no nonce: TLS and
-the short clock window stand against replay, and each Action refuses parameters that it does not know.
+Action, version, region and token travel in headers that it does not sign, and it has no nonce: what stands against
+replay is the signature, remembered where it would do for another Action or changes something, and TLS
+(docs/decisions/0007-nonces.md).
 """
 
 from __future__ import annotations
@@ -89,7 +90,7 @@ def read(request: Request, _params: Parameters) -> Claim:
         signature=signature,
         time=seconds,
         token=headers.get("x-tc-token", ""),
-        replay="",
+        replay=signature,
         candidates=lambda secret: _candidates(request, signed, secret, timestamp, date, service),
     )
 
@@ -135,4 +136,4 @@ def _candidates(
                     yield Candidate(sign(key, timestamp, date, service, canonical))
 
 
-SCHEME = Scheme("tencent-tc3", 5 * 60, read, headed=True)
+SCHEME = Scheme("tencent-tc3", 5 * 60, read, headed=True, alike=True)

@@ -23,7 +23,7 @@ ERRORS: dict[type[e.KmsError], Row] = {
         404, "InvalidAction.NotFound", "Specified api is not found: check the Action and the Version."
     ),
     e.UnsupportedAction: Row(400, "UnsupportedOperation"),
-    e.UnknownVersion: Row(400, "InvalidVersion", "The Version must be 2016-01-20."),
+    e.UnknownVersion: Row(400, "InvalidVersion"),
     e.MissingParameter: Row(400, "MissingParameter"),
     e.InvalidParameter: Row(400, "InvalidParameter"),
     e.UnknownParameter: Row(400, "InvalidParameter"),

@@ -34,7 +34,7 @@ def _parameters(request: Request, _scheme: Scheme) -> Parameters:
     return Parameters(query, parse_form(request.body))
 
 
-def _parse(request: Request, scheme: Scheme, params: Parameters) -> tuple[str, dict[str, Any]]:
+def _parse(request: Request, scheme: Scheme, params: Parameters) -> tuple[str, str, dict[str, Any]]:
     flat = params.all
     # What is signed decides; the other place, which proxies and tools read, may not say otherwise.
     headed = request.header("x-acs-action"), request.header("x-acs-version")
@@ -42,12 +42,8 @@ def _parse(request: Request, scheme: Scheme, params: Parameters) -> tuple[str, d
     action, version = headed if scheme.headed else given
     if headed != given and any(a and b and a != b for a, b in zip(headed, given, strict=True)):
         raise e.MalformedRequest("The Action or Version of the headers and of the parameters differ.")
-    if not action:
-        raise e.MissingParameter("Action is required.")
-    if version != VERSION:
-        raise e.UnknownVersion
     if "." not in "".join(flat):
-        return action, dict(flat)
+        return action, version, dict(flat)
     contexts: dict[str, dict[str, str]] = {}
     rest: dict[str, str] = {}
     for name, text in flat.items():
@@ -58,7 +54,7 @@ def _parse(request: Request, scheme: Scheme, params: Parameters) -> tuple[str, d
             rest[name] = text
     if contexts.keys() & rest.keys():
         raise e.MalformedRequest("An encryption context is given as JSON text and as single parameters.")
-    return action, {**nest(rest, first=1, only=_LISTS), **contexts}
+    return action, version, {**nest(rest, first=1, only=_LISTS), **contexts}
 
 
 def _wants(request: Request, parameter: str) -> bool:
@@ -130,6 +126,7 @@ DIALECT = Dialect(
         Mark(Rank.VERSION, alibaba_rpc.SCHEME, value("Version", VERSION)),
     ),
     carrier="AccessKeyId",
+    version=VERSION,
     operations=OPERATIONS,
     unsupported=UNSUPPORTED,
     common=frozenset(

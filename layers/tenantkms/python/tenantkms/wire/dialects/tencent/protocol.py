@@ -39,27 +39,23 @@ def _parameters(request: Request, scheme: Scheme) -> Parameters:
     return Parameters({})
 
 
-def _parse(request: Request, scheme: Scheme, params: Parameters) -> tuple[str, dict[str, Any]]:
+def _parse(request: Request, scheme: Scheme, params: Parameters) -> tuple[str, str, dict[str, Any]]:
     flat = params.all
     action, version = headed = request.header("x-tc-action"), request.header("x-tc-version")
     if not scheme.headed:
         action, version = given = flat.get("Action", ""), flat.get("Version", "")
         if any(header and header != param for header, param in zip(headed, given, strict=True)):
             raise e.MalformedRequest("The Action or Version of the headers and of the parameters differ.")
-    if not action:
-        raise e.MissingParameter("Action is required.")
-    if version != VERSION:
-        raise e.UnknownVersion(f"The Version must be {VERSION}.")
     media_type = request.media_type
     if not scheme.headed or request.method == "GET" or media_type == FORM:
-        return action, nest(flat, first=0)
+        return action, version, nest(flat, first=0)
     if request.method != "POST":
         raise e.UnsupportedMethod
     if media_type not in _JSON_TYPES:
         raise e.MalformedRequest("A signed POST has the Content-Type application/json.")
     if request.query:
         raise e.MalformedRequest("A POST has its parameters in the body.")
-    return action, parse_json_object(request.body)
+    return action, version, parse_json_object(request.body)
 
 
 _JSON_TYPES = ("application/json", "application/octet-stream")
@@ -95,6 +91,7 @@ DIALECT = Dialect(
         Mark(Rank.VERSION, tencent_v1.SCHEME, value("Version", VERSION)),
     ),
     carrier="SecretId",
+    version=VERSION,
     operations=OPERATIONS,
     unsupported=UNSUPPORTED,
     common=COMMON,

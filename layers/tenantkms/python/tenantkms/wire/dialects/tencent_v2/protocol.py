@@ -19,11 +19,8 @@ from tenantkms.wire.signing import Scheme, tencent_v1
 from tenantkms.wire.translate import Dialect
 
 
-def _parse(_request: Request, _scheme: Scheme, params: Parameters) -> tuple[str, dict[str, Any]]:
-    action = params.all.get("Action", "")
-    if not action:
-        raise e.MissingParameter("Action is required.")
-    return action, nest(params.all, first=0)
+def _parse(_request: Request, _scheme: Scheme, params: Parameters) -> tuple[str, str, dict[str, Any]]:
+    return params.all.get("Action", ""), "", nest(params.all, first=0)
 
 
 def _response(code: int, desc: str, message: str, request_id: str, fields: Mapping[str, Any]) -> Response:
