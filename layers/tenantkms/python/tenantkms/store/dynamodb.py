@@ -43,6 +43,7 @@ from tenantkms.store.dynamodb_layout import (
     SEALED,
     SORT_KEY,
     STATE,
+    TAKEN,
     TOKEN,
     TTL,
     Row,
@@ -55,7 +56,8 @@ from tenantkms.store.dynamodb_layout import (
     typed,
     version_sk,
 )
-from tenantkms.store.port import PutAlias, PutKey, RevisionConflict, Write
+from tenantkms.store.leases import Leases
+from tenantkms.store.port import MAX_BUCKETS, PutAlias, PutKey, RevisionConflict, Write
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -65,6 +67,7 @@ _decode_version = msgspec.json.Decoder(KeyVersion).decode
 _decode_credential = msgspec.json.Decoder(Credential).decode
 
 _FAULTS = (BotoCoreError, ClientError)
+_KEPT = 3600  # seconds that a count outlives its second: clocks of functions differ by less
 
 
 def _unavailable() -> Unavailable:
@@ -227,6 +230,11 @@ def _refusal(fault: Exception, writes: Sequence[Write]) -> Exception:
 class DynamoAccessStore(_Table):
     """`AccessStore` on the access table `table`."""
 
+    def __init__(self, client: DynamoDBClient, table: str) -> None:
+        super().__init__(client, table)
+        leases = Leases(self._lease, MAX_BUCKETS)
+        self.take, self.give_back = leases.take, leases.give_back
+
     def get_credential(self, access_key_id: str) -> Credential | None:
         pk = credential_pk(access_key_id)
         if len(pk.encode("utf-8", "replace")) > LONGEST_KEY:  # strangers choose it, and DynamoDB would refuse it
@@ -264,3 +272,22 @@ class DynamoAccessStore(_Table):
             "ExpressionAttributeValues": typed(**{":now": now}),
         }
         return self._put(typed(pk=f"NONCE#{nonce.hex()}", expires=expires), condition)
+
+    def _lease(self, bucket: str, second: int, wanted: int, rate: int) -> int:
+        """One write; if its answer is lost and it is sent again, some that are counted are never used."""
+        try:
+            answer = self._client.update_item(
+                TableName=self._table,
+                Key=typed(pk=f"RATE#{bucket}#{second}"),
+                UpdateExpression=f"ADD {TAKEN} :wanted SET {TTL} = :end",
+                ConditionExpression=f"{ABSENT} OR {TAKEN} < :rate",
+                ExpressionAttributeValues=typed(**{":wanted": wanted, ":rate": rate, ":end": second + _KEPT}),
+                ReturnValues="UPDATED_NEW",
+            )
+        except ClientError as e:
+            if e.response["Error"]["Code"] == "ConditionalCheckFailedException":
+                return 0
+            raise _unavailable() from e
+        except BotoCoreError as e:
+            raise _unavailable() from e
+        return min(wanted, rate - (int(answer["Attributes"][TAKEN]["N"]) - wanted))

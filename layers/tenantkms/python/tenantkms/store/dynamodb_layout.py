@@ -6,6 +6,7 @@ Keys table     pk=KEY#<id>      sk=META                 doc, revision, state, cr
                pk=ROOT          sk=META                 sealed (bytes), token
 Access table   pk=CREDENTIAL#<access key id>            doc, token; listed by age
                pk=NONCE#<hex>                           expires (DynamoDB's TTL), token
+               pk=RATE#<bucket>#<second>                expires, taken
 
 `doc` is the JSON of the model's struct. The sparse indexes hold the rows that have their two attributes; they
 follow a write within moments.
@@ -34,7 +35,7 @@ DUE_PARTITION_KEY, DUE_SORT_KEY = "waiting", "due"
 TTL = "expires"
 """The access table's time-to-live attribute, in Unix seconds."""
 
-DOC, REVISION, STATE, TOKEN, KEY_ID, SEALED = "doc", "revision", "state", "token", "key_id", "sealed"
+DOC, REVISION, STATE, TOKEN, KEY_ID, SEALED, TAKEN = "doc", "revision", "state", "token", "key_id", "sealed", "taken"
 META, ROOT = "META", "ROOT"
 KEYS, ALIASES, CREDENTIALS = "KEYS", "ALIASES", "CREDENTIALS"
 ABSENT = f"attribute_not_exists({PARTITION_KEY})"

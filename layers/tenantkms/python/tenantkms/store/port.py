@@ -106,8 +106,12 @@ class KeyStore(Protocol):
         """Keep a sealed root secret, unless there is one: the first stays."""
 
 
+MAX_BUCKETS = 20_000
+"""Buckets of requests per second that a process remembers: access keys times what they do in a second."""
+
+
 class AccessStore(Protocol):
-    """Credentials and used nonces of one tenant."""
+    """Credentials, used nonces and requests per second of one tenant."""
 
     def get_credential(self, access_key_id: str) -> Credential | None: ...
 
@@ -126,3 +130,10 @@ class AccessStore(Protocol):
 
         It may be remembered for up to half an hour more. Raises `Unavailable` for what cannot be remembered.
         """
+
+    def take(self, bucket: str, rate: int, now: float) -> bool:
+        """Take one of the `rate` requests that `bucket` has for a second; False if none is left at `now` (Unix
+        seconds). All processes of the tenant that serve share the bucket."""
+
+    def give_back(self, bucket: str) -> None:
+        """One that this process took a moment ago was not used."""
