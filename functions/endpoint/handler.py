@@ -24,7 +24,7 @@ from tenantkms.runtime.lambda_entry import from_environment, invoke_client
 from tenantkms.wire.dialects import Spoken, check_unambiguous, recognise
 from tenantkms.wire.http import Request, Response, check_headers, check_size, request_from_event
 from tenantkms.wire.signing import check_time, verify
-from tenantkms.wire.translate import View, decode, encode
+from tenantkms.wire.translate import Operation, View, decode, encode
 
 
 class Endpoint:
@@ -32,6 +32,7 @@ class Endpoint:
 
     def __init__(self, settings: Settings, dispatch: Dispatcher) -> None:
         self._access: Access = settings.access
+        self._limiter = settings.limiter
         self._audit = settings.deps.audit
         self._clock = settings.deps.clock
         self._tenant = settings.site.tenant
@@ -76,6 +77,8 @@ class Endpoint:
         answer.principal = claim.access_key_id
         if claim.token:
             raise e.InvalidSecurityToken
+        now = self._clock()
+        self._limiter.check_address(request.source_ip, claim.access_key_id, now)
         credential, secret = self._access.find(claim.access_key_id)
         try:
             uncovered = verify(claim, secret)
@@ -83,19 +86,30 @@ class Endpoint:
             if credential is None:
                 raise e.UnknownAccessKey from None  # after the same work as for a wrong secret
             raise
+        answer.signed = True
+        self._limiter.passed(request.source_ip, claim.access_key_id)
         credential = self._access.admit(credential, dialect.name)
-        now = self._clock()
         check_time(claim, scheme.window, now)
         if uncovered:
             raise e.MalformedRequest("A value begins with '@', which this client does not sign: it is not accepted.")
-        if claim.replay:
-            self._access.use_nonce(scheme.name, claim.access_key_id, claim.replay, now=int(now), window=scheme.window)
         answer.action, params = dialect.parse(request, scheme, parameters)
-        return self._run(answer, credential, params)
-
-    def _run(self, answer: _Answer, credential: Credential, params: Mapping[str, Any]) -> Response:
-        dialect = answer.spoken.dialect
         operation = dialect.operations.get(answer.action)
+        rate = dialect.rates.get(answer.action, dialect.other_rate)
+        bucket = self._limiter.take(credential, operation.action if operation else "", rate, now)
+        if claim.replay:
+            try:
+                self._access.use_nonce(
+                    scheme.name, claim.access_key_id, claim.replay, now=int(now), window=scheme.window
+                )
+            except e.NonceReused:
+                self._limiter.give_back(bucket)  # whoever sends requests of others again uses nothing of theirs up
+                raise
+        return self._run(answer, operation, credential, params)
+
+    def _run(
+        self, answer: _Answer, operation: Operation | None, credential: Credential, params: Mapping[str, Any]
+    ) -> Response:
+        dialect = answer.spoken.dialect
         if operation is None:
             if answer.action in dialect.unsupported:
                 reason = dialect.unsupported[answer.action]
@@ -122,8 +136,10 @@ class Endpoint:
 
     def _refuse(self, answer: _Answer, error: e.KmsError) -> Response:
         """The dialect's answer to `error`; what no Action has audited is audited here."""
+        if not (answer.signed or error.retryable):
+            self._limiter.failed(answer.request.source_ip, self._clock())
         if not answer.audited:
-            if error.retryable:
+            if error.retryable and not isinstance(error, e.Throttled):
                 log_fault(answer.request_id, error)
             try:
                 self._audit.write(
@@ -146,12 +162,13 @@ class Endpoint:
 class _Answer:
     """One answer in the making: what is known of the request so far."""
 
-    __slots__ = ("action", "audited", "principal", "request", "request_id", "spoken")
+    __slots__ = ("action", "audited", "principal", "request", "request_id", "signed", "spoken")
 
     def __init__(self, spoken: Spoken, request: Request, request_id: str) -> None:
         self.spoken, self.request, self.request_id = spoken, request, request_id
         self.action = ""
         self.principal = ""
+        self.signed = False
         self.audited = False
 
 

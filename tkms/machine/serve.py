@@ -17,6 +17,7 @@ import uvicorn
 
 from functions.endpoint.dispatch import InlineDispatcher
 from functions.endpoint.handler import Endpoint
+from tenantkms.access.limits import limits_of_text
 from tenantkms.audit.faults import log_fault
 from tenantkms.errors import KmsError
 from tenantkms.keys.deps import Deps
@@ -139,7 +140,11 @@ def serve(args: argparse.Namespace) -> int:
     if bool(args.tls_cert) != bool(args.tls_key):
         raise SettingsError("--tls-cert and --tls-key go together.")
     _check_readable(args.tls_cert, args.tls_key)
-    directory = Directory(args.data_dir)
+    try:
+        limits = limits_of_text(",".join(args.limit))
+    except ValueError as e:
+        raise SettingsError(f"--limit: {e}.") from e
+    directory = Directory(args.data_dir, limits)
     first = not directory.exists()
     settings = directory.open(args.tenant)
     # What answers is no ASGI application: `Connection`, which calls it, needs none.

@@ -12,6 +12,7 @@ from tenantkms import errors as e
 from tenantkms.access import key_policy, policy
 from tenantkms.access.policy import KEY_PREFIX
 from tenantkms.action.call import Call
+from tenantkms.action.limits import check_limits
 from tenantkms.action.rule import DECRYPT, Rule
 from tenantkms.audit.line import INTENT, Record
 from tenantkms.crypto.envelope import SALT_SIZE, Header, parse_header
@@ -210,6 +211,7 @@ class Scope:
             keys = [self.admit(self._read(ref)) for ref in refs]
             writes = change(keys)
             self._check_aliases(keys, writes)
+            check_limits(self.deps.limits, self.store, self.call.profile, keys, writes)
             if not writes or self.call.dry_run:
                 return keys
             if not attempt:

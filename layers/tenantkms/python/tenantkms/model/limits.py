@@ -11,6 +11,8 @@ EVERY = "*"
 """In place of an Action: every one that is not named itself."""
 NO_LIMIT = 0
 """In place of a figure."""
+LARGEST = 1_000_000
+"""The largest figure."""
 
 
 class Rate(Struct, frozen=True):
@@ -37,5 +39,6 @@ class Limits(Struct, frozen=True, kw_only=True):
 
 
 COUNTS = tuple(name for name in Limits.__struct_fields__ if name != "rates")
-OFF = Limits(rates=MappingProxyType({EVERY: NO_LIMIT}), **dict.fromkeys(COUNTS, NO_LIMIT))
-"""Nothing is limited."""
+DEFAULT = Limits()
+OFF = Limits(rates=MappingProxyType({EVERY: NO_LIMIT}), strangers=NO_LIMIT)
+"""Requests are not counted; how many keys there may be is."""

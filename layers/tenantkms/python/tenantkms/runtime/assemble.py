@@ -13,10 +13,12 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from tenantkms.access.credentials import Access
+from tenantkms.access.limits import Limiter, limits_of_text
 from tenantkms.audit.line import Audit, FileAudit, StreamAudit
 from tenantkms.audit.metrics import EmbeddedMetrics, MeteredParentKey, Metrics, NoMetrics
 from tenantkms.keys.deps import Deps
 from tenantkms.keys.keyring import Keyring
+from tenantkms.model.limits import DEFAULT, Limits
 from tenantkms.model.site import Site
 from tenantkms.parent.port import ParentKey
 from tenantkms.parent.root import AnchoredParentKey, Root
@@ -29,12 +31,13 @@ _TENANT = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
 
 class Settings(Struct, frozen=True, kw_only=True):
-    """Everything a process of this system works with. `access` and `site` are the endpoint's."""
+    """Everything a process of this system works with. `access`, `limiter` and `site` are the endpoint's."""
 
     site: Site
     deps: Deps
     access: Access
     root: Root
+    limiter: Limiter
     metrics: Metrics = NoMetrics()
 
 
@@ -49,7 +52,13 @@ def check_tenant(name: str) -> str:
 
 
 def _assemble(
-    site: Site, keys: KeyStore, access: AccessStore, parent: ParentKey, audit: Audit, state_seconds: float
+    site: Site,
+    keys: KeyStore,
+    access: AccessStore,
+    parent: ParentKey,
+    audit: Audit,
+    state_seconds: float,
+    limits: Limits,
 ) -> Settings:
     clock = time.monotonic
     root = Root(site.tenant, parent, keys.get_root)
@@ -63,19 +72,21 @@ def _assemble(
             audit=audit,
             clock=time.time,
             random=os.urandom,
+            limits=limits,
         ),
         access=Access(site.tenant, access, parent, clock=clock, state_seconds=state_seconds),
+        limiter=Limiter(access, limits),
     )
 
 
-def one_machine(data_dir: Path, site: Site, *, state_seconds: float = 1) -> Settings:
+def one_machine(data_dir: Path, site: Site, *, state_seconds: float = 1, limits: Limits = DEFAULT) -> Settings:
     """SQLite, a parent key in a file, and an audit log in `data_dir`, which `tkms.machine.directory` has prepared."""
     from tenantkms.parent.file import FileParentKey
     from tenantkms.store.sqlite import SqliteStore
 
     store = SqliteStore(data_dir / "kms.sqlite3")
     parent = FileParentKey.load(data_dir / "parent.key")
-    return _assemble(site, store, store, parent, FileAudit(data_dir / "audit.jsonl"), state_seconds)
+    return _assemble(site, store, store, parent, FileAudit(data_dir / "audit.jsonl"), state_seconds, limits)
 
 
 def aws_config() -> Config:
@@ -98,7 +109,7 @@ def invoke_config() -> Config:
 def on_aws(environment: Mapping[str, str], session: Any = None, *, metered: bool = False) -> Settings:
     """DynamoDB and an AWS KMS key, named by the environment variables that the CDK app sets.
 
-    TENANT, REGION, ACCOUNT, KEYS_TABLE, ACCESS_TABLE, PARENT_KEY_ARN, and optionally STATE_CACHE_SECONDS.
+    TENANT, REGION, ACCOUNT, KEYS_TABLE, ACCESS_TABLE, PARENT_KEY_ARN, and optionally STATE_CACHE_SECONDS and LIMITS.
     `metered`: what is written to standard output is metrics too, as a Lambda function's is.
     """
     import botocore.session
@@ -117,6 +128,7 @@ def on_aws(environment: Mapping[str, str], session: Any = None, *, metered: bool
         state_seconds = float(environment.get("STATE_CACHE_SECONDS", "1"))
         if not 0 <= state_seconds <= 60:
             raise ValueError("STATE_CACHE_SECONDS is not from 0 to 60")
+        limits = limits_of_text(environment.get("LIMITS", ""))
     except (KeyError, ValueError) as e:
         raise SettingsError(f"The environment is not complete: {e}.") from e
     session = session or botocore.session.get_session()
@@ -124,7 +136,7 @@ def on_aws(environment: Mapping[str, str], session: Any = None, *, metered: bool
     keys, access = DynamoKeyStore(dynamodb, keys_table), DynamoAccessStore(dynamodb, access_table)
     parent: ParentKey = AwsParentKey(session.create_client("kms", config=aws_config()), parent_arn)
     if not metered:
-        return _assemble(site, keys, access, parent, StreamAudit(), state_seconds)
+        return _assemble(site, keys, access, parent, StreamAudit(), state_seconds, limits)
     metrics = EmbeddedMetrics(site.tenant)
-    settings = _assemble(site, keys, access, MeteredParentKey(parent, metrics), metrics, state_seconds)
+    settings = _assemble(site, keys, access, MeteredParentKey(parent, metrics), metrics, state_seconds, limits)
     return replace(settings, metrics=metrics)

@@ -8,9 +8,11 @@ wrong, the rows are read back, and a write that is there succeeded.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
+from math import inf
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -67,6 +69,7 @@ _decode_version = msgspec.json.Decoder(KeyVersion).decode
 _decode_credential = msgspec.json.Decoder(Credential).decode
 
 _FAULTS = (BotoCoreError, ClientError)
+_COUNTED_SECONDS = 60
 _KEPT = 3600  # seconds that a count outlives its second: clocks of functions differ by less
 
 
@@ -138,6 +141,10 @@ class _Table:
 class DynamoKeyStore(_Table):
     """`KeyStore` on the keys table `table`."""
 
+    def __init__(self, client: DynamoDBClient, table: str) -> None:
+        super().__init__(client, table)
+        self._counts: dict[str, tuple[float, int]] = {}
+
     def get(self, key_id: str) -> Key | None:
         found = self._get(pk=key_pk(key_id), sk=META)
         return _decode_key(found[DOC]["S"]) if found else None
@@ -171,6 +178,28 @@ class DynamoKeyStore(_Table):
             "ExpressionAttributeValues": typed(**{":value": KEYS, ":state": state.value}),
         }
         return sum(answer["Count"] for answer in self._pages(query))
+
+    def count_keys(self) -> int:
+        return self._count(KEYS)
+
+    def count_aliases(self) -> int:
+        return self._count(ALIASES)
+
+    def _count(self, what: str) -> int:
+        """All rows are read to be counted, so it is not done for each key that is made."""
+        counted, count = self._counts.get(what, (-inf, 0))
+        if time.monotonic() - counted < _COUNTED_SECONDS:
+            return count
+        query = {
+            "IndexName": INDEX,
+            "Select": "COUNT",
+            "KeyConditionExpression": "#name = :value",
+            "ExpressionAttributeNames": {"#name": INDEX_PARTITION_KEY},
+            "ExpressionAttributeValues": typed(**{":value": what}),
+        }
+        count = sum(answer["Count"] for answer in self._pages(query))
+        self._counts[what] = time.monotonic(), count
+        return count
 
     def get_alias(self, name: str) -> Alias | None:
         found = self._get(pk=alias_pk(name), sk=META)

@@ -87,6 +87,12 @@ class KeyStore(Protocol):
     def count_waiting(self, state: KeyState) -> int:
         """How many keys in `state` scheduled work waits for, due or not yet. No key is read for it."""
 
+    def count_keys(self) -> int:
+        """How many keys there are, whatever their state. It may be a minute old."""
+
+    def count_aliases(self) -> int:
+        """How many aliases there are. It may be a minute old."""
+
     def get_alias(self, name: str) -> Alias | None: ...
 
     def commit(self, writes: Sequence[Write]) -> None: ...

@@ -169,6 +169,14 @@ class SqliteStore:
         return int(count)
 
     @_faults
+    def count_keys(self) -> int:
+        return int(self._at.db.execute("SELECT count(*) FROM keys").fetchone()[0])
+
+    @_faults
+    def count_aliases(self) -> int:
+        return int(self._at.db.execute("SELECT count(*) FROM aliases").fetchone()[0])
+
+    @_faults
     def get_alias(self, name: str) -> Alias | None:
         row = self._at.db.execute("SELECT key_id FROM aliases WHERE name = ?", (name,)).fetchone()
         return Alias(name=name, key_id=row[0]) if row else None
