@@ -94,6 +94,8 @@ class Functions(Construct):
             "PARENT_KEY_ARN": parent.key.key_arn,
             "STATE_CACHE_SECONDS": f"{tenant.state_cache_seconds:g}",
         }
+        if tenant.limits:
+            self._environment["LIMITS"] = ",".join(f"{name}={figure}" for name, figure in tenant.limits.items())
         self.logs: dict[str, logs.LogGroup] = {}
         self.dead_letters: dict[str, sqs.Queue] = {}
         self.by_folder = {folder: self._function(folder) for folder in folders() if folder != ENDPOINT}

@@ -58,7 +58,6 @@ class Access:
             created=now,
         )
         self.store.put_credential(credential, new=True)
-        self._unknown.drop(access_key_id)
         self._any = True
         return credential, secret
 
