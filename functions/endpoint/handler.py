@@ -78,7 +78,7 @@ class Endpoint:
         if claim.token:
             raise e.InvalidSecurityToken
         now = self._clock()
-        self._limiter.check_address(request.source_ip, claim.access_key_id, now)
+        known = self._limiter.knows(request.source_ip, claim.access_key_id, now)
         credential, secret = self._access.find(claim.access_key_id)
         try:
             uncovered = verify(claim, secret)
@@ -87,7 +87,8 @@ class Endpoint:
                 raise e.UnknownAccessKey from None  # after the same work as for a wrong secret
             raise
         answer.signed = True
-        self._limiter.passed(request.source_ip, claim.access_key_id)
+        if not known:
+            self._limiter.passed(request.source_ip, claim.access_key_id)
         credential = self._access.admit(credential, dialect.name)
         check_time(claim, scheme.window, now)
         if uncovered:

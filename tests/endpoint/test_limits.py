@@ -252,7 +252,7 @@ def test_many_addresses_neither_grow_what_is_remembered_nor_drive_out_who_can_si
     assert len(limiter._failed) == 10_000
     for _ in range(3):
         limiter.failed("192.0.2.1", NOW)
-    limiter.check_address("192.0.2.1", "TKMShonest", NOW)
+    assert limiter.knows("192.0.2.1", "TKMShonest", NOW)
     for n in range(30_000):
         limiter.passed("192.0.2.7", f"TKMS{n}")
     assert len(limiter._known) == 10_000

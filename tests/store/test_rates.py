@@ -74,13 +74,13 @@ def test_looking_takes_nothing() -> None:
     assert not buckets.is_empty("a", 1, NOW - 60)
 
 
-def test_the_last_used_buckets_are_kept() -> None:
+def test_the_newest_buckets_are_kept() -> None:
     buckets = Buckets(3)
-    for name in "abcad":
+    for name in "abcbbd":
         buckets.take(name, 10, NOW)
     assert len(buckets) == 3
-    assert taken_of(buckets, "a") == 8
-    assert taken_of(buckets, "b") == 10
+    assert taken_of(buckets, "b") == 7
+    assert taken_of(buckets, "a") == 10
 
 
 def taken_of(buckets: Buckets, name: str) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from socket import AF_INET6, inet_pton
 
-from tenantkms.access.policy import rates
+from tenantkms.access.policy import ALLOW_ALL, rates
 from tenantkms.access.vocabulary import instead
 from tenantkms.errors import Throttled
 from tenantkms.model.credential import Credential
@@ -62,12 +62,14 @@ class Limiter:
 
         What the access key's policy says goes before what the operator says, and that before the vendor's figure.
         """
-        figure = _figure(credential.policy, action)
+        name, per_second = rate.bucket, rate.per_second
+        figure = None if credential.policy == ALLOW_ALL else _figure(credential.policy, action)
         if figure is None and self._rates:
             figure = self._rates.get(action, self._rates.get(EVERY))
-        if figure == NO_LIMIT:
-            return ""
-        name, per_second = (rate.bucket, rate.per_second) if figure is None else (action, figure)
+        if figure is not None:
+            name, per_second = action, figure
+            if figure == NO_LIMIT:
+                return ""
         bucket = f"{credential.access_key_id} {name}"
         if not self._store.take(bucket, per_second, now):
             raise Throttled(f"More than {per_second} requests per second ({name}): try again later.")
@@ -80,16 +82,17 @@ class Limiter:
 
     # -- addresses --
 
-    def check_address(self, address: str, access_key_id: str, now: float) -> None:
-        """Refuse a request from where too many were not signed rightly, before anything is read or computed for it.
+    def knows(self, address: str, access_key_id: str, now: float) -> bool:
+        """Whether that access key has signed rightly from there: then it is served on, for one address may be that of
+        a proxy, before which honest clients and others stand alike.
 
-        An access key that has signed rightly from there is served on: one address may be that of a proxy, before which
-        honest clients and others stand alike.
+        Refuses a request from where too many were not signed rightly, before anything is read or computed for it.
         """
-        if not self._failed or (address, access_key_id) in self._known:
-            return
-        if self._failed.is_empty(_network(address), self._strangers, now):
+        if (address, access_key_id) in self._known:
+            return True
+        if self._failed and self._failed.is_empty(_network(address), self._strangers, now):
             raise Throttled("Too many requests from this address are not signed rightly: try again later.")
+        return False
 
     def failed(self, address: str, now: float) -> None:
         """A request from `address` was not signed rightly."""
@@ -97,12 +100,10 @@ class Limiter:
             self._failed.take(_network(address), self._strangers, now)
 
     def passed(self, address: str, access_key_id: str) -> None:
-        """A request from `address` was. Only who can sign gets here, so strangers drive nobody out."""
-        pair = (address, access_key_id)
-        if pair not in self._known:
-            if len(self._known) >= _ADDRESSES:
-                self._known.popitem(last=False)
-            self._known[pair] = None
+        """A first request from `address` was. Only who can sign gets here, so strangers drive nobody out."""
+        if len(self._known) >= _ADDRESSES:
+            self._known.popitem(last=False)
+        self._known[address, access_key_id] = None
 
 
 @lru_cache(maxsize=4096)

@@ -90,13 +90,13 @@ def one_machine(data_dir: Path, site: Site, *, state_seconds: float = 1, limits:
 
 
 def aws_config() -> Config:
-    """Time-outs and retries of a call of DynamoDB or AWS KMS: at most 2 x (1 + 1) s, and a pause of 1 s between them.
+    """Time-outs and retries of a call of DynamoDB or AWS KMS: at most 2 x (0.5 + 1) s, and a pause of 1 s between them.
 
-    The endpoint makes up to four before it invokes an Action: 20 s of the API's 30 s.
+    The endpoint makes up to five before it invokes an Action: 20 s of the API's 30 s.
     """
     from botocore.config import Config
 
-    return Config(connect_timeout=1, read_timeout=1, retries={"total_max_attempts": 2, "mode": "standard"})
+    return Config(connect_timeout=0.5, read_timeout=1, retries={"total_max_attempts": 2, "mode": "standard"})
 
 
 def invoke_config() -> Config:

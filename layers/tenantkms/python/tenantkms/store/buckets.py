@@ -9,7 +9,7 @@ _SECOND = 1_000_000  # microseconds
 
 
 class Buckets:
-    """Token buckets by name, each as deep as its rate is for a second; at most `size` of them, the last used ones.
+    """Token buckets by name, each as deep as its rate is for a second; at most `size` of them, the newest ones.
 
     A bucket is one integer, the time at which it is full again (the generic cell rate algorithm, ITU-T I.371), in
     microseconds times the rate, so that no fraction is ever lost. One that is forgotten is a full one.
@@ -26,20 +26,21 @@ class Buckets:
     def take(self, bucket: str, rate: int, now: float) -> bool:
         """Take one of the `rate` requests per second. False if none is left at `now`, in seconds."""
         at = int(now * _SECOND) * rate
-        depth = _SECOND * rate
+        latest = at + _SECOND * rate
+        buckets = self._full
         with self._lock:
-            full = self._full.get(bucket, 0)
+            full = buckets.get(bucket)
+            if full is None:
+                full = at
+                if len(buckets) >= self._size:
+                    buckets.popitem(last=False)
             # What is not yet over in a second was taken by a clock that has been put back since.
-            if full < at or full > at + depth:
+            elif full < at or full > latest:
                 full = at
             full += _SECOND
-            if full > at + depth:
+            if full > latest:
                 return False
-            if bucket in self._full:
-                self._full.move_to_end(bucket)
-            elif len(self._full) >= self._size:
-                self._full.popitem(last=False)
-            self._full[bucket] = full
+            buckets[bucket] = full
         return True
 
     def give_back(self, bucket: str) -> None:
