@@ -66,10 +66,6 @@ class Measured(Struct, frozen=True, kw_only=True):
     """A key's row, as DynamoDB counts it."""
 
 
-KEPT_SECONDS = 300
-"""How long a process keeps what the parent key unsealed."""
-
-
 class Case(Struct, frozen=True, kw_only=True):
     """A way of calling. `calls`: requests that one process serves in the five minutes that it keeps unsealed keys."""
 
@@ -79,11 +75,6 @@ class Case(Struct, frozen=True, kw_only=True):
     """Key and credential were used in the same process less than `state_cache_seconds` ago."""
     nonce: bool = True
     calls: int = 300
-
-    @property
-    def leases(self) -> float:
-        """Writes that count requests, one a second and process, for each request."""
-        return min(1.0, KEPT_SECONDS / self.calls)
 
 
 CASES = (
@@ -115,9 +106,8 @@ def durations(case: Case, measured: Measured, waits: Waits) -> tuple[float, floa
     """Milliseconds of (the endpoint, the Action's function; 0 where it runs inside the endpoint)."""
     endpoint, action = SIZES[ENDPOINT], SIZES.get("encrypt", Size())
     reads = 0 if case.warm else 1
-    writes = case.nonce + case.leases
-    own_cpu = measured.endpoint_cpu + reads * measured.endpoint_read_cpu + writes * measured.endpoint_nonce_cpu
-    own_wait = reads * waits.get_item + writes * waits.put_item + waits.parent_key / case.calls
+    own_cpu = measured.endpoint_cpu + reads * measured.endpoint_read_cpu + case.nonce * measured.endpoint_nonce_cpu
+    own_wait = reads * waits.get_item + case.nonce * waits.put_item + waits.parent_key / case.calls
     action_cpu = measured.action_cpu + reads * measured.action_read_cpu
     action_wait = reads * waits.get_item + waits.parent_key / case.calls
     if case.inline:
@@ -142,7 +132,6 @@ def encrypt(case: Case, measured: Measured, prices: Prices, waits: Waits) -> dic
         "Lambda GB-seconds": seconds * prices.lambda_gb_second * MILLION,
         "DynamoDB reads": 0 if case.warm else 2 * prices.strong_read_4kb,
         "DynamoDB nonce write": prices.write_1kb if case.nonce else 0,
-        "DynamoDB counting": case.leases * prices.write_1kb,
         "parent-key calls": 2 * prices.kms_call / case.calls,
         "logs": logged * MILLION / GB * prices.logs_gb,
     }

@@ -46,22 +46,20 @@ def test_the_endpoint_waits_for_the_action() -> None:
     endpoint, action = cost.durations(WORST, MEASURED, WAITS)
     # 1.1 ms of a core at 512 MB, one read, and a tenth of a call of the parent key.
     assert action == pytest.approx(1.1 * 1769 / 512 + 4 + 1)
-    assert endpoint == pytest.approx(4 * 1769 / 1024 + 4 + 2 * 6 + 1 + 12 + action)
+    assert endpoint == pytest.approx(3 * 1769 / 1024 + 4 + 6 + 1 + 12 + action)
 
 
 def test_inline_is_one_function_with_the_work_of_both() -> None:
     inline = replace(WORST, inline=True)
     endpoint, action = cost.durations(inline, MEASURED, WAITS)
     assert action == 0
-    assert endpoint == pytest.approx((4 + 1.1) * 1769 / 1024 + 4 + 2 * 6 + 4 + 2)
+    assert endpoint == pytest.approx((3 + 1.1) * 1769 / 1024 + 4 + 6 + 4 + 2)
 
 
 def test_what_is_not_done_is_not_paid() -> None:
     worst, best = lines(WORST), lines(BEST)
     assert worst["DynamoDB reads"] == pytest.approx(0.25)
     assert worst["DynamoDB nonce write"] == pytest.approx(0.625)
-    assert worst["DynamoDB counting"] == pytest.approx(0.625), "at most once for each request"
-    assert best["DynamoDB counting"] == pytest.approx(0.625 * 0.03), "once a second"
     assert worst["parent-key calls"] == pytest.approx(0.6)
     assert (best["DynamoDB reads"], best["DynamoDB nonce write"]) == (0, 0)
     assert best["parent-key calls"] == pytest.approx(0.0006)

@@ -158,6 +158,19 @@ def test_the_policy_goes_before_the_operator_and_both_before_the_vendor(
     assert codes == ([None] * 60 if figure is None else [None] * figure + ["Rejected.Throttling"] * (60 - figure))
 
 
+def test_what_cannot_be_exceeded_is_not_counted(kms: Kms, clock: Clock) -> None:
+    kms = by(kms, clock, DEFAULT)
+    store = Counting(kms.settings.access.store)
+    for most, counted in ((300, 0), (301, 1)):
+        limiter = Limiter(store, Limits(rates={"CreateKey": 2}), most)  # type: ignore[arg-type]
+        store.calls.clear()
+        credential = kms.settings.access.store.list_credentials()[0]
+        limiter.give_back(limiter.take(credential, "Encrypt", SPOKEN["tencent"].rates["Encrypt"], NOW))
+        assert store.calls["take"] == store.calls["give_back"] == counted
+        limiter.take(credential, "CreateKey", SPOKEN["tencent"].rates["CreateKey"], NOW)
+        assert store.calls["take"] == counted + 1
+
+
 def test_a_throttled_request_has_its_audit_line_and_is_no_fault(
     kms: Kms, clock: Clock, capsys: pytest.CaptureFixture[str]
 ) -> None:

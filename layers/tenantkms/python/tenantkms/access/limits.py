@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Mapping
 from functools import lru_cache
+from math import inf
 from socket import AF_INET6, inet_pton
 
 from tenantkms.access.policy import ALLOW_ALL, rates
@@ -48,10 +49,14 @@ def limits_of_text(text: str) -> Limits:
 
 
 class Limiter:
-    """What the endpoint asks of each request. Raises `Throttled`."""
+    """What the endpoint asks of each request. Raises `Throttled`.
 
-    def __init__(self, store: AccessStore, limits: Limits) -> None:
+    `most`: no more requests come in a second, whoever sends them, so what may be called as often is not counted.
+    """
+
+    def __init__(self, store: AccessStore, limits: Limits, most: float = inf) -> None:
         self._store = store
+        self._most = most
         self._rates = dict(limits.rates)
         self._strangers = limits.strangers
         self._failed = Buckets(_ADDRESSES)
@@ -62,16 +67,17 @@ class Limiter:
 
         What the access key's policy says goes before what the operator says, and that before the vendor's figure.
         """
-        name, per_second = rate.bucket, rate.per_second
+        name: str = rate.bucket
+        per_second: float = rate.per_second
         figure = None if credential.policy == ALLOW_ALL else _figure(credential.policy, action)
         if figure is None and self._rates:
             figure = self._rates.get(action, self._rates.get(EVERY))
         if figure is not None:
-            name, per_second = action, figure
-            if figure == NO_LIMIT:
-                return ""
+            name, per_second = action, figure if figure != NO_LIMIT else inf
+        if per_second >= self._most:
+            return ""
         bucket = f"{credential.access_key_id} {name}"
-        if not self._store.take(bucket, per_second, now):
+        if not self._store.take(bucket, int(per_second), now):
             raise Throttled(f"More than {per_second} requests per second ({name}): try again later.")
         return bucket
 

@@ -6,6 +6,7 @@ import os
 import re
 import time
 from collections.abc import Mapping
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,6 +60,7 @@ def _assemble(
     audit: Audit,
     state_seconds: float,
     limits: Limits,
+    most: float = inf,
 ) -> Settings:
     clock = time.monotonic
     root = Root(site.tenant, parent, keys.get_root)
@@ -75,7 +77,7 @@ def _assemble(
             limits=limits,
         ),
         access=Access(site.tenant, access, parent, clock=clock, state_seconds=state_seconds),
-        limiter=Limiter(access, limits),
+        limiter=Limiter(access, limits, most),
     )
 
 
@@ -109,7 +111,8 @@ def invoke_config() -> Config:
 def on_aws(environment: Mapping[str, str], session: Any = None, *, metered: bool = False) -> Settings:
     """DynamoDB and an AWS KMS key, named by the environment variables that the CDK app sets.
 
-    TENANT, REGION, ACCOUNT, KEYS_TABLE, ACCESS_TABLE, PARENT_KEY_ARN, and optionally STATE_CACHE_SECONDS and LIMITS.
+    TENANT, REGION, ACCOUNT, KEYS_TABLE, ACCESS_TABLE, PARENT_KEY_ARN, and optionally STATE_CACHE_SECONDS, LIMITS, and
+    API_PER_SECOND, how many requests the API lets through at most.
     `metered`: what is written to standard output is metrics too, as a Lambda function's is.
     """
     import botocore.session
@@ -129,6 +132,7 @@ def on_aws(environment: Mapping[str, str], session: Any = None, *, metered: bool
         if not 0 <= state_seconds <= 60:
             raise ValueError("STATE_CACHE_SECONDS is not from 0 to 60")
         limits = limits_of_text(environment.get("LIMITS", ""))
+        most = float(environment.get("API_PER_SECOND", inf))
     except (KeyError, ValueError) as e:
         raise SettingsError(f"The environment is not complete: {e}.") from e
     session = session or botocore.session.get_session()
@@ -136,7 +140,7 @@ def on_aws(environment: Mapping[str, str], session: Any = None, *, metered: bool
     keys, access = DynamoKeyStore(dynamodb, keys_table), DynamoAccessStore(dynamodb, access_table)
     parent: ParentKey = AwsParentKey(session.create_client("kms", config=aws_config()), parent_arn)
     if not metered:
-        return _assemble(site, keys, access, parent, StreamAudit(), state_seconds, limits)
+        return _assemble(site, keys, access, parent, StreamAudit(), state_seconds, limits, most)
     metrics = EmbeddedMetrics(site.tenant)
-    settings = _assemble(site, keys, access, MeteredParentKey(parent, metrics), metrics, state_seconds, limits)
+    settings = _assemble(site, keys, access, MeteredParentKey(parent, metrics), metrics, state_seconds, limits, most)
     return replace(settings, metrics=metrics)
