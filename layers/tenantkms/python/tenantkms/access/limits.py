@@ -67,17 +67,16 @@ class Limiter:
 
         What the access key's policy says goes before what the operator says, and that before the vendor's figure.
         """
-        name: str = rate.bucket
-        per_second: float = rate.per_second
+        name, per_second = rate.bucket, rate.per_second
         figure = None if credential.policy == ALLOW_ALL else _figure(credential.policy, action)
         if figure is None and self._rates:
             figure = self._rates.get(action, self._rates.get(EVERY))
         if figure is not None:
-            name, per_second = action, figure if figure != NO_LIMIT else inf
-        if per_second >= self._most:
+            name, per_second = action, figure
+        if per_second == NO_LIMIT or per_second >= self._most:
             return ""
         bucket = f"{credential.access_key_id} {name}"
-        if not self._store.take(bucket, int(per_second), now):
+        if not self._store.take(bucket, per_second, now):
             raise Throttled(f"More than {per_second} requests per second ({name}): try again later.")
         return bucket
 
