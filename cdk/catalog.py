@@ -15,11 +15,12 @@ from tenantkms.parent.port import ROOT as ROOT_SECRET
 from tenantkms.store.dynamodb_layout import ALIASES, CREDENTIALS, DUE_INDEX, INDEX, KEYS, ROOT
 
 GET, PUT, DELETE, QUERY = "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:DeleteItem", "dynamodb:Query"
+UPDATE = "dynamodb:UpdateItem"
 SEAL, UNSEAL = "kms:Encrypt", "kms:Decrypt"
 INVOKE = "lambda:InvokeFunction"
 
 KEY_ROWS, ALIAS_ROWS = "KEY#*", "ALIAS#*"
-CREDENTIAL_ROWS, NONCE_ROWS = "CREDENTIAL#*", "NONCE#*"
+CREDENTIAL_ROWS, NONCE_ROWS, RATE_ROWS = "CREDENTIAL#*", "NONCE#*", "RATE#*"
 
 
 class On(Struct, frozen=True):
@@ -69,6 +70,7 @@ CATALOG: Mapping[str, Row] = {
             On("access", (GET,), (CREDENTIAL_ROWS, NONCE_ROWS)),
             On("access", (QUERY,), (CREDENTIALS,), INDEX),
             On("access", (PUT,), (NONCE_ROWS,)),
+            On("access", (UPDATE,), (RATE_ROWS,)),
         ),
         unseals=(CREDENTIAL,),
     ),
@@ -79,8 +81,8 @@ CATALOG: Mapping[str, Row] = {
     "asymmetric_verify": _USE,
     "cancel_key_archive": _CHANGE,
     "cancel_key_deletion": _CHANGE,
-    "create_alias": Row((_FIND, _PUT_WITH_ALIAS)),
-    "create_key": Row((_GET, _PUT_WITH_ALIAS), seals=(KEY_MATERIAL,)),
+    "create_alias": Row((_FIND, _PUT_WITH_ALIAS, _LIST_ALIASES)),
+    "create_key": Row((_GET, _PUT_WITH_ALIAS, _LIST_KEYS, _LIST_ALIASES), seals=(KEY_MATERIAL,)),
     "create_key_version": Row((_FIND, _PUT), seals=(KEY_MATERIAL,)),
     "decrypt": _OPEN,
     "delete_alias": Row((_FIND, _PUT, keys(DELETE, ALIAS_ROWS))),
@@ -112,7 +114,7 @@ CATALOG: Mapping[str, Row] = {
     "rotate_due_keys": Row((_LIST_DUE, _GET, _PUT), seals=(KEY_MATERIAL,)),
     "schedule_key_deletion": _CHANGE,
     "set_deletion_protection": _CHANGE,
-    "set_key_alias": Row((_FIND, _PUT_WITH_ALIAS, keys(DELETE, ALIAS_ROWS))),
+    "set_key_alias": Row((_FIND, _PUT_WITH_ALIAS, _LIST_ALIASES, keys(DELETE, ALIAS_ROWS))),
     "set_key_policy": _CHANGE,
     "tag_resources": _CHANGE,
     "untag_resources": _CHANGE,

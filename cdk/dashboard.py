@@ -73,7 +73,7 @@ def _limits(tenant: Tenant, tables: Tables) -> Row:
         for way in ("Read", "Write")
     ]
     return {
-        "Throttles": [by_function(tenant, "Throttles", "Sum"), *throttled],
+        "Throttles": [by_function(tenant, "Throttles", "Sum"), own(tenant, metrics.THROTTLED), *throttled],
         "Cold starts": [own(tenant, metrics.COLD_START)],
         "Concurrency by function": [by_function(tenant, "ConcurrentExecutions", "Maximum")],
     }

@@ -94,6 +94,8 @@ class Functions(Construct):
             "PARENT_KEY_ARN": parent.key.key_arn,
             "STATE_CACHE_SECONDS": f"{tenant.state_cache_seconds:g}",
         }
+        if tenant.limits:
+            self._environment["LIMITS"] = ",".join(f"{name}={figure}" for name, figure in tenant.limits.items())
         self.logs: dict[str, logs.LogGroup] = {}
         self.dead_letters: dict[str, sqs.Queue] = {}
         self.by_folder = {folder: self._function(folder) for folder in folders() if folder != ENDPOINT}
@@ -104,7 +106,8 @@ class Functions(Construct):
         inline = [folder for folder, action in actions().items() if action in self._tenant.inline_actions]
         invoked = [self.by_folder[folder].function_arn for folder in actions() if folder not in inline]
         statements = [iam.PolicyStatement(actions=[catalog.INVOKE], resources=invoked)] if invoked else []
-        environment = {"FUNCTION_PREFIX": self._tenant.function_prefix}
+        tenant = self._tenant
+        environment = {"FUNCTION_PREFIX": tenant.function_prefix, "API_PER_SECOND": str(tenant.rate + tenant.burst)}
         if inline:
             environment["INLINE_ACTIONS"] = ",".join(self._tenant.inline_actions)
         return self._function(ENDPOINT, inline=inline, more=statements, environment=environment)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,9 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from tenantkms.access.limits import limits_of
 from tenantkms.keys.maintenance import JOBS
+from tenantkms.model.limits import COUNTS
 from tenantkms.names import folder
 
 ROOT = Path(__file__).parent.parent
@@ -59,6 +61,7 @@ class Tenant(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     truststore: str = ""
     rate: int = 100
     burst: int = 200
+    limits: dict[str, int] = {}
     inline_actions: tuple[str, ...] = ()
     state_cache_seconds: float = 1
     log_retention_days: int = 365
@@ -104,6 +107,14 @@ def _matches(pattern: str, text: str) -> bool:
     return re.fullmatch(pattern, text, re.ASCII) is not None
 
 
+def _are_limits(given: Mapping[str, int]) -> bool:
+    try:
+        limits_of(given)
+    except ValueError:
+        return False
+    return True
+
+
 _ARN = r"arn:aws[a-z-]*"
 _DOMAIN = r"([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}"
 _CHECKS: tuple[Check, ...] = (
@@ -131,6 +142,11 @@ _CHECKS: tuple[Check, ...] = (
     ),
     ("rate", lambda t: 1 <= t.rate <= 10_000, "requests per second, 1 to 10000"),
     ("burst", lambda t: 1 <= t.burst <= 5_000, "requests at once, 1 to 5000"),
+    (
+        "limits",
+        lambda t: _are_limits(t.limits),
+        f"figures, 0 for none, of Actions, * and {', '.join(COUNTS)}",
+    ),
     (
         "inline_actions",
         lambda t: set(t.inline_actions) <= set(actions().values()),

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from kit.support import Kms, Server, Signer, serving
+from tenantkms.model.limits import OFF
 from tkms.machine.directory import Directory
 
 # A shell that runs the tests in the background has them, and what they start, ignore Ctrl-C.
@@ -18,8 +19,8 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 @pytest.fixture
 def kms(tmp_path: Path) -> Kms:
-    """A fresh tenant on SQLite with the key `alias/default` and one credential, in this process."""
-    settings = Directory(tmp_path / "data").open("test")
+    """A fresh tenant on SQLite with the key `alias/default` and one credential, without limits, in this process."""
+    settings = Directory(tmp_path / "data", OFF).open("test")
     credential = settings.access.store.list_credentials()[0]
     return Kms(settings, Signer(credential.access_key_id, settings.access.secret(credential)))
 
@@ -27,5 +28,5 @@ def kms(tmp_path: Path) -> Kms:
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """One `tkms serve` for all tests that need a real socket; make your own keys and credentials on it."""
-    with serving(tmp_path_factory.mktemp("server") / "data") as running:
+    with serving(tmp_path_factory.mktemp("server") / "data", "--limit", "off") as running:
         yield running

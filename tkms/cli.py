@@ -99,6 +99,16 @@ def _parser() -> argparse.ArgumentParser:
     )
     serve.add_argument("--tls-cert", type=Path, metavar="FILE", help="serve https with this certificate (PEM)")
     serve.add_argument("--tls-key", type=Path, metavar="FILE", help="and its private key (PEM)")
+    serve.add_argument(
+        "--limit",
+        action="append",
+        default=[],
+        metavar="NAME=FIGURE",
+        help="a limit, 0 for none; repeat. NAME is an Action or *: requests per second of one access key (default: what"
+        " the vendor's API allows, such as 300 Encrypt of Tencent's); strangers: requests per second from one address"
+        " that are not signed rightly (default: 50); keys, aliases, versions, tags: how many (defaults:"
+        " docs/limits.md). --limit off: requests are not counted",
+    )
 
     snippet = command(words, "snippet", "print a ready program for an SDK, or for each", commands.snippet)
     snippet.add_argument("name", nargs="?", choices=SNIPPETS, metavar="NAME", help=", ".join(SNIPPETS))

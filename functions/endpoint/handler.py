@@ -25,7 +25,7 @@ from tenantkms.runtime.lambda_entry import from_environment, invoke_client
 from tenantkms.wire.dialects import Spoken, check_unambiguous, recognise
 from tenantkms.wire.http import Request, Response, check_headers, check_size, request_from_event
 from tenantkms.wire.signing import Claim, check_time, verify
-from tenantkms.wire.translate import View, decode, encode
+from tenantkms.wire.translate import Operation, View, decode, encode
 
 
 class Endpoint:
@@ -33,6 +33,7 @@ class Endpoint:
 
     def __init__(self, settings: Settings, dispatch: Dispatcher) -> None:
         self._access: Access = settings.access
+        self._limiter = settings.limiter
         self._audit = settings.deps.audit
         self._clock = settings.deps.clock
         self._tenant = settings.site.tenant
@@ -77,6 +78,8 @@ class Endpoint:
         answer.principal = claim.access_key_id
         if claim.token:
             raise e.InvalidSecurityToken
+        now = self._clock()
+        known = self._limiter.knows(request.source_ip, claim.access_key_id, now)
         credential, secret = self._access.find(claim.access_key_id)
         try:
             uncovered = verify(claim, secret)
@@ -84,26 +87,36 @@ class Endpoint:
             if credential is None:
                 raise e.UnknownAccessKey from None  # after the same work as for a wrong secret
             raise
+        answer.signed = True
+        if not known:
+            self._limiter.passed(request.source_ip, claim.access_key_id)
         credential = self._access.admit(credential, dialect.name)
-        now = self._clock()
         check_time(claim, scheme.window, now)
         if uncovered:
             raise e.MalformedRequest("A value begins with '@', which this client does not sign: it is not accepted.")
         answer.action, version, params = dialect.parse(request, scheme, parameters)
-        self._refuse_replay(answer, claim, params, int(now))
+        operation = dialect.operations.get(answer.action)
+        rate = dialect.rates.get(answer.action, dialect.other_rate)
+        bucket = self._limiter.take(credential, operation.action if operation else "", rate, now)
+        try:
+            self._refuse_replay(answer, claim, operation, params, int(now))
+        except e.NonceReused:
+            self._limiter.give_back(bucket)  # whoever sends requests of others again uses nothing of theirs up
+            raise
         answer.admitted = True
         if not answer.action:
             raise e.MissingParameter("Action is required.")
         if version != dialect.version:
             raise e.UnknownVersion(f"The Version must be {dialect.version}.")
-        return self._run(answer, credential, params)
+        return self._run(answer, operation, credential, params)
 
-    def _refuse_replay(self, answer: _Answer, claim: Claim, params: Mapping[str, Any], now: int) -> None:
+    def _refuse_replay(
+        self, answer: _Answer, claim: Claim, operation: Operation | None, params: Mapping[str, Any], now: int
+    ) -> None:
         """Raises `NonceReused`. What is not signed, as the Action may be, is not judged before it."""
         scheme, dialect, action = answer.spoken.scheme, answer.spoken.dialect, answer.action
         once, source = claim.replay, None
         if scheme.alike:
-            operation = dialect.operations.get(action)
             once = f"{claim.replay}\n{action}" if operation and operation.action in CHANGING else ""
             source = answer.request.source_ip if dialect.fits_another(action, params) else None
         if source is not None:
@@ -113,9 +126,10 @@ class Endpoint:
         if once:
             self._access.use_nonce(scheme.name, claim.access_key_id, once, now=now, window=scheme.window)
 
-    def _run(self, answer: _Answer, credential: Credential, params: Mapping[str, Any]) -> Response:
+    def _run(
+        self, answer: _Answer, operation: Operation | None, credential: Credential, params: Mapping[str, Any]
+    ) -> Response:
         dialect = answer.spoken.dialect
-        operation = dialect.operations.get(answer.action)
         if operation is None:
             if answer.action in dialect.unsupported:
                 reason = dialect.unsupported[answer.action]
@@ -142,8 +156,10 @@ class Endpoint:
 
     def _refuse(self, answer: _Answer, error: e.KmsError) -> Response:
         """The dialect's answer to `error`; what no Action has audited is audited here."""
+        if not (answer.signed or error.retryable):
+            self._limiter.failed(answer.request.source_ip, self._clock())
         if not answer.audited:
-            if error.retryable:
+            if error.retryable and not isinstance(error, e.Throttled):
                 log_fault(answer.request_id, error)
             tell = self._audit.write if answer.admitted else self._audit.refuse
             try:
@@ -167,13 +183,13 @@ class Endpoint:
 class _Answer:
     """One answer in the making: what is known of the request so far. `admitted`: its caller is who it says."""
 
-    __slots__ = ("action", "admitted", "audited", "principal", "request", "request_id", "spoken")
+    __slots__ = ("action", "admitted", "audited", "principal", "request", "request_id", "signed", "spoken")
 
     def __init__(self, spoken: Spoken, request: Request, request_id: str) -> None:
         self.spoken, self.request, self.request_id = spoken, request, request_id
         self.action = ""
         self.principal = ""
-        self.admitted = self.audited = False
+        self.signed = self.admitted = self.audited = False
 
 
 def _request_id() -> str:

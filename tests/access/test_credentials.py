@@ -128,8 +128,8 @@ def test_a_tenant_without_any_access_key_is_not_ready(world: World) -> None:
     assert world.access.find("TKMSunknown")[0] is None
     assert world.access.find("TKMSother")[0] is None
     assert world.access.find(credential.access_key_id) == (credential, secret)
-    # Once there was one, it is not asked again.
-    assert world.store.calls == {"get_credential": 3, "has_credentials": 1}
+    # Once there was one, it is not asked again, nor for an access key that was not there a moment ago.
+    assert world.store.calls == {"get_credential": 2, "has_credentials": 1}
 
 
 def test_an_unknown_access_key_is_told_as_such_whatever_it_signs_with(kms: Kms) -> None:
@@ -202,3 +202,37 @@ def test_any_nonce_of_a_stranger_can_be_remembered(world: World, nonce: str) -> 
     world.access.use_nonce("acs3", "A", nonce, now=NOW, window=900)
     with pytest.raises(NonceReused):
         world.access.use_nonce("acs3", "A", nonce, now=NOW, window=900)
+
+
+def test_an_unknown_access_key_is_read_once_in_a_second(world: World) -> None:
+    world.make()
+    for _ in range(50):
+        assert world.access.find("TKMSunknown")[0] is None
+    assert world.store.calls == {"get_credential": 1}
+    world.clock.now += 1
+    world.access.find("TKMSunknown")
+    assert world.store.calls == {"get_credential": 2}
+
+
+@pytest.mark.parametrize("state_seconds", [0, 1, 60])
+def test_a_new_access_key_is_found_within_the_time_for_a_state(state_seconds: float, tmp_path: Path) -> None:
+    world = World(tmp_path / "kms.sqlite3", state_seconds=state_seconds)
+    credential, _ = world.make()
+    new = replace(credential, access_key_id="TKMSnew")
+    assert world.access.find("TKMSnew")[0] is None
+    world.sqlite.put_credential(new, new=True)
+    world.clock.now += min(state_seconds, 1)
+    found = world.access._read("TKMSnew")
+    assert found == new
+
+
+def test_strangers_drive_no_access_key_out_and_leave_little_behind(world: World) -> None:
+    credential, _ = world.make()
+    world.access.find(credential.access_key_id)
+    for n in range(3_000):
+        world.access.find(f"TKMS{n}")
+    world.store.calls.clear()
+    world.access.find(credential.access_key_id)
+    world.access.find("x" * 129)
+    assert not world.store.calls
+    assert len(world.access._unknown._rows) == 1_000

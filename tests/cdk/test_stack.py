@@ -101,7 +101,13 @@ def test_a_function_s_environment_is_what_its_settings_read(template: Template, 
     variables = template.functions[folder]["Environment"]["Variables"]
     settings = on_aws(variables, moto_aws.WiredSession(moto_aws.Wire()))
     assert settings.site.tenant == template.stack.removeprefix("tkms-")
-    for name in set(variables) - {"STATE_CACHE_SECONDS", "FUNCTION_PREFIX", "INLINE_ACTIONS"}:
+    for name in set(variables) - {
+        "STATE_CACHE_SECONDS",
+        "FUNCTION_PREFIX",
+        "INLINE_ACTIONS",
+        "LIMITS",
+        "API_PER_SECOND",
+    }:
         with pytest.raises(SettingsError, match=name):
             on_aws({other: value for other, value in variables.items() if other != name})
 
@@ -118,6 +124,10 @@ def test_options_reach_the_functions(full: Template, example: Template) -> None:
     assert {folder: count for folder, count in reserved.items() if count} == {"endpoint": 20, "decrypt": 10}
     assert full.functions["encrypt"]["Environment"]["Variables"]["STATE_CACHE_SECONDS"] == "0"
     assert example.functions["encrypt"]["Environment"]["Variables"]["STATE_CACHE_SECONDS"] == "1"
+    limits = {folder: function["Environment"]["Variables"].get("LIMITS") for folder, function in full.functions.items()}
+    assert set(limits.values()) == {"Encrypt=1000,*=20,strangers=0,keys=100"}
+    assert "LIMITS" not in example.functions["endpoint"]["Environment"]["Variables"]
+    assert full.functions["endpoint"]["Environment"]["Variables"]["API_PER_SECOND"] == "110"
     assert {"Key": "team", "Value": "platform"} in full.functions["encrypt"]["Tags"]
     assert {"Key": "tkms:tenant", "Value": "acme"} in example.functions["encrypt"]["Tags"]
 

@@ -46,6 +46,12 @@ def test_an_entry_needs_three_fields_only() -> None:
         ({"rate": 0}, "rate: 0 is not valid: requests per second, 1 to 10000"),
         ({"rate": "many"}, "rate: Expected `int`, got `str`"),
         ({"burst": 5001}, "burst: 5001"),
+        (
+            {"limits": {"SignByAsymmetricKey": 1}},
+            "limits: {'SignByAsymmetricKey': 1} is not valid: figures, 0 for none",
+        ),
+        ({"limits": {"Encrypt": -1}}, "limits: "),
+        ({"limits": {"Encrypt": "300"}}, "limits[...]: Expected `int`, got `str`"),
         ({"domain": "kms.example.com"}, "certificate: '' is not valid: domain and certificate go together"),
         ({"certificate": CERTIFICATE}, "certificate: "),
         ({**DOMAIN, "domain": "https://kms.example.com"}, "domain: "),

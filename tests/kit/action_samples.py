@@ -99,8 +99,8 @@ class Tenant:
         answer = self.run(action, params, policy=policy, **changes)
         return str(answer["error"]["type"]) if "error" in answer else "ok"
 
-    def result(self, action: str, params: Params) -> Params:
-        answer = self.run(action, params)
+    def result(self, action: str, params: Params, **changes: Any) -> Params:
+        answer = self.run(action, params, **changes)
         if "error" in answer:
             raise Refused(f"{action}: {answer['error']}")
         found: Params = answer["result"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -14,9 +14,11 @@ from urllib.parse import parse_qs
 import msgspec
 
 from kit.support import VECTORS, Kms, Signer, event
+from tenantkms.access.limits import Limiter
 from tenantkms.access.policy import ALLOW_ALL
 from tenantkms.errors import KmsError, UnknownAccessKey
 from tenantkms.model.credential import Credential
+from tenantkms.model.limits import OFF, Limits
 from tenantkms.names import DIALECTS
 from tenantkms.parent.port import credential_binding
 from tenantkms.wire.dialects import recognise
@@ -110,8 +112,15 @@ def refused(request: Mapping[str, Any], of: Capture) -> bool:
 
 def at(kms: Kms, now: float) -> Kms:
     """The same tenant with the clock at `now`."""
-    settings = msgspec.structs.replace(kms.settings, deps=msgspec.structs.replace(kms.settings.deps, clock=lambda: now))
-    return Kms(settings, Signer(kms.signer.access_key_id, kms.signer.secret, lambda: now))
+    return by(kms, lambda: now)
+
+
+def by(kms: Kms, clock: Callable[[], float], limits: Limits = OFF) -> Kms:
+    """The same tenant in a fresh process with that clock, within `limits`."""
+    deps = msgspec.structs.replace(kms.settings.deps, clock=clock, limits=limits)
+    limiter = Limiter(kms.settings.access.store, limits)
+    settings = msgspec.structs.replace(kms.settings, deps=deps, limiter=limiter)
+    return Kms(settings, Signer(kms.signer.access_key_id, kms.signer.secret, clock))
 
 
 def add_credential(

@@ -30,6 +30,7 @@ FULL = {
     "truststore": "s3://full-truststore/authorities/clients.pem",
     "rate": 50,
     "burst": 60,
+    "limits": {"Encrypt": 1000, "*": 20, "strangers": 0, "keys": 100},
     "inline_actions": ["Encrypt", "GenerateDataKey"],
     "state_cache_seconds": 0,
     "log_retention_days": 30,

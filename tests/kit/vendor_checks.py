@@ -18,8 +18,11 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from functions.endpoint.handler import Endpoint
+from kit.captures import by
+from kit.fakes import Clock
 from kit.support import Kms, Signer
 from kit.vendor_api import ALIBABA, HELLO, TENCENT, V2, Api, key_id, to_base64
+from tenantkms.model.limits import DEFAULT
 from tenantkms.model.states import KeyState
 from tenantkms.store.port import PutKey
 from tkms.machine.directory import Directory
@@ -103,10 +106,17 @@ def local_encryption(api: Api) -> Check:
     return check
 
 
-def answers_many(api: Api, count: int) -> Check:
+def answers_a_second(api: Api, count: int, code: str) -> Check:
+    """With the limits that a server has by itself: that many in a second, and in the next one again."""
+
     def check(kms: Kms) -> None:
-        key = key_id(kms)
-        assert {api.error(api.encrypt(kms, key=key)) for _ in range(count)} == {""}
+        clock, key = Clock(), key_id(kms)
+        clock.now = 1_800_000_000.0
+        limited = by(kms, clock, DEFAULT)
+        for _ in range(2):
+            answers = [api.error(api.encrypt(limited, key=key)) for _ in range(count + 3)]
+            assert answers == [""] * count + [code] * 3
+            clock.now += 1
 
     return check
 

@@ -42,7 +42,7 @@ def secure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Login]:
     """A server of its own over TLS, and a credential of it."""
     folder: Path = tmp_path_factory.mktemp("tls")
     cert, key = make_certificate(folder)
-    with serving(folder / "data", "--tls-cert", str(cert), "--tls-key", str(key)) as server:
+    with serving(folder / "data", "--limit", "off", "--tls-cert", str(cert), "--tls-key", str(key)) as server:
         yield login(server, ca=cert)
         # The SDKs keep idle connections; a TLS server that stops gently would wait for them to say goodbye.
         server.process.kill()

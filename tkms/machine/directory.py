@@ -24,6 +24,7 @@ from msgspec import Struct
 from functions.endpoint.dispatch import Dispatcher, InlineDispatcher
 from tenantkms.access.policy import ALLOW_ALL
 from tenantkms.errors import from_data
+from tenantkms.model.limits import DEFAULT, Limits
 from tenantkms.model.site import Site
 from tenantkms.names import DIALECTS, NATIVE
 from tenantkms.parent.port import SealBroken
@@ -81,10 +82,11 @@ def _locked(path: Path, held: str) -> Iterator[None]:
 
 
 class Directory:
-    """A data directory. `open` makes it on first use and gives the settings of what is in it."""
+    """A data directory. `open` makes it on first use and gives the settings of what is in it, with these `limits`."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, limits: Limits = DEFAULT) -> None:
         self.path = path
+        self._limits = limits
 
     @property
     def _site(self) -> Path:
@@ -128,7 +130,8 @@ class Directory:
             if (self.path / "kms.sqlite3").exists():
                 raise SettingsError(f"{self.path}/parent.key is missing: restore it, nothing opens without it.")
             write_whole(self.path / "parent.key", os.urandom(32))
-        settings = one_machine(self.path, Site(tenant=site.tenant, region=site.region, account=site.account))
+        where = Site(tenant=site.tenant, region=site.region, account=site.account)
+        settings = one_machine(self.path, where, limits=self._limits)
         if site.authenticated and not settings.root.exists():
             raise SettingsError(
                 f"{self.path}/kms.sqlite3 has no root secret, so no row of it is believed: restore it from a backup."

@@ -18,6 +18,7 @@ import uvicorn
 
 from functions.endpoint.dispatch import InlineDispatcher
 from functions.endpoint.handler import Endpoint
+from tenantkms.access.limits import limits_of_text
 from tenantkms.audit.faults import log_fault, log_warning
 from tenantkms.audit.file_audit import FileAudit
 from tenantkms.errors import KmsError
@@ -168,7 +169,11 @@ def serve(args: argparse.Namespace) -> int:
     if bool(args.tls_cert) != bool(args.tls_key):
         raise SettingsError("--tls-cert and --tls-key go together.")
     _check_readable(args.tls_cert, args.tls_key)
-    directory = Directory(args.data_dir)
+    try:
+        limits = limits_of_text(",".join(args.limit))
+    except ValueError as e:
+        raise SettingsError(f"--limit: {e}.") from e
+    directory = Directory(args.data_dir, limits)
     first = not directory.exists()
     settings = directory.open(args.tenant)
     log = settings.log

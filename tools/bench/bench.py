@@ -37,6 +37,7 @@ import msgspec
 from kit.support import HOST, Kms, Server, Signer, serving
 from tenantkms.keys import maintenance
 from tenantkms.model.key import Key, KeyFilter
+from tenantkms.model.limits import OFF
 from tenantkms.model.specs import KeySpec, KeyUsage, Origin
 from tenantkms.model.states import KeyState
 from tenantkms.store.port import PutKey
@@ -48,7 +49,7 @@ Event = dict[str, Any]
 
 
 def _kms(directory: str) -> Kms:
-    settings = Directory(Path(directory) / "data").open("bench")
+    settings = Directory(Path(directory) / "data", OFF).open("bench")
     credential = settings.access.store.list_credentials()[0]
     return Kms(settings, Signer(credential.access_key_id, settings.access.secret(credential)))
 
@@ -279,7 +280,7 @@ def http_rows(seconds: int) -> dict[str, Any]:
     rows: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
-        with serving(directory / "data") as server, _moto() as moto:
+        with serving(directory / "data", "--limit", "off") as server, _moto() as moto:
             signer = Signer(*server.credential())
             keys = json.loads(server.tkms("key", "list", "--json"))
             key_id = keys[0]["id"]

@@ -32,6 +32,7 @@ from tenantkms.access.policy import ALLOW_ALL
 from tenantkms.audit.metrics import EmbeddedMetrics
 from tenantkms.names import DIALECTS
 from tenantkms.runtime.assemble import AUDIT_KEY, Settings, on_aws
+from tenantkms.store.dynamodb_layout import TAKEN
 
 ROUNDS, TIMES = 5, 400
 ENVIRONMENT = {
@@ -40,6 +41,7 @@ ENVIRONMENT = {
     "ACCOUNT": "123456789012",
     "KEYS_TABLE": "tkms-acme-TablesKeys6B5A3ABF-1ABCDEFGHIJKL",
     "ACCESS_TABLE": "tkms-acme-TablesAccessFC9D8B84-1ABCDEFGHIJKL",
+    "API_PER_SECOND": "300",  # as cdk.json's example has it, so Encrypt is not counted
     "PARENT_KEY_ARN": "arn:aws:kms:us-east-1:123456789012:key/6f1e2d3c-1111-4222-8333-444455556666",
 }
 PLAINTEXT = base64.b64encode(b"x" * 64).decode()
@@ -76,6 +78,10 @@ class Memory:
                 return {"Item": found} if found else {}
             case "PutItem":
                 self.items[body["Item"]["pk"]["S"]] = body["Item"]
+            case "Query":
+                return {"Count": 0, "Items": []}
+            case "UpdateItem":
+                return {"Attributes": {TAKEN: {"N": "1"}}}
             case "TransactWriteItems":
                 for part in body["TransactItems"]:
                     self._answer("PutItem", part["Put"])

@@ -14,10 +14,12 @@ from kit.moto_aws import Tables
 from kit.samples import ROW_MACS
 from kit.support import Kms, Signer
 from tenantkms.access.credentials import Access
+from tenantkms.access.limits import Limiter
 from tenantkms.access.policy import ALLOW_ALL
 from tenantkms.audit.line import Audit
 from tenantkms.keys.deps import Deps
 from tenantkms.keys.keyring import Keyring
+from tenantkms.model.limits import OFF
 from tenantkms.model.site import Site
 from tenantkms.names import DIALECTS
 from tenantkms.parent.file import FileParentKey
@@ -66,7 +68,9 @@ class World:
         ring = Keyring(TENANT, store, self.parent, clock=self.clock, state_seconds=state_seconds)
         access = Access(TENANT, self.access, self.parent, clock=self.clock)
         deps = Deps(tenant=TENANT, keyring=ring, audit=audit or self.audit, clock=self.clock, random=os.urandom)
-        return Settings(site=Site(tenant=TENANT), deps=deps, access=access, root=self.root)
+        return Settings(
+            site=Site(tenant=TENANT), deps=deps, access=access, root=self.root, limiter=Limiter(self.access, OFF)
+        )
 
     def process(self, **how: Any) -> Kms:
         """A fresh process that answers signed requests."""

@@ -16,6 +16,9 @@ AGAIN = 5
 """Seconds between the arrivals of the first and the last of the requests that were signed in one second: what a cold
 start, or a connection's second try, may take."""
 _ALPHABET = string.ascii_letters + string.digits
+_LONGEST_ID = 128
+"""Characters of an access key id. Strangers choose them, and what they choose is remembered."""
+_UNKNOWN_SECONDS = 1
 _DUMMY = Secret(secrets.token_urlsafe(30))
 """An unknown access key is verified with this and costs the same. Nobody may know it: who signs with it learns more."""
 
@@ -37,8 +40,11 @@ class Access:
         self.store = store
         self._tenant = tenant
         self._parent = parent
+        self._clock = clock
         self._credentials: Cache[Credential] = Cache(size, state_seconds, clock)
         self._secrets: Cache[Secret] = Cache(size, secret_seconds, clock)
+        # Of those that there are not, apart: strangers, who fill it, drive nothing else out.
+        self._unknown: Cache[bool] = Cache(size, min(state_seconds, _UNKNOWN_SECONDS), clock)
         self._any = False  # whether there is a credential at all, as far as this process has seen
 
     def create(self, name: str, dialects: tuple[str, ...], policy: str, now: int) -> tuple[Credential, str]:
@@ -62,11 +68,21 @@ class Access:
 
         Raises `Unavailable` while the tenant has no credential at all: its first one is on its way.
         """
-        credential = self._credentials.fetch(access_key_id, lambda: self.store.get_credential(access_key_id))
+        credential = self._credentials.fetch(access_key_id, lambda: self._read(access_key_id))
         self._any = self._any or credential is not None or self.store.has_credentials()
         if not self._any:
             raise Unavailable("There is no access key yet.")
         return (credential, self.secret(credential)) if credential else (None, _DUMMY)
+
+    def _read(self, access_key_id: str) -> Credential | None:
+        """From the store; one that is not there is not asked for again in the same second."""
+        if len(access_key_id) > _LONGEST_ID or self._unknown.get(access_key_id):
+            return None
+        asked = self._clock()
+        credential = self.store.get_credential(access_key_id)
+        if credential is None:
+            self._unknown.put(access_key_id, True, asked)
+        return credential
 
     def secret(self, credential: Credential) -> Secret:
         secret = self._secrets.fetch((credential.access_key_id, credential.sealed), lambda: self._unseal(credential))

@@ -11,12 +11,15 @@ Actions are this project's own names (docs/coverage.md), whatever the dialect ca
 what no statement allows is denied. An Action that uses no key needs the resource `*`. An alias that an Action makes,
 moves or takes away is a resource of its own beside the key (`action/scope.py`). A statement may have a `Condition`
 (`access/conditions.py`); a decision without any is remembered.
+
+Beside the statements it may have `Limits`, requests per second of this access key by Action or `*`, 0 for none, such as
+`{"Encrypt": 1000, "*": 0}`: they go before those of the tenant (`access/limits.py`).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Literal, Protocol, TypeVar
 
@@ -35,11 +38,13 @@ from tenantkms.access.conditions import (
 )
 from tenantkms.access.gains import Change, more
 from tenantkms.access.patterns import GLOB_WORK, Patterns, patterns
-from tenantkms.access.vocabulary import complaints, listed, refuse, repeats
+from tenantkms.access.vocabulary import complaints, instead, listed, refuse, repeats
 from tenantkms.errors import InvalidPolicy
 from tenantkms.model.alias import ALIAS_PREFIX
 from tenantkms.model.key import Key
+from tenantkms.model.limits import EVERY, LARGEST
 from tenantkms.model.version import UUID_FORM
+from tenantkms.names import ACTIONS
 
 ALLOW_ALL = '{"Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}'
 KEY_PREFIX = "key/"
@@ -61,6 +66,7 @@ class _Statement(Struct, frozen=True, forbid_unknown_fields=True, rename="pascal
 
 class _Document(Struct, frozen=True, forbid_unknown_fields=True, rename="pascal"):
     statement: list[_Statement]
+    limits: dict[str, int] = {}
     version: str = "1"
 
 
@@ -128,12 +134,23 @@ def parse(text: str) -> tuple[_Rule, ...]:
     )
 
 
+def rates(text: str) -> Mapping[str, int]:
+    """The limits of a policy document: requests per second by Action or `EVERY`. Raises `InvalidPolicy`."""
+    return _document(text).limits
+
+
 def flaws(text: str) -> Iterator[str]:
     """What a policy says that means nothing, or not what it seems to. Raises `InvalidPolicy` if it has no meaning."""
     rules = parse(text)
     yield from repeats(text)
     yield from too_much(((rule.actions, rule.resources), rule.conditions) for rule in rules)
-    statements = _document(text).statement
+    document = _document(text)
+    for name, figure in document.limits.items():
+        if name not in (EVERY, *ACTIONS):
+            yield f"The limit {name!r} of the policy is for no Action: {instead(name)}."
+        if not 0 <= figure <= LARGEST:
+            yield f"The limit {name} of the policy is {figure}: 1 to {LARGEST}, or 0 for none."
+    statements = document.statement
     if not statements:
         yield "The policy allows nothing: it has no statement."
     for number, statement in enumerate(statements, 1):

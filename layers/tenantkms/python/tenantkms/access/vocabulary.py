@@ -26,7 +26,7 @@ def complaints(statement: int, actions: str | list[str], *others: tuple[str, str
             yield f"Statement {statement} of the policy says nothing: its {what} is empty."
     for pattern in listed(actions):
         if not any(fnmatchcase(action, pattern) for action in ACTIONS):
-            yield f"Action {pattern!r} of statement {statement} of the policy is none: {_instead(pattern)}."
+            yield f"Action {pattern!r} of statement {statement} of the policy is none: {instead(pattern)}."
 
 
 def repeats(text: str) -> Iterator[str]:
@@ -45,7 +45,8 @@ def repeats(text: str) -> Iterator[str]:
         yield f"The policy gives {name!r} twice in one place."
 
 
-def _instead(pattern: str) -> str:
+def instead(pattern: str) -> str:
+    """Which Action somebody may have meant by a pattern that matches none."""
     meant = [OTHER_NAMES[name] for name in OTHER_NAMES if fnmatchcase(name, pattern)]
     if meant:
         return f"the Action is {' or '.join(sorted(set(meant)))}"

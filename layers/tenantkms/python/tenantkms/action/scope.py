@@ -13,6 +13,7 @@ from tenantkms.access import key_policy, policy
 from tenantkms.access.conditions import NO_CONTEXT, NO_TAGS, Facts
 from tenantkms.access.policy import KEY_PREFIX
 from tenantkms.action.call import Call
+from tenantkms.action.limits import check_limits
 from tenantkms.action.rule import DECRYPT, Rule
 from tenantkms.audit.line import INTENT, Record
 from tenantkms.crypto.envelope import SALT_SIZE, Header, parse_header
@@ -218,6 +219,7 @@ class Scope:
             keys = [self.admit(self._read(ref, None, facts), None, facts) for ref in refs]
             writes = change(keys)
             self._check_names(keys, writes)
+            check_limits(self.deps.limits, self.store, self.call.profile, keys, writes)
             if not writes or self.call.dry_run:
                 return keys
             if not attempt:

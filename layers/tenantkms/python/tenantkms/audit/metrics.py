@@ -16,7 +16,7 @@ import msgspec
 
 from tenantkms.audit.line import INTENT, Record, StreamAudit
 from tenantkms.audit.refusals import Refusals
-from tenantkms.errors import KmsError
+from tenantkms.errors import KmsError, Throttled
 from tenantkms.parent.port import Binding, ParentKey
 
 NAMESPACE = "TenantKms/{}"
@@ -24,6 +24,8 @@ NAMESPACE = "TenantKms/{}"
 LATENCY, ERRORS, REFUSED = "Latency", "Errors", "Refused"
 """Of each call, by Action and for all: milliseconds since the event came in; 1 for a fault of ours or of what we depend
 on; 1 for what the caller did wrong. The number of calls is the sample count of `Latency`."""
+THROTTLED = "Throttled"
+"""1 for a call beyond a limit of the tenant's: neither of both."""
 AUTHENTICATION_FAILURES = "AuthenticationFailures"
 PARENT_KEY_CALLS, PARENT_KEY_LATENCY, COLD_START = "ParentKeyCalls", "ParentKeyLatency", "ColdStart"
 KEYS_PENDING_DELETION = "KeysPendingDeletion"
@@ -103,7 +105,9 @@ class EmbeddedMetrics(StreamAudit):
 
     def _values(self, record: Record) -> _Values:
         values: _Values = {LATENCY: round((self._clock() - (self._began or 0)) * 1000, 3)}
-        if record.outcome in self._faults:
+        if record.outcome == Throttled.__name__:
+            values[THROTTLED] = 1
+        elif record.outcome in self._faults:
             values[ERRORS] = 1
         elif record.outcome not in _NO_REFUSAL:
             values[REFUSED] = 1

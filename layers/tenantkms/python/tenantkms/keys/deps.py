@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from tenantkms.audit.line import Audit
 from tenantkms.keys.keyring import Keyring
+from tenantkms.model.limits import DEFAULT, Limits
 
 
 class Deps(Struct, frozen=True, kw_only=True):
@@ -18,3 +19,4 @@ class Deps(Struct, frozen=True, kw_only=True):
     audit: Audit
     clock: Callable[[], float]
     random: Callable[[int], bytes]
+    limits: Limits = DEFAULT

@@ -14,7 +14,6 @@ from tenantkms.model.specs import KeySpec, KeyUsage, Origin
 from tenantkms.model.states import KeyState
 from tenantkms.model.version import UUID_FORM, KeyVersion, version_number
 
-MAX_TAGS = 20
 _RESERVED_TAGS = ("aliyun", "acs:")
 
 
@@ -117,9 +116,7 @@ class KeyFilter(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 def check_tags(tags: dict[str, str]) -> dict[str, str]:
-    """`tags` of a key, if they may be. Raises `LimitExceeded` and `InvalidParameter`."""
-    if len(tags) > MAX_TAGS:
-        raise e.LimitExceeded(f"A key has at most {MAX_TAGS} tags.")
+    """`tags` of a key, if they may be. Raises `InvalidParameter`."""
     for name, value in tags.items():
         if not 1 <= len(name) <= 128 or len(value) > 128 or name.startswith(_RESERVED_TAGS):
             raise e.InvalidParameter(

@@ -7,6 +7,7 @@ import re
 import time
 from collections.abc import Mapping
 from functools import partial
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,10 +15,12 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from tenantkms.access.credentials import Access
+from tenantkms.access.limits import Limiter, limits_of_text
 from tenantkms.audit.line import Audit, StreamAudit
 from tenantkms.audit.metrics import INTEGRITY_FAULTS, EmbeddedMetrics, MeteredParentKey, Metrics, NoMetrics
 from tenantkms.keys.deps import Deps
 from tenantkms.keys.keyring import Keyring
+from tenantkms.model.limits import DEFAULT, Limits
 from tenantkms.model.site import Site
 from tenantkms.parent.port import ParentKey
 from tenantkms.parent.root import AnchoredParentKey, Root
@@ -38,7 +41,7 @@ _TENANT = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
 
 class Settings(Struct, frozen=True, kw_only=True):
-    """Everything a process of this system works with. `access` and `site` are the endpoint's.
+    """Everything a process of this system works with. `access`, `limiter` and `site` are the endpoint's.
 
     `log` is `deps.audit` where that rests in files of this machine, which somebody has to look after.
     """
@@ -47,6 +50,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     deps: Deps
     access: Access
     root: Root
+    limiter: Limiter
     metrics: Metrics = NoMetrics()
     log: FileAudit | None = None
 
@@ -70,6 +74,8 @@ def _assemble(
     audit: Audit,
     metrics: Metrics,
     state_seconds: float,
+    limits: Limits,
+    most: float = inf,
 ) -> Settings:
     clock = time.monotonic
     parent = AnchoredParentKey(parent, root)
@@ -83,12 +89,14 @@ def _assemble(
             audit=audit,
             clock=time.time,
             random=os.urandom,
+            limits=limits,
         ),
         access=Access(site.tenant, access, parent, clock=clock, state_seconds=state_seconds),
+        limiter=Limiter(access, limits, most),
     )
 
 
-def one_machine(data_dir: Path, site: Site, *, state_seconds: float = 1) -> Settings:
+def one_machine(data_dir: Path, site: Site, *, state_seconds: float = 1, limits: Limits = DEFAULT) -> Settings:
     """SQLite, a parent key in a file, and an audit log in `data_dir`, which `tkms.machine.directory` has prepared."""
     from tenantkms.audit.file_audit import FileAudit
     from tenantkms.parent.file import FileParentKey
@@ -98,18 +106,18 @@ def one_machine(data_dir: Path, site: Site, *, state_seconds: float = 1) -> Sett
     root = Root(site.tenant, parent, lambda: store.get_root())  # noqa: PLW0108 - there is no store yet
     store = SqliteStore(data_dir / "kms.sqlite3", RowMac(partial(root.key, ROWS_KEY)))
     audit = FileAudit(data_dir / AUDIT_FILE, data_dir / REFUSED_FILE, partial(root.key, AUDIT_KEY))
-    settings = _assemble(site, store, store, parent, root, audit, NoMetrics(), state_seconds)
+    settings = _assemble(site, store, store, parent, root, audit, NoMetrics(), state_seconds, limits)
     return replace(settings, log=audit)
 
 
 def aws_config() -> Config:
-    """Time-outs and retries of a call of DynamoDB or AWS KMS: at most 2 x (1 + 1) s, and a pause of 1 s between them.
+    """Time-outs and retries of a call of DynamoDB or AWS KMS: at most 2 x (0.5 + 1) s, and a pause of 1 s between them.
 
-    The endpoint makes up to four before it invokes an Action: 20 s of the API's 30 s.
+    The endpoint makes up to five before it invokes an Action: 20 s of the API's 30 s.
     """
     from botocore.config import Config
 
-    return Config(connect_timeout=1, read_timeout=1, retries={"total_max_attempts": 2, "mode": "standard"})
+    return Config(connect_timeout=0.5, read_timeout=1, retries={"total_max_attempts": 2, "mode": "standard"})
 
 
 def invoke_config() -> Config:
@@ -122,7 +130,8 @@ def invoke_config() -> Config:
 def on_aws(environment: Mapping[str, str], session: Any = None, *, metered: bool = False) -> Settings:
     """DynamoDB and an AWS KMS key, named by the environment variables that the CDK app sets.
 
-    TENANT, REGION, ACCOUNT, KEYS_TABLE, ACCESS_TABLE, PARENT_KEY_ARN, and optionally STATE_CACHE_SECONDS.
+    TENANT, REGION, ACCOUNT, KEYS_TABLE, ACCESS_TABLE, PARENT_KEY_ARN, and optionally STATE_CACHE_SECONDS, LIMITS, and
+    API_PER_SECOND, how many requests the API lets through at most.
     `metered`: what is written to standard output is metrics too, as a Lambda function's is.
     """
     import botocore.session
@@ -141,6 +150,8 @@ def on_aws(environment: Mapping[str, str], session: Any = None, *, metered: bool
         state_seconds = float(environment.get("STATE_CACHE_SECONDS", "1"))
         if not 0 <= state_seconds <= 60:
             raise ValueError("STATE_CACHE_SECONDS is not from 0 to 60")
+        limits = limits_of_text(environment.get("LIMITS", ""))
+        most = float(environment.get("API_PER_SECOND", inf))
     except (KeyError, ValueError) as e:
         raise SettingsError(f"The environment is not complete: {e}.") from e
     session = session or botocore.session.get_session()
@@ -155,4 +166,4 @@ def on_aws(environment: Mapping[str, str], session: Any = None, *, metered: bool
     root = Root(site.tenant, parent, lambda: keys.get_root())  # noqa: PLW0108 - there is no store yet
     macs = RowMac(partial(root.key, ROWS_KEY), lambda: metrics.put(**{INTEGRITY_FAULTS: 1}))
     keys, access = DynamoKeyStore(dynamodb, keys_table, macs), DynamoAccessStore(dynamodb, access_table, macs)
-    return _assemble(site, keys, access, parent, root, audit, metrics, state_seconds)
+    return _assemble(site, keys, access, parent, root, audit, metrics, state_seconds, limits, most)

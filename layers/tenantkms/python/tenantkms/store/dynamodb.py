@@ -8,12 +8,15 @@ wrong, the rows are read back, and a write that is there succeeded.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from itertools import islice
+from math import inf
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import msgspec
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from tenantkms.errors import AliasExists
 from tenantkms.model.alias import Alias
@@ -41,6 +44,7 @@ from tenantkms.store.dynamodb_layout import (
     SORT_KEY,
     SOURCE,
     STATE,
+    TAKEN,
     TTL,
     WITH_MAC,
     Row,
@@ -56,15 +60,27 @@ from tenantkms.store.dynamodb_layout import (
     version_sk,
 )
 from tenantkms.store.dynamodb_table import FAULTS, Table, faults, unavailable
-from tenantkms.store.port import PutAlias, PutKey, RevisionConflict, Write, nonce_digest
+from tenantkms.store.integrity import RowMac
+from tenantkms.store.leases import Leases
+from tenantkms.store.port import MAX_BUCKETS, PutAlias, PutKey, RevisionConflict, Write, nonce_digest
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
 
 _decode_key = msgspec.json.Decoder(Key).decode
 _decode_version = msgspec.json.Decoder(KeyVersion).decode
 _decode_credential = msgspec.json.Decoder(Credential).decode
 
+_COUNTED_SECONDS = 60
+_KEPT = 3600  # seconds that a count outlives its second: clocks of functions differ by less
+
 
 class DynamoKeyStore(Table):
     """`KeyStore` on the keys table `table`."""
+
+    def __init__(self, client: DynamoDBClient, table: str, macs: RowMac) -> None:
+        super().__init__(client, table, macs)
+        self._counts: dict[str, tuple[float, int]] = {}
 
     def _with_macs(self) -> Iterator[Row]:
         # From the table: a row that hides from an index is found.
@@ -103,6 +119,28 @@ class DynamoKeyStore(Table):
             "ExpressionAttributeValues": typed(**{":value": KEYS, ":state": state.value}),
         }
         return sum(answer["Count"] for answer in self._pages(self._client.query, query))
+
+    def count_keys(self) -> int:
+        return self._count(KEYS)
+
+    def count_aliases(self) -> int:
+        return self._count(ALIASES)
+
+    def _count(self, what: str) -> int:
+        """All rows are read to be counted, so it is not done for each key that is made."""
+        counted, count = self._counts.get(what, (-inf, 0))
+        if time.monotonic() - counted < _COUNTED_SECONDS:
+            return count
+        query = {
+            "IndexName": INDEX,
+            "Select": "COUNT",
+            "KeyConditionExpression": "#name = :value",
+            "ExpressionAttributeNames": {"#name": INDEX_PARTITION_KEY},
+            "ExpressionAttributeValues": typed(**{":value": what}),
+        }
+        count = sum(answer["Count"] for answer in self._pages(self._client.query, query))
+        self._counts[what] = time.monotonic(), count
+        return count
 
     def get_alias(self, name: str) -> Alias | None:
         found = self._get(pk=alias_pk(name), sk=META)
@@ -162,6 +200,11 @@ def _refusal(fault: Exception, writes: Sequence[Write]) -> Exception:
 class DynamoAccessStore(Table):
     """`AccessStore` on the access table `table`."""
 
+    def __init__(self, client: DynamoDBClient, table: str, macs: RowMac) -> None:
+        super().__init__(client, table, macs)
+        leases = Leases(self._lease, MAX_BUCKETS)
+        self.take, self.give_back = leases.take, leases.give_back
+
     def _with_macs(self) -> Iterator[Row]:
         # Not from the table, which is full of nonces: a credential that hides from the index does no harm.
         return self._listed(CREDENTIALS)
@@ -211,3 +254,22 @@ class DynamoAccessStore(Table):
         if first is None or first.get(SOURCE) != row[SOURCE]:
             return False
         return abs(expires - int(first[TTL]["N"])) <= again
+
+    def _lease(self, bucket: str, second: int, wanted: int, rate: int) -> int:
+        """One write; if its answer is lost and it is sent again, some that are counted are never used."""
+        try:
+            answer = self._client.update_item(
+                TableName=self._table,
+                Key=typed(pk=f"RATE#{bucket}#{second}"),
+                UpdateExpression=f"ADD {TAKEN} :wanted SET {TTL} = :end",
+                ConditionExpression=f"{ABSENT} OR {TAKEN} < :rate",
+                ExpressionAttributeValues=typed(**{":wanted": wanted, ":rate": rate, ":end": second + _KEPT}),
+                ReturnValues="UPDATED_NEW",
+            )
+        except ClientError as e:
+            if e.response["Error"]["Code"] == "ConditionalCheckFailedException":
+                return 0
+            raise unavailable() from e
+        except BotoCoreError as e:
+            raise unavailable() from e
+        return min(wanted, rate - (int(answer["Attributes"][TAKEN]["N"]) - wanted))

@@ -6,6 +6,7 @@ Keys table     pk=KEY#<id>      sk=META                 doc, revision, state, cr
                pk=ROOT          sk=META                 sealed (bytes), token
 Access table   pk=CREDENTIAL#<access key id>            doc, token, mac; listed by age
                pk=NONCE#<hex>                           expires (DynamoDB's TTL), token, source
+               pk=RATE#<bucket>#<second>                expires, taken
 
 `doc` is the JSON of the model's struct, `mac` is over all other attributes of its row. The sparse indexes hold the rows
 that have their two attributes; they follow a write within moments.
@@ -36,6 +37,7 @@ TTL, SOURCE = "expires", "source"
 """Of a nonce: the access table's time-to-live attribute, in Unix seconds, and who used it first, where that counts."""
 
 DOC, REVISION, STATE, TOKEN, KEY_ID, SEALED, MAC = "doc", "revision", "state", "token", "key_id", "sealed", "mac"
+TAKEN = "taken"
 META, ROOT = "META", "ROOT"
 KEYS, ALIASES, CREDENTIALS = "KEYS", "ALIASES", "CREDENTIALS"
 ABSENT = f"attribute_not_exists({PARTITION_KEY})"

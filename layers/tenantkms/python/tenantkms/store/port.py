@@ -108,6 +108,12 @@ class KeyStore(AuthenticRows, Protocol):
     def count_waiting(self, state: KeyState) -> int:
         """How many keys in `state` scheduled work waits for, due or not yet. No key is read for it."""
 
+    def count_keys(self) -> int:
+        """How many keys there are, whatever their state. It may be a minute old."""
+
+    def count_aliases(self) -> int:
+        """How many aliases there are. It may be a minute old."""
+
     def get_alias(self, name: str) -> Alias | None: ...
 
     def commit(self, writes: Sequence[Write]) -> None: ...
@@ -127,13 +133,17 @@ class KeyStore(AuthenticRows, Protocol):
         """Keep a sealed root secret, unless there is one: the first stays."""
 
 
+MAX_BUCKETS = 20_000
+"""Buckets of requests per second that a process remembers: access keys times what they do in a second."""
+
+
 def nonce_digest(nonce: bytes) -> bytes:
     """The 16 bytes that a nonce is stored as where it has no keyed hash."""
     return hashlib.sha256(nonce).digest()[:16]
 
 
 class AccessStore(AuthenticRows, Protocol):
-    """Credentials and used nonces of one tenant."""
+    """Credentials, used nonces and requests per second of one tenant."""
 
     def get_credential(self, access_key_id: str) -> Credential | None: ...
 
@@ -153,3 +163,10 @@ class AccessStore(AuthenticRows, Protocol):
         It may be remembered for up to half an hour more. With a `source`, also True if it was first used from the same
         one, with an expiry at most `again` seconds from this one. Raises `Unavailable` for what cannot be remembered.
         """
+
+    def take(self, bucket: str, rate: int, now: float) -> bool:
+        """Take one of the `rate` requests that `bucket` has for a second; False if none is left at `now` (Unix
+        seconds). All processes of the tenant that serve share the bucket."""
+
+    def give_back(self, bucket: str) -> None:
+        """One that this process took a moment ago was not used."""

@@ -1,7 +1,8 @@
 """Both ports on one SQLite file in WAL mode, and used nonces beside it: the store of one machine.
 
 Several processes and threads may use it at once. Keys are durable when `commit` returns (synchronous=FULL).
-Nonces survive the process but not a power cut: fsync for each request would cost more than it protects.
+Nonces survive the process but not a power cut: fsync for each request would cost more than it protects. Requests per
+second are counted in memory: one process serves, and nobody else takes of them.
 """
 
 from __future__ import annotations
@@ -24,9 +25,10 @@ from tenantkms.model.credential import Credential
 from tenantkms.model.key import Key, KeyFilter
 from tenantkms.model.states import KeyState
 from tenantkms.model.version import KeyVersion
+from tenantkms.store.buckets import Buckets
 from tenantkms.store.integrity import UNCHECKED, IntegrityFault, RowMac
 from tenantkms.store.nonces import NonceFiles
-from tenantkms.store.port import RevisionConflict, Write
+from tenantkms.store.port import MAX_BUCKETS, RevisionConflict, Write
 from tenantkms.store.sqlite_layout import (
     ALIASES,
     COMMITS,
@@ -149,6 +151,8 @@ class SqliteStore:
             raise Unavailable(f"The key store {path} cannot be opened: {e}.") from e
         self._path, self._macs = path, macs
         self._nonces = NonceFiles(Path(f"{path}-nonces"))
+        buckets = Buckets(MAX_BUCKETS)
+        self.take, self.give_back = buckets.take, buckets.give_back
 
     def _create(self) -> None:
         with _transaction(self._at.db) as db:
@@ -195,6 +199,14 @@ class SqliteStore:
         select = "SELECT count(*) FROM keys WHERE due IS NOT NULL AND state = ?"
         (count,) = self._at.db.execute(select, (state,)).fetchone()
         return int(count)
+
+    @_faults
+    def count_keys(self) -> int:
+        return int(self._at.db.execute("SELECT count(*) FROM keys").fetchone()[0])
+
+    @_faults
+    def count_aliases(self) -> int:
+        return int(self._at.db.execute("SELECT count(*) FROM aliases").fetchone()[0])
 
     @_faults
     def get_alias(self, name: str) -> Alias | None:

@@ -12,6 +12,7 @@ from typing import Any
 from msgspec import Struct
 
 from tenantkms.errors import InvalidParameter, KmsError, MissingParameter, UnknownParameter, UnsupportedParameter
+from tenantkms.model.limits import Rate
 from tenantkms.model.site import Site
 from tenantkms.wire.http import Request, Response
 from tenantkms.wire.parse import Parameters
@@ -160,7 +161,8 @@ class Dialect(Struct, frozen=True, kw_only=True, dict=True):
     only one, "" where none is sent. `form_path`: where a body is a form whatever its content type says. `common`:
     parameters that every operation may carry. `unsupported`: Actions of the vendor that are not served, with the
     reason. `parameters` reads what the signature may cover, flat; `parse` gives the Action and the version, which are
-    not yet checked, and the parameters nested.
+    not yet checked, and the parameters nested. `rates`: how often the vendor lets an operation be called, and
+    `other_rate` all that is not there.
     """
 
     name: str
@@ -176,6 +178,8 @@ class Dialect(Struct, frozen=True, kw_only=True, dict=True):
     parameters: Callable[[Request, Scheme], Parameters]
     parse: Callable[[Request, Scheme, Parameters], tuple[str, str, dict[str, Any]]]
     errors: Mapping[type[KmsError], Any]
+    rates: Mapping[str, Rate]
+    other_rate: Rate
     success: Callable[[Request, str, Mapping[str, Any], str], Response]
     failure: Callable[[Request, str, KmsError, str], Response]
 

@@ -87,7 +87,8 @@ ERRORS: dict[type[e.KmsError], Row] = {
         400, "DryRunOperationError", "The request would have succeeded, but the DryRun flag is set."
     ),
     e.Conflict: Row(503, "ServiceUnavailableTemporary"),
-    e.Throttled: Row(429, "Throttling.User"),
+    # As the pages of this product say; its client for instances (dkms-gcs) repeats this code and no other.
+    e.Throttled: Row(429, "Rejected.Throttling", "QPS Limit Exceeded"),
     e.Unavailable: Row(503, "ServiceUnavailableTemporary"),
     e.Internal: Row(500, "InternalFailure"),
 }

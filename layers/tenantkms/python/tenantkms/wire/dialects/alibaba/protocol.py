@@ -11,6 +11,7 @@ import msgspec
 from tenantkms import errors as e
 from tenantkms.names import ALIBABA
 from tenantkms.wire.dialects.alibaba.errors import DRY_RUN_CODES, ERRORS
+from tenantkms.wire.dialects.alibaba.limits import OTHERS, RATES
 from tenantkms.wire.dialects.alibaba.operations import DRY_RUN, OPERATIONS, UNSUPPORTED
 from tenantkms.wire.http import FORM, Request, Response
 from tenantkms.wire.parse import Parameters, nest, parse_form, parse_pairs
@@ -136,6 +137,8 @@ DIALECT = Dialect(
     parameters=_parameters,
     parse=_parse,
     errors=ERRORS,
+    rates=RATES,
+    other_rate=OTHERS,
     success=_success,
     failure=_failure,
 )

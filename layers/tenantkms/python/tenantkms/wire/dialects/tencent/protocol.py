@@ -10,6 +10,7 @@ import msgspec
 from tenantkms import errors as e
 from tenantkms.names import TENCENT
 from tenantkms.wire.dialects.tencent.errors import ERRORS
+from tenantkms.wire.dialects.tencent.limits import OTHERS, rates
 from tenantkms.wire.dialects.tencent.operations import OPERATIONS, UNSUPPORTED
 from tenantkms.wire.http import FORM, Request, Response
 from tenantkms.wire.parse import Parameters, nest, parse_form, parse_json_object, parse_pairs
@@ -98,6 +99,8 @@ DIALECT = Dialect(
     parameters=_parameters,
     parse=_parse,
     errors=ERRORS,
+    rates=rates(OPERATIONS),
+    other_rate=OTHERS,
     success=_success,
     failure=_failure,
 )

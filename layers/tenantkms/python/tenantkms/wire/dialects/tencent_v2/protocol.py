@@ -9,6 +9,7 @@ import msgspec
 
 from tenantkms import errors as e
 from tenantkms.names import TENCENT_V2
+from tenantkms.wire.dialects.tencent.limits import OTHERS, rates
 from tenantkms.wire.dialects.tencent.protocol import COMMON, LEGACY_PATH, parameters
 from tenantkms.wire.dialects.tencent_v2.errors import ERRORS
 from tenantkms.wire.dialects.tencent_v2.operations import OPERATIONS
@@ -51,6 +52,8 @@ DIALECT = Dialect(
     parameters=parameters,
     parse=_parse,
     errors=ERRORS,
+    rates=rates(OPERATIONS),
+    other_rate=OTHERS,
     success=_success,
     failure=_failure,
 )

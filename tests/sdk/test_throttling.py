@@ -1,0 +1,94 @@
+"""What the vendors' SDKs make of a limit: their own exceptions, and their own retries get through."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from time import sleep
+from typing import Any
+
+import pytest
+from alibabacloud_tea_openapi.exceptions import ThrottlingException
+from darabonba.policy.retry import RetryCondition, RetryOptions
+from tencentcloud.common.retry import StandardRetryer
+
+from kit.sdk_clients import Classic, Login, Qcloud, Tea, Tencent, login, make_certificate, refused
+from kit.support import serving
+
+HELLO = base64.b64encode(b"hello").decode()
+PER_SECOND = 4
+
+
+@pytest.fixture(scope="module")
+def limited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], Login]]:
+    """Fresh access keys of a server that answers four Encrypt a second."""
+    folder: Path = tmp_path_factory.mktemp("limited")
+    with serving(folder / "data", "--limit", f"Encrypt={PER_SECOND}") as server:
+        yield lambda: login(server)
+
+
+def spend(sdk: Any, **fields: str) -> None:
+    """All that there is in a second, and a little more."""
+    for _ in range(3 * PER_SECOND):
+        sdk.call("Encrypt", **fields)
+
+
+def test_tencent_tells_its_user(limited: Callable[[], Login]) -> None:
+    sdk = Tencent(limited())
+    with refused(sdk, "RequestLimitExceeded", text="More than 4 requests per second"):
+        spend(sdk, KeyId=_key(sdk), Plaintext=HELLO)
+
+
+def test_what_tencent_s_retryer_repeats_gets_through(limited: Callable[[], Login]) -> None:
+    """The loop is the test's: the SDK's own repeats what has succeeded (docs/clients.md)."""
+    sdk = Tencent(limited())
+    key, waits, done = _key(sdk), 0, 0
+    while done < 3 * PER_SECOND:
+        try:
+            sdk.call("Encrypt", KeyId=key, Plaintext=HELLO)
+        except Tencent.error as error:
+            if not StandardRetryer.should_retry(None, error):
+                raise
+            waits += 1
+            sleep(0.3)
+        else:
+            done += 1
+    assert waits
+
+
+def _key(sdk: Tencent) -> str:
+    keys: list[Any] = sdk.call("ListKeys").Keys
+    return str(keys[0].KeyId)
+
+
+def test_tea_tells_its_user(limited: Callable[[], Login]) -> None:
+    with pytest.raises(ThrottlingException) as raised:
+        spend(Tea(limited()), key_id="alias/default", plaintext=HELLO)
+    assert (raised.value.code, raised.value.data["statusCode"]) == ("Rejected.Throttling", 429)
+    assert raised.value.retry_after == 1000
+
+
+def test_tea_s_retries_get_through(limited: Callable[[], Login]) -> None:
+    condition = RetryCondition({"maxAttempts": 5, "exception": ["ThrottlingException"]})
+    sdk = Tea(limited(), retry_options=RetryOptions({"retryable": True, "retryCondition": [condition]}))
+    spend(sdk, key_id="alias/default", plaintext=HELLO)
+
+
+def test_the_classic_sdk_tells_its_user(limited: Callable[[], Login]) -> None:
+    sdk = Classic(limited())
+    with refused(sdk, "Rejected.Throttling", 429, text="QPS Limit Exceeded"):
+        spend(sdk, KeyId="alias/default", Plaintext=HELLO)
+
+
+def test_the_legacy_sdk_answers_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cert, key = make_certificate(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(cert))
+    tls = ("--tls-cert", str(cert), "--tls-key", str(key))
+    with serving(tmp_path / "data", "--limit", f"Encrypt={PER_SECOND}", *tls) as server:
+        sdk = Qcloud(login(server, ca=cert))
+        key_id = sdk.call("ListKey")["keys"][0]["keyId"]
+        codes = [sdk.call("Encrypt", keyId=key_id, plaintext=HELLO)["code"] for _ in range(3 * PER_SECOND)]
+        server.process.kill()
+    assert codes[0] == 0
+    assert set(codes) == {0, 4400}
