@@ -44,17 +44,18 @@ from tenantkms.store.dynamodb_layout import (
     ROOT,
     SEALED,
     SORT_KEY,
-    STATE,
     TAKEN,
     TOKEN,
     TTL,
     Row,
     alias_pk,
     by_time,
+    count_of,
     credential_pk,
     encode,
     item_of,
     key_pk,
+    lease_of,
     typed,
     version_sk,
 )
@@ -70,11 +71,14 @@ _decode_credential = msgspec.json.Decoder(Credential).decode
 
 _FAULTS = (BotoCoreError, ClientError)
 _COUNTED_SECONDS = 60
-_KEPT = 3600  # seconds that a count outlives its second: clocks of functions differ by less
 
 
 def _unavailable() -> Unavailable:
     return Unavailable("The key store is not available.")
+
+
+def _condition_failed(fault: Exception) -> bool:
+    return isinstance(fault, ClientError) and fault.response["Error"]["Code"] == "ConditionalCheckFailedException"
 
 
 @contextmanager
@@ -104,7 +108,7 @@ class _Table:
             stored = self._get(**{name: row[name]["S"] for name in (PARTITION_KEY, SORT_KEY) if name in row})
             if stored and stored.get(TOKEN) == row[TOKEN]:
                 return True
-            if isinstance(e, ClientError) and e.response["Error"]["Code"] == "ConditionalCheckFailedException":
+            if _condition_failed(e):
                 return False
             raise _unavailable() from e
         return True
@@ -133,6 +137,9 @@ class _Table:
             if not (last := answer.get("LastEvaluatedKey")):
                 return
             query["ExclusiveStartKey"] = last
+
+    def _number(self, query: dict[str, Any]) -> int:
+        return sum(answer["Count"] for answer in self._pages(query))
 
     def _listed(self, what: str, *, descending: bool = False) -> Iterator[Row]:
         return self._query(INDEX_PARTITION_KEY, what, IndexName=INDEX, ScanIndexForward=not descending)
@@ -169,15 +176,7 @@ class DynamoKeyStore(_Table):
         return list(islice((key for key in keys if (key.due, key.id) > after), limit))
 
     def count_waiting(self, state: KeyState) -> int:
-        query = {
-            "IndexName": DUE_INDEX,
-            "Select": "COUNT",
-            "KeyConditionExpression": "#name = :value",
-            "FilterExpression": "#state = :state",
-            "ExpressionAttributeNames": {"#name": DUE_PARTITION_KEY, "#state": STATE},
-            "ExpressionAttributeValues": typed(**{":value": KEYS, ":state": state.value}),
-        }
-        return sum(answer["Count"] for answer in self._pages(query))
+        return self._number(count_of(DUE_INDEX, DUE_PARTITION_KEY, KEYS, state))
 
     def count_keys(self) -> int:
         return self._count(KEYS)
@@ -190,14 +189,7 @@ class DynamoKeyStore(_Table):
         counted, count = self._counts.get(what, (-inf, 0))
         if time.monotonic() - counted < _COUNTED_SECONDS:
             return count
-        query = {
-            "IndexName": INDEX,
-            "Select": "COUNT",
-            "KeyConditionExpression": "#name = :value",
-            "ExpressionAttributeNames": {"#name": INDEX_PARTITION_KEY},
-            "ExpressionAttributeValues": typed(**{":value": what}),
-        }
-        count = sum(answer["Count"] for answer in self._pages(query))
+        count = self._number(count_of(INDEX, INDEX_PARTITION_KEY, what))
         self._counts[what] = time.monotonic(), count
         return count
 
@@ -305,18 +297,9 @@ class DynamoAccessStore(_Table):
     def _lease(self, bucket: str, second: int, wanted: int, rate: int) -> int:
         """One write; if its answer is lost and it is sent again, some that are counted are never used."""
         try:
-            answer = self._client.update_item(
-                TableName=self._table,
-                Key=typed(pk=f"RATE#{bucket}#{second}"),
-                UpdateExpression=f"ADD {TAKEN} :wanted SET {TTL} = :end",
-                ConditionExpression=f"{ABSENT} OR {TAKEN} < :rate",
-                ExpressionAttributeValues=typed(**{":wanted": wanted, ":rate": rate, ":end": second + _KEPT}),
-                ReturnValues="UPDATED_NEW",
-            )
-        except ClientError as e:
-            if e.response["Error"]["Code"] == "ConditionalCheckFailedException":
+            answer = self._client.update_item(TableName=self._table, **lease_of(bucket, second, wanted, rate))
+        except _FAULTS as e:
+            if _condition_failed(e):
                 return 0
-            raise _unavailable() from e
-        except BotoCoreError as e:
             raise _unavailable() from e
         return min(wanted, rate - (int(answer["Attributes"][TAKEN]["N"]) - wanted))
