@@ -179,6 +179,8 @@ READS: dict[str, tuple[str, Callable[[DynamoKeyStore, DynamoAccessStore], object
     "list_versions": ("Query", lambda k, _: k.list_versions(key_id(1), 1, 2)),
     "list_due": ("Query", lambda k, _: k.list_due(NOW, limit=1)),
     "count_waiting": ("Query", lambda k, _: k.count_waiting(KeyState.PENDING_DELETION)),
+    "count_keys": ("Query", lambda k, _: k.count_keys()),
+    "count_aliases": ("Query", lambda k, _: k.count_aliases()),
     "get_alias": ("GetItem", lambda k, _: k.get_alias("a")),
     "list_keys": ("Query", lambda k, _: k.list_keys(KeyFilter(), offset=0, limit=1)),
     "list_aliases": ("Query", lambda k, _: k.list_aliases(offset=0, limit=1)),
@@ -191,6 +193,7 @@ READS: dict[str, tuple[str, Callable[[DynamoKeyStore, DynamoAccessStore], object
     "replace credential": ("PutItem", lambda _, a: a.put_credential(credential(1), new=False)),
     "delete_credential": ("DeleteItem", lambda _, a: a.delete_credential("a")),
     "use_nonce": ("PutItem", lambda _, a: a.use_nonce(b"n", now=NOW, expires=NOW + 600)),
+    "take": ("UpdateItem", lambda _, a: a.take("a", 5, NOW)),
 }
 
 
@@ -224,6 +227,14 @@ def test_a_lost_answer_of_the_access_table_is_recognised(
     lose()
     assert access.use_nonce(b"n", now=NOW, expires=NOW + 600)
     assert not access.use_nonce(b"n", now=NOW, expires=NOW + 600)
+
+
+def test_requests_whose_count_was_lost_are_never_more_than_there_are(tables: Tables, access: DynamoAccessStore) -> None:
+    for answer in AMBIGUOUS.values():
+        tables.wire.faults.append(Fault("UpdateItem", answer, done=True))  # type: ignore[arg-type]
+        with pytest.raises(Unavailable):
+            access.take("a", 20, NOW)
+    assert sum(access.take("a", 20, NOW) for _ in range(50)) == 20 - len(AMBIGUOUS)
 
 
 def test_the_retry_of_the_client_does_not_make_a_nonce_reused() -> None:

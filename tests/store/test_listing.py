@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import time
 from itertools import pairwise
 
 import pytest
 from msgspec.structs import replace
 
+from kit.fakes import Clock
+from kit.moto_aws import Tables
 from kit.samples import key, key_id, version
 from tenantkms.model.alias import Alias
 from tenantkms.model.key import Key, KeyFilter
 from tenantkms.model.specs import KeySpec, KeyUsage, Origin
 from tenantkms.model.states import KeyState
+from tenantkms.store.dynamodb import DynamoKeyStore
 from tenantkms.store.port import DeleteKey, KeyStore, PutAlias, PutKey, PutVersion
 
 SOME: list[Key] = [
@@ -158,3 +162,20 @@ def test_keys_that_wait_are_counted_by_state(store: KeyStore) -> None:
     assert store.count_waiting(KeyState.ENABLED) == 3
     store.commit([PutKey(key(5, revision=2, token="cancelled"))])
     assert store.count_waiting(KeyState.PENDING_DELETION) == 1
+
+
+def test_keys_and_aliases_are_counted_whatever_their_state(store: KeyStore) -> None:
+    store.commit([PutKey(key(n)) for n in range(1, 4)])
+    store.commit([PutKey(going(4, 100)), PutAlias(Alias(name="a", key_id=key_id(1)), expect=None)])
+    assert (store.count_keys(), store.count_aliases()) == (4, 1)
+
+
+def test_a_count_of_dynamodb_is_a_minute_old_at_most(tables: Tables, monkeypatch: pytest.MonkeyPatch) -> None:
+    store, clock = DynamoKeyStore(tables.client, tables.keys), Clock()
+    monkeypatch.setattr(time, "monotonic", clock)
+    assert store.count_keys() == 0
+    store.commit([PutKey(key(1))])
+    clock.now += 59
+    assert store.count_keys() == 0
+    clock.now += 1
+    assert store.count_keys() == 1

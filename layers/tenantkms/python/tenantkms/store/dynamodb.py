@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import msgspec
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
 from tenantkms.errors import AliasExists
 from tenantkms.model.alias import Alias
@@ -43,7 +43,6 @@ from tenantkms.store.dynamodb_layout import (
     SEALED,
     SORT_KEY,
     SOURCE,
-    STATE,
     TAKEN,
     TTL,
     WITH_MAC,
@@ -51,15 +50,17 @@ from tenantkms.store.dynamodb_layout import (
     alias_pk,
     by_time,
     checked,
+    count_of,
     credential_pk,
     due_of,
     encode,
     item_of,
     key_pk,
+    lease_of,
     typed,
     version_sk,
 )
-from tenantkms.store.dynamodb_table import FAULTS, Table, faults, unavailable
+from tenantkms.store.dynamodb_table import FAULTS, Table, condition_failed, faults, unavailable
 from tenantkms.store.integrity import RowMac
 from tenantkms.store.leases import Leases
 from tenantkms.store.port import MAX_BUCKETS, PutAlias, PutKey, RevisionConflict, Write, nonce_digest
@@ -72,7 +73,6 @@ _decode_version = msgspec.json.Decoder(KeyVersion).decode
 _decode_credential = msgspec.json.Decoder(Credential).decode
 
 _COUNTED_SECONDS = 60
-_KEPT = 3600  # seconds that a count outlives its second: clocks of functions differ by less
 
 
 class DynamoKeyStore(Table):
@@ -110,15 +110,7 @@ class DynamoKeyStore(Table):
         return list(islice((due for due in map(due_of, found) if due > after), limit))
 
     def count_waiting(self, state: KeyState) -> int:
-        query = {
-            "IndexName": DUE_INDEX,
-            "Select": "COUNT",
-            "KeyConditionExpression": "#name = :value",
-            "FilterExpression": "#state = :state",
-            "ExpressionAttributeNames": {"#name": DUE_PARTITION_KEY, "#state": STATE},
-            "ExpressionAttributeValues": typed(**{":value": KEYS, ":state": state.value}),
-        }
-        return sum(answer["Count"] for answer in self._pages(self._client.query, query))
+        return self._number(count_of(DUE_INDEX, DUE_PARTITION_KEY, KEYS, state))
 
     def count_keys(self) -> int:
         return self._count(KEYS)
@@ -131,14 +123,7 @@ class DynamoKeyStore(Table):
         counted, count = self._counts.get(what, (-inf, 0))
         if time.monotonic() - counted < _COUNTED_SECONDS:
             return count
-        query = {
-            "IndexName": INDEX,
-            "Select": "COUNT",
-            "KeyConditionExpression": "#name = :value",
-            "ExpressionAttributeNames": {"#name": INDEX_PARTITION_KEY},
-            "ExpressionAttributeValues": typed(**{":value": what}),
-        }
-        count = sum(answer["Count"] for answer in self._pages(self._client.query, query))
+        count = self._number(count_of(INDEX, INDEX_PARTITION_KEY, what))
         self._counts[what] = time.monotonic(), count
         return count
 
@@ -258,18 +243,9 @@ class DynamoAccessStore(Table):
     def _lease(self, bucket: str, second: int, wanted: int, rate: int) -> int:
         """One write; if its answer is lost and it is sent again, some that are counted are never used."""
         try:
-            answer = self._client.update_item(
-                TableName=self._table,
-                Key=typed(pk=f"RATE#{bucket}#{second}"),
-                UpdateExpression=f"ADD {TAKEN} :wanted SET {TTL} = :end",
-                ConditionExpression=f"{ABSENT} OR {TAKEN} < :rate",
-                ExpressionAttributeValues=typed(**{":wanted": wanted, ":rate": rate, ":end": second + _KEPT}),
-                ReturnValues="UPDATED_NEW",
-            )
-        except ClientError as e:
-            if e.response["Error"]["Code"] == "ConditionalCheckFailedException":
+            answer = self._client.update_item(TableName=self._table, **lease_of(bucket, second, wanted, rate))
+        except FAULTS as e:
+            if condition_failed(e):
                 return 0
-            raise unavailable() from e
-        except BotoCoreError as e:
             raise unavailable() from e
         return min(wanted, rate - (int(answer["Attributes"][TAKEN]["N"]) - wanted))

@@ -38,6 +38,10 @@ def unavailable() -> Unavailable:
     return Unavailable("The key store is not available.")
 
 
+def condition_failed(fault: Exception) -> bool:
+    return isinstance(fault, ClientError) and fault.response["Error"]["Code"] == "ConditionalCheckFailedException"
+
+
 @contextmanager
 def faults() -> Iterator[None]:
     try:
@@ -75,7 +79,7 @@ class Table:
             stored = self._get(**{name: row[name]["S"] for name in (PARTITION_KEY, SORT_KEY) if name in row})
             if stored and stored.get(TOKEN) == row[TOKEN]:
                 return True
-            if isinstance(e, ClientError) and e.response["Error"]["Code"] == "ConditionalCheckFailedException":
+            if condition_failed(e):
                 return False
             raise unavailable() from e
         return True
@@ -105,6 +109,9 @@ class Table:
                 return
             query["ExclusiveStartKey"] = last
 
+    def _number(self, query: dict[str, Any]) -> int:
+        return sum(answer["Count"] for answer in self._pages(self._client.query, query))
+
     def _listed(self, what: str, *, descending: bool = False) -> Iterator[Row]:
         return self._query(INDEX_PARTITION_KEY, what, IndexName=INDEX, ScanIndexForward=not descending)
 
@@ -131,7 +138,7 @@ class Table:
         try:
             self._client.put_item(TableName=self._table, Item=with_mac(self._macs, row), **condition)
         except FAULTS as e:
-            if isinstance(e, ClientError) and e.response["Error"]["Code"] == "ConditionalCheckFailedException":
+            if condition_failed(e):
                 return False
             raise unavailable() from e
         return True
