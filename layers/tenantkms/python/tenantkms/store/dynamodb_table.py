@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self
@@ -50,7 +51,7 @@ def faults() -> Iterator[None]:
         raise unavailable() from e
 
 
-class Table:
+class Table(ABC):
     """Rows as they are found are what `_get`, `_query` and `_listed` answer: what is made of one is `checked` first."""
 
     def __init__(self, client: DynamoDBClient, table: str, macs: RowMac) -> None:
@@ -115,9 +116,9 @@ class Table:
     def _listed(self, what: str, *, descending: bool = False) -> Iterator[Row]:
         return self._query(INDEX_PARTITION_KEY, what, IndexName=INDEX, ScanIndexForward=not descending)
 
+    @abstractmethod
     def _with_macs(self) -> Iterator[Row]:
         """Every row that has a MAC or must get one."""
-        raise NotImplementedError
 
     def unauthenticated(self) -> Self:
         return type(self)(self._client, self._table, UNCHECKED)
