@@ -19,7 +19,7 @@ SEAL, UNSEAL = "kms:Encrypt", "kms:Decrypt"
 INVOKE = "lambda:InvokeFunction"
 
 KEY_ROWS, ALIAS_ROWS = "KEY#*", "ALIAS#*"
-CREDENTIAL_ROWS, NONCE_ROWS = "CREDENTIAL#*", "NONCE#*"
+CREDENTIAL_ROWS, NONCE_ROWS, USE_ROWS = "CREDENTIAL#*", "NONCE#*", "USE#*"
 
 
 class On(Struct, frozen=True):
@@ -66,9 +66,9 @@ EVERY = Row((keys(GET, ROOT),), unseals=(ROOT_SECRET,))
 CATALOG: Mapping[str, Row] = {
     "endpoint": Row(
         (
-            On("access", (GET,), (CREDENTIAL_ROWS, NONCE_ROWS)),
+            On("access", (GET,), (CREDENTIAL_ROWS, NONCE_ROWS, USE_ROWS)),
             On("access", (QUERY,), (CREDENTIALS,), INDEX),
-            On("access", (PUT,), (NONCE_ROWS,)),
+            On("access", (PUT,), (NONCE_ROWS, USE_ROWS)),
         ),
         unseals=(CREDENTIAL,),
     ),

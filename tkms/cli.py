@@ -16,9 +16,9 @@ from tenantkms.model.specs import KeySpec
 from tenantkms.names import DIALECTS
 from tenantkms.runtime.assemble import SettingsError
 from tenantkms.store.port import RevisionConflict
-from tkms import commands, policy_commands
+from tkms import commands, credential_commands, policy_commands
 from tkms.machine.directory import DEFAULT_ALIAS, default_directory
-from tkms.output import Run, UsageError
+from tkms.output import Run, UsageError, duration
 from tkms.places import reason
 from tkms.policies import READY
 from tkms.snippets import SNIPPETS
@@ -101,9 +101,9 @@ def _parser() -> argparse.ArgumentParser:
     credential = words.add_parser("credential", help="create and manage access keys")
     verbs = credential.add_subparsers(metavar="VERB", required=True)
     create = command(
-        verbs, "create", "create an access key; its secret is shown once", commands.credential_create, as_json
+        verbs, "create", "create an access key; its secret is shown once", credential_commands.create, as_json
     )
-    create.add_argument("--name", default="", help="a name for people")
+    create.add_argument("--name", default="", help="who uses it; a name has at most two active access keys")
     create.add_argument(
         "--dialect", action="append", choices=DIALECTS, help="dialect that it may be used in; repeat (default: all)"
     )
@@ -113,11 +113,28 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAME|FILE",
         help=f"a ready-made policy ({', '.join(READY)}) or a document (default: everything is allowed)",
     )
-    command(verbs, "list", "list access keys", commands.credential_list, as_json)
+    rotate = command(
+        verbs,
+        "rotate",
+        "create an access key beside an active one, of the same name, dialects, policy and lifetime",
+        credential_commands.rotate,
+        as_json,
+    )
+    rotate.add_argument("credential", metavar="NAME|ID", help="name or access key id")
+    rotate.add_argument(
+        "--overlap", type=duration, metavar="TIME", help="when the old one expires (default: disable it yourself)"
+    )
+    for parser, otherwise in ((create, "for ever"), (rotate, "as long as the old one")):
+        parser.add_argument(
+            "--expires", type=duration, metavar="TIME", help=f"how long it works: 90d, 12h, 15m (default: {otherwise})"
+        )
+    command(
+        verbs, "list", "list access keys, and when they were last used, to the hour", credential_commands.list_, as_json
+    )
     for verb, help_, run in (
-        ("disable", "disable an access key; it stops working within a second", commands.credential_switch),
-        ("enable", "enable an access key again", commands.credential_switch),
-        ("delete", "delete an access key", commands.credential_delete),
+        ("disable", "disable an access key; it stops working within a second", credential_commands.switch),
+        ("enable", "enable an access key again", credential_commands.switch),
+        ("delete", "delete an access key", credential_commands.delete),
     ):
         command(verbs, verb, help_, run).add_argument("access_key_id", metavar="ID")
 

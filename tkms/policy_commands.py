@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import time
 from typing import Any
 
 import msgspec
@@ -63,13 +64,16 @@ def policy_check(args: argparse.Namespace) -> int:
         number = key_policy.decide(key_policy_text, credential.access_key_id, args.action)
         of = [credential.access_key_id]
         decisions.append({"asked": "key", "of": of, "by": "the key's policy"} | _decision(number, key_policy_text))
-    allowed = credential.enabled and all(decision["allowed"] for decision in decisions)
+    expired = credential.expired(time.time())
+    allowed = credential.enabled and not expired and all(decision["allowed"] for decision in decisions)
     if args.json:
-        print_json({"allowed": allowed, "enabled": credential.enabled, "decisions": decisions})
+        print_json({"allowed": allowed, "enabled": credential.enabled, "expired": expired, "decisions": decisions})
     else:
         print("allowed" if allowed else "denied")
         if not credential.enabled:
             print("  the access key is disabled")
+        if expired:
+            print("  the access key has expired")
         for d in decisions:
             verb = "allows" if d["allowed"] else "denies"
             why = f"statement {d['statement']} of {d['by']} {verb} it" if d["statement"] else f"{d['by']} is silent"

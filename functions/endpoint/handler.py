@@ -83,13 +83,14 @@ class Endpoint:
             if credential is None:
                 raise e.UnknownAccessKey from None  # after the same work as for a wrong secret
             raise
-        credential = self._access.admit(credential, dialect.name)
         now = self._clock()
+        credential = self._access.admit(credential, dialect.name, now)
         check_time(claim, scheme.window, now)
         if uncovered:
             raise e.MalformedRequest("A value begins with '@', which this client does not sign: it is not accepted.")
         if claim.replay:
             self._access.use_nonce(scheme.name, claim.access_key_id, claim.replay, now=int(now), window=scheme.window)
+        self._access.note_use(credential.access_key_id, int(now))
         answer.action, params = dialect.parse(request, scheme, parameters)
         return self._run(answer, credential, params)
 

@@ -22,6 +22,7 @@ from tenantkms.model.key import KeyFilter
 from tenantkms.model.states import KeyState
 from tenantkms.store.port import PutAlias, PutKey, PutVersion, Write
 from tenantkms.store.sqlite import SqliteStore
+from tenantkms.store.sqlite_layout import COMMITS, SCHEMAS, encode
 
 NOW = 1_700_000_000
 
@@ -99,11 +100,16 @@ def test_no_increment_of_several_processes_is_lost(tmp_path: Path) -> None:
 
 def test_a_file_of_the_first_layout_is_brought_up_to_date(tmp_path: Path) -> None:
     path = tmp_path / "kms.sqlite3"
-    SqliteStore(path).commit([PutKey(key(1))])
     with closing(sqlite3.connect(path)) as db:
-        db.executescript("DROP TABLE root; PRAGMA user_version=1")
+        db.executescript(f"{SCHEMAS[0]}; PRAGMA user_version=1")
+        COMMITS[PutKey](db, PutKey(key(1)))
+        row = (credential(1).access_key_id, credential(1).created, encode(credential(1)))
+        db.execute("INSERT INTO credentials (access_key_id, created, doc) VALUES (?, ?, ?)", row)
+        db.commit()
     store = SqliteStore(path)
     assert store.get_root() is None
+    assert store.list_credentials() == [credential(1)]
+    assert store.last_uses() == {}
     store.put_root(b"sealed")
     assert store.get(key_id(1)) == key(1)
     assert SqliteStore(path).get_root() == b"sealed"
@@ -206,6 +212,8 @@ def test_a_file_damaged_while_it_is_used_is_unavailable(tmp_path: Path) -> None:
         lambda: store.put_credential(credential(1), new=True),
         lambda: store.delete_credential("a"),
         store.list_credentials,
+        lambda: store.note_use("a", 1),
+        store.last_uses,
         store.has_credentials,
     )
     for call in calls:

@@ -15,7 +15,10 @@ class Secret(str):
 
 
 class Credential(Struct, frozen=True, kw_only=True):
-    """An access key. `sealed` is its secret under the parent key; `policy` the text of a policy document."""
+    """An access key. `sealed` is its secret under the parent key; `policy` the text of a policy document.
+
+    `created` and `expires` in Unix seconds; it is good until just before `expires`, 0 for ever.
+    """
 
     access_key_id: str
     name: str
@@ -24,6 +27,13 @@ class Credential(Struct, frozen=True, kw_only=True):
     policy: str
     created: int
     enabled: bool = True
+    expires: int = 0
+
+    def expired(self, now: float) -> bool:
+        return 0 < self.expires <= now
+
+    def active(self, now: float) -> bool:
+        return self.enabled and not self.expired(now)
 
 
 class Principal(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -38,6 +38,9 @@ CREATE TABLE credentials (access_key_id TEXT PRIMARY KEY, created INTEGER NOT NU
     """
 CREATE TABLE root (only INTEGER PRIMARY KEY CHECK (only = 1), sealed BLOB NOT NULL);
 """,
+    """
+ALTER TABLE credentials ADD COLUMN last_used INTEGER NOT NULL DEFAULT 0;
+""",
 )
 """What brings a file from each version of the layout to the next one; the first is of an empty file."""
 
