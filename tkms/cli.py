@@ -89,6 +89,11 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     serve.add_argument("--port", type=int, default=8480, help="port; 0 picks a free one (default: %(default)s)")
     serve.add_argument("--tenant", help="name of the tenant, chosen on the first start (default: local)")
+    serve.add_argument(
+        "--credentials-uri",
+        metavar="NAME",
+        help="give temporary access keys of this credential to programs on this machine that know a secret URL",
+    )
     serve.add_argument("--tls-cert", type=Path, metavar="FILE", help="serve https with this certificate (PEM)")
     serve.add_argument("--tls-key", type=Path, metavar="FILE", help="and its private key (PEM)")
 
@@ -128,6 +133,18 @@ def _parser() -> argparse.ArgumentParser:
         parser.add_argument(
             "--expires", type=duration, metavar="TIME", help=f"how long it works: 90d, 12h, 15m (default: {otherwise})"
         )
+    session = command(
+        verbs, "session", "issue a temporary access key with a security token", credential_commands.session, as_json
+    )
+    session.add_argument("--name", required=True, metavar="NAME|ID", help="name or id of the access key that it is of")
+    session.add_argument(
+        "--duration", type=duration, default="1h", metavar="TIME", help="15m to 12h (default: %(default)s)"
+    )
+    session.add_argument(
+        "--policy",
+        metavar="NAME|FILE",
+        help="a ready-made policy or a document that narrows the access key's own (default: nothing does)",
+    )
     command(
         verbs, "list", "list access keys, and when they were last used, to the hour", credential_commands.list_, as_json
     )

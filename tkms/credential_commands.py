@@ -42,7 +42,7 @@ def _show(credential: Credential, secret: str, as_json: bool, **more: str) -> No
             print(f"{name:<18} {value}")
 
 
-def read_policy(args: argparse.Namespace) -> str:
+def _read_policy(args: argparse.Namespace) -> str:
     try:
         return policies.read(args.policy)
     except (OSError, UnicodeDecodeError) as e:
@@ -52,7 +52,7 @@ def read_policy(args: argparse.Namespace) -> str:
 
 
 def create(args: argparse.Namespace) -> int:
-    text = read_policy(args)
+    text = _read_policy(args)
     now = int(time.time())
     dialects = tuple(dict.fromkeys(args.dialect or DIALECTS))
     expires = now + args.expires if args.expires else 0
@@ -61,7 +61,7 @@ def create(args: argparse.Namespace) -> int:
     return 0
 
 
-def one_active(place: Place, wanted: str, now: float) -> Credential:
+def _one_active(place: Place, wanted: str, now: float) -> Credential:
     """The one active credential with the id or name `wanted`."""
     found = [c for c in named(place.access.store.list_credentials(), wanted) if c.active(now)]
     if not found:
@@ -74,13 +74,25 @@ def one_active(place: Place, wanted: str, now: float) -> Credential:
 
 def rotate(args: argparse.Namespace) -> int:
     place, now = find(args), int(time.time())
-    old = one_active(place, args.credential, now)
+    old = _one_active(place, args.credential, now)
     life = args.expires or (old.expires and old.expires - old.created)
     access = place.access
     new, secret = access.create(old.name, old.dialects, old.policy, now, expires=life and now + life)
     _show(new, secret, args.json, replaces=old.access_key_id)  # first of all: it is shown only here
     if args.overlap:
         access.change(old.access_key_id, now, expires=min(now + args.overlap, old.expires or sys.maxsize))
+    return 0
+
+
+def session(args: argparse.Namespace) -> int:
+    text = _read_policy(args) if args.policy else ""
+    params = {"credential": args.name, "duration": args.duration, "policy": text}
+    issued: Any = find(args).call("IssueSession", params)
+    if args.json:
+        print_json(issued)
+    else:
+        for name, value in {**issued, "expires": time_text(issued["expires"])}.items():
+            print(f"{name:<18} {value}")
     return 0
 
 

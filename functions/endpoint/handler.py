@@ -18,7 +18,7 @@ from tenantkms import errors as e
 from tenantkms.access.credentials import Access
 from tenantkms.audit.faults import log_fault
 from tenantkms.audit.line import Record
-from tenantkms.model.credential import Credential
+from tenantkms.model.credential import Credential, Session
 from tenantkms.runtime.assemble import Settings
 from tenantkms.runtime.lambda_entry import from_environment, invoke_client
 from tenantkms.wire.dialects import Spoken, check_unambiguous, recognise
@@ -32,6 +32,7 @@ class Endpoint:
 
     def __init__(self, settings: Settings, dispatch: Dispatcher) -> None:
         self._access: Access = settings.access
+        self._sessions = settings.sessions
         self._audit = settings.deps.audit
         self._clock = settings.deps.clock
         self._tenant = settings.site.tenant
@@ -75,8 +76,11 @@ class Endpoint:
         claim = scheme.read(request, parameters)
         answer.principal = claim.access_key_id
         if claim.token:
-            raise e.InvalidSecurityToken
-        credential, secret = self._access.find(claim.access_key_id)
+            session = answer.session = self._sessions.open(claim.token, claim.access_key_id)
+            answer.principal = session.parent
+            credential, secret = self._access.known(session.parent), session.secret
+        else:
+            credential, secret = self._access.find(claim.access_key_id)
         try:
             uncovered = verify(claim, secret)
         except e.SignatureMismatch:
@@ -84,6 +88,8 @@ class Endpoint:
                 raise e.UnknownAccessKey from None  # after the same work as for a wrong secret
             raise
         now = self._clock()
+        if answer.session and answer.session.expires <= now:
+            raise e.ExpiredSecurityToken
         credential = self._access.admit(credential, dialect.name, now)
         check_time(claim, scheme.window, now)
         if uncovered:
@@ -103,12 +109,15 @@ class Endpoint:
                 raise e.UnsupportedAction(f"{answer.action} is not supported: {reason}.")
             raise e.UnknownAction
         canonical, fields = decode(operation, params, dialect.common)
+        principal = {"id": credential.access_key_id, "policy": credential.policy}
+        if answer.session:
+            principal |= {"session": answer.session.access_key_id, "session_policy": answer.session.policy}
         outcome = self._dispatch(
             {
                 "v": 1,
                 "request_id": answer.request_id,
                 "action": operation.action,
-                "principal": {"id": credential.access_key_id, "policy": credential.policy},
+                "principal": principal,
                 "profile": dialect.name,
                 "params": canonical,
                 "source_ip": answer.request.source_ip,
@@ -137,6 +146,7 @@ class Endpoint:
                         principal=_printable(answer.principal),
                         outcome=type(error).__name__,
                         source_ip=answer.request.source_ip,
+                        session=answer.session.access_key_id if answer.session else "",
                     )
                 )
             except e.Unavailable as fault:
@@ -147,12 +157,13 @@ class Endpoint:
 class _Answer:
     """One answer in the making: what is known of the request so far."""
 
-    __slots__ = ("action", "audited", "principal", "request", "request_id", "spoken")
+    __slots__ = ("action", "audited", "principal", "request", "request_id", "session", "spoken")
 
     def __init__(self, spoken: Spoken, request: Request, request_id: str) -> None:
         self.spoken, self.request, self.request_id = spoken, request, request_id
         self.action = ""
         self.principal = ""
+        self.session: Session | None = None
         self.audited = False
 
 

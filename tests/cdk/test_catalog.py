@@ -53,6 +53,7 @@ class Deployment(Tenant):
         }
         self.audit = ListAudit()
         anchor(self.settings())
+        self.settings().access.create("first", DIALECTS, ALLOW_ALL, 1)
         self.restart()
 
     def settings(self) -> Settings:
@@ -185,7 +186,7 @@ def test_the_destroying_sweeper() -> None:
 
 def test_the_endpoint() -> None:
     tenant = Deployment()
-    credential, secret = tenant.settings().access.create("first", DIALECTS, ALLOW_ALL, 1)
+    credential, secret = tenant.settings().access.create("second", DIALECTS, ALLOW_ALL, 1)
     kms = Kms(tenant.settings(), Signer(credential.access_key_id, secret))
     tenant.restart()
     kms.alibaba("NoSuchAction")

@@ -157,6 +157,33 @@ def test_a_duration_that_is_none(time_: str) -> None:
     _refused(run_tkms("credential", "create", f"--expires={time_}", check=False), 2, "is no duration such as 90d")
 
 
+def test_a_session_is_issued(tkms: Tkms, tmp_path: Path) -> None:
+    parent = json.loads(_ok(tkms("credential", "create", "--name", "temp", "--json")))["access_key_id"]
+    began = int(time.time())
+    made = json.loads(_ok(tkms("credential", "session", "--name", "temp", "--json")))
+    assert made.keys() == {"access_key_id", "access_key_secret", "security_token", "expires", "parent"}
+    assert made["parent"] == parent
+    assert began + 3600 <= made["expires"] <= time.time() + 3600
+    printed = _ok(tkms("credential", "session", "--name", parent, "--duration", "12h", "--policy", "encrypt-only"))
+    assert [line.split()[0] for line in printed.splitlines()] == [
+        "access_key_id", "access_key_secret", "security_token", "expires", "parent",
+    ]  # fmt: skip
+    file = tmp_path / "policy.json"
+    names = ["alias/" + "a" * 200] * 12
+    file.write_text(json.dumps({"Statement": [{"Effect": "Allow", "Action": "*", "Resource": names}]}))
+    for args, text in (
+        (["--name", "nobody"], "There is no access key nobody"),
+        (["--name", "temp", "--duration", "14m"], "duration is from 900 to 43200 seconds"),
+        (["--name", "temp", "--duration", "13h"], "duration is from 900 to 43200 seconds"),
+        (["--name", "temp", "--policy", str(file)], "longer than 2048 bytes"),
+    ):
+        _refused(tkms("credential", "session", *args), 1, text)
+    _refused(tkms("credential", "session", "--name", "temp", "--policy", str(tmp_path / "none")), 2, "cannot be read")
+    _refused(tkms("credential", "session"), 2, "--name")
+    rows = json.loads(_ok(tkms("credential", "list", "--json")))
+    assert not any(row["access_key_id"].startswith("TKMT") for row in rows), "no store knows a session"
+
+
 POLICIES = {
     "valid": ('{"Statement":[{"Effect":"Allow","Action":"Encrypt","Resource":"alias/app-*"}]}', 0, ""),
     "not JSON": ("{", 1, "The policy is not valid"),

@@ -115,11 +115,16 @@ class Access:
 
         Raises `Unavailable` while the tenant has no credential at all: its first one is on its way.
         """
+        credential = self.known(access_key_id)
+        return (credential, self.secret(credential)) if credential else (None, _DUMMY)
+
+    def known(self, access_key_id: str) -> Credential | None:
+        """The credential alone. Raises `Unavailable` as `find` does."""
         credential = self._credentials.fetch(access_key_id, lambda: self.store.get_credential(access_key_id))
         self._any = self._any or credential is not None or self.store.has_credentials()
         if not self._any:
             raise Unavailable("There is no access key yet.")
-        return (credential, self.secret(credential)) if credential else (None, _DUMMY)
+        return credential
 
     def secret(self, credential: Credential) -> Secret:
         secret = self._secrets.fetch((credential.access_key_id, credential.sealed), lambda: self._unseal(credential))

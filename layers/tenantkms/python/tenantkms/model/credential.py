@@ -36,8 +36,30 @@ class Credential(Struct, frozen=True, kw_only=True):
         return self.enabled and not self.expired(now)
 
 
+class Session(Struct, frozen=True, kw_only=True):
+    """A temporary access key of `parent`, another access key's id, good until just before `expires` (Unix seconds).
+
+    Both policies must allow what it does: the parent's, and `policy` unless that is empty.
+    """
+
+    access_key_id: str
+    secret: Secret
+    token: str
+    parent: str
+    expires: int
+    policy: str
+
+    def __repr__(self) -> str:
+        return f"Session({self.access_key_id})"
+
+
 class Principal(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Who calls: an access key's id, or the name of a trusted caller, and the policy it acts under."""
+    """Who calls: an access key's id, or the name of a trusted caller, and the policy it acts under.
+
+    `session` is the id of the session by which the access key calls, if any, and `session_policy` what narrows it.
+    """
 
     id: str
     policy: str
+    session: str = ""
+    session_policy: str = ""

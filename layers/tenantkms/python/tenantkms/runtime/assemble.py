@@ -13,6 +13,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from tenantkms.access.credentials import Access
+from tenantkms.access.sessions import Sessions
 from tenantkms.audit.line import Audit, FileAudit, StreamAudit
 from tenantkms.audit.metrics import EmbeddedMetrics, MeteredParentKey, Metrics, NoMetrics
 from tenantkms.keys.deps import Deps
@@ -29,11 +30,12 @@ _TENANT = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
 
 class Settings(Struct, frozen=True, kw_only=True):
-    """Everything a process of this system works with. `access` and `site` are the endpoint's."""
+    """Everything a process of this system works with. `access`, `sessions` and `site` are the endpoint's."""
 
     site: Site
     deps: Deps
     access: Access
+    sessions: Sessions
     root: Root
     metrics: Metrics = NoMetrics()
 
@@ -54,15 +56,18 @@ def _assemble(
     clock = time.monotonic
     root = Root(site.tenant, parent, keys.get_root)
     parent = AnchoredParentKey(parent, root)
+    sessions = Sessions(access, root, os.urandom, clock=clock)
     return Settings(
         site=site,
         root=root,
+        sessions=sessions,
         deps=Deps(
             tenant=site.tenant,
             keyring=Keyring(site.tenant, keys, parent, clock=clock, state_seconds=state_seconds),
             audit=audit,
             clock=time.time,
             random=os.urandom,
+            sessions=sessions,
         ),
         access=Access(site.tenant, access, parent, clock=clock, state_seconds=state_seconds),
     )
