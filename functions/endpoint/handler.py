@@ -33,6 +33,7 @@ class Endpoint:
     def __init__(self, settings: Settings, dispatch: Dispatcher) -> None:
         self._access: Access = settings.access
         self._sessions = settings.sessions
+        self._noted: dict[str, int] = {}  # until when the use of an access key is noted
         self._audit = settings.deps.audit
         self._clock = settings.deps.clock
         self._tenant = settings.site.tenant
@@ -96,7 +97,9 @@ class Endpoint:
             raise e.MalformedRequest("A value begins with '@', which this client does not sign: it is not accepted.")
         if claim.replay:
             self._access.use_nonce(scheme.name, claim.access_key_id, claim.replay, now=int(now), window=scheme.window)
-        self._access.note_use(credential.access_key_id, int(now))
+        used = credential.access_key_id
+        if now >= self._noted.get(used, 0):
+            self._noted[used] = self._access.note_use(used, now)
         answer.action, params = dialect.parse(request, scheme, parameters)
         return self._run(answer, credential, params)
 

@@ -210,17 +210,15 @@ def test_a_name_has_two_active_access_keys_at_most(world: World) -> None:
         world.access.change("TKMSnobody", NOW, enabled=True)
 
 
-def test_a_use_is_noted_once_an_hour(world: World) -> None:
+def test_a_use_is_noted_by_the_hour(world: World) -> None:
     world.access = Access("acme", world.store, world.parent, clock=world.clock, apart=lambda work: work())  # type: ignore[arg-type]
     one, other = (world.access.create("name", DIALECTS, ALLOW_ALL, NOW)[0].access_key_id for _ in range(2))
     hour = NOW - NOW % 3600
-    for now in (NOW, NOW + 1, hour + 3599):
-        world.access.note_use(one, now)
-    assert world.store.calls["note_use"] == 1
+    for now in (NOW, NOW + 0.5, hour + 3599.999):
+        assert world.access.note_use(one, now) == hour + 3600
     assert world.sqlite.last_uses() == {one: hour}
-    world.access.note_use(other, hour + 3599)
-    world.access.note_use(one, hour + 3600)
-    assert world.store.calls["note_use"] == 3
+    assert world.access.note_use(other, hour + 3599) == hour + 3600
+    assert world.access.note_use(one, hour + 3600) == hour + 7200
     assert world.sqlite.last_uses() == {one: hour + 3600, other: hour}
 
 

@@ -65,7 +65,6 @@ class Access:
         self._credentials: Cache[Credential] = Cache(size, state_seconds, clock)
         self._secrets: Cache[Secret] = Cache(size, secret_seconds, clock)
         self._apart = apart
-        self._unnoted: dict[str, int] = {}  # from when on the next use of a credential is to be noted
         self._any = False  # whether there is a credential at all, as far as this process has seen
 
     def create(
@@ -153,13 +152,14 @@ class Access:
         if not self.store.use_nonce(digest, now=now, expires=now + 2 * window):
             raise NonceReused
 
-    def note_use(self, access_key_id: str, now: int) -> None:
-        """Remember in which hour a credential was used. What hinders that is logged, and hinders no request."""
-        if now < self._unnoted.get(access_key_id, 0):
-            return
-        hour = now - now % USE_SECONDS
-        self._unnoted[access_key_id] = hour + USE_SECONDS
+    def note_use(self, access_key_id: str, now: float) -> int:
+        """Remember in which hour a credential was used; answers when the next one begins, in Unix seconds.
+
+        What hinders that is logged, and hinders no request.
+        """
+        hour = int(now) // USE_SECONDS * USE_SECONDS
         self._apart(partial(self._write_use, access_key_id, hour))
+        return hour + USE_SECONDS
 
     def _write_use(self, access_key_id: str, hour: int) -> None:
         try:

@@ -53,7 +53,7 @@ class Session(Struct, frozen=True, kw_only=True):
         return f"Session({self.access_key_id})"
 
 
-class Principal(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Principal(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """Who calls: an access key's id, or the name of a trusted caller, and the policy it acts under.
 
     `session` is the id of the session by which the access key calls, if any, and `session_policy` what narrows it.
