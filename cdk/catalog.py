@@ -20,7 +20,7 @@ SEAL, UNSEAL = "kms:Encrypt", "kms:Decrypt"
 INVOKE = "lambda:InvokeFunction"
 
 KEY_ROWS, ALIAS_ROWS = "KEY#*", "ALIAS#*"
-CREDENTIAL_ROWS, NONCE_ROWS, RATE_ROWS = "CREDENTIAL#*", "NONCE#*", "RATE#*"
+CREDENTIAL_ROWS, NONCE_ROWS, RATE_ROWS, USE_ROWS = "CREDENTIAL#*", "NONCE#*", "RATE#*", "USE#*"
 
 
 class On(Struct, frozen=True):
@@ -67,9 +67,9 @@ EVERY = Row((keys(GET, ROOT),), unseals=(ROOT_SECRET,))
 CATALOG: Mapping[str, Row] = {
     "endpoint": Row(
         (
-            On("access", (GET,), (CREDENTIAL_ROWS, NONCE_ROWS)),
+            On("access", (GET,), (CREDENTIAL_ROWS, NONCE_ROWS, USE_ROWS)),
             On("access", (QUERY,), (CREDENTIALS,), INDEX),
-            On("access", (PUT,), (NONCE_ROWS,)),
+            On("access", (PUT,), (NONCE_ROWS, USE_ROWS)),
             On("access", (UPDATE,), (RATE_ROWS,)),
         ),
         unseals=(CREDENTIAL,),
@@ -106,6 +106,7 @@ CATALOG: Mapping[str, Row] = {
     "import_key_material": Row(
         (_FIND, _PUT), seals=(KEY_MATERIAL, IMPORT_DIGEST), unseals=(IMPORT_TOKEN, IMPORT_DIGEST)
     ),
+    "issue_session": Row((On("access", (QUERY,), (CREDENTIALS,), INDEX),)),
     "list_aliases": Row((_FIND, _LIST_ALIASES)),
     "list_key_versions": Row((_FIND, keys(QUERY, KEY_ROWS))),
     "list_keys": Row((_LIST_KEYS,)),

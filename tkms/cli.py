@@ -16,10 +16,10 @@ from tenantkms.model.specs import KeySpec
 from tenantkms.names import DIALECTS
 from tenantkms.runtime.assemble import SettingsError
 from tenantkms.store.port import RevisionConflict
-from tkms import commands, doctor_commands, policy_commands
+from tkms import commands, credential_commands, doctor_commands, policy_commands
 from tkms.audit import commands as audit_commands
 from tkms.machine.directory import DEFAULT_ALIAS, default_directory
-from tkms.output import Run, UsageError
+from tkms.output import Run, UsageError, duration
 from tkms.places import reason
 from tkms.policies import READY
 from tkms.snippets import SNIPPETS
@@ -97,6 +97,11 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument(
         "--audit-mb", type=int, default=4096, metavar="N", help="and so many of them, in MiB (default: %(default)s)"
     )
+    serve.add_argument(
+        "--credentials-uri",
+        metavar="NAME",
+        help="give temporary access keys of this credential to programs on this machine that know a secret URL",
+    )
     serve.add_argument("--tls-cert", type=Path, metavar="FILE", help="serve https with this certificate (PEM)")
     serve.add_argument("--tls-key", type=Path, metavar="FILE", help="and its private key (PEM)")
     serve.add_argument(
@@ -119,9 +124,9 @@ def _parser() -> argparse.ArgumentParser:
     credential = words.add_parser("credential", help="create and manage access keys")
     verbs = credential.add_subparsers(metavar="VERB", required=True)
     create = command(
-        verbs, "create", "create an access key; its secret is shown once", commands.credential_create, as_json
+        verbs, "create", "create an access key; its secret is shown once", credential_commands.create, as_json
     )
-    create.add_argument("--name", default="", help="a name for people")
+    create.add_argument("--name", default="", help="who uses it; a name has at most two active access keys")
     create.add_argument(
         "--dialect", action="append", choices=DIALECTS, help="dialect that it may be used in; repeat (default: all)"
     )
@@ -131,11 +136,40 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAME|FILE",
         help=f"a ready-made policy ({', '.join(READY)}) or a document (default: everything is allowed)",
     )
-    command(verbs, "list", "list access keys", commands.credential_list, as_json)
+    rotate = command(
+        verbs,
+        "rotate",
+        "create an access key beside an active one, of the same name, dialects, policy and lifetime",
+        credential_commands.rotate,
+        as_json,
+    )
+    rotate.add_argument("credential", metavar="NAME|ID", help="name or access key id")
+    rotate.add_argument(
+        "--overlap", type=duration, metavar="TIME", help="when the old one expires (default: disable it yourself)"
+    )
+    for parser, otherwise in ((create, "for ever"), (rotate, "as long as the old one")):
+        parser.add_argument(
+            "--expires", type=duration, metavar="TIME", help=f"how long it works: 90d, 12h, 15m (default: {otherwise})"
+        )
+    session = command(
+        verbs, "session", "issue a temporary access key with a security token", credential_commands.session, as_json
+    )
+    session.add_argument("--name", required=True, metavar="NAME|ID", help="name or id of the access key that it is of")
+    session.add_argument(
+        "--duration", type=duration, default="1h", metavar="TIME", help="15m to 12h (default: %(default)s)"
+    )
+    session.add_argument(
+        "--policy",
+        metavar="NAME|FILE",
+        help="a ready-made policy or a document that narrows the access key's own (default: nothing does)",
+    )
+    command(
+        verbs, "list", "list access keys, and when they were last used, to the hour", credential_commands.list_, as_json
+    )
     for verb, help_, run in (
-        ("disable", "disable an access key; it stops working within a second", commands.credential_switch),
-        ("enable", "enable an access key again", commands.credential_switch),
-        ("delete", "delete an access key", commands.credential_delete),
+        ("disable", "disable an access key; it stops working within a second", credential_commands.switch),
+        ("enable", "enable an access key again", credential_commands.switch),
+        ("delete", "delete an access key", credential_commands.delete),
     ):
         command(verbs, verb, help_, run).add_argument("access_key_id", metavar="ID")
 

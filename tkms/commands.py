@@ -7,19 +7,12 @@ import base64
 import sys
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any
 
-import msgspec
-
-from tenantkms.access import policy
-from tenantkms.errors import InvalidPolicy
 from tenantkms.model.alias import ALIAS_PREFIX
 from tenantkms.model.credential import Credential
-from tenantkms.names import DIALECTS
 from tenantkms.wire.parse import decode_base64
-from tkms import policies
-from tkms.output import UsageError, print_json, table
+from tkms.output import UsageError, print_json, table, time_text
 from tkms.places import Place, find
 from tkms.snippets import SNIPPETS, render
 
@@ -40,16 +33,17 @@ def named(credentials: Sequence[Credential], wanted: str) -> list[Credential]:
 
 
 def _credential_for(place: Place, wanted: str | None, dialect: str) -> Credential:
-    """The enabled credential with the id or name `wanted`, or the first one; an empty `dialect` is any."""
-    credentials = [c for c in place.access.store.list_credentials() if c.enabled]
+    """The active credential with the id or name `wanted`, or the first one; an empty `dialect` is any."""
+    now = time.time()
+    credentials = [c for c in place.access.store.list_credentials() if c.active(now)]
     if wanted:
         credentials = named(credentials, wanted)
     if not credentials:
-        raise UsageError("There is no enabled credential of that name: tkms credential list, or create")
+        raise UsageError("There is no active credential of that name: tkms credential list, or create")
     fitting = [c for c in credentials if not dialect or dialect in c.dialects]
     if not fitting:
         raise UsageError(
-            f"No enabled credential of that name is for the dialect {dialect}: tkms credential list, or create"
+            f"No active credential of that name is for the dialect {dialect}: tkms credential list, or create"
         )
     if wanted and len(fitting) > 1:
         ids = ", ".join(c.access_key_id for c in fitting)
@@ -70,70 +64,6 @@ def snippet(args: argparse.Namespace) -> int:
         "key_id": key["keys"][0]["id"],
     }
     print("\n".join(render(name, **filled) for name in names), end="")
-    return 0
-
-
-def _credential_row(credential: Credential) -> dict[str, Any]:
-    return {
-        "access_key_id": credential.access_key_id,
-        "name": credential.name,
-        "dialects": list(credential.dialects),
-        "enabled": credential.enabled,
-        "created": credential.created,
-        "policy": msgspec.json.decode(credential.policy),
-    }
-
-
-def credential_create(args: argparse.Namespace) -> int:
-    try:
-        text = policies.read(args.policy)
-    except (OSError, UnicodeDecodeError) as e:
-        raise UsageError(
-            f"The policy file {args.policy} cannot be read, and no ready-made policy has that name: {e}"
-        ) from e
-    dialects = tuple(dict.fromkeys(args.dialect or DIALECTS))
-    credential, secret = find(args).access.create(args.name, dialects, text, int(time.time()))
-    if args.json:
-        print_json({**_credential_row(credential), "access_key_secret": secret})
-    else:
-        print(f"access_key_id      {credential.access_key_id}")
-        print(f"access_key_secret  {secret}")
-    return 0
-
-
-def credential_list(args: argparse.Namespace) -> int:
-    credentials = find(args).access.store.list_credentials()
-    rows = [_credential_row(c) for c in credentials]
-    if args.json:
-        print_json(rows)
-    else:
-        state = {True: "enabled", False: "disabled"}
-        table(
-            [("ACCESS KEY ID", "NAME", "STATE", "DIALECTS")]
-            + [(r["access_key_id"], r["name"], state[r["enabled"]], " ".join(r["dialects"])) for r in rows]
-        )
-    for credential in credentials:
-        try:
-            flaws = list(policy.flaws(credential.policy))
-        except InvalidPolicy as e:
-            flaws = [f"{e} Nothing is allowed."]
-        for flaw in flaws:
-            print(f"tkms: warning: {credential.access_key_id}: {flaw}", file=sys.stderr)
-    return 0
-
-
-def credential_switch(args: argparse.Namespace) -> int:
-    store = find(args).access.store
-    credential = store.get_credential(args.access_key_id)
-    if credential is None:
-        raise no_credential(args.access_key_id)
-    store.put_credential(msgspec.structs.replace(credential, enabled=args.verb == "enable"), new=False)
-    return 0
-
-
-def credential_delete(args: argparse.Namespace) -> int:
-    if not find(args).access.store.delete_credential(args.access_key_id):
-        raise no_credential(args.access_key_id)
     return 0
 
 
@@ -166,7 +96,7 @@ _TIMES = (
 
 def _for_people(name: str, value: Any) -> str:
     if name in _TIMES:
-        return datetime.fromtimestamp(value, UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if value else "never"
+        return time_text(value)
     if name == "aliases":
         return " ".join(ALIAS_PREFIX + alias for alias in value)
     return str(value)

@@ -108,14 +108,18 @@ def policy_check(args: argparse.Namespace) -> int:
     facts = _facts(args, credential)
     decisions = _decisions(args, place, credential, facts)
     spoken = facts.dialect in credential.dialects
-    allowed = credential.enabled and spoken and all(decision["allowed"] for decision in decisions)
+    expired = credential.expired(facts.now)
+    allowed = credential.enabled and not expired and spoken and all(decision["allowed"] for decision in decisions)
     if args.json:
         supposed = {"dialect": facts.dialect, "source_ip": facts.source_ip, "at": facts.now, "context": facts.context}
-        print_json({"allowed": allowed, "enabled": credential.enabled, "supposed": supposed, "decisions": decisions})
+        told = {"allowed": allowed, "enabled": credential.enabled, "expired": expired}
+        print_json({**told, "supposed": supposed, "decisions": decisions})
         return 0 if allowed else 1
     print("allowed" if allowed else "denied")
     if not credential.enabled:
         print("  the access key is disabled")
+    if expired:
+        print("  the access key has expired")
     if not spoken:
         print(f"  the access key may not be used in the dialect {facts.dialect}")
     for d in decisions:

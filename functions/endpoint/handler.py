@@ -18,7 +18,7 @@ from tenantkms import errors as e
 from tenantkms.access.credentials import Access
 from tenantkms.audit.faults import log_fault
 from tenantkms.audit.line import Record
-from tenantkms.model.credential import Credential
+from tenantkms.model.credential import Credential, Session
 from tenantkms.names import CHANGING
 from tenantkms.runtime.assemble import Settings
 from tenantkms.runtime.lambda_entry import from_environment, invoke_client
@@ -34,6 +34,8 @@ class Endpoint:
     def __init__(self, settings: Settings, dispatch: Dispatcher) -> None:
         self._access: Access = settings.access
         self._limiter = settings.limiter
+        self._sessions = settings.sessions
+        self._noted: dict[str, int] = {}  # until when the use of an access key is noted
         self._audit = settings.deps.audit
         self._clock = settings.deps.clock
         self._tenant = settings.site.tenant
@@ -77,10 +79,14 @@ class Endpoint:
         claim = scheme.read(request, parameters)
         answer.principal = claim.access_key_id
         if claim.token:
-            raise e.InvalidSecurityToken
+            session = answer.session = self._sessions.open(claim.token, claim.access_key_id)
+            answer.principal = session.parent
         now = self._clock()
         known = self._limiter.knows(request.source_ip, claim.access_key_id, now)
-        credential, secret = self._access.find(claim.access_key_id)
+        if answer.session:
+            credential, secret = self._access.known(answer.session.parent), answer.session.secret
+        else:
+            credential, secret = self._access.find(claim.access_key_id)
         try:
             uncovered = verify(claim, secret)
         except e.SignatureMismatch:
@@ -90,7 +96,9 @@ class Endpoint:
         answer.signed = True
         if not known:
             self._limiter.passed(request.source_ip, claim.access_key_id)
-        credential = self._access.admit(credential, dialect.name)
+        if answer.session and answer.session.expires <= now:
+            raise e.ExpiredSecurityToken
+        credential = self._access.admit(credential, dialect.name, now)
         check_time(claim, scheme.window, now)
         if uncovered:
             raise e.MalformedRequest("A value begins with '@', which this client does not sign: it is not accepted.")
@@ -104,6 +112,9 @@ class Endpoint:
             self._limiter.give_back(bucket)  # whoever sends requests of others again uses nothing of theirs up
             raise
         answer.admitted = True
+        used = credential.access_key_id
+        if now >= self._noted.get(used, 0):
+            self._noted[used] = self._access.note_use(used, now)
         if not answer.action:
             raise e.MissingParameter("Action is required.")
         if version != dialect.version:
@@ -136,12 +147,15 @@ class Endpoint:
                 raise e.UnsupportedAction(f"{answer.action} is not supported: {reason}.")
             raise e.UnknownAction
         canonical, fields = decode(operation, params, dialect.common)
+        principal = {"id": credential.access_key_id, "policy": credential.policy}
+        if answer.session:
+            principal |= {"session": answer.session.access_key_id, "session_policy": answer.session.policy}
         outcome = self._dispatch(
             {
                 "v": 1,
                 "request_id": answer.request_id,
                 "action": operation.action,
-                "principal": {"id": credential.access_key_id, "policy": credential.policy},
+                "principal": principal,
                 "profile": dialect.name,
                 "params": canonical,
                 "source_ip": answer.request.source_ip,
@@ -173,6 +187,7 @@ class Endpoint:
                         principal=_printable(answer.principal),
                         outcome=type(error).__name__,
                         source_ip=answer.request.source_ip,
+                        session=answer.session.access_key_id if answer.session else "",
                     )
                 )
             except e.Unavailable as fault:
@@ -183,12 +198,23 @@ class Endpoint:
 class _Answer:
     """One answer in the making: what is known of the request so far. `admitted`: its caller is who it says."""
 
-    __slots__ = ("action", "admitted", "audited", "principal", "request", "request_id", "signed", "spoken")
+    __slots__ = (
+        "action",
+        "admitted",
+        "audited",
+        "principal",
+        "request",
+        "request_id",
+        "session",
+        "signed",
+        "spoken",
+    )
 
     def __init__(self, spoken: Spoken, request: Request, request_id: str) -> None:
         self.spoken, self.request, self.request_id = spoken, request, request_id
         self.action = ""
         self.principal = ""
+        self.session: Session | None = None
         self.signed = self.admitted = self.audited = False
 
 

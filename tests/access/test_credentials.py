@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from threading import Event
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -13,7 +15,14 @@ from kit.samples import ROW_MACS
 from kit.support import Kms
 from tenantkms.access.credentials import Access
 from tenantkms.access.policy import ALLOW_ALL
-from tenantkms.errors import AccessDenied, CredentialDisabled, NonceReused, Unavailable, UnknownAccessKey
+from tenantkms.errors import (
+    AccessDenied,
+    CredentialDisabled,
+    LimitExceeded,
+    NonceReused,
+    Unavailable,
+    UnknownAccessKey,
+)
 from tenantkms.model.credential import Credential
 from tenantkms.names import DIALECTS
 from tenantkms.parent.file import FileParentKey
@@ -25,7 +34,7 @@ NOW = 1_700_000_000
 class World:
     """The access keys of a tenant as one process sees them, with its calls counted."""
 
-    def __init__(self, path: Path, **options: float) -> None:
+    def __init__(self, path: Path, **options: Any) -> None:
         self.clock = Clock()
         self.sqlite = SqliteStore(path, ROW_MACS)
         self.store = Counting(self.sqlite)
@@ -58,7 +67,7 @@ def test_a_secret_is_stored_only_sealed(tmp_path: Path, world: World) -> None:
 
 
 def test_no_two_credentials_are_alike(world: World) -> None:
-    made = [world.access.create("same", DIALECTS, ALLOW_ALL, NOW) for _ in range(20)]
+    made = [world.access.create("", DIALECTS, ALLOW_ALL, NOW) for _ in range(20)]
     assert len({credential.access_key_id for credential, _ in made}) == 20
     assert len({secret for _, secret in made}) == 20
 
@@ -91,7 +100,7 @@ def test_a_credential_that_another_process_disabled_is_refused_within_the_time(w
     world.clock.now += 1
     found, _ = world.access.find(credential.access_key_id)
     with pytest.raises(CredentialDisabled):
-        world.access.admit(found, "alibaba")
+        world.access.admit(found, "alibaba", NOW)
     world.sqlite.delete_credential(credential.access_key_id)
     world.clock.now += 1
     assert world.access.find(credential.access_key_id)[0] is None
@@ -159,6 +168,8 @@ CREDENTIAL = Credential(access_key_id="AKID", name="", sealed=b"", dialects=("al
         (None, "alibaba", UnknownAccessKey),
         (replace(CREDENTIAL, enabled=False), "alibaba", CredentialDisabled),
         (replace(CREDENTIAL, enabled=False), "tencent", CredentialDisabled),
+        (replace(CREDENTIAL, expires=NOW), "alibaba", CredentialDisabled),
+        (replace(CREDENTIAL, expires=NOW), "tencent", CredentialDisabled),
         (CREDENTIAL, "tencent", AccessDenied),
         (CREDENTIAL, "tencent-v2", AccessDenied),
         (replace(CREDENTIAL, dialects=("tencent-v2",)), "tencent", AccessDenied),
@@ -167,13 +178,76 @@ CREDENTIAL = Credential(access_key_id="AKID", name="", sealed=b"", dialects=("al
 )
 def test_who_is_not_admitted(credential: Credential | None, dialect: str, error: type[Exception]) -> None:
     with pytest.raises(error):
-        Access.admit(credential, dialect)
+        Access.admit(credential, dialect, NOW)
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
 def test_who_is_admitted(dialect: str) -> None:
     credential = replace(CREDENTIAL, dialects=(dialect,))
-    assert Access.admit(credential, dialect) is credential
+    assert Access.admit(credential, dialect, NOW) is credential
+    expiring = replace(credential, expires=NOW + 1)
+    assert Access.admit(expiring, dialect, NOW + 0.999) is expiring
+
+
+def test_a_name_has_two_active_access_keys_at_most(world: World) -> None:
+    first, _ = world.make()
+    expiring, _ = world.access.create("name", DIALECTS, ALLOW_ALL, NOW, expires=NOW + 10)
+    with pytest.raises(LimitExceeded) as refused:
+        world.access.create("name", DIALECTS, ALLOW_ALL, NOW)
+    assert first.access_key_id in refused.value.message
+    assert expiring.access_key_id in refused.value.message
+    assert len(world.sqlite.list_credentials()) == 2
+    world.access.create("other", DIALECTS, ALLOW_ALL, NOW)
+
+    world.access.change(first.access_key_id, NOW, enabled=False)
+    second, _ = world.access.create("name", DIALECTS, ALLOW_ALL, NOW)
+    with pytest.raises(LimitExceeded):
+        world.access.change(first.access_key_id, NOW, enabled=True)
+    world.access.change(second.access_key_id, NOW, enabled=True)  # it is already
+    world.access.change(first.access_key_id, NOW + 10, enabled=True)  # one of the two has expired
+    with pytest.raises(LimitExceeded):
+        world.access.create("name", DIALECTS, ALLOW_ALL, NOW + 10)
+    with pytest.raises(UnknownAccessKey):
+        world.access.change("TKMSnobody", NOW, enabled=True)
+
+
+def test_a_use_is_noted_by_the_hour(world: World) -> None:
+    world.access = Access("acme", world.store, world.parent, clock=world.clock, apart=lambda work: work())  # type: ignore[arg-type]
+    one, other = (world.access.create("name", DIALECTS, ALLOW_ALL, NOW)[0].access_key_id for _ in range(2))
+    hour = NOW - NOW % 3600
+    for now in (NOW, NOW + 0.5, hour + 3599.999):
+        assert world.access.note_use(one, now) == hour + 3600
+    assert world.sqlite.last_uses() == {one: hour}
+    assert world.access.note_use(other, hour + 3599) == hour + 3600
+    assert world.access.note_use(one, hour + 3600) == hour + 7200
+    assert world.sqlite.last_uses() == {one: hour + 3600, other: hour}
+
+
+def test_a_use_that_cannot_be_noted_hinders_nothing(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    class Broken:
+        def note_use(self, *_: object) -> None:
+            raise Unavailable("secret text")
+
+    access = Access("acme", Broken(), world.parent, clock=world.clock, apart=lambda work: work())  # type: ignore[arg-type]
+    access.note_use("TKMSone", NOW)
+    told = capsys.readouterr().err
+    assert "Unavailable" in told
+    assert "secret text" not in told
+
+
+def test_no_request_waits_until_its_use_is_noted(world: World) -> None:
+    waiting, written = Event(), Event()
+
+    class Slow:
+        def note_use(self, *_: object) -> None:
+            waiting.wait(10)
+            written.set()
+
+    access = Access("acme", Slow(), world.parent, clock=world.clock)  # type: ignore[arg-type]
+    access.note_use("TKMSone", NOW)
+    assert not written.is_set()
+    waiting.set()
+    assert written.wait(10)
 
 
 def test_a_nonce_is_good_once_for_its_scheme_and_access_key(world: World) -> None:

@@ -12,7 +12,7 @@ from tenantkms.access.key_policy import DEFAULT
 from tenantkms.model.states import KeyState
 
 ON_KEYS = [name for name, rule in rules().items() if rule.refuses is not None]
-FREE = ("CreateKey", "DescribeService", "GenerateRandom", "ListKeys")
+FREE = ("CreateKey", "DescribeService", "GenerateRandom", "IssueSession", "ListKeys")
 PARTS = {"ReEncrypt": ("Decrypt", "Encrypt"), "ExportDataKey": ("Decrypt",)}
 """Actions that work through others need the permissions of those too."""
 STATES = {"CancelKeyDeletion": KeyState.PENDING_DELETION, "CancelKeyArchive": KeyState.ARCHIVED}

@@ -5,6 +5,7 @@ Each Action runs against moto with a wire that remembers every call; a call is t
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -18,6 +19,7 @@ from cdk.tenants import actions
 from kit.action_samples import SAMPLES, ListAudit, Params, Tenant, new_key
 from kit.moto_aws import Tables, WiredSession, kms_client
 from kit.support import Kms, Signer
+from tenantkms.access.credentials import LAST_USE
 from tenantkms.access.policy import ALLOW_ALL
 from tenantkms.keys import maintenance
 from tenantkms.model.states import KeyState
@@ -32,7 +34,7 @@ Ask = tuple[str, ...]
 """(action, table and index, partition key) or (action, kind of secret)."""
 
 AFTER_FAULTS: Mapping[str, set[Ask]] = {
-    "endpoint": {("dynamodb:GetItem", "access", "NONCE#*")},
+    "endpoint": {("dynamodb:GetItem", "access", "NONCE#*"), ("dynamodb:GetItem", "access", "USE#*")},
     "create_key": {("dynamodb:GetItem", "keys", "KEY#*")},
 }
 """Rights that are used only to read back a write whose answer was lost."""
@@ -51,6 +53,7 @@ class Deployment(Tenant):
         }
         self.audit = ListAudit()
         anchor(self.settings())
+        self.settings().access.create("first", DIALECTS, ALLOW_ALL, 1)
         self.restart()
 
     def settings(self) -> Settings:
@@ -186,12 +189,15 @@ def test_the_destroying_sweeper() -> None:
 
 def test_the_endpoint() -> None:
     tenant = Deployment()
-    credential, secret = tenant.settings().access.create("first", DIALECTS, ALLOW_ALL, 1)
+    credential, secret = tenant.settings().access.create("second", DIALECTS, ALLOW_ALL, 1)
     kms = Kms(tenant.settings(), Signer(credential.access_key_id, secret))
     tenant.restart()
     kms.alibaba("NoSuchAction")
     stranger = Kms(tenant.settings(), Signer("TKMSstranger", secret))
     stranger.alibaba("NoSuchAction")
+    for thread in threading.enumerate():
+        if thread.name == LAST_USE:
+            thread.join(10)
     check("endpoint", tenant.asked())
 
 

@@ -121,6 +121,7 @@ DATA = [
     ("generate_random", GET, "Keys", "KEY#1", False),
     ("endpoint", GET, "Access", "CREDENTIAL#1", True),
     ("endpoint", PUT, "Access", "NONCE#1", True),
+    ("endpoint", PUT, "Access", "USE#1", True),
     ("endpoint", PUT, "Access", "CREDENTIAL#1", False),
     ("endpoint", DELETE, "Access", "CREDENTIAL#1", False),
     ("endpoint", GET, "Keys", "KEY#1", False),

@@ -164,6 +164,28 @@ def vendors(deployment: Deployment) -> Iterator[dict[str, Vendor]]:
         }
 
 
+def test_a_session_works_in_every_sdk(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Issued by a function, taken by the endpoint: both derive its keys from the root secret."""
+    assert deployment.secure.ca
+    monkeypatch.setenv("SSL_CERT_FILE", deployment.secure.ca)
+    made = deployment.tkms("credential", "session", "--name", "first", "--duration", "15m")
+    changes = {
+        "access_key_id": made["access_key_id"],
+        "secret": made["access_key_secret"],
+        "token": made["security_token"],
+    }
+    plain, secure = deployment.plain.but(**changes), deployment.secure.but(**changes)
+    assert Tea(plain, read_timeout=30_000).ask("ListKeys")["TotalCount"] >= 0
+    assert Classic(plain).ask("ListKeys")["TotalCount"] >= 0
+    for sign in ("TC3-HMAC-SHA256", "HmacSHA256"):
+        assert Tencent(plain, sign).call("ListKeys").TotalCount >= 0
+    assert Qcloud(secure).call("ListKey")["code"] == 0
+    with refused(Tencent(plain.but(token=changes["token"][:-6] + "AAAAAA")), "AuthFailure.TokenFailure"):
+        Tencent(plain.but(token=changes["token"][:-6] + "AAAAAA")).call("ListKeys")
+    with refused(Tencent(deployment.plain.but(token=changes["token"])), "AuthFailure.TokenFailure"):
+        Tencent(deployment.plain.but(token=changes["token"])).call("ListKeys")
+
+
 @pytest.mark.parametrize("name", ["ACS3", "RPC v1", "TC3", "v2"])
 def test_a_key_from_creation_to_disabling(vendors: dict[str, Vendor], name: str) -> None:
     user = vendors[name]

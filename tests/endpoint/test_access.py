@@ -59,6 +59,19 @@ def test_a_disabled_credential(scheme: str, kms: Kms) -> None:
     assert code(kms, scheme, listing(scheme, wrong)) == MISMATCH[dialect], "told to someone who cannot sign"
 
 
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_an_expired_credential(scheme: str, then: Kms) -> None:
+    dialect, _ = SCHEMES[scheme]
+    signer = add_credential(then, "TKMSexpires", "secret", expires=int(NOW) + 1)
+    assert code(then, scheme, listing(scheme, signer)) is None
+    late = at(then, NOW + 1)
+    answer = late.send(listing(scheme, signer))
+    assert error_code(dialect, answer) == DISABLED[dialect]
+    assert "has expired" in json.dumps(answer)
+    wrong = Signer("TKMSexpires", "wrong", then.signer.now)
+    assert code(late, scheme, listing(scheme, wrong)) == MISMATCH[dialect], "told to someone who cannot sign"
+
+
 @pytest.mark.parametrize("allowed", DIALECTS)
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_a_credential_is_for_the_dialects_that_it_lists(scheme: str, allowed: str, kms: Kms) -> None:

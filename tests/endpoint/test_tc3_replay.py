@@ -10,6 +10,7 @@ import pytest
 from kit.captures import at
 from kit.catalogue import EXAMPLES, error_code, prepare
 from kit.edits import Event, with_headers
+from kit.samples import ROW_MACS
 from kit.support import Kms, Signer
 from tenantkms.access.credentials import AGAIN
 from tenantkms.names import CHANGING
@@ -133,7 +134,7 @@ def test_several_processes_share_what_was_used(then: Kms, described: Event) -> N
     store = then.settings.access.store
     assert isinstance(store, SqliteStore)
     path = Path(str(store._nonces._directory).removesuffix("-nonces"))
-    then.settings.access.store = SqliteStore(path)
+    then.settings.access.store = SqliteStore(path, ROW_MACS)
     assert code(then, described) is None
     assert code(then, elsewhere(as_action(described, "DisableKey"))) == REPLAYED
 

@@ -227,6 +227,7 @@ SAMPLES: Mapping[str, Callable[[Tenant, str], Params]] = {
     "GetParametersForImport": _with(wrapping_algorithm="RSAES_OAEP_SHA_256", wrapping_key_spec="RSA_2048"),
     "GetPublicKey": _KEY,
     "ImportKeyMaterial": _import,
+    "IssueSession": lambda _t, _key: {"credential": "first"},
     "ListAliases": _KEY,
     "ListKeyVersions": _KEY,
     "ListKeys": _NONE,

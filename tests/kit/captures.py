@@ -131,6 +131,7 @@ def add_credential(
     dialects: tuple[str, ...] = DIALECTS,
     policy: str = ALLOW_ALL,
     enabled: bool = True,
+    expires: int = 0,
 ) -> Signer:
     """A credential with a secret of the test's choice, and a signer that uses it by the clock of `kms`."""
     binding = credential_binding(kms.settings.site.tenant, access_key_id)
@@ -142,6 +143,7 @@ def add_credential(
         policy=policy,
         created=0,
         enabled=enabled,
+        expires=expires,
     )
     kms.settings.access.store.put_credential(credential, new=True)
     return Signer(access_key_id, secret, kms.signer.now)

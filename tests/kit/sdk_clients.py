@@ -20,6 +20,7 @@ from alibabacloud_kms20160120 import models as tea_models
 from alibabacloud_tea_openapi.exceptions import ClientException
 from alibabacloud_tea_openapi.models import Config
 from aliyunsdkcore.acs_exception.exceptions import ServerException
+from aliyunsdkcore.auth.credentials import StsTokenCredential
 from aliyunsdkcore.client import AcsClient
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -45,12 +46,16 @@ UNKNOWN_KEY = "00000000-0000-4000-8000-000000000000"
 
 @dataclass(frozen=True)
 class Login:
-    """Where a server is and one access key of it. `ca`: the certificate to trust; None: plain HTTP."""
+    """Where a server is and one access key of it. `ca`: the certificate to trust; None: plain HTTP.
+
+    `token`: the security token of a temporary access key, which each SDK sends in its own way.
+    """
 
     host: str
     access_key_id: str
     secret: str
     ca: str | None = None
+    token: str | None = None
 
     @property
     def scheme(self) -> str:
@@ -63,6 +68,12 @@ class Login:
 def login(server: Server, *args: str, ca: Path | None = None) -> Login:
     """A new credential on `server`, made with `tkms credential create ARGS`."""
     return Login(server.host, *server.credential(*args), str(ca) if ca else None)
+
+
+def session(server: Server, *args: str, ca: str | None = None) -> Login:
+    """A temporary access key on `server`, issued with `tkms credential session ARGS`."""
+    made = json.loads(server.tkms("credential", "session", "--json", *args))
+    return Login(server.host, made["access_key_id"], made["access_key_secret"], ca, made["security_token"])
 
 
 @dataclass(frozen=True)
@@ -89,6 +100,7 @@ class Tea:
             Config(
                 access_key_id=login.access_key_id,
                 access_key_secret=login.secret,
+                security_token=login.token,
                 endpoint=login.host,
                 protocol=login.scheme,
                 region_id="cn-hangzhou",
@@ -121,7 +133,11 @@ class Classic:
     error = ServerException
 
     def __init__(self, login: Login, *, method: str = "POST", accept_format: str = "JSON") -> None:
-        self.client = AcsClient(login.access_key_id, login.secret, "cn-hangzhou", verify=login.ca)
+        if login.token:
+            sts = StsTokenCredential(login.access_key_id, login.secret, login.token)
+            self.client = AcsClient(region_id="cn-hangzhou", credential=sts, verify=login.ca)
+        else:
+            self.client = AcsClient(login.access_key_id, login.secret, "cn-hangzhou", verify=login.ca)
         self.login, self.method, self.format = login, method, accept_format
 
     def call(self, action: str, **fields: Any) -> Any:
@@ -159,7 +175,7 @@ class Tencent:
         )
         profile = ClientProfile(signMethod=sign, httpProfile=http)
         self.client = kms_client.KmsClient(
-            credential.Credential(login.access_key_id, login.secret), "ap-guangzhou", profile
+            credential.Credential(login.access_key_id, login.secret, login.token), "ap-guangzhou", profile
         )
         self._signs_alike = sign.startswith("TC3")
         self._done: dict[str, int] = {}
@@ -200,9 +216,10 @@ class Qcloud:
             **config,
         }
         self.client = QcloudApi("kms-meta", settings)
+        self.common = {"Token": login.token} if login.token else {}
 
     def call(self, action: str, **fields: Any) -> Any:
-        return json.loads(self.client.call(action, fields))
+        return json.loads(self.client.call(action, {**self.common, **fields}))
 
 
 @contextmanager

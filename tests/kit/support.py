@@ -90,7 +90,12 @@ class Signer:
         return event("POST", headers=headers, body=encoded.encode())
 
     def alibaba_acs3(
-        self, action: str, params: Mapping[str, str] | None = None, *, form: Mapping[str, str] | None = None
+        self,
+        action: str,
+        params: Mapping[str, str] | None = None,
+        *,
+        form: Mapping[str, str] | None = None,
+        token: str = "",
     ) -> dict[str, Any]:
         query = dict(params or {})
         body = urlencode(form).encode() if form else b""
@@ -104,6 +109,8 @@ class Signer:
         }
         if body:
             headers["content-type"] = "application/x-www-form-urlencoded"
+        if token:
+            headers["x-acs-security-token"] = token
         signed = sorted(headers)
         canonical = "\n".join(
             [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -13,12 +14,14 @@ from moto import mock_aws
 
 from functions.create_key.handler import handler as create_key
 from functions.delete_due_keys.handler import handler as delete_due_keys
+from functions.issue_session.handler import handler as issue_session
 from functions.rotate_due_keys.handler import handler as rotate_due_keys
 from functions.schedule_key_deletion.handler import handler as schedule_key_deletion
 from kit import emf
 from kit.moto_aws import REGION, create_tables
 from tenantkms.access.policy import ALLOW_ALL
 from tenantkms.action.vouch import CALLS, vouch
+from tenantkms.names import DIALECTS
 from tenantkms.runtime import lambda_entry
 from tenantkms.runtime.assemble import on_aws
 from tkms.anchor import anchor
@@ -88,6 +91,36 @@ def audited(capsys: pytest.CaptureFixture[str]) -> list[tuple[str, str, str]]:
 
 
 ACCESS_KEY = "TKMS" + "a" * 20
+
+
+def test_whom_iam_allows_is_issued_a_session(deployed: None, capsys: pytest.CaptureFixture[str]) -> None:
+    settings = lambda_entry.from_environment()
+    parent, _ = settings.access.create("app", DIALECTS, ALLOW_ALL, int(settings.deps.clock()))
+    made = issue_session(call("IssueSession", principal="batch", credential="app", duration=900), CONTEXT)["result"]
+    assert made["parent"] == parent.access_key_id
+    opened = on_aws(os.environ).sessions.open(made["security_token"], made["access_key_id"])
+    assert (opened.secret, opened.parent, opened.expires) == (
+        made["access_key_secret"],
+        parent.access_key_id,
+        made["expires"],
+    )
+    for wrong, error in (
+        ({"credential": "nobody"}, "UnknownAccessKey"),
+        ({"credential": "app", "duration": 899}, "InvalidParameter"),
+        ({"credential": "app", "policy": "{"}, "InvalidPolicy"),
+        ({}, "MissingParameter"),
+    ):
+        assert issue_session(call("IssueSession", principal="batch", **wrong), CONTEXT)["error"]["type"] == error
+    told = capsys.readouterr().out
+    assert '"principal":"batch","outcome":"ok"' in told
+    assert made["access_key_secret"] not in told
+    assert made["security_token"] not in told
+
+
+def test_whoever_invokes_a_function_is_no_session(deployed: None) -> None:
+    posed = call("CreateKey")
+    posed["principal"]["session"] = "TKMTsession"
+    assert create_key(posed, CONTEXT)["error"]["type"] == "AccessDenied"
 
 
 @pytest.mark.parametrize(

@@ -38,14 +38,26 @@ def tencent(plain: Login) -> Tencent:
 
 
 @pytest.fixture(scope="session")
-def secure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Login]:
-    """A server of its own over TLS, and a credential of it."""
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """(certificate, key)"""
+    return make_certificate(tmp_path_factory.mktemp("certificate"))
+
+
+@pytest.fixture(scope="session")
+def secure_server(certificate: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server of its own over TLS."""
+    cert, key = certificate
     folder: Path = tmp_path_factory.mktemp("tls")
-    cert, key = make_certificate(folder)
     with serving(folder / "data", "--limit", "off", "--tls-cert", str(cert), "--tls-key", str(key)) as server:
-        yield login(server, ca=cert)
+        yield server
         # The SDKs keep idle connections; a TLS server that stops gently would wait for them to say goodbye.
         server.process.kill()
+
+
+@pytest.fixture(scope="session")
+def secure(secure_server: Server, certificate: tuple[Path, Path]) -> Login:
+    """A credential of the TLS server."""
+    return login(secure_server, ca=certificate[0])
 
 
 @pytest.fixture

@@ -70,8 +70,8 @@ def test_nobody_gets_in_with_a_wrong(
 
 
 def test_a_security_token_is_refused(plain: Login, options: dict[str, str]) -> None:
-    with refused(Tea, "InvalidSecurityToken.MismatchWithAccessKey", 400):
-        Tea(plain, security_token="token", **options).call("ListKeys")
+    with refused(Tea, "InvalidSecurityToken.Malformed", 400):
+        Tea(plain.but(token="token"), **options).call("ListKeys")
 
 
 def test_the_asynchronous_client(plain: Login, key: str) -> None:

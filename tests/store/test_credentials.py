@@ -67,6 +67,43 @@ def test_a_deleted_credential_is_gone(access: AccessStore) -> None:
     assert access.list_credentials() == []
 
 
+def test_a_credential_expires_when_it_says(access: AccessStore) -> None:
+    access.put_credential(credential(1, expires=NOW), new=True)
+    found = access.get_credential(credential(1).access_key_id)
+    assert found is not None
+    assert found.expires == NOW
+    assert [found.active(now) for now in (NOW - 1, NOW - 0.001, NOW, NOW + 1)] == [True, True, False, False]
+
+
+def test_the_last_use_of_a_credential_is_remembered(access: AccessStore) -> None:
+    one, other = (credential(n).access_key_id for n in (1, 2))
+    for n in (1, 2, 3):
+        access.put_credential(credential(n), new=True)
+    assert access.last_uses() == {}
+    access.note_use(one, NOW)
+    access.note_use(other, NOW + 3600)
+    assert access.last_uses() == {one: NOW, other: NOW + 3600}
+    for late in (NOW + 7200, NOW, NOW + 3600):  # what is told late does not put it back
+        access.note_use(one, late)
+    assert access.last_uses() == {one: NOW + 7200, other: NOW + 3600}
+    assert access.get_credential(one) == credential(1)
+
+
+def test_a_use_says_nothing_else_of_a_credential_and_goes_with_it(access: AccessStore) -> None:
+    """It is told by whoever serves requests, while an operator changes the credential."""
+    id_ = credential(1).access_key_id
+    access.put_credential(credential(1), new=True)
+    access.note_use(id_, NOW)
+    changed = credential(1, enabled=False, policy="other")
+    access.put_credential(changed, new=False)
+    assert access.last_uses() == {id_: NOW}
+    access.note_use(id_, NOW + 3600)
+    assert access.get_credential(id_) == changed
+    assert access.delete_credential(id_)
+    access.put_credential(credential(1), new=True)
+    assert access.last_uses() == {}
+
+
 def test_credentials_stand_in_the_order_of_their_creation(access: AccessStore) -> None:
     made = [credential(n, created=c) for n, c in ((1, 10_000), (2, 9_999), (3, 10_000), (4, 0))]
     for one in made:

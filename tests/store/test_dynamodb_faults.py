@@ -188,6 +188,8 @@ READS: dict[str, tuple[str, Callable[[DynamoKeyStore, DynamoAccessStore], object
     "put_root": ("PutItem", lambda k, _: k.put_root(b"sealed")),
     "get_credential": ("GetItem", lambda _, a: a.get_credential("a")),
     "list_credentials": ("Query", lambda _, a: a.list_credentials()),
+    "note_use": ("PutItem", lambda _, a: a.note_use("a", NOW)),
+    "last_uses": ("Query", lambda _, a: a.last_uses()),
     "has_credentials": ("Query", lambda _, a: a.has_credentials()),
     "put_credential": ("PutItem", lambda _, a: a.put_credential(credential(1), new=True)),
     "replace credential": ("PutItem", lambda _, a: a.put_credential(credential(1), new=False)),

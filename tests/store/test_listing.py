@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from kit.fakes import Clock
 from kit.moto_aws import Tables
-from kit.samples import key, key_id, version
+from kit.samples import ROW_MACS, key, key_id, version
 from tenantkms.model.alias import Alias
 from tenantkms.model.key import Key, KeyFilter
 from tenantkms.model.specs import KeySpec, KeyUsage, Origin
@@ -171,7 +171,7 @@ def test_keys_and_aliases_are_counted_whatever_their_state(store: KeyStore) -> N
 
 
 def test_a_count_of_dynamodb_is_a_minute_old_at_most(tables: Tables, monkeypatch: pytest.MonkeyPatch) -> None:
-    store, clock = DynamoKeyStore(tables.client, tables.keys), Clock()
+    store, clock = DynamoKeyStore(tables.client, tables.keys, ROW_MACS), Clock()
     monkeypatch.setattr(time, "monotonic", clock)
     assert store.count_keys() == 0
     store.commit([PutKey(key(1))])

@@ -102,18 +102,23 @@ def test_no_increment_of_several_processes_is_lost(tmp_path: Path) -> None:
 
 def test_a_file_of_the_first_layout_is_brought_up_to_date(tmp_path: Path) -> None:
     path = tmp_path / "kms.sqlite3"
-    SqliteStore(path, ROW_MACS).commit([PutKey(key(1))])
+    before = SqliteStore(path, ROW_MACS)
+    before.commit([PutKey(key(1))])
+    before.put_credential(credential(1), new=True)
     with closing(sqlite3.connect(path)) as db:
         tables = ("keys", "versions", "aliases", "credentials")
         drop = "".join(f"ALTER TABLE {table} DROP COLUMN mac;" for table in tables)
+        drop += "ALTER TABLE credentials DROP COLUMN last_used;"
         db.executescript(f"{drop} DROP TABLE root; PRAGMA user_version=1")
     store = SqliteStore(path, ROW_MACS)
     assert store.get_root() is None
     store.put_root(b"sealed")
     with pytest.raises(IntegrityFault):
         store.get(key_id(1))
-    assert len(list(store.take_over())) == 1
+    assert len(list(store.take_over())) == 2
     assert store.get(key_id(1)) == key(1)
+    assert store.list_credentials() == [credential(1)]
+    assert store.last_uses() == {}
     assert SqliteStore(path, ROW_MACS).get_root() == b"sealed"
 
 
@@ -214,6 +219,8 @@ def test_a_file_damaged_while_it_is_used_is_unavailable(tmp_path: Path) -> None:
         lambda: store.put_credential(credential(1), new=True),
         lambda: store.delete_credential("a"),
         store.list_credentials,
+        lambda: store.note_use("a", 1),
+        store.last_uses,
         store.has_credentials,
     )
     for call in calls:

@@ -8,6 +8,7 @@ import json
 import os
 import re
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -100,9 +101,87 @@ def test_credentials_for_people(tkms: Tkms) -> None:
     assert (id_word, secret_word) == ("access_key_id", "access_key_secret")
     table = _ok(tkms("credential", "list"))
     row = next(line for line in table.splitlines() if line.startswith(id_))
-    assert row.split() == [id_, "people", "enabled", "tencent", "alibaba"]
+    assert row.split() == [id_, "people", "enabled", "never", "never", "tencent", "alibaba"]
     assert table.startswith("ACCESS KEY ID")
     assert secret not in table
+
+
+def test_a_credential_is_rotated(tkms: Tkms) -> None:
+    """Create, overlap, disable: two work meanwhile, and a third one is refused."""
+    old = json.loads(_ok(tkms("credential", "create", "--name", "rota", "--dialect", "tencent", "--json")))[
+        "access_key_id"
+    ]
+    new = json.loads(_ok(tkms("credential", "rotate", "rota", "--json")))
+    assert len(new["access_key_secret"]) == 40
+    assert (new["name"], new["dialects"], new["expires"], new["replaces"]) == ("rota", ["tencent"], 0, old)
+    _refused(tkms("credential", "rotate", "rota"), 2, "2 active credentials are called rota")
+    for args in (["rotate", old], ["create", "--name", "rota"]):
+        _refused(tkms("credential", *args), 1, "rota has 2 active access keys")
+    _ok(tkms("credential", "disable", old))
+    printed = _ok(tkms("credential", "rotate", "rota", "--expires", "90d"))
+    assert [line.split()[0] for line in printed.splitlines()] == [
+        "access_key_id", "access_key_secret", "replaces", "expires",
+    ]  # fmt: skip
+    _refused(tkms("credential", "enable", old), 1, "rota has 2 active access keys")
+    _refused(tkms("credential", "rotate", "nobody"), 2, "no active credential nobody")
+    _refused(tkms("credential", "rotate", old), 2, f"no active credential {old}")
+
+
+def test_what_replaces_a_credential_lives_as_long_and_the_old_one_ends(tkms: Tkms) -> None:
+    now = time.time()
+    old = json.loads(_ok(tkms("credential", "create", "--name", "ends", "--expires", "30d", "--json")))
+    assert old["expires"] == old["created"] + 30 * 86_400
+    new = json.loads(_ok(tkms("credential", "rotate", "ends", "--overlap", "2h", "--json")))
+    assert new["expires"] == new["created"] + 30 * 86_400
+    rows = {row["access_key_id"]: row for row in json.loads(_ok(tkms("credential", "list", "--json")))}
+    assert int(now) + 7200 <= rows[old["access_key_id"]]["expires"] <= time.time() + 7200
+    assert rows[new["access_key_id"]]["expires"] == new["expires"]
+    last = json.loads(_ok(tkms("credential", "create", "--name", "last", "--expires", "1h", "--json")))
+    _ok(tkms("credential", "rotate", "last", "--overlap", "2d"))
+    rows = {row["access_key_id"]: row for row in json.loads(_ok(tkms("credential", "list", "--json")))}
+    assert rows[last["access_key_id"]]["expires"] == last["expires"], "an overlap prolongs nothing"
+
+
+def test_an_expired_credential_is_shown_as_such(tkms: Tkms) -> None:
+    id_ = json.loads(_ok(tkms("credential", "create", "--name", "brief", "--expires", "1s", "--json")))["access_key_id"]
+    time.sleep(1.1)
+    row = next(line for line in _ok(tkms("credential", "list")).splitlines() if line.startswith(id_))
+    assert row.split()[2] == "expired"
+    _refused(tkms("snippet", "curl", "--credential", id_), 2, "no active credential")
+    checked = tkms("policy", "check", "--credential", id_, "--action", "Encrypt")
+    assert (checked.returncode, checked.stdout.splitlines()[:2]) == (1, ["denied", "  the access key has expired"])
+
+
+@pytest.mark.parametrize("time_", ["90", "d", "0d", "-1d", "1.5h", "1w", "3651d", "999999999999d", "٣d"])
+def test_a_duration_that_is_none(time_: str) -> None:
+    _refused(run_tkms("credential", "create", f"--expires={time_}", check=False), 2, "is no duration such as 90d")
+
+
+def test_a_session_is_issued(tkms: Tkms, tmp_path: Path) -> None:
+    parent = json.loads(_ok(tkms("credential", "create", "--name", "temp", "--json")))["access_key_id"]
+    began = int(time.time())
+    made = json.loads(_ok(tkms("credential", "session", "--name", "temp", "--json")))
+    assert made.keys() == {"access_key_id", "access_key_secret", "security_token", "expires", "parent"}
+    assert made["parent"] == parent
+    assert began + 3600 <= made["expires"] <= time.time() + 3600
+    printed = _ok(tkms("credential", "session", "--name", parent, "--duration", "12h", "--policy", "encrypt-only"))
+    assert [line.split()[0] for line in printed.splitlines()] == [
+        "access_key_id", "access_key_secret", "security_token", "expires", "parent",
+    ]  # fmt: skip
+    file = tmp_path / "policy.json"
+    names = ["alias/" + "a" * 200] * 12
+    file.write_text(json.dumps({"Statement": [{"Effect": "Allow", "Action": "*", "Resource": names}]}))
+    for args, text in (
+        (["--name", "nobody"], "There is no access key nobody"),
+        (["--name", "temp", "--duration", "14m"], "duration is from 900 to 43200 seconds"),
+        (["--name", "temp", "--duration", "13h"], "duration is from 900 to 43200 seconds"),
+        (["--name", "temp", "--policy", str(file)], "longer than 2048 bytes"),
+    ):
+        _refused(tkms("credential", "session", *args), 1, text)
+    _refused(tkms("credential", "session", "--name", "temp", "--policy", str(tmp_path / "none")), 2, "cannot be read")
+    _refused(tkms("credential", "session"), 2, "--name")
+    rows = json.loads(_ok(tkms("credential", "list", "--json")))
+    assert not any(row["access_key_id"].startswith("TKMT") for row in rows), "no store knows a session"
 
 
 POLICIES = {
@@ -256,7 +335,7 @@ def test_a_snippet_prints_alone_and_ready(tkms: Tkms, name: str) -> None:
 def test_all_snippets_and_none(tkms: Tkms) -> None:
     text = _ok(tkms("snippet"))
     assert all(snippet.title in text for snippet in SNIPPETS.values())
-    _refused(tkms("snippet", "curl", "--credential", "nobody"), 2, "no enabled credential")
+    _refused(tkms("snippet", "curl", "--credential", "nobody"), 2, "no active credential")
     _refused(tkms("snippet", "curl", "--key", "alias/none"), 1, "The alias does not exist")
 
 

@@ -167,6 +167,23 @@ def _within_2_seconds(server: Server, signer: Signer, outcome: str) -> None:
         time.sleep(0.02)
 
 
+def test_the_last_use_of_a_credential_is_listed_to_the_hour(server: Server) -> None:
+    used, unused = (Signer(*server.credential("--name", name)) for name in ("used", "unused"))
+    began = int(time.time())
+    _within_2_seconds(server, used, "")
+    forged = Signer(unused.access_key_id, "wrong")
+    _within_2_seconds(server, forged, "AuthFailure.SignatureFailure")
+    deadline = time.monotonic() + 10
+    while True:
+        rows = {
+            row["access_key_id"]: row["last_used"] for row in json.loads(server.tkms("credential", "list", "--json"))
+        }
+        if rows[used.access_key_id] or time.monotonic() > deadline:
+            break
+    assert rows[used.access_key_id] in {now - now % 3600 for now in (began, int(time.time()))}
+    assert rows[unused.access_key_id] == 0, "a forged request is no use"
+
+
 def test_a_credential_changes_under_a_running_server(server: Server) -> None:
     signer = Signer(*server.credential("--name", "changing"))
     _within_2_seconds(server, signer, "")

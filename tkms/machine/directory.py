@@ -6,6 +6,7 @@ parent.key    32 bytes that seal everything else (mode 0600): back it up apart f
 kms.sqlite3   keys and credentials; kms.sqlite3-nonces/ holds used nonces
 audit.jsonl   one line per call; refused.jsonl what strangers tried; and what of both is closed
 server.lock   held by the running server; server.json says where it serves
+credentials-uri   where the last server gave temporary access keys, if it did (mode 0600)
 """
 
 from __future__ import annotations
@@ -92,6 +93,10 @@ class Directory:
     def _site(self) -> Path:
         return self.path / "site.json"
 
+    @property
+    def credentials_uri(self) -> Path:
+        return self.path / "credentials-uri"
+
     def exists(self) -> bool:
         return self._site.exists()
 
@@ -169,12 +174,19 @@ class Directory:
     # -- the running server --
 
     @contextmanager
-    def serving(self, url: str) -> Iterator[None]:
-        """Hold the directory as its one server, at `url`. Raises `SettingsError` if there is one."""
+    def serving(self, url: str, credentials_uri: str = "") -> Iterator[None]:
+        """Hold the directory as its one server, at `url`. Raises `SettingsError` if there is one.
+
+        A server without a `credentials_uri` takes away what the last one has left of it.
+        """
         where = self.server_url() or "another address"
         held = f"A server is already running on {self.path} ({where}): stop it, or use another --data-dir."
         with _locked(self.path / "server.lock", held):
             write_whole(self.path / "server.json", msgspec.json.encode({"url": url}))
+            if credentials_uri:
+                write_whole(self.credentials_uri, f"{credentials_uri}\n".encode())
+            else:
+                self.credentials_uri.unlink(missing_ok=True)
             yield
 
     def server_url(self) -> str | None:

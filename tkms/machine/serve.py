@@ -28,6 +28,7 @@ from tenantkms.model.alias import ALIAS_PREFIX
 from tenantkms.runtime.assemble import Settings, SettingsError
 from tenantkms.wire.http import Request
 from tkms.machine.connection import Connection
+from tkms.machine.credentials_uri import SECONDS, CredentialsUri
 from tkms.machine.directory import DEFAULT_ALIAS, Directory, call
 from tkms.snippets import SNIPPETS, render
 
@@ -180,6 +181,10 @@ def serve(args: argparse.Namespace) -> int:
     assert log is not None  # noqa: S101 - one machine has one
     # What answers is no ASGI application: `Connection`, which calls it, needs none.
     app: Any = App(Endpoint(settings, InlineDispatcher(settings.deps)))
+    uri = None
+    if args.credentials_uri:
+        settings.sessions.issue(args.credentials_uri, SECONDS, "", int(settings.deps.clock()))  # or say why not, now
+        uri = app.respond = CredentialsUri(settings, args.credentials_uri, app.respond)
     config = uvicorn.Config(
         app,
         http=Connection,
@@ -203,11 +208,14 @@ def serve(args: argparse.Namespace) -> int:
     with _listen(args.host, args.port) as listener:
         host = f"[{args.host}]" if ":" in args.host else args.host
         url = f"{'https' if config.is_ssl else 'http'}://{host}:{listener.getsockname()[1]}"
-        with directory.serving(url):
+        with directory.serving(url, f"{url}{uri.path}" if uri else ""):
             if first:
                 print(_welcome(settings, url), flush=True)
             else:
                 print(f"data {args.data_dir}, tenant {settings.site.tenant}; programs: tkms snippet", flush=True)
+            if uri:
+                told = f"{url}{uri.path}" if sys.stdout.isatty() else f"in {directory.credentials_uri}"
+                print(f"credentials URI, a secret for programs on this machine: {told}", flush=True)
             keeper = Keeper(log, args.audit_days, args.audit_mb * 1024**2)
             _Server(config, f"tkms: ready on {url}", settings.deps, keeper).run(sockets=[listener])
     sys.stdout.flush()

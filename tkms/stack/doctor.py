@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache, partial
@@ -15,8 +16,12 @@ from tenantkms.errors import KmsError
 from tenantkms.runtime.assemble import SettingsError
 from tenantkms.store import dynamodb_layout as layout
 from tkms.findings import OK, PROBLEM, ROWS, WARNING, Finding, Found, examine_rows
+from tkms.output import time_text
 from tkms.places import reason
 from tkms.stack.stack import Stack, aws_errors
+
+_SOON = 14 * 86_400
+"""Seconds before an access key expires, in which it is told."""
 
 
 class Resource(Struct, frozen=True):
@@ -193,10 +198,14 @@ def _alarms(stack: Stack, listing: Listing) -> Found:
 
 
 def _credentials(stack: Stack, _listing: Listing) -> Found:
-    credentials = stack.settings.access.store.list_credentials()
-    enabled = [credential for credential in credentials if credential.enabled]
+    now = time.time()
+    active = [c for c in stack.settings.access.store.list_credentials() if c.active(now)]
     advice = f"tkms credential create --stack {stack.name}"
-    yield _either(enabled, f"{len(enabled)} enabled", PROBLEM, "there is no enabled access key", advice)
+    yield _either(active, f"{len(active)} active", PROBLEM, "there is no active access key", advice)
+    for credential in active:
+        if credential.expires and credential.expires - now < _SOON:
+            what = f"{credential.access_key_id} ({credential.name}) expires on {time_text(credential.expires)}"
+            yield WARNING, what, f"tkms credential rotate {credential.access_key_id} --stack {stack.name}"
 
 
 def _service(stack: Stack, _listing: Listing) -> Found:

@@ -16,6 +16,7 @@ from kit.support import Kms, Signer
 from tenantkms.access.credentials import Access
 from tenantkms.access.limits import Limiter
 from tenantkms.access.policy import ALLOW_ALL
+from tenantkms.access.sessions import Sessions
 from tenantkms.audit.line import Audit
 from tenantkms.keys.deps import Deps
 from tenantkms.keys.keyring import Keyring
@@ -57,7 +58,7 @@ class World:
     def __post_init__(self) -> None:
         self.root = Root(TENANT, self.parent, self.keys.get_root)
         self.root.make(self.keys.put_root)
-        made = self.settings().access.create("test", DIALECTS, ALLOW_ALL, int(self.clock()))
+        made = self.settings().access.create("first", DIALECTS, ALLOW_ALL, int(self.clock()))
         self.credential = made[0].access_key_id, made[1]
 
     def settings(
@@ -67,9 +68,22 @@ class World:
         store = cast("KeyStore", wrap(self.keys)) if wrap else self.keys
         ring = Keyring(TENANT, store, self.parent, clock=self.clock, state_seconds=state_seconds)
         access = Access(TENANT, self.access, self.parent, clock=self.clock)
-        deps = Deps(tenant=TENANT, keyring=ring, audit=audit or self.audit, clock=self.clock, random=os.urandom)
+        sessions = Sessions(self.access, self.root, os.urandom, clock=self.clock)
+        deps = Deps(
+            tenant=TENANT,
+            keyring=ring,
+            audit=audit or self.audit,
+            clock=self.clock,
+            random=os.urandom,
+            sessions=sessions,
+        )
         return Settings(
-            site=Site(tenant=TENANT), deps=deps, access=access, root=self.root, limiter=Limiter(self.access, OFF)
+            site=Site(tenant=TENANT),
+            deps=deps,
+            access=access,
+            root=self.root,
+            limiter=Limiter(self.access, OFF),
+            sessions=sessions,
         )
 
     def process(self, **how: Any) -> Kms:

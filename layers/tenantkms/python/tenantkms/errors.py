@@ -166,7 +166,15 @@ class NonceReused(KmsError):
 
 
 class InvalidSecurityToken(KmsError):
-    text = "Temporary security tokens are not issued here: use a permanent access key."
+    text = "The security token is not valid."
+
+
+class MismatchedSecurityToken(KmsError):
+    text = "The security token does not belong to the access key."
+
+
+class ExpiredSecurityToken(KmsError):
+    text = "The security token has expired."
 
 
 class AccessDenied(KmsError):
@@ -290,11 +298,7 @@ class Internal(KmsError):
     retryable = True
 
 
-def _subclasses() -> dict[str, type[KmsError]]:
-    return {cls.__name__: cls for cls in KmsError.__subclasses__()}
-
-
-ERRORS = _subclasses()
+ERRORS: dict[str, type[KmsError]] = {cls.__name__: cls for cls in KmsError.__subclasses__()}
 _KINDS = frozenset(ERRORS.values())
 
 

@@ -16,7 +16,7 @@ ACTIONS = tuple(
     CancelKeyDeletion CreateAlias CreateKey CreateKeyVersion Decrypt DeleteAlias DeleteKeyMaterial DescribeKey
     DescribeKeyVersion DescribeService DisableKey EnableKey Encrypt ExportDataKey GenerateAndExportDataKey
     GenerateDataKey GenerateDataKeyWithoutPlaintext GenerateMac GenerateRandom GetKeyPolicy GetParametersForImport
-    GetPublicKey ImportKeyMaterial ListAliases ListKeyVersions ListKeys ListTagResources ReEncrypt
+    GetPublicKey ImportKeyMaterial IssueSession ListAliases ListKeyVersions ListKeys ListTagResources ReEncrypt
     ScheduleKeyDeletion SetDeletionProtection SetKeyAlias SetKeyPolicy TagResources UntagResources UpdateAlias
     UpdateKeyDescription UpdateRotationPolicy VerifyMac
     """.split()

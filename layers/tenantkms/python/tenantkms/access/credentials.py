@@ -5,8 +5,21 @@ from __future__ import annotations
 import secrets
 import string
 from collections.abc import Callable
+from functools import partial
+from threading import Thread
+from typing import Any
 
-from tenantkms.errors import AccessDenied, CredentialDisabled, NonceReused, Unavailable, UnknownAccessKey
+from msgspec.structs import replace
+
+from tenantkms.audit.faults import log_fault
+from tenantkms.errors import (
+    AccessDenied,
+    CredentialDisabled,
+    LimitExceeded,
+    NonceReused,
+    Unavailable,
+    UnknownAccessKey,
+)
 from tenantkms.keys.cache import Cache
 from tenantkms.model.credential import Credential, Secret
 from tenantkms.parent.port import ParentKey, credential_binding
@@ -21,10 +34,23 @@ _LONGEST_ID = 128
 _UNKNOWN_SECONDS = 1
 _DUMMY = Secret(secrets.token_urlsafe(30))
 """An unknown access key is verified with this and costs the same. Nobody may know it: who signs with it learns more."""
+MAX_ACTIVE = 2
+"""Access keys of one name that work at the same time: the one in use, and the one that takes its place."""
+USE_SECONDS = 3600
+"""When a credential was last used is remembered to the hour, so that it is written once an hour."""
+LAST_USE = "last-use"
+"""What the work that writes it is called, in the operator's log too."""
+
+
+def _apart(work: Callable[[], None]) -> None:
+    Thread(target=work, name=LAST_USE).start()
 
 
 class Access:
-    """The credentials of a tenant behind the same short caches as keys have."""
+    """The credentials of a tenant behind the same short caches as keys have.
+
+    `apart` does work that no request waits for.
+    """
 
     def __init__(
         self,
@@ -36,6 +62,7 @@ class Access:
         state_seconds: float = 1,
         secret_seconds: float = 300,
         size: int = 1_000,
+        apart: Callable[[Callable[[], None]], None] = _apart,
     ) -> None:
         self.store = store
         self._tenant = tenant
@@ -45,10 +72,17 @@ class Access:
         self._secrets: Cache[Secret] = Cache(size, secret_seconds, clock)
         # Of those that there are not, apart: strangers, who fill it, drive nothing else out.
         self._unknown: Cache[bool] = Cache(size, min(state_seconds, _UNKNOWN_SECONDS), clock)
+        self._apart = apart
         self._any = False  # whether there is a credential at all, as far as this process has seen
 
-    def create(self, name: str, dialects: tuple[str, ...], policy: str, now: int) -> tuple[Credential, str]:
-        """A new credential and its secret, which is shown only here."""
+    def create(
+        self, name: str, dialects: tuple[str, ...], policy: str, now: int, *, expires: int = 0
+    ) -> tuple[Credential, str]:
+        """A new credential and its secret, which is shown only here.
+
+        Raises `LimitExceeded` when its name has `MAX_ACTIVE` active ones.
+        """
+        self._check_room(name, now)
         access_key_id = "TKMS" + "".join(secrets.choice(_ALPHABET) for _ in range(20))
         secret = "".join(secrets.choice(_ALPHABET) for _ in range(40))
         credential = Credential(
@@ -58,21 +92,46 @@ class Access:
             dialects=dialects,
             policy=policy,
             created=now,
+            expires=expires,
         )
         self.store.put_credential(credential, new=True)
         self._any = True
         return credential, secret
+
+    def change(self, access_key_id: str, now: float, **changes: Any) -> None:
+        """Change fields of a credential. Raises `UnknownAccessKey`, and `LimitExceeded` as `create` does."""
+        credential = self.store.get_credential(access_key_id)
+        if credential is None:
+            raise UnknownAccessKey
+        changed = replace(credential, **changes)
+        if changed.active(now) and not credential.active(now):
+            self._check_room(credential.name, now)
+        self.store.put_credential(changed, new=False)
+
+    def _check_room(self, name: str, now: float) -> None:
+        """Whoever has no name has no limit. Two who ask at once may both get the last place: this keeps order among
+        operators, and keeps nobody out.
+        """
+        active = [c.access_key_id for c in self.store.list_credentials() if name and c.name == name and c.active(now)]
+        if len(active) >= MAX_ACTIVE:
+            ids = " and ".join(active)
+            raise LimitExceeded(f"{name} has {len(active)} active access keys, {ids}: disable one of them first.")
 
     def find(self, access_key_id: str) -> tuple[Credential | None, Secret]:
         """The credential and its secret; for an unknown one a dummy secret, so that verifying costs the same.
 
         Raises `Unavailable` while the tenant has no credential at all: its first one is on its way.
         """
+        credential = self.known(access_key_id)
+        return (credential, self.secret(credential)) if credential else (None, _DUMMY)
+
+    def known(self, access_key_id: str) -> Credential | None:
+        """The credential alone. Raises `Unavailable` as `find` does."""
         credential = self._credentials.fetch(access_key_id, lambda: self._read(access_key_id))
         self._any = self._any or credential is not None or self.store.has_credentials()
         if not self._any:
             raise Unavailable("There is no access key yet.")
-        return (credential, self.secret(credential)) if credential else (None, _DUMMY)
+        return credential
 
     def _read(self, access_key_id: str) -> Credential | None:
         """From the store; one that is not there is not asked for again in the same second."""
@@ -93,12 +152,14 @@ class Access:
         return Secret(self._parent.unseal(credential.sealed, binding).decode())
 
     @staticmethod
-    def admit(credential: Credential | None, dialect: str) -> Credential:
+    def admit(credential: Credential | None, dialect: str, now: float) -> Credential:
         """`credential` if it may be used in `dialect`: asked only after the signature verified."""
         if credential is None:
             raise UnknownAccessKey
         if not credential.enabled:
             raise CredentialDisabled
+        if credential.expires and credential.expired(now):
+            raise CredentialDisabled("The access key has expired.")
         if dialect not in credential.dialects:
             raise AccessDenied(f"The access key may not be used in the dialect {dialect}.")
         return credential
@@ -113,3 +174,18 @@ class Access:
         text = f"{scheme}\n{access_key_id}\n{nonce}".encode("utf-8", "replace")
         if not self.store.use_nonce(text, now=now, expires=now + 2 * window, source=source, again=AGAIN):
             raise NonceReused
+
+    def note_use(self, access_key_id: str, now: float) -> int:
+        """Remember in which hour a credential was used; answers when the next one begins, in Unix seconds.
+
+        What hinders that is logged, and hinders no request.
+        """
+        hour = int(now) // USE_SECONDS * USE_SECONDS
+        self._apart(partial(self._write_use, access_key_id, hour))
+        return hour + USE_SECONDS
+
+    def _write_use(self, access_key_id: str, hour: int) -> None:
+        try:
+            self.store.note_use(access_key_id, hour)
+        except Exception as error:  # noqa: BLE001 - nobody waits for this thread, who would handle it
+            log_fault(LAST_USE, error)

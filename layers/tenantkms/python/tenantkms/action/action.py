@@ -53,7 +53,8 @@ class Action(Generic[P]):
             _encode(call)  # JSON lets lone surrogates through, which no log and no store can hold
         except (msgspec.ValidationError, UnicodeEncodeError, KeyError):
             return {"error": e.to_data(e.MalformedRequest("The call is not a canonical call of version 1."))}
-        borrowed = native and (call.profile != NATIVE or not _CALLER.fullmatch(call.principal.id))
+        caller = call.principal
+        borrowed = native and (call.profile != NATIVE or caller.session or not _CALLER.fullmatch(caller.id))
         if borrowed:  # the audit line tells whose call it is not
             call, profile = replace(call, profile=NATIVE), PROFILES[NATIVE]
         scope = Scope(call, deps, profile, self.rule)

@@ -20,6 +20,7 @@ from tenantkms.crypto.envelope import SALT_SIZE, Header, parse_header
 from tenantkms.keys.deps import Deps
 from tenantkms.keys.keyring import Keyring
 from tenantkms.model.alias import ALIAS_PREFIX, check_alias
+from tenantkms.model.credential import Session
 from tenantkms.model.key import Key, check_key_id, distinct, revised
 from tenantkms.model.profiles import Profile
 from tenantkms.model.specs import SYMMETRIC
@@ -27,6 +28,7 @@ from tenantkms.model.states import KeyState
 from tenantkms.names import NATIVE
 from tenantkms.store.port import DeleteAlias, KeyStore, PutAlias, PutKey, RevisionConflict, Write
 
+_ALLOW_ALL = (policy.ALLOW_ALL,)
 _ATTEMPTS = 8
 _NO_KEY_ID = "00000000-0000-4000-8000-000000000000"
 
@@ -34,13 +36,16 @@ _NO_KEY_ID = "00000000-0000-4000-8000-000000000000"
 class Scope:
     """What an Action's body gets beside its parameters. `now` is in Unix seconds, `used` the ids of keys."""
 
-    __slots__ = ("authorised", "call", "deps", "now", "profile", "rule", "used")
+    __slots__ = ("authorised", "call", "deps", "now", "policies", "profile", "rule", "used")
 
     def __init__(self, call: Call, deps: Deps, profile: Profile, rule: Rule) -> None:
         self.call = call
         self.deps = deps
         self.profile = profile
         self.rule = rule
+        # All of them must allow what this call does.
+        own, narrowed = call.principal.policy, call.principal.session_policy
+        self.policies = (own, narrowed) if narrowed else (own,)
         self.now = int(deps.clock())
         self.authorised = False
         self.used: list[str] = []
@@ -63,8 +68,10 @@ class Scope:
 
     def allow(self) -> None:
         """Ask the policy for an Action that uses no key. Raises `AccessDenied`."""
-        if not policy.may(self.call.principal.policy, self.rule.name, None, self._facts()):
-            raise e.AccessDenied
+        facts = self._facts()
+        for text in self.policies:
+            if not policy.may(text, self.rule.name, None, facts):
+                raise e.AccessDenied
         self.authorised = True
 
     def alias(self, name: str) -> str:
@@ -73,8 +80,10 @@ class Scope:
         That is a permission of its own, beside those on the keys. Raises `InvalidAlias` and `AccessDenied`.
         """
         resource = ALIAS_PREFIX + check_alias(name)
-        if not policy.may_name(self.call.principal.policy, self.rule.name, resource, self._facts(), NO_TAGS):
-            raise e.AccessDenied
+        facts = self._facts()
+        for text in self.policies:
+            if not policy.may_name(text, self.rule.name, resource, facts, NO_TAGS):
+                raise e.AccessDenied
         return name
 
     def find(self, ref: str, *, fresh: bool = False) -> Key:
@@ -101,8 +110,9 @@ class Scope:
         principal, names = self.call.principal, self._permissions(rule)
         # The key's policy has a text of its own, so it is for those whom the access key's policy allows all of it.
         for name in names:
-            if not policy.may(principal.policy, name, key, facts):
-                raise e.AccessDenied
+            for text in self.policies:
+                if not policy.may(text, name, key, facts):
+                    raise e.AccessDenied
         if key.policy and self.call.profile != NATIVE:
             for name in names:
                 if not key_policy.allows(key.policy, principal.id, name, facts, key.tags):
@@ -141,14 +151,14 @@ class Scope:
 
     def _may_know(self, ref: str, rule: Rule | None, facts: Facts) -> bool:
         """Whether the policy allows this call by the name `ref` as such, so that it may know what has it."""
-        text = self.call.principal.policy
-        if text == policy.ALLOW_ALL:
+        if self.policies == _ALLOW_ALL:
             return True
         if ref.startswith(ALIAS_PREFIX):
             name = ALIAS_PREFIX + check_alias(ref.removeprefix(ALIAS_PREFIX))
         else:
             name = KEY_PREFIX + check_key_id(ref)
-        return all(policy.may_name(text, action, name, facts, None) for action in self._permissions(rule or self.rule))
+        actions = self._permissions(rule or self.rule)
+        return all(policy.may_name(text, action, name, facts, None) for text in self.policies for action in actions)
 
     def _read(self, ref: str, rule: Rule | None, facts: Facts) -> Key:
         """`find` from the store; who may not know gets `AccessDenied` for what is not there, after the same reads."""
@@ -175,6 +185,10 @@ class Scope:
         salt = self.deps.random(SALT_SIZE)
         return self.deps.keyring.encrypt(key, plaintext, text=text, context=context, salt=salt)
 
+    def issue(self, credential: str, duration: int, text: str) -> Session:
+        """A session of an access key, as `Sessions.issue` says."""
+        return self.deps.sessions.issue(credential, duration, text, self.now)
+
     def record(self, outcome: str, *keys: str) -> Record:
         """The audit line of this call; `keys` are touched besides those in `used`."""
         call, deps = self.call, self.deps
@@ -189,6 +203,7 @@ class Scope:
             keys=(*self.used, *keys) if keys else tuple(self.used),
             source_ip=call.source_ip,
             dry_run=call.dry_run,
+            session=call.principal.session,
         )
 
     def _announce(self, writes: Sequence[Write]) -> None:
@@ -248,7 +263,7 @@ class Scope:
         principal = self.call.principal
         if (old.aliases, old.tags) == (new.aliases, new.tags):
             return
-        if policy.gains(principal.policy, old, new):
+        if any(policy.gains(text, old, new) for text in self.policies):
             raise e.AccessDenied("With these aliases or tags the access key's policy would allow it more on the key.")
         if self.call.profile != NATIVE and key_policy.gains(principal.id, old, new):
             raise e.AccessDenied("With these tags the key's policy would allow the access key more on it.")

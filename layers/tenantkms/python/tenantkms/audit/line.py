@@ -29,7 +29,7 @@ class Record(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """`time` in Unix seconds; `outcome` is `intent`, `ok` or the name of the domain error; `keys` are CMK ids.
 
     A line may stand for `count` refusals of the same kind, the first of them at `since`, the last one at `time`; the
-    rest is then of the last one.
+    rest is then of the last one. `session` is the access key id of the session by which `principal` called, if any.
     """
 
     time: float
@@ -42,6 +42,7 @@ class Record(Struct, frozen=True, kw_only=True, omit_defaults=True):
     keys: tuple[str, ...] = ()
     source_ip: str = ""
     dry_run: bool = False
+    session: str = ""
     count: int = 1
     since: float = 0
 

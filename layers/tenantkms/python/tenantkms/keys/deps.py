@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
 from msgspec import Struct
 
 from tenantkms.audit.line import Audit
 from tenantkms.keys.keyring import Keyring
+from tenantkms.model.credential import Session
 from tenantkms.model.limits import DEFAULT, Limits
+
+
+class Issuer(Protocol):
+    """Of sessions, as `access/sessions.py` issues them."""
+
+    def issue(self, credential: str, duration: int, policy: str, now: int) -> Session: ...
 
 
 class Deps(Struct, frozen=True, kw_only=True):
@@ -19,4 +27,5 @@ class Deps(Struct, frozen=True, kw_only=True):
     audit: Audit
     clock: Callable[[], float]
     random: Callable[[int], bytes]
+    sessions: Issuer
     limits: Limits = DEFAULT

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from tenantkms.access.credentials import Access
 from tenantkms.access.limits import Limiter, limits_of_text
+from tenantkms.access.sessions import Sessions
 from tenantkms.audit.line import Audit, StreamAudit
 from tenantkms.audit.metrics import INTEGRITY_FAULTS, EmbeddedMetrics, MeteredParentKey, Metrics, NoMetrics
 from tenantkms.keys.deps import Deps
@@ -41,7 +42,7 @@ _TENANT = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
 
 class Settings(Struct, frozen=True, kw_only=True):
-    """Everything a process of this system works with. `access`, `limiter` and `site` are the endpoint's.
+    """Everything a process of this system works with. `access`, `limiter`, `sessions` and `site` are the endpoint's.
 
     `log` is `deps.audit` where that rests in files of this machine, which somebody has to look after.
     """
@@ -49,6 +50,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     site: Site
     deps: Deps
     access: Access
+    sessions: Sessions
     root: Root
     limiter: Limiter
     metrics: Metrics = NoMetrics()
@@ -79,10 +81,12 @@ def _assemble(
 ) -> Settings:
     clock = time.monotonic
     parent = AnchoredParentKey(parent, root)
+    sessions = Sessions(access, root, os.urandom, clock=clock)
     return Settings(
         site=site,
         root=root,
         metrics=metrics,
+        sessions=sessions,
         deps=Deps(
             tenant=site.tenant,
             keyring=Keyring(site.tenant, keys, parent, clock=clock, state_seconds=state_seconds),
@@ -90,6 +94,7 @@ def _assemble(
             clock=time.time,
             random=os.urandom,
             limits=limits,
+            sessions=sessions,
         ),
         access=Access(site.tenant, access, parent, clock=clock, state_seconds=state_seconds),
         limiter=Limiter(access, limits, most),

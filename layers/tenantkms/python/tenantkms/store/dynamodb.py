@@ -36,6 +36,7 @@ from tenantkms.store.dynamodb_layout import (
     INDEX_SORT_KEY,
     KEY_ID,
     KEYS,
+    LAST_USED,
     LONGEST_KEY,
     META,
     PARTITION_KEY,
@@ -45,6 +46,7 @@ from tenantkms.store.dynamodb_layout import (
     SOURCE,
     TAKEN,
     TTL,
+    USES,
     WITH_MAC,
     Row,
     alias_pk,
@@ -58,6 +60,7 @@ from tenantkms.store.dynamodb_layout import (
     key_pk,
     lease_of,
     typed,
+    use_pk,
     version_sk,
 )
 from tenantkms.store.dynamodb_table import FAULTS, Table, condition_failed, faults, unavailable
@@ -213,13 +216,28 @@ class DynamoAccessStore(Table):
             raise RevisionConflict
 
     def delete_credential(self, access_key_id: str) -> bool:
-        key = typed(pk=credential_pk(access_key_id))
+        self._delete(use_pk(access_key_id))
+        return self._delete(credential_pk(access_key_id))
+
+    def _delete(self, pk: str) -> bool:
         with faults():
-            answer = self._client.delete_item(TableName=self._table, Key=key, ReturnValues="ALL_OLD")
+            answer = self._client.delete_item(TableName=self._table, Key=typed(pk=pk), ReturnValues="ALL_OLD")
         return bool(answer.get("Attributes"))
 
     def list_credentials(self) -> list[Credential]:
         return [_decode_credential(self._doc(row)) for row in self._listed(CREDENTIALS)]
+
+    def note_use(self, access_key_id: str, when: int) -> None:
+        # A row of its own: the endpoint writes it, and may not write a credential's.
+        row = typed(pk=use_pk(access_key_id), last_used=when, listing=USES, order=access_key_id)
+        condition = {
+            "ConditionExpression": f"{ABSENT} OR {LAST_USED} < :when",
+            "ExpressionAttributeValues": typed(**{":when": when}),
+        }
+        self._put(row, condition)
+
+    def last_uses(self) -> dict[str, int]:
+        return {row[INDEX_SORT_KEY]["S"]: int(row[LAST_USED]["N"]) for row in self._listed(USES)}
 
     def has_credentials(self) -> bool:
         rows = self._query(INDEX_PARTITION_KEY, CREDENTIALS, IndexName=INDEX, Limit=1)

@@ -5,6 +5,7 @@ Keys table     pk=KEY#<id>      sk=META                 doc, revision, state, cr
                pk=ALIAS#<name>  sk=META                 key_id, mac; listed by name
                pk=ROOT          sk=META                 sealed (bytes), token
 Access table   pk=CREDENTIAL#<access key id>            doc, token, mac; listed by age
+               pk=USE#<access key id>                   last_used, token; listed by access key id
                pk=NONCE#<hex>                           expires (DynamoDB's TTL), token, source
                pk=RATE#<bucket>#<second>                expires, taken
 
@@ -39,7 +40,8 @@ TTL, SOURCE = "expires", "source"
 DOC, REVISION, STATE, TOKEN, KEY_ID, SEALED, MAC = "doc", "revision", "state", "token", "key_id", "sealed", "mac"
 TAKEN = "taken"
 META, ROOT = "META", "ROOT"
-KEYS, ALIASES, CREDENTIALS = "KEYS", "ALIASES", "CREDENTIALS"
+LAST_USED = "last_used"
+KEYS, ALIASES, CREDENTIALS, USES = "KEYS", "ALIASES", "CREDENTIALS", "USES"
 ABSENT = f"attribute_not_exists({PARTITION_KEY})"
 LONGEST_KEY = 2048
 """Bytes of a partition key."""
@@ -79,6 +81,10 @@ def alias_pk(name: str) -> str:
 
 def credential_pk(access_key_id: str) -> str:
     return f"CREDENTIAL#{access_key_id}"
+
+
+def use_pk(access_key_id: str) -> str:
+    return f"USE#{access_key_id}"
 
 
 def version_sk(number: int) -> str:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol, Self
 
 from msgspec import Struct
@@ -153,6 +153,13 @@ class AccessStore(AuthenticRows, Protocol):
     def delete_credential(self, access_key_id: str) -> bool: ...
 
     def list_credentials(self) -> list[Credential]: ...
+
+    def note_use(self, access_key_id: str, when: int) -> None:
+        """Remember that a credential was used at `when`, in Unix seconds, unless a later use is remembered."""
+
+    def last_uses(self) -> Mapping[str, int]:
+        """From access key ids to when each was last used; one that never was is not among them, and
+        some that are deleted may be."""
 
     def has_credentials(self) -> bool:
         """Whether there is any, enabled or not."""

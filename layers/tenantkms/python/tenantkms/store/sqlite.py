@@ -275,6 +275,15 @@ class SqliteStore:
         return [_decode_credential(row[-1]) for row in self._rows(CREDENTIALS, _LIST_CREDENTIALS)]
 
     @_faults
+    def note_use(self, access_key_id: str, when: int) -> None:
+        update = "UPDATE credentials SET last_used = max(last_used, ?) WHERE access_key_id = ?"
+        self._at.db.execute(update, (when, access_key_id))
+
+    @_faults
+    def last_uses(self) -> dict[str, int]:
+        return dict(self._at.db.execute("SELECT access_key_id, last_used FROM credentials WHERE last_used > 0"))
+
+    @_faults
     def has_credentials(self) -> bool:
         return self._at.db.execute("SELECT 1 FROM credentials LIMIT 1").fetchone() is not None
 

@@ -45,6 +45,9 @@ ALTER TABLE versions ADD COLUMN mac TEXT;
 ALTER TABLE aliases ADD COLUMN mac TEXT;
 ALTER TABLE credentials ADD COLUMN mac TEXT;
 """,
+    """
+ALTER TABLE credentials ADD COLUMN last_used INTEGER NOT NULL DEFAULT 0;
+""",
 )
 """What brings a file from each version of the layout to the next one; the first is of an empty file."""
 

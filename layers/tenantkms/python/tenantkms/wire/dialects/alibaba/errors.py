@@ -44,7 +44,7 @@ ERRORS: dict[type[e.KmsError], Row] = {
     e.Unsigned: Row(400, "IncompleteSignature"),
     e.UnsupportedSignature: Row(400, "InvalidSignatureMethod"),
     e.UnknownAccessKey: Row(404, "InvalidAccessKeyId.NotFound", "Specified access key is not found."),
-    e.CredentialDisabled: Row(400, "InvalidAccessKeyId.Inactive", "Specified access key is disabled."),
+    e.CredentialDisabled: Row(400, "InvalidAccessKeyId.Inactive"),
     # The classic Python SDK looks for a colon in this message and fails without one.
     e.SignatureMismatch: Row(
         400,
@@ -53,7 +53,9 @@ ERRORS: dict[type[e.KmsError], Row] = {
     ),
     e.RequestExpired: Row(400, "InvalidTimeStamp.Expired", "Specified time stamp or date value is expired."),
     e.NonceReused: Row(400, "SignatureNonceUsed", "Specified signature nonce was used already."),
-    e.InvalidSecurityToken: Row(400, "InvalidSecurityToken.MismatchWithAccessKey"),
+    e.InvalidSecurityToken: Row(400, "InvalidSecurityToken.Malformed"),
+    e.MismatchedSecurityToken: Row(400, "InvalidSecurityToken.MismatchWithAccessKey"),
+    e.ExpiredSecurityToken: Row(400, "InvalidSecurityToken.Expired"),
     e.AccessDenied: Row(403, "Forbidden.NoPermission"),
     e.KeyNotFound: Row(404, "Forbidden.KeyNotFound", "The specified Key is not found."),
     e.AliasNotFound: Row(404, "Forbidden.AliasNotFound", "The specified Alias is not found."),

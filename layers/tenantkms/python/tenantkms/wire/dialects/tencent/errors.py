@@ -36,6 +36,8 @@ ERRORS: dict[type[e.KmsError], str] = {
     e.RequestExpired: "AuthFailure.SignatureExpire",
     e.NonceReused: "AuthFailure.SignatureFailure",
     e.InvalidSecurityToken: "AuthFailure.TokenFailure",
+    e.MismatchedSecurityToken: "AuthFailure.TokenFailure",
+    e.ExpiredSecurityToken: "AuthFailure.TokenFailure",
     e.AccessDenied: "UnauthorizedOperation",
     e.KeyNotFound: "ResourceUnavailable.CmkNotFound",
     e.AliasNotFound: "ResourceUnavailable.CmkNotFound",

@@ -50,6 +50,8 @@ ERRORS: dict[type[e.KmsError], Row] = {
     e.RequestExpired: Row(4500, "ReplayAttack"),
     e.NonceReused: Row(4500, "ReplayAttack"),
     e.InvalidSecurityToken: Row(4105, "TokenFailure"),
+    e.MismatchedSecurityToken: Row(4105, "TokenFailure"),
+    e.ExpiredSecurityToken: Row(4105, "TokenFailure"),
     e.AccessDenied: Row(4103, "UnauthorizedOperation"),
     e.KeyNotFound: Row(5000, "ResourceNotFound"),
     e.AliasNotFound: Row(5000, "ResourceNotFound"),

@@ -1,0 +1,142 @@
+"""`tkms credential`: access keys made, listed, rotated, disabled and deleted."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from typing import Any
+
+import msgspec
+
+from tenantkms.access import policy
+from tenantkms.errors import InvalidPolicy, UnknownAccessKey
+from tenantkms.model.credential import Credential
+from tenantkms.names import DIALECTS
+from tkms import policies
+from tkms.commands import named, no_credential
+from tkms.output import UsageError, print_json, table, time_text
+from tkms.places import Place, find
+
+
+def _row(credential: Credential) -> dict[str, Any]:
+    return {
+        "access_key_id": credential.access_key_id,
+        "name": credential.name,
+        "dialects": list(credential.dialects),
+        "enabled": credential.enabled,
+        "created": credential.created,
+        "expires": credential.expires,
+        "policy": msgspec.json.decode(credential.policy),
+    }
+
+
+def _show(credential: Credential, secret: str, as_json: bool, **more: str) -> None:
+    if as_json:
+        print_json({**_row(credential), "access_key_secret": secret, **more})
+    else:
+        shown = {"access_key_id": credential.access_key_id, "access_key_secret": secret, **more}
+        if credential.expires:
+            shown["expires"] = time_text(credential.expires)
+        for name, value in shown.items():
+            print(f"{name:<18} {value}")
+
+
+def _read_policy(args: argparse.Namespace) -> str:
+    try:
+        return policies.read(args.policy)
+    except (OSError, UnicodeDecodeError) as e:
+        raise UsageError(
+            f"The policy file {args.policy} cannot be read, and no ready-made policy has that name: {e}"
+        ) from e
+
+
+def create(args: argparse.Namespace) -> int:
+    text = _read_policy(args)
+    now = int(time.time())
+    dialects = tuple(dict.fromkeys(args.dialect or DIALECTS))
+    expires = now + args.expires if args.expires else 0
+    credential, secret = find(args).access.create(args.name, dialects, text, now, expires=expires)
+    _show(credential, secret, args.json)
+    return 0
+
+
+def _one_active(place: Place, wanted: str, now: float) -> Credential:
+    """The one active credential with the id or name `wanted`."""
+    found = [c for c in named(place.access.store.list_credentials(), wanted) if c.active(now)]
+    if not found:
+        raise UsageError(f"There is no active credential {wanted}: tkms credential list")
+    if len(found) > 1:
+        ids = ", ".join(c.access_key_id for c in found)
+        raise UsageError(f"{len(found)} active credentials are called {wanted}: name one by its id ({ids})")
+    return found[0]
+
+
+def rotate(args: argparse.Namespace) -> int:
+    place, now = find(args), int(time.time())
+    old = _one_active(place, args.credential, now)
+    life = args.expires or (old.expires and old.expires - old.created)
+    access = place.access
+    new, secret = access.create(old.name, old.dialects, old.policy, now, expires=life and now + life)
+    _show(new, secret, args.json, replaces=old.access_key_id)  # first of all: it is shown only here
+    if args.overlap:
+        access.change(old.access_key_id, now, expires=min(now + args.overlap, old.expires or sys.maxsize))
+    return 0
+
+
+def session(args: argparse.Namespace) -> int:
+    text = _read_policy(args) if args.policy else ""
+    params = {"credential": args.name, "duration": args.duration, "policy": text}
+    issued: Any = find(args).call("IssueSession", params)
+    if args.json:
+        print_json(issued)
+    else:
+        for name, value in {**issued, "expires": time_text(issued["expires"])}.items():
+            print(f"{name:<18} {value}")
+    return 0
+
+
+def list_(args: argparse.Namespace) -> int:
+    store, now = find(args).access.store, time.time()
+    credentials, uses = store.list_credentials(), store.last_uses()
+    if args.json:
+        print_json([{**_row(c), "last_used": uses.get(c.access_key_id, 0)} for c in credentials])
+    else:
+        table(
+            [
+                ("ACCESS KEY ID", "NAME", "STATE", "EXPIRES", "LAST USED", "DIALECTS"),
+                *(
+                    (
+                        c.access_key_id,
+                        c.name,
+                        "disabled" if not c.enabled else "expired" if c.expired(now) else "enabled",
+                        time_text(c.expires),
+                        time_text(uses.get(c.access_key_id, 0)),
+                        " ".join(c.dialects),
+                    )
+                    for c in credentials
+                ),
+            ]
+        )
+    for credential in credentials:
+        try:
+            flaws = list(policy.flaws(credential.policy))
+        except InvalidPolicy as e:
+            flaws = [f"{e} Nothing is allowed."]
+        for flaw in flaws:
+            print(f"tkms: warning: {credential.access_key_id}: {flaw}", file=sys.stderr)
+    return 0
+
+
+def switch(args: argparse.Namespace) -> int:
+    try:
+        find(args).access.change(args.access_key_id, time.time(), enabled=args.verb == "enable")
+    except UnknownAccessKey:
+        raise no_credential(args.access_key_id) from None
+    return 0
+
+
+def delete(args: argparse.Namespace) -> int:
+    if not find(args).access.store.delete_credential(args.access_key_id):
+        raise no_credential(args.access_key_id)
+    return 0
