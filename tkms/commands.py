@@ -7,7 +7,6 @@ import base64
 import sys
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -19,7 +18,7 @@ from tenantkms.model.credential import Credential
 from tenantkms.names import DIALECTS
 from tenantkms.wire.parse import decode_base64
 from tkms import policies
-from tkms.output import UsageError, print_json, table
+from tkms.output import UsageError, at, held_text, print_json, table
 from tkms.places import Place, find
 from tkms.snippets import SNIPPETS, render
 
@@ -166,7 +165,7 @@ _TIMES = (
 
 def _for_people(name: str, value: Any) -> str:
     if name in _TIMES:
-        return datetime.fromtimestamp(value, UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if value else "never"
+        return at(value) if value else "never"
     if name == "aliases":
         return " ".join(ALIAS_PREFIX + alias for alias in value)
     return str(value)
@@ -232,7 +231,7 @@ def decrypt(args: argparse.Namespace) -> int:
 
 def maintain(args: argparse.Namespace) -> int:
     shown = not args.json and sys.stderr.isatty()
-    reports = find(args).maintain(args.dry_run, _Progress if shown else None)
+    reports = find(args).maintain(_Progress if shown else None, dry_run=args.dry_run, trust_clock=args.trust_clock)
     if shown:
         print("\r\033[K", end="", file=sys.stderr, flush=True)
     if args.json:
@@ -240,7 +239,10 @@ def maintain(args: argparse.Namespace) -> int:
     else:
         rows = [(name, str(r.due), str(r.done), str(r.failed)) for name, r in reports.items()]
         table([("WORK", "DUE", "DONE", "FAILED"), *rows])
-    return 1 if any(report.failed for report in reports.values()) else 0
+    held = [report.held for report in reports.values() if report.held and report.due]
+    for last in held:
+        print(f"tkms: {held_text(last)}", file=sys.stderr)
+    return 1 if held or any(report.failed for report in reports.values()) else 0
 
 
 class _Progress:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
-from kit.action_samples import ListAudit
+from kit.action_samples import ListAudit, watch
 from kit.fakes import Clock
 from kit.moto_aws import Tables
 from kit.support import Kms, Signer
@@ -66,6 +66,10 @@ class World:
         access = Access(TENANT, self.access, self.parent, clock=self.clock)
         deps = Deps(tenant=TENANT, keyring=ring, audit=audit or self.audit, clock=self.clock, random=os.urandom)
         return Settings(site=Site(tenant=TENANT), deps=deps, access=access, root=self.root)
+
+    def watch(self, seconds: int = DAY) -> None:
+        """The scheduled work has watched the clock for so long, until now."""
+        watch(self.keys, int(self.clock()), seconds)
 
     def process(self, **how: Any) -> Kms:
         """A fresh process that answers signed requests."""

@@ -24,7 +24,10 @@ INTENT = "intent"
 
 
 class Record(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """`time` in Unix seconds; `outcome` is `intent`, `ok` or the name of the domain error; `keys` are CMK ids."""
+    """`time` in Unix seconds; `outcome` is `intent`, `ok` or the name of the domain error; `keys` are CMK ids.
+
+    `note` tells what else was done, in a word of the code's own.
+    """
 
     time: float
     request_id: str
@@ -36,6 +39,7 @@ class Record(Struct, frozen=True, kw_only=True, omit_defaults=True):
     keys: tuple[str, ...] = ()
     source_ip: str = ""
     dry_run: bool = False
+    note: str = ""
 
 
 class Audit(Protocol):

@@ -5,13 +5,28 @@ from __future__ import annotations
 from tenantkms.keys.deps import Deps
 from tenantkms.model.alias import Alias
 from tenantkms.model.key import Key, revised
+from tenantkms.model.profiles import DAY
 from tenantkms.model.states import KeyState
 from tenantkms.store.port import MAX_WRITES, DeleteAlias, DeleteKey, DeleteVersion, PutKey
+
+_WITHDRAWN = frozenset({KeyState.PENDING_DELETION, KeyState.PENDING_IMPORT})
+
+
+def destroys(key: Key, now: int, since: int) -> bool:
+    """Whether the next of two steps is due: material that expired is withdrawn, what is of no use is destroyed.
+
+    Between the two there is a day of watched time, which is counted from the date or, if that is later, from `since`.
+    """
+    first = key.destroys_at
+    return 0 < first <= now and (key.state not in _WITHDRAWN or max(first, since) + DAY <= now)
 
 
 def destroy_due(deps: Deps, key: Key, _now: int, request_id: str) -> None:
     """A key whose window is over goes with all its versions; of another only the material that was imported."""
     keyring = deps.keyring
+    if key.state not in _WITHDRAWN:
+        keyring.commit([PutKey(revised(key, request_id, state=KeyState.PENDING_IMPORT))])
+        return
     if key.state is not KeyState.PENDING_DELETION:
         keyring.commit([PutKey(without_material(key, request_id))])
         return

@@ -22,6 +22,7 @@ from tenantkms.errors import (
 from tenantkms.model.key import Key
 from tenantkms.model.profiles import DAY
 from tenantkms.model.specs import SYMMETRIC, KeySpec
+from tenantkms.model.watch import SKEW
 from tenantkms.parent.port import IMPORT_TOKEN, Binding, ParentKey, SealBroken
 
 _LONGEST_TOKEN = 6144
@@ -66,7 +67,7 @@ def open_material(parent: ParentKey, tenant: str, key: Key, sealed: bytes, encry
         token = msgpack.decode(parent.unseal(sealed, _binding(tenant, key)), type=_Token)
     except SealBroken as e:
         raise InvalidImportToken from e
-    if now >= token.expires:
+    if not now < token.expires <= now + LIFETIME + SKEW:  # one of the future was made by a clock that was ahead
         raise ExpiredImportToken
     private = asymmetric.load(token.private_key)
     if not isinstance(private, rsa.RSAPrivateKey):

@@ -69,7 +69,10 @@ class Key(Struct, frozen=True, kw_only=True):
 
     @property
     def destroys_at(self) -> int:
-        """When material of this key is due to be destroyed: the key's, or what was imported; 0: never."""
+        """When material of this key is of no more use: the key's, or what was imported; 0: never.
+
+        It is destroyed a day later, in watched time.
+        """
         if self.state is KeyState.PENDING_DELETION:
             return self.deletion_date
         return self.material_expires if self.primary else 0

@@ -23,6 +23,7 @@ from tenantkms.model.credential import Credential
 from tenantkms.model.key import Key, KeyFilter
 from tenantkms.model.states import KeyState
 from tenantkms.model.version import KeyVersion
+from tenantkms.model.watch import Watch
 from tenantkms.store.dynamodb_layout import (
     ABSENT,
     ALIASES,
@@ -41,6 +42,8 @@ from tenantkms.store.dynamodb_layout import (
     PARTITION_KEY,
     ROOT,
     SEALED,
+    SEEN,
+    SINCE,
     SORT_KEY,
     STATE,
     TOKEN,
@@ -54,6 +57,7 @@ from tenantkms.store.dynamodb_layout import (
     key_pk,
     typed,
     version_sk,
+    watch_pk,
 )
 from tenantkms.store.port import PutAlias, PutKey, RevisionConflict, Write
 
@@ -211,6 +215,15 @@ class DynamoKeyStore(_Table):
     def put_root(self, sealed: bytes) -> None:
         row = {**typed(pk=ROOT, sk=META), SEALED: {"B": sealed}}
         self._put(row, {"ConditionExpression": ABSENT})
+
+    def get_watch(self, job: str) -> Watch | None:
+        found = self._get(pk=watch_pk(job), sk=META)
+        return Watch(since=int(found[SINCE]["N"]), seen=int(found[SEEN]["N"])) if found else None
+
+    def put_watch(self, job: str, watch: Watch) -> None:
+        row = typed(pk=watch_pk(job), sk=META, since=watch.since, seen=watch.seen)
+        with _faults():
+            self._client.put_item(TableName=self._table, Item=row)
 
 
 def _refusal(fault: Exception, writes: Sequence[Write]) -> Exception:

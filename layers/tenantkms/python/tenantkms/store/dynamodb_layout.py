@@ -4,6 +4,7 @@ Keys table     pk=KEY#<id>      sk=META                 doc, revision, state, cr
                pk=KEY#<id>      sk=VERSION#<10 digits>  doc
                pk=ALIAS#<name>  sk=META                 key_id; listed by name
                pk=ROOT          sk=META                 sealed (bytes), token
+               pk=WATCH#<job>   sk=META                 since, seen
 Access table   pk=CREDENTIAL#<access key id>            doc, token; listed by age
                pk=NONCE#<hex>                           expires (DynamoDB's TTL), token
 
@@ -36,6 +37,7 @@ TTL = "expires"
 
 DOC, REVISION, STATE, TOKEN, KEY_ID, SEALED = "doc", "revision", "state", "token", "key_id", "sealed"
 META, ROOT = "META", "ROOT"
+SINCE, SEEN = "since", "seen"
 KEYS, ALIASES, CREDENTIALS = "KEYS", "ALIASES", "CREDENTIALS"
 ABSENT = f"attribute_not_exists({PARTITION_KEY})"
 LONGEST_KEY = 2048
@@ -64,6 +66,10 @@ def key_pk(key_id: str) -> str:
 
 def alias_pk(name: str) -> str:
     return f"ALIAS#{name}"
+
+
+def watch_pk(job: str) -> str:
+    return f"WATCH#{job}"
 
 
 def credential_pk(access_key_id: str) -> str:

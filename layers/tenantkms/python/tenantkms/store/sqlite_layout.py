@@ -38,6 +38,9 @@ CREATE TABLE credentials (access_key_id TEXT PRIMARY KEY, created INTEGER NOT NU
     """
 CREATE TABLE root (only INTEGER PRIMARY KEY CHECK (only = 1), sealed BLOB NOT NULL);
 """,
+    """
+CREATE TABLE watches (job TEXT PRIMARY KEY, since INTEGER NOT NULL, seen INTEGER NOT NULL) WITHOUT ROWID;
+""",
 )
 """What brings a file from each version of the layout to the next one; the first is of an empty file."""
 
