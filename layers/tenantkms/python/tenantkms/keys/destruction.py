@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from tenantkms.keys.deps import Deps
 from tenantkms.model.alias import Alias
 from tenantkms.model.key import Key, revised
@@ -34,7 +36,7 @@ def destroy_due(deps: Deps, key: Key, _now: int, request_id: str) -> None:
         # From this commit on a cancellation comes too late: before it nothing of the key is gone.
         key = revised(key, request_id, destroying=True)
         keyring.commit([PutKey(key)])
-    last = key.primary_number
+    last = key.newest.number if key.newest else 0
     for first in range(1, last, MAX_WRITES):
         numbers = range(first, min(first + MAX_WRITES, last))
         keyring.commit([DeleteVersion(key.id, number) for number in numbers])
@@ -44,4 +46,5 @@ def destroy_due(deps: Deps, key: Key, _now: int, request_id: str) -> None:
 
 def without_material(key: Key, request_id: str) -> Key:
     """A key of origin EXTERNAL whose imported material has expired or was deleted."""
-    return revised(key, request_id, primary=None, material_expires=0, state=KeyState.PENDING_IMPORT)
+    spent = replace(key.primary, sealed=b"") if key.primary else key.spent
+    return revised(key, request_id, primary=None, spent=spent, material_expires=0, state=KeyState.PENDING_IMPORT)

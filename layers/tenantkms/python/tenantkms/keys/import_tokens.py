@@ -59,8 +59,13 @@ def new_parameters(parent: ParentKey, tenant: str, key: Key, algorithm: str, now
     return ImportParameters(asymmetric.public_der(asymmetric.load(material)), sealed, token.expires)
 
 
-def open_material(parent: ParentKey, tenant: str, key: Key, sealed: bytes, encrypted: bytes, now: int) -> bytes:
-    """The material that a caller encrypted. Raises `InvalidImportToken`, `ExpiredImportToken`, `InvalidKeyMaterial`."""
+def open_material(
+    parent: ParentKey, tenant: str, key: Key, sealed: bytes, encrypted: bytes, now: int
+) -> tuple[bytes, bool, int]:
+    """The material that a caller encrypted, whether its wrapping would have told of damage, and the time of its token.
+
+    Raises `InvalidImportToken`, `ExpiredImportToken`, `InvalidKeyMaterial`.
+    """
     if len(sealed) > _LONGEST_TOKEN:
         raise InvalidImportToken
     try:
@@ -78,4 +83,4 @@ def open_material(parent: ParentKey, tenant: str, key: Key, sealed: bytes, encry
         raise InvalidKeyMaterial from None
     if len(material) != SYMMETRIC[key.spec].size:
         raise InvalidKeyMaterial
-    return material
+    return material, token.algorithm not in asymmetric.SILENT, token.expires - LIFETIME
