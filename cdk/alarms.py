@@ -54,6 +54,8 @@ class Alarms(Construct):
         hour = Duration.minutes(4 * MINUTES)
         self._alarm(f"{name}Errors", function.metric_errors(period=hour), 1)
         self._alarm(f"{name}Failures", own(self._tenant, SCHEDULED[folder].metric("Failed"), minutes=4 * MINUTES), 1)
+        if SCHEDULED[folder].careful:
+            self._alarm(f"{name}Held", own(self._tenant, SCHEDULED[folder].metric("Held"), minutes=4 * MINUTES), 1)
         waiting = functions.dead_letters[folder].metric_approximate_number_of_messages_visible(statistic="Maximum")
         self._alarm(f"{name}DeadLetters", waiting, 1)
         cloudwatch.Alarm(

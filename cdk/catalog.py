@@ -10,9 +10,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from aws_cdk import aws_iam as iam
 from msgspec import Struct
 
+from tenantkms.keys.maintenance import DESTROY, ROTATE, Job
 from tenantkms.parent.port import CREDENTIAL, IMPORT_DIGEST, IMPORT_TOKEN, KEY_MATERIAL
 from tenantkms.parent.port import ROOT as ROOT_SECRET
-from tenantkms.store.dynamodb_layout import ALIASES, CREDENTIALS, DUE_INDEX, INDEX, KEYS, ROOT
+from tenantkms.store.dynamodb_layout import ALIASES, CREDENTIALS, DUE_INDEX, INDEX, KEYS, ROOT, watch_pk
 
 GET, PUT, DELETE, QUERY = "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:DeleteItem", "dynamodb:Query"
 UPDATE = "dynamodb:UpdateItem"
@@ -56,6 +57,11 @@ _LIST_KEYS = keys(QUERY, KEYS, index=INDEX)
 _LIST_ALIASES = keys(QUERY, ALIASES, index=INDEX)
 _LIST_DUE = keys(QUERY, KEYS, index=DUE_INDEX)
 
+
+def _watch(job: Job) -> tuple[On, On]:
+    return keys(GET, watch_pk(job.name)), keys(PUT, watch_pk(job.name))
+
+
 _READ = Row((_FIND,))
 _CHANGE = Row((_FIND, _PUT))
 _USE = Row((_FIND,), unseals=(KEY_MATERIAL,))
@@ -86,7 +92,7 @@ CATALOG: Mapping[str, Row] = {
     "create_key_version": Row((_FIND, _PUT), seals=(KEY_MATERIAL,)),
     "decrypt": _OPEN,
     "delete_alias": Row((_FIND, _PUT, keys(DELETE, ALIAS_ROWS))),
-    "delete_due_keys": Row((_LIST_DUE, _GET, _PUT, keys(DELETE, KEY_ROWS, ALIAS_ROWS))),
+    "delete_due_keys": Row((_LIST_DUE, _GET, _PUT, keys(DELETE, KEY_ROWS, ALIAS_ROWS), *_watch(DESTROY))),
     "delete_key_material": _CHANGE,
     "describe_key": _READ,
     "describe_key_version": _READ,
@@ -112,7 +118,7 @@ CATALOG: Mapping[str, Row] = {
     "list_keys": Row((_LIST_KEYS,)),
     "list_tag_resources": Row((_FIND, _LIST_KEYS)),
     "re_encrypt": _USE,
-    "rotate_due_keys": Row((_LIST_DUE, _GET, _PUT), seals=(KEY_MATERIAL,)),
+    "rotate_due_keys": Row((_LIST_DUE, _GET, _PUT, *_watch(ROTATE)), seals=(KEY_MATERIAL,)),
     "schedule_key_deletion": _CHANGE,
     "set_deletion_protection": _CHANGE,
     "set_key_alias": Row((_FIND, _PUT_WITH_ALIAS, _LIST_ALIASES, keys(DELETE, ALIAS_ROWS))),

@@ -139,7 +139,7 @@ class Functions(Construct):
             handler=f"functions.{folder}.handler.handler",
             code=code(bundles.function(folder, inline)),
             layers=[self._layer.version],
-            role=self._role(room, group, statements),
+            role=self._role(room, self._tenant.role_path, group, statements),
             log_group=group,
             memory_size=size.memory,
             timeout=Duration.seconds(size.timeout),
@@ -151,13 +151,14 @@ class Functions(Construct):
         )
 
     @staticmethod
-    def _role(room: Construct, group: logs.LogGroup, statements: list[iam.PolicyStatement]) -> iam.Role:
+    def _role(room: Construct, path: str, group: logs.LogGroup, statements: list[iam.PolicyStatement]) -> iam.Role:
         write = iam.PolicyStatement(
             actions=["logs:CreateLogStream", "logs:PutLogEvents"], resources=[group.log_group_arn]
         )
         return iam.Role(
             room,
             "Role",
+            path=path,
             assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
             inline_policies={"Catalog": iam.PolicyDocument(statements=[write, *statements])},
         )

@@ -9,12 +9,17 @@ from constructs import Construct
 
 from cdk.tenants import Tenant
 
+_USE = ("kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*")
+
 
 class ParentKey(Construct):
     """Rotated and retained. Without it all of the tenant's keys are lost, so its policy guards it from its own account.
 
-    Only the break-glass role deletes it or changes its policy, and nobody uses it without naming the tenant. A
-    sandbox's key goes with its stack. A key that the tenant names is used as it is, under the policy that it has.
+    Only the stack's functions, the tenant's operators and the break-glass role use it, and nobody without naming the
+    tenant. Only the break-glass role deletes it or changes its policy. Roles are known by their names, so an
+    administrator who makes the break-glass role is never locked out.
+
+    A sandbox's key goes with its stack. A key that the tenant names is used as it is, under the policy that it has.
     """
 
     def __init__(self, scope: Construct, name: str, tenant: Tenant) -> None:
@@ -47,14 +52,23 @@ class ParentKey(Construct):
                 sid="NoUseForAnotherTenant",
                 effect=iam.Effect.DENY,
                 principals=[iam.AnyPrincipal()],
-                actions=["kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*"],
+                actions=list(_USE),
                 resources=["*"],
                 conditions={"StringNotEquals": {"kms:EncryptionContext:tenant": tenant.name}},
             ),
         ]
         if not tenant.sandbox:
-            arn = Stack.of(self).format_arn(
-                service="iam", region="", resource="role", resource_name=tenant.break_glass_role
+            break_glass = self._role(tenant.break_glass_role)
+            using = [self._role(f"{tenant.stack}/*"), break_glass, *map(self._role, tenant.operator_roles)]
+            found.append(
+                iam.PolicyStatement(
+                    sid="OnlyTheStackAndItsOperators",
+                    effect=iam.Effect.DENY,
+                    principals=[iam.AnyPrincipal()],
+                    actions=list(_USE),
+                    resources=["*"],
+                    conditions={"ArnNotLike": {"aws:PrincipalArn": using}},
+                )
             )
             found.append(
                 iam.PolicyStatement(
@@ -63,7 +77,11 @@ class ParentKey(Construct):
                     principals=[iam.AnyPrincipal()],
                     actions=["kms:ScheduleKeyDeletion", "kms:PutKeyPolicy"],
                     resources=["*"],
-                    conditions={"ArnNotEquals": {"aws:PrincipalArn": arn}},
+                    conditions={"ArnNotEquals": {"aws:PrincipalArn": break_glass}},
                 )
             )
         return found
+
+    def _role(self, name: str) -> str:
+        arn: str = Stack.of(self).format_arn(service="iam", region="", resource="role", resource_name=name)
+        return arn

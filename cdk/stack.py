@@ -32,7 +32,7 @@ class TenantStack(Stack):
         functions = Functions(self, "Functions", tenant, tables, parent)
         api = Api(self, "Api", tenant, functions.endpoint)
         Schedules(self, "Schedules", tenant, functions)
-        guard = Guard(self, "Guard", tables, parent)
+        guard = Guard(self, "Guard", tenant, tables, parent)
         alarms = Alarms(self, "Alarms", tenant, functions, api, guard)
         Dashboard(self, "Dashboard", tenant, functions, tables, api, alarms)
         # What `tkms` and people need to find the deployment; none of it is secret.

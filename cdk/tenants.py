@@ -67,6 +67,7 @@ class Tenant(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     log_retention_days: int = 365
     alarm_topic: str = ""
     break_glass_role: str = "tkms-break-glass"
+    operator_roles: tuple[str, ...] = ()
     keys_table: str = ""
     access_table: str = ""
     parent_key_arn: str = ""
@@ -81,6 +82,11 @@ class Tenant(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     @property
     def function_prefix(self) -> str:
         return f"{self.stack}-"
+
+    @property
+    def role_path(self) -> str:
+        """Of the roles of the stack, by which policies know them all."""
+        return f"/{self.stack}/"
 
 
 @cache
@@ -172,6 +178,11 @@ _CHECKS: tuple[Check, ...] = (
         "break_glass_role",
         lambda t: _matches(r"[\w+=,.@/-]{1,128}", t.break_glass_role),
         "the name of an IAM role of the account, with its path if it has one",
+    ),
+    (
+        "operator_roles",
+        lambda t: all(_matches(r"[\w+=,.@/-]+\*?", role) and len(role) <= 512 for role in t.operator_roles),
+        "names of IAM roles of the account, each with its path if it has one; a `*` may be its end",
     ),
     *(
         (

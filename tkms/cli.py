@@ -222,6 +222,11 @@ def _parser() -> argparse.ArgumentParser:
         words, "maintain", "rotate and destroy keys that are due, as happens by itself", commands.maintain, as_json
     )
     maintain.add_argument("--dry-run", action="store_true", help="only count what is due")
+    maintain.add_argument(
+        "--trust-clock",
+        action="store_true",
+        help="the clock is right, though nothing has run for an hour: go on with destroying, a day from now",
+    )
 
     audit = command(words, "audit", "say who used which key when", audit_commands.audit, as_json)
     audit.add_argument("--lines", action="store_true", help="print the lines instead of a summary")

@@ -12,7 +12,7 @@ from typing import Any
 from tenantkms.model.alias import ALIAS_PREFIX
 from tenantkms.model.credential import Credential
 from tenantkms.wire.parse import decode_base64
-from tkms.output import UsageError, print_json, table, time_text
+from tkms.output import UsageError, held_text, print_json, table, time_text
 from tkms.places import Place, find
 from tkms.snippets import SNIPPETS, render
 
@@ -162,7 +162,7 @@ def decrypt(args: argparse.Namespace) -> int:
 
 def maintain(args: argparse.Namespace) -> int:
     shown = not args.json and sys.stderr.isatty()
-    reports = find(args).maintain(args.dry_run, _Progress if shown else None)
+    reports = find(args).maintain(_Progress if shown else None, dry_run=args.dry_run, trust_clock=args.trust_clock)
     if shown:
         print("\r\033[K", end="", file=sys.stderr, flush=True)
     if args.json:
@@ -170,7 +170,10 @@ def maintain(args: argparse.Namespace) -> int:
     else:
         rows = [(name, str(r.due), str(r.done), str(r.failed)) for name, r in reports.items()]
         table([("WORK", "DUE", "DONE", "FAILED"), *rows])
-    return 1 if any(report.failed for report in reports.values()) else 0
+    held = [report.held for report in reports.values() if report.held and report.due]
+    for last in held:
+        print(f"tkms: {held_text(last)}", file=sys.stderr)
+    return 1 if held or any(report.failed for report in reports.values()) else 0
 
 
 class _Progress:

@@ -44,3 +44,11 @@ def duration(text: str) -> int:
     if not 0 < seconds <= LONGEST:
         raise argparse.ArgumentTypeError(f"{text!r} is no duration such as 90d, 12h, 15m or 30s, of 3650d at most")
     return seconds
+
+
+def held_text(last: int) -> str:
+    """Why keys that are due are not destroyed, and what to do; `last` is the time of the last run."""
+    return (
+        f"nothing is destroyed: the last run was at {time_text(last)}, so the clock has jumped or nothing has"
+        " run for an hour. If the clock is right: tkms maintain --trust-clock"
+    )

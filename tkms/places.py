@@ -35,7 +35,9 @@ class Place(Protocol):
     def call(self, action: str, params: dict[str, object]) -> dict[str, object]:
         """Run an Action as the operator. Raises its domain error."""
 
-    def maintain(self, dry_run: bool, bar: Callable[[str, int], Progress] | None) -> Mapping[str, Report]:
+    def maintain(
+        self, bar: Callable[[str, int], Progress] | None, *, dry_run: bool, trust_clock: bool
+    ) -> Mapping[str, Report]:
         """Do the scheduled work now. `bar(name, total)` shows progress, where the work is done in this process."""
 
 
@@ -52,12 +54,16 @@ class OneMachine:
     def call(self, action: str, params: dict[str, object]) -> dict[str, object]:
         return call(self.settings, action, params)
 
-    def maintain(self, dry_run: bool, bar: Callable[[str, int], Progress] | None) -> Mapping[str, Report]:
+    def maintain(
+        self, bar: Callable[[str, int], Progress] | None, *, dry_run: bool, trust_clock: bool
+    ) -> Mapping[str, Report]:
         deps = self.settings.deps
         reports = {}
         for name, job in maintenance.JOBS.items():
             progress = bar(name, maintenance.run(job, deps, "count", dry_run=True).due) if bar else None
-            reports[name] = maintenance.run(job, deps, secrets.token_hex(16), dry_run=dry_run, progress=progress)
+            reports[name] = maintenance.run(
+                job, deps, secrets.token_hex(16), dry_run=dry_run, trust_clock=trust_clock, progress=progress
+            )
         return reports
 
 

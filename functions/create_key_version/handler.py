@@ -13,6 +13,7 @@ from tenantkms.model.key import Key
 from tenantkms.model.specs import ANY_KEY
 from tenantkms.model.states import ROTATE
 from tenantkms.model.version import KeyVersion, version_id
+from tenantkms.model.watch import SKEW
 from tenantkms.runtime.lambda_entry import entry
 from tenantkms.store.port import Write
 
@@ -37,8 +38,8 @@ def create_key_version(params: CreateKeyVersion, scope: Scope) -> Version:
         (key,) = keys
         check_rotates(key, asymmetric=scope.profile.rotates_asymmetric)
         pause = scope.profile.rotation_pause
-        # Without a pause nothing is too soon, not even a rotation by a clock that is behind the last one's.
-        if pause and key.last_rotation and scope.now - key.last_rotation < pause:
+        # Without a pause nothing is too soon. A rotation that a clock dated in the future puts none off.
+        if pause and key.last_rotation and -SKEW <= scope.now - key.last_rotation < pause:
             raise RotationTooSoon
         version, writes = rotation(scope.keyring, scope.random, key, scope.revise(key), scope.now)
         made[:] = [version]

@@ -1,7 +1,7 @@
 """Scheduled: destroys keys whose deletion window is over, and imported material that has expired.
 
 It counts the keys that wait for their deletion. Safe to run twice and concurrently.
-The event may say `{"dry_run": true}`.
+The event may say `{"dry_run": true}`, and `{"trust_clock": true}` for an operator who knows that the clock is right.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ from tenantkms.runtime.lambda_entry import from_environment
 
 
 def handler(event: Mapping[str, Any], context: Any) -> dict[str, int]:
-    """How many keys were due, done and failed."""
+    """`Report`: how many keys were due, done and failed."""
     settings = from_environment()
-    report = run(DESTROY, settings.deps, context.aws_request_id, dry_run=event.get("dry_run") is True)
+    dry_run, trust_clock = (event.get(name) is True for name in ("dry_run", "trust_clock"))
+    report = run(DESTROY, settings.deps, context.aws_request_id, dry_run=dry_run, trust_clock=trust_clock)
     tell(settings.metrics, DESTROY, report)
     waiting = settings.deps.keyring.count_waiting(KeyState.PENDING_DELETION)
     settings.metrics.put(**{KEYS_PENDING_DELETION: waiting})

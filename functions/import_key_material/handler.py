@@ -1,4 +1,8 @@
-"""ImportKeyMaterial: a key of origin EXTERNAL gets its material, or the same one again, and works."""
+"""ImportKeyMaterial: a key of origin EXTERNAL gets its material, or the same one again, and works.
+
+Other material is refused, unless what is there came in a wrapping that opens to random bytes when it is damaged. Then
+it may not be what was meant, and what comes under newer parameters is the key's next version.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ import hmac
 from collections.abc import Sequence
 
 from msgspec import field
+from msgspec.structs import replace
 
 from tenantkms.action.action import action
 from tenantkms.action.call import Nothing, Params
@@ -16,11 +21,14 @@ from tenantkms.keys.import_tokens import open_material
 from tenantkms.model.key import Key
 from tenantkms.model.specs import ANY_KEY, Origin
 from tenantkms.model.states import IMPORT, KeyState
+from tenantkms.model.version import KeyVersion
 from tenantkms.parent.port import IMPORT_DIGEST, Binding
 from tenantkms.runtime.lambda_entry import entry
-from tenantkms.store.port import PutKey, Write
+from tenantkms.store.port import PutKey, PutVersion, Write
 
 _LATEST = 2_147_443_200
+NEXT_VERSION = "other-material-is-the-next-version"
+"""The note of the audit lines of material that differs from the one before it."""
 
 
 class ImportKeyMaterial(Params, frozen=True, kw_only=True):
@@ -47,20 +55,41 @@ def _import(scope: Scope, keys: Sequence[Key], params: ImportKeyMaterial) -> lis
     if key.state is KeyState.DISABLED and not scope.profile.imports_disabled:
         raise KeyDisabled
     keyring = scope.keyring
-    material = open_material(keyring.parent, keyring.tenant, key, params.token, params.encrypted, scope.now)
+    opened = open_material(keyring.parent, keyring.tenant, key, params.token, params.encrypted, scope.now)
+    material, proven, issued = opened
     # The digest is sealed, since material that a caller chose badly could be found by guessing.
     binding = Binding(IMPORT_DIGEST, keyring.tenant, key.id, 1, key.spec)
     digest = hashlib.sha256(material).digest()
-    if key.imported and not hmac.compare_digest(keyring.parent.unseal(key.imported, binding), digest):
+    last, number, imported = key.newest, 1, key.imported
+    writes: list[Write] = []
+    if last is None:
+        imported = keyring.parent.seal(digest, binding)
+    elif hmac.compare_digest(keyring.parent.unseal(imported, binding), digest):
+        number, proven = last.number, proven or last.proven
+    elif _may_follow(last, issued, scope.now):
+        number, imported = last.number + 1, keyring.parent.seal(digest, binding)
+        writes.append(PutVersion(key.id, last))
+        scope.note = NEXT_VERSION
+    else:
         raise MaterialMismatch
+    version = keyring.seal_version(key.id, key.spec, number, scope.now, material)
     changed = scope.revise(
         key,
-        primary=keyring.seal_version(key.id, key.spec, 1, scope.now, material),
-        imported=key.imported or keyring.parent.seal(digest, binding),
+        primary=replace(version, proven=proven),
+        spent=None,
+        imported=imported,
         material_expires=params.expires,
         state=KeyState.ENABLED if key.state is KeyState.PENDING_IMPORT else key.state,
     )
-    return [PutKey(changed)]
+    return [*writes, PutKey(changed)]
+
+
+def _may_follow(last: KeyVersion, issued: int, now: int) -> bool:
+    """Whether other material may follow the version `last`: not by parameters from before it, as an old call's are.
+
+    A version of the future was dated by a wrong clock, which all parameters are newer than.
+    """
+    return not last.proven and (issued >= last.created or last.created > now)
 
 
 handler = entry(import_key_material)

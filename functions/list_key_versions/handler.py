@@ -25,7 +25,7 @@ class Versions(Result, frozen=True, kw_only=True):
 @action("ListKeyVersions", refuses=NOTHING, needs=ANY_KEY)
 def list_key_versions(params: ListKeyVersions, scope: Scope) -> Versions:
     key = scope.use(params.key_id)
-    total = key.primary_number
+    total = key.newest.number - (key.primary is None) if key.newest else 0
     first, last = params.start + 1, min(params.start + params.limit, total)
     found = scope.store.list_versions(key.id, first, last) if first <= last else []
     if key.primary and first <= total <= last:

@@ -15,7 +15,7 @@ from tenantkms.runtime.lambda_entry import from_environment
 
 
 def handler(event: Mapping[str, Any], context: Any) -> dict[str, int]:
-    """How many keys were due, done and failed."""
+    """`Report`: how many keys were due, done and failed."""
     settings = from_environment()
     report = run(ROTATE, settings.deps, context.aws_request_id, dry_run=event.get("dry_run") is True)
     tell(settings.metrics, ROTATE, report)

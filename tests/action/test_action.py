@@ -191,6 +191,7 @@ def test_a_line_says_who_did_what_with_which_key(tenant: Tenant) -> None:
         "keys": (key,),
         "source_ip": "192.0.2.7",
         "dry_run": False,
+        "note": "",
         "session": "",
         "count": 1,
         "since": 0,

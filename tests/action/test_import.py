@@ -6,6 +6,7 @@ import base64
 import hashlib
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -13,12 +14,16 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
-from kit.action_samples import PLAINTEXT, Params, Tenant
+from functions.import_key_material.handler import NEXT_VERSION
+from kit.action_samples import PLAINTEXT, Params, Tenant, watch
 from kit.asymmetric_keys import ENCRYPTIONS
 from kit.fakes import Clock
 from tenantkms.errors import Unavailable
+from tenantkms.keys.destruction import without_material
+from tenantkms.keys.maintenance import DESTROY, run
 from tenantkms.model.specs import KeySpec
 from tenantkms.model.states import KeyState
+from tenantkms.model.version import version_id
 from tenantkms.parent.port import Binding, ParentKey
 
 MATERIAL = bytes(range(32))
@@ -252,3 +257,124 @@ def test_an_import_while_the_parent_is_down_may_be_tried_again(tenant: Tenant, k
     assert tenant.stored(key) == before
     assert tenant.outcome("ImportKeyMaterial", params) == "ok"
     assert tenant.stored(key).state is KeyState.ENABLED
+
+
+# -- a wrapping that does not tell of damage -------------------------------------------------------------
+
+PKCS1 = "RSAES_PKCS1_V1_5"
+
+
+def damaged(tenant: Tenant, key: str) -> None:
+    """Bytes that are no wrapping at all, until OpenSSL makes 32 random bytes of them; under one set of parameters."""
+    params = brought(tenant, key, MATERIAL, PKCS1)
+    for _ in range(20_000):
+        params["wrapped"] = base64.b64encode(b"\0" + os.urandom(255)).decode()
+        outcome = tenant.outcome("ImportKeyMaterial", params)
+        if outcome == "ok":
+            return
+        assert outcome == "InvalidKeyMaterial"
+    raise AssertionError("no random bytes were taken for material")
+
+
+def opened(tenant: Tenant, *blobs: Params) -> list[str]:
+    return [tenant.result("Decrypt", blob)["plaintext"] for blob in blobs]
+
+
+@pytest.mark.parametrize("algorithm", ENCRYPTIONS)
+def test_random_bytes_that_were_taken_for_material_are_no_dead_end(
+    tenant: Tenant, clock: Clock, key: str, algorithm: str
+) -> None:
+    damaged(tenant, key)
+    meanwhile = encrypt(tenant, key)
+    clock.now += 1
+    tenant.audit.records.clear()
+    right = brought(tenant, key, MATERIAL, algorithm)
+    assert tenant.outcome("ImportKeyMaterial", right) == "ok"
+    said = [(line.outcome, line.note) for line in tenant.audit.records if line.action == "ImportKeyMaterial"]
+    assert said == [("intent", NEXT_VERSION), ("ok", NEXT_VERSION)]
+    after = encrypt(tenant, key)
+    assert opened(tenant, meanwhile, after) == [PLAINTEXT] * 2
+    assert tenant.outcome("ImportKeyMaterial", right) == "ok"  # the same again is no version of its own
+    shown = tenant.result("DescribeKey", {"key_ids": [key]})["keys"][0]
+    versions = tenant.result("ListKeyVersions", {"key_id": key})
+    ids = [version_id(key, number) for number in (1, 2)]
+    assert (versions["total"], [v["key_version_id"] for v in versions["versions"]]) == (2, ids)
+    assert (shown["primary_version_id"], shown["last_rotation"]) == (ids[1], 0)
+    assert [tenant.outcome("DescribeKeyVersion", {"key_id": key, "key_version_id": id_}) for id_ in ids] == ["ok"] * 2
+    # From now on it depends on the wrapping again.
+    clock.now += 1
+    outcome = bring(tenant, key, OTHER)
+    assert outcome == ("ok" if algorithm == PKCS1 else "MaterialMismatch")
+    assert opened(tenant, meanwhile, after) == [PLAINTEXT] * 2
+
+
+def test_what_came_in_a_wrapping_that_tells_is_never_followed(tenant: Tenant, clock: Clock, key: str) -> None:
+    bring(tenant, key)
+    clock.now += 1
+    assert (
+        tenant.outcome("ImportKeyMaterial", brought(tenant, key, MATERIAL, PKCS1)) == "ok"
+    )  # the same: it stays proven
+    clock.now += 1
+    assert tenant.outcome("ImportKeyMaterial", brought(tenant, key, OTHER, PKCS1)) == "MaterialMismatch"
+    assert tenant.stored(key).primary_number == 1
+
+
+def test_older_parameters_do_not_bring_other_material_back(tenant: Tenant, clock: Clock, key: str) -> None:
+    old = brought(tenant, key, OTHER, PKCS1)
+    assert tenant.outcome("ImportKeyMaterial", old) == "ok"
+    clock.now += 1
+    assert tenant.outcome("ImportKeyMaterial", brought(tenant, key, MATERIAL, PKCS1)) == "ok"
+    assert tenant.outcome("ImportKeyMaterial", old) == "MaterialMismatch"
+    assert tenant.stored(key).primary_number == 2
+
+
+def test_material_that_was_destroyed_has_had_its_number(tmp_path: Path, clock: Clock) -> None:
+    """Other material after it is the next version; the same comes back to the number that its ciphertexts name."""
+
+    def process() -> Tenant:
+        made = Tenant(tmp_path / "data")
+        made.deps = msgspec.structs.replace(made.deps, clock=clock)
+        return made
+
+    tenant = process()
+    key = tenant.create(origin="EXTERNAL")
+    damaged(tenant, key)
+    lost = encrypt(tenant, key)
+    tenant.put(key, **_gone(tenant, key))
+    clock.now += 1
+    assert tenant.outcome("ImportKeyMaterial", brought(tenant, key, MATERIAL, PKCS1)) == "ok"
+    blob = encrypt(tenant, key)
+    tenant = process()
+    assert tenant.outcome("Decrypt", lost) == "InvalidCiphertext"
+    assert tenant.result("ListKeyVersions", {"key_id": key})["total"] == 2
+    tenant.put(key, **_gone(tenant, key))
+    assert tenant.result("ListKeyVersions", {"key_id": key})["total"] == 1
+    assert bring(tenant, key) == "ok"
+    assert tenant.stored(key).primary_number == 2
+    assert opened(tenant, blob) == [PLAINTEXT]
+    tenant.put(key, state=KeyState.PENDING_DELETION, **_gone(tenant, key, state=False), deletion_date=1)
+    watch(tenant.deps.keyring.store, int(clock()))
+    assert run(DESTROY, tenant.deps, "sweep").done == 1
+    store = tenant.deps.keyring.store
+    assert (store.get(key), store.list_versions(key, 1, 9)) == (None, [])
+
+
+def test_a_key_of_before_whose_material_is_gone_may_get_other(tenant: Tenant, clock: Clock, key: str) -> None:
+    """What an older release wrote does not say how its material was wrapped, nor that it is gone."""
+    bring(tenant, key)
+    stored = tenant.stored(key)
+    tenant.put(key, primary=None, state=KeyState.PENDING_IMPORT)
+    clock.now += 1
+    assert bring(tenant, key) == "ok"
+    assert tenant.stored(key).primary_number == 1
+    tenant.put(key, primary=None, state=KeyState.PENDING_IMPORT, imported=stored.imported)
+    clock.now += 1
+    assert bring(tenant, key, OTHER) == "ok"
+    assert tenant.stored(key).primary_number == 2
+
+
+def _gone(tenant: Tenant, key: str, *, state: bool = True) -> dict[str, Any]:
+    """The row of a key whose material the sweeper has destroyed."""
+    changed = without_material(tenant.stored(key), "sweep")
+    names = ("primary", "spent", "material_expires", *(["state"] if state else []))
+    return {name: getattr(changed, name) for name in names}

@@ -41,6 +41,7 @@ def test_a_record_holds_nothing_but_this() -> None:
         "keys",
         "source_ip",
         "dry_run",
+        "note",
         "session",
         "count",
         "since",

@@ -50,7 +50,7 @@ def test_there_is_an_alarm_for_everything_that_needs_somebody(template: Template
         for name in ("RotateDueKeys", "DeleteDueKeys")
         for what in ("Errors", "Failures", "DeadLetters", "Missed")
     }
-    assert set(alarms(template)) == service | sweepers
+    assert set(alarms(template)) == service | sweepers | {"DeleteDueKeysHeld"}
 
 
 def test_alarms_go_to_the_tenant_s_topic(full: Template, example: Template) -> None:

@@ -16,7 +16,7 @@ import pytest
 
 from cdk.catalog import CATALOG, EVERY, Row
 from cdk.tenants import actions
-from kit.action_samples import SAMPLES, ListAudit, Params, Tenant, new_key
+from kit.action_samples import SAMPLES, ListAudit, Params, Tenant, new_key, watch
 from kit.moto_aws import Tables, WiredSession, kms_client
 from kit.support import Kms, Signer
 from tenantkms.access.credentials import LAST_USE
@@ -182,6 +182,7 @@ def test_the_destroying_sweeper() -> None:
     key = tenant.create(alias="goes-too")
     tenant.result("CreateKeyVersion", {"key_id": key})
     tenant.put(key, state=KeyState.PENDING_DELETION, deletion_date=1)
+    watch(tenant.deps.keyring.store, int(tenant.deps.clock()))
     tenant.restart()
     assert maintenance.run(maintenance.DESTROY, tenant.deps, "run").done == 1
     check("delete_due_keys", tenant.asked())

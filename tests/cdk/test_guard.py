@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
-from kit.templates import Template
+from cdk.guard import CLOUDFORMATION
+from kit.templates import ACCOUNT, REGION, Template
 
 Event = dict[str, Any]
 Pattern = dict[str, Any]
@@ -15,6 +17,8 @@ Pattern = dict[str, Any]
 def matches(pattern: Pattern, event: Event) -> bool:
     """As EventBridge does: every field, any of its values; `$or`: one of several."""
     for name, wanted in pattern.items():
+        if isinstance(event.get(name), list):  # of objects: one of them
+            return any(matches({name: wanted}, {name: one}) for one in event[name])
         if name == "$or":
             assert len(wanted) > 1  # EventBridge refuses one alone
             if not any(matches(one, event) for one in wanted):
@@ -22,20 +26,38 @@ def matches(pattern: Pattern, event: Event) -> bool:
         elif isinstance(wanted, dict):
             if not isinstance(event.get(name), dict) or not matches(wanted, event[name]):
                 return False
-        elif event.get(name) not in wanted:
+        elif not any(_fits(one, event.get(name)) for one in wanted):
             return False
     return True
+
+
+def _fits(wanted: Any, value: Any) -> bool:
+    match wanted:
+        case {"prefix": str(start)}:
+            return isinstance(value, str) and value.startswith(start)
+        case {"anything-but": list(others)}:
+            return value is not None and value not in others
+        case {"exists": True}:
+            return value is not None
+        case dict():
+            raise AssertionError(f"{wanted} is not known here")
+    return bool(value == wanted)
 
 
 def patterns(template: Template) -> list[Pattern]:
     return [row["EventPattern"] for row in template.properties("AWS::Events::Rule") if "EventPattern" in row]
 
 
-def noticed(template: Template, service: str, name: str, **parameters: Any) -> bool:
+def noticed(template: Template, service: str, name: str, /, caller: str = "192.0.2.1", **parameters: Any) -> bool:
     event = {
         "source": f"aws.{service}",
         "detail-type": "AWS API Call via CloudTrail",
-        "detail": {"eventSource": f"{service}.amazonaws.com", "eventName": name, "requestParameters": parameters},
+        "detail": {
+            "eventSource": f"{service}.amazonaws.com",
+            "eventName": name,
+            "sourceIPAddress": caller,
+            "requestParameters": parameters,
+        },
     }
     return any(matches(pattern, event) for pattern in patterns(template))
 
@@ -62,6 +84,97 @@ def test_the_tables(template: Template) -> None:
     assert not noticed(template, "dynamodb", "UpdateTable", tableName=table, deletionProtectionEnabled=True)
     assert not noticed(template, "dynamodb", "UpdateTable", tableName=table, billingMode="PROVISIONED")
     assert not noticed(template, "dynamodb", "DeleteTable", tableName="another")
+
+
+def test_copies_of_the_tables(template: Template) -> None:
+    table = template.outputs["KeysTable"]
+    arn = f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{table}"
+    backup = f"{arn}/backup/01"
+    for name, parameters in (
+        ("ExportTableToPointInTime", {"tableArn": arn}),
+        ("CreateBackup", {"tableName": table}),
+        ("EnableKinesisStreamingDestination", {"tableName": table}),
+        ("PutResourcePolicy", {"resourceArn": arn}),
+        ("DeleteBackup", {"backupArn": backup}),
+        ("RestoreTableFromBackup", {"backupArn": backup, "targetTableName": "new"}),
+        ("UpdateTable", {"tableName": table, "streamSpecification": {"streamEnabled": True}}),
+        ("UpdateTable", {"tableName": table, "replicaUpdates": [{"create": {"regionName": "us-east-1"}}]}),
+    ):
+        assert noticed(template, "dynamodb", name, **parameters), name
+    assert not noticed(template, "dynamodb", "UpdateTable", tableName=table, replicaUpdates=[{"delete": {}}])
+    assert not noticed(template, "dynamodb", "ExportTableToPointInTime", tableArn=arn + "x")
+
+
+@pytest.mark.parametrize("name", ["KeysTable", "AccessTable"])
+def test_rows_that_would_expire(template: Template, name: str) -> None:
+    """A time to live on any attribute of the keys table would take all keys away."""
+    told = {"timeToLiveSpecification": {"enabled": True, "attributeName": "created"}}
+    assert noticed(template, "dynamodb", "UpdateTimeToLive", tableName=template.outputs[name], **told)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "UpdateFunctionCode20150331v2",
+        "UpdateFunctionConfiguration20150331v2",
+        "AddPermission20150331v2",
+        "CreateFunctionUrlConfig",
+    ],
+)
+def test_the_code_of_the_functions(template: Template, name: str) -> None:
+    function = f"{template.stack}-decrypt"
+    for called in (
+        function,
+        f"{ACCOUNT}:function:{function}",
+        f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{function}",
+    ):
+        assert noticed(template, "lambda", name, functionName=called)
+    assert not noticed(template, "lambda", name, functionName="another-decrypt")
+    assert not noticed(template, "lambda", name, caller=CLOUDFORMATION, functionName=function)
+    assert not noticed(template, "lambda", "Invoke", functionName=function)
+
+
+@pytest.mark.parametrize("name", ["UpdateStack", "CreateChangeSet", "DeleteStack"])
+def test_a_deployment_is_noticed_itself(template: Template, name: str) -> None:
+    """What CloudFormation does for it then is not: one event for each deployment."""
+    arn = f"arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/{template.stack}/6f1e2d3c"
+    assert noticed(template, "cloudformation", name, stackName=template.stack)
+    assert noticed(template, "cloudformation", name, stackName=arn)
+    assert not noticed(template, "cloudformation", name, stackName=template.stack + "-2")
+
+
+@pytest.mark.parametrize(
+    "name", ["PutRolePolicy", "AttachRolePolicy", "UpdateAssumeRolePolicy", "DetachRolePolicy", "DeleteRolePolicy"]
+)
+def test_the_roles(template: Template, name: str) -> None:
+    role = f"{template.stack}-FunctionsDecryptRole0A1B-2C3D"
+    assert noticed(template, "iam", name, roleName=role)
+    assert not noticed(template, "iam", name, roleName="admin")
+    assert not noticed(template, "iam", name, caller=CLOUDFORMATION, roleName=role)
+    assert noticed(template, "iam", "CreateRole", roleName="mine", path=f"/{template.stack}/")
+    assert not noticed(template, "iam", "CreateRole", roleName="mine", path="/")
+
+
+@pytest.mark.parametrize(
+    "name", ["DeleteLogGroup", "DeleteLogStream", "PutRetentionPolicy", "CreateExportTask", "PutSubscriptionFilter"]
+)
+def test_the_logs(template: Template, name: str) -> None:
+    group = template.functions["decrypt"]["LoggingConfig"]["LogGroup"]
+    assert noticed(template, "logs", name, logGroupName=group)
+    assert not noticed(template, "logs", name, logGroupName="another")
+    assert not noticed(template, "logs", name, caller=CLOUDFORMATION, logGroupName=group)
+
+
+@pytest.mark.parametrize(
+    ("name", "field"), [("DisableRule", "name"), ("DeleteRule", "name"), ("RemoveTargets", "rule")]
+)
+def test_the_guard_itself(template: Template, name: str, field: str) -> None:
+    assert noticed(template, "events", name, **{field: f"{template.stack}-GuardCode0A1B-2C3D"})
+    assert not noticed(template, "events", name, **{field: "another"})
+
+
+def test_no_pattern_is_longer_than_eventbridge_takes(template: Template) -> None:
+    assert max(len(json.dumps(pattern)) for pattern in patterns(template)) < 2048
 
 
 def test_what_is_adopted_is_watched_too(adopted: Template) -> None:

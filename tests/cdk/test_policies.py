@@ -221,9 +221,31 @@ def denials(template: Template) -> list[iam.Statement]:
 def test_not_even_an_administrator_uses_the_parent_key_for_another_tenant(template: Template, action: str) -> None:
     tenant = template.stack.removeprefix("tkms-")
     statements = [ADMINISTRATOR, *denials(template)]
-    assert decide(statements, action, parent_key(template), context(tenant, 1))
-    assert not decide(statements, action, parent_key(template), context("other", 1))
-    assert not decide(statements, action, parent_key(template), {})
+    role = principal(templates.BREAK_GLASS if tenant == "full" else "tkms-break-glass")
+    assert decide(statements, action, parent_key(template), {**role, **context(tenant, 1)})
+    assert not decide(statements, action, parent_key(template), {**role, **context("other", 1)})
+    assert not decide(statements, action, parent_key(template), role)
+
+
+@pytest.mark.parametrize("action", [SEAL, UNSEAL, "kms:ReEncryptFrom", "kms:GenerateDataKeyWithoutPlaintext"])
+def test_only_the_stack_its_operators_and_break_glass_use_the_parent_key(
+    example: Template, full: Template, sandbox: Template, action: str
+) -> None:
+    def allowed(template: Template, role: str) -> bool:
+        where = {**context(template.stack.removeprefix("tkms-"), 1), **principal(role)}
+        return decide([ADMINISTRATOR, *denials(template)], action, parent_key(template), where)
+
+    for role in ("admin", "operators-1", "full", "tkms-full/x", f"x/{example.stack}/y", f"{example.stack}-x"):
+        assert not allowed(example, role), role
+    assert allowed(example, "tkms-break-glass")
+    assert allowed(example, f"{example.stack}/tkms-acme-FunctionsDecryptRole")
+    assert allowed(full, "platform/operators-1")
+    assert not allowed(full, "operators-1")
+    assert allowed(sandbox, "admin")
+    root = {**context("acme", 1), "aws:PrincipalArn": [f"arn:aws:iam::{templates.ACCOUNT}:root"]}
+    assert not decide([ADMINISTRATOR, *denials(example)], action, parent_key(example), root)
+    for kept in ("kms:DescribeKey", "kms:EnableKey", "kms:CancelKeyDeletion", "kms:GetKeyPolicy"):
+        assert decide([ADMINISTRATOR, *denials(example)], kept, parent_key(example), root)
 
 
 def test_the_parent_key_s_policy_lets_only_its_account_in(template: Template) -> None:

@@ -53,7 +53,7 @@ def test_tencent_v2(guarded: Deployment, monkeypatch: pytest.MonkeyPatch, action
 
 
 def test_the_sweepers(guarded: Deployment) -> None:
-    due = {"due": 0, "done": 0, "failed": 0}
+    due = {"due": 0, "done": 0, "failed": 0, "held": 0}
     assert guarded.tkms("maintain") == {"rotate": due, "destroy": due}
 
 

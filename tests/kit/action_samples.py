@@ -18,12 +18,14 @@ from tenantkms.action.rule import Rule
 from tenantkms.audit.line import Record
 from tenantkms.errors import Unavailable
 from tenantkms.keys.deps import Deps
+from tenantkms.keys.maintenance import JOBS
 from tenantkms.model.key import Key
 from tenantkms.model.profiles import DAY
 from tenantkms.model.specs import MACS, PUBLIC_KEYS, RSA_BLOBS, SIGNATURES, KeySpec, Need
 from tenantkms.model.states import KeyState
+from tenantkms.model.watch import Watch
 from tenantkms.names import folder
-from tenantkms.store.port import PutKey
+from tenantkms.store.port import KeyStore, PutKey
 from tkms.machine.directory import Directory
 
 FUNCTIONS = Path(__file__).parent.parent.parent / "functions"
@@ -64,6 +66,12 @@ class ListAudit:
 
     def refuse(self, record: Record) -> None:
         self.write(record)
+
+
+def watch(store: KeyStore, now: int, seconds: int = DAY) -> None:
+    """The scheduled work has watched the clock for so long, until now."""
+    for job in JOBS.values():
+        store.put_watch(job.name, Watch(since=now - seconds, seen=now))
 
 
 class Refused(Exception):

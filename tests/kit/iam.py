@@ -46,6 +46,8 @@ def _holds(operator: str, key: str, expected: Any, context: Context) -> bool:
             return not any(value in listed(expected) for value in given)
         case "ForAllValues:StringLike":
             return all(_like(value, expected) for value in given)
+        case "ArnNotLike":
+            return not any(_like(value, expected) for value in given)
     raise AssertionError(f"the operator {operator} is not known here")
 
 
@@ -70,7 +72,8 @@ def decide(statements: Sequence[Statement], action: str, resource: str, context:
 def may(template: Template, folder: str, action: str, resource: str, context: Context | None = None) -> bool:
     """Whether a function's role may do `action`; the parent key's own policy may deny it as well."""
     denials = [s for s in key_statements(template) if s["Effect"] == "Deny"] if action.startswith("kms:") else []
-    return decide([*role_statements(template, folder), *denials], action, resource, context or {})
+    role = {"aws:PrincipalArn": [template.functions[folder]["Role"]]}
+    return decide([*role_statements(template, folder), *denials], action, resource, {**(context or {}), **role})
 
 
 def principal(role: str) -> Context:

@@ -36,6 +36,7 @@ FULL = {
     "log_retention_days": 30,
     "alarm_topic": TOPIC,
     "break_glass_role": BREAK_GLASS,
+    "operator_roles": ["platform/operators-*"],
     "reserved_concurrency": {"endpoint": 20, "decrypt": 10},
     "tags": {"team": "platform"},
 }
@@ -139,6 +140,7 @@ class Template:
         service, path = _ARNS[row["Type"]]
         label = row["Properties"].get("FunctionName", f"{self.stack}-{name}")
         region = "" if service == "iam" else REGION
+        label = row["Properties"].get("Path", "/").removeprefix("/") + label
         return f"arn:aws:{service}:{region}:{ACCOUNT}:{path.format(label)}"
 
     def resolved(self, value: Any) -> Any:

@@ -16,10 +16,10 @@ import pytest
 from msgspec import structs
 
 from functions.endpoint.dispatch import load
-from kit.action_samples import Tenant
+from kit.action_samples import Tenant, watch
 from kit.campaign.tenant import Process, assert_gone, assert_kept, assert_whole
 from kit.campaign.worker import workers
-from kit.campaign.world import STORES, World, make_world
+from kit.campaign.world import DAY, STORES, World, make_world
 from kit.support import Kms
 from tenantkms.keys import maintenance
 from tenantkms.model.key import KeyFilter
@@ -172,7 +172,8 @@ def test_cancel_and_sweepers_of_other_processes_meet(tmp_path: Path) -> None:
             key_id = tenant.create()
             blob = tenant.result("Encrypt", {"key_id": key_id, "plaintext": "AAAA"})["ciphertext"]
             tenant.result("CreateKeyVersion", {"key_id": key_id})
-            tenant.put(key_id, state=KeyState.PENDING_DELETION, deletion_date=int(time.time()))
+            tenant.put(key_id, state=KeyState.PENDING_DELETION, deletion_date=int(time.time()) - DAY)
+            watch(tenant.deps.keyring.store, int(time.time()))
             told = [(canceller, ("act", "CancelKeyDeletion", {"key_id": key_id}))]
             told += [(sweeper, ("sweep", "DESTROY")) for sweeper in sweepers]
             for worker, what in told if number % 2 else told[::-1]:

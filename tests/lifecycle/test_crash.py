@@ -244,18 +244,23 @@ def test_a_crash_of_the_destroying_sweeper(store: str, versions: int, cancels: b
     assert_whole(world)
 
 
+@pytest.mark.parametrize("destroyed", [False, True])
 @pytest.mark.parametrize("store", STORES)
-def test_a_crash_while_imported_material_is_destroyed(store: str, tmp_path: Path) -> None:
+def test_a_crash_while_imported_material_is_withdrawn_or_destroyed(store: str, destroyed: bool, tmp_path: Path) -> None:
     world = make_world(store, tmp_path)
     calm = Process(world)
     for call, after in CRASHES:
         key_id = calm.imported(expires=int(world.clock()) + 60)
         blob = calm.blob(key_id)
-        world.clock.now += 60
+        world.clock.now += 60 + destroyed * DAY
+        world.watch()
+        if destroyed:
+            calm.put(key_id, state=KeyState.PENDING_IMPORT)
         crashed = sweep(world, "DESTROY", call, after=after)
         assert Process(world).opens(blob) == "KeyPendingImport"
         sweep(world, "DESTROY")
-        assert calm.stored(key_id).primary is None
+        assert calm.stored(key_id).state is KeyState.PENDING_IMPORT
+        assert (calm.stored(key_id).primary is None) == destroyed
         calm.result("ImportKeyMaterial", SAMPLES["ImportKeyMaterial"](calm, key_id))
         assert Process(world).opens(blob) == "ok"
         if not crashed:

@@ -78,7 +78,7 @@ def test_what_functions_print_is_what_they_did(deployed: None, capsys: pytest.Ca
     assert found["Latency", (("action", "CreateKey"),)] > 0
     assert "result" in schedule_key_deletion(call("ScheduleKeyDeletion", key_id=made[0], days=7), CONTEXT)
     assert set(metrics()) == {("Latency", TENANT), ("Latency", (("action", "ScheduleKeyDeletion"),))}
-    assert delete_due_keys({}, CONTEXT) == {"due": 0, "done": 0, "failed": 0}
+    assert delete_due_keys({}, CONTEXT) == {"due": 0, "done": 0, "failed": 0, "held": 0}
     assert metrics() == {("KeysPendingDeletion", TENANT): 1}
     rotate_due_keys({}, CONTEXT)
     assert metrics() == {}

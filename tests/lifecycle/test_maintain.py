@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from kit.action_samples import Tenant
+from kit.action_samples import Tenant, watch
 from kit.support import run_tkms
 from tenantkms.model.states import KeyState
 
@@ -23,7 +23,8 @@ def tenant(tmp_path: Path) -> Tenant:
     now = int(time.time())
     for _ in range(2):
         tenant.put(tenant.create(alias=""), rotation_seconds=7 * DAY, created=now - 7 * DAY)
-    for date in (now - 1, now + DAY):
+    watch(tenant.deps.keyring.store, now)
+    for date in (now - DAY, now + DAY):
         tenant.put(tenant.create(), state=KeyState.PENDING_DELETION, deletion_date=date)
     return tenant
 
@@ -52,6 +53,21 @@ def test_it_does_what_is_due_once(tenant: Tenant, tmp_path: Path) -> None:
     assert keys(tenant) == before - 1
     status, printed = maintain(tmp_path, "--json")
     assert (status, counts(printed)) == (0, {"rotate": [0, 0, 0], "destroy": [0, 0, 0]})
+
+
+def test_after_a_jump_it_says_what_to_do_and_gives_status_1(tenant: Tenant, tmp_path: Path) -> None:
+    """Nothing is destroyed; with an operator's word a new day begins, after which there is nothing left to say."""
+    watch(tenant.deps.keyring.store, 1_700_000_000)
+    before = keys(tenant)
+    done = run_tkms("maintain", "--data-dir", str(tmp_path / "data"), check=False)
+    assert done.returncode == 1
+    assert "the last run was at 2023-11-14T22:13:20Z" in done.stderr
+    assert "tkms maintain --trust-clock" in done.stderr
+    status, printed = maintain(tmp_path, "--trust-clock", "--json")
+    assert (status, counts(printed)["destroy"]) == (0, [0, 0, 0])
+    status, printed = maintain(tmp_path, "--json")
+    assert (status, counts(printed)["destroy"]) == (0, [0, 0, 0])
+    assert keys(tenant) == before
 
 
 def test_it_prints_a_table(tenant: Tenant, tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ MANY = [("sqlite", 1000), ("dynamodb", 120)]
 
 
 def due_key(process: Process, number: int, job: str, due: int) -> Key:
-    """The `number`-th key, due for `job` at `due`."""
+    """The `number`-th key, due for `job` at `due`; to be destroyed, it has been out of use for a day by then."""
     ring, id_ = process.deps.keyring, numbered(number)
     leaving = job == "destroy"
     return Key(
@@ -38,7 +38,7 @@ def due_key(process: Process, number: int, job: str, due: int) -> Key:
         created=due - 7 * DAY,
         creator="test",
         primary=ring.seal_version(id_, KeySpec.AES_256, 1, 1, bytes(32)),
-        deletion_date=due if leaving else 0,
+        deletion_date=due - DAY if leaving else 0,
         rotation_seconds=0 if leaving else 7 * DAY,
         token=f"made-{number}",
     )
@@ -47,6 +47,7 @@ def due_key(process: Process, number: int, job: str, due: int) -> Key:
 def fill(world: World, count: int, job: str, due: int = START) -> list[str]:
     """So many keys due at the same time, and three that are due a second later."""
     process = Process(world)
+    world.watch()
     keys = [due_key(process, number, job, due) for number in range(1, count + 1)]
     later = [due_key(process, number, job, due + 1) for number in range(count + 1, count + 4)]
     writes = [PutKey(key) for key in keys + later]
@@ -101,7 +102,7 @@ def test_a_dry_run_changes_nothing(store: str, job: str, tmp_path: Path) -> None
     assert len(world.audit.records) == lines
     calls = process.deps.keyring.store
     assert isinstance(calls, Counting)
-    assert set(calls.calls) == {"list_due", "get"}
+    assert set(calls.calls) == {"get_watch", "list_due", "get"}
 
 
 @dataclass
@@ -233,6 +234,16 @@ def test_expired_material_is_of_no_use_from_its_second_on(store: str, state: str
     if state == "PendingDeletion":
         process.result("CancelKeyDeletion", {"key_id": key_id})
         assert process.stored(key_id).state is KeyState.PENDING_IMPORT
+    in_use = process.stored(key_id).state is not KeyState.PENDING_IMPORT
+    world.watch(0)
+    assert run(world, "destroy") == (in_use, in_use, 0)
+    stored = process.stored(key_id)
+    assert stored.state is KeyState.PENDING_IMPORT
+    assert stored.primary is not None
+    shown = Process(world).result("DescribeKey", {"key_ids": [key_id]})["keys"][0]
+    assert (shown["state"], shown["primary_version_id"], shown["material_expires"]) == ("PendingImport", "", 0)
+    world.clock.now += DAY
+    world.watch()
     assert run(world, "destroy") == (1, 1, 0)
     stored = process.stored(key_id)
     assert (stored.state, stored.primary, stored.material_expires) == (KeyState.PENDING_IMPORT, None, 0)

@@ -13,6 +13,7 @@ from tenantkms.errors import AliasExists
 from tenantkms.model.alias import Alias
 from tenantkms.model.key import KeyFilter
 from tenantkms.model.states import KeyState
+from tenantkms.model.watch import Watch
 from tenantkms.store.port import (
     MAX_WRITES,
     DeleteAlias,
@@ -206,4 +207,13 @@ def test_the_root_secret_that_came_first_stays(store: KeyStore) -> None:
     store.put_root(b"\x00first\xff")
     store.put_root(b"second")
     assert store.get_root() == b"\x00first\xff"
+    assert store.list_keys(KeyFilter(), offset=0, limit=10) == (0, [])
+
+
+def test_each_job_s_watch_is_what_was_written_last(store: KeyStore) -> None:
+    assert store.get_watch("one") is None
+    store.put_watch("one", Watch(since=1, seen=2))
+    store.put_watch("two", Watch(since=3, seen=4))
+    store.put_watch("one", Watch(since=1, seen=5))
+    assert (store.get_watch("one"), store.get_watch("two")) == (Watch(since=1, seen=5), Watch(since=3, seen=4))
     assert store.list_keys(KeyFilter(), offset=0, limit=10) == (0, [])

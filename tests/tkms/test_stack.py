@@ -113,6 +113,11 @@ def table(**changes: Any) -> Any:
     return {"Table": found}
 
 
+def expiry(status: str | None) -> Any:
+    named = {"AttributeName": "created", "TimeToLiveStatus": status} if status else {}
+    return {"TimeToLiveDescription": named}
+
+
 def backups(status: str) -> Any:
     return {"ContinuousBackupsDescription": {"PointInTimeRecoveryDescription": {"PointInTimeRecoveryStatus": status}}}
 
@@ -121,7 +126,11 @@ QUEUE = Resource("AWS::SQS::Queue", "https://sqs.example.test/123456789012/lette
 RULE = Resource("AWS::Events::Rule", "tkms-acme-Rule")
 ALARM = Resource("AWS::CloudWatch::Alarm", "tkms-acme-Faults")
 TOPIC = ["arn:aws:sns:eu-central-1:123456789012:pager"]
-TABLE = {"describe_table": table(), "describe_continuous_backups": backups("ENABLED")}
+TABLE = {
+    "describe_table": table(),
+    "describe_continuous_backups": backups("ENABLED"),
+    "describe_time_to_live": expiry(None),
+}
 CASES: dict[str, tuple[str, list[Resource], dict[str, Any], str, str, str]] = {
     # (check, resources, answers, worst status, a word of what was found, a word of the advice)
     "settled": ("stack", [], {"describe": {"StackStatus": "UPDATE_COMPLETE", "EnableTerminationProtection": True}}, OK, "UPDATE_COMPLETE", ""),
@@ -131,7 +140,8 @@ CASES: dict[str, tuple[str, list[Resource], dict[str, Any], str, str, str]] = {
     "no index": ("keys table", [], {**TABLE, "describe_table": table(GlobalSecondaryIndexes=[])}, PROBLEM, "without index", "Deploy"),
     "no recovery": ("keys table", [], {**TABLE, "describe_continuous_backups": backups("DISABLED")}, PROBLEM, "recovery is off", "update-continuous-backups"),
     "deletable": ("keys table", [], {**TABLE, "describe_table": table(DeletionProtectionEnabled=False)}, PROBLEM, "deletion protection", "update-table"),
-    "nonces stay": ("access table", [], {**TABLE, "describe_time_to_live": {"TimeToLiveDescription": {}}}, WARNING, "nonces", "update-time-to-live"),
+    "keys expire": ("keys table", [], {**TABLE, "describe_time_to_live": expiry("ENABLED")}, PROBLEM, "keys expire", "Enabled=false,AttributeName=created"),
+    "nonces stay": ("access table", [], TABLE, WARNING, "nonces", "update-time-to-live"),
     "refused": ("keys table", [], {}, PROBLEM, "you may not", "Grant"),
     "a key that goes": ("parent key", [], {"describe_key": {"KeyMetadata": {"KeyState": "PendingDeletion"}}}, PROBLEM, "PendingDeletion", "cancel-key-deletion"),
     "a key that stays": ("parent key", [], {"describe_key": {"KeyMetadata": {"KeyState": "Enabled"}}, "get_key_rotation_status": {"KeyRotationEnabled": False}}, WARNING, "rotation is off", "enable-key-rotation"),

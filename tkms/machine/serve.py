@@ -23,13 +23,14 @@ from tenantkms.audit.faults import log_fault, log_warning
 from tenantkms.audit.file_audit import FileAudit
 from tenantkms.errors import KmsError
 from tenantkms.keys.deps import Deps
-from tenantkms.keys.maintenance import DESTROY, ROTATE, run
+from tenantkms.keys.maintenance import JOBS, run
 from tenantkms.model.alias import ALIAS_PREFIX
 from tenantkms.runtime.assemble import Settings, SettingsError
 from tenantkms.wire.http import Request
 from tkms.machine.connection import Connection
 from tkms.machine.credentials_uri import SECONDS, CredentialsUri
 from tkms.machine.directory import DEFAULT_ALIAS, Directory, call
+from tkms.output import held_text
 from tkms.snippets import SNIPPETS, render
 
 _MAINTENANCE_SECONDS = 60
@@ -100,11 +101,15 @@ class _Server(uvicorn.Server):
         self._keeper.audit.close()
 
     async def _maintain(self) -> None:
+        told = 0
         while True:
             request_id = str(uuid4())
             try:
-                for job in (ROTATE, DESTROY):
-                    await asyncio.to_thread(run, job, self._deps, request_id)
+                for job in JOBS.values():
+                    report = await asyncio.to_thread(run, job, self._deps, request_id)
+                    if report.due and report.held not in (0, told):
+                        told = report.held
+                        print(f"tkms: {held_text(told)}", file=sys.stderr, flush=True)
             except KmsError as error:  # the store is out of order: the next minute may be better
                 log_fault(request_id, error)
             await asyncio.to_thread(self._keeper.keep)

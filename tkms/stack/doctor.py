@@ -111,8 +111,16 @@ def _table(output: str, stack: Stack, _listing: Listing) -> Found:
         protect = f"aws dynamodb update-table --table-name {name} --deletion-protection-enabled"
         on = table.get("DeletionProtectionEnabled")
         yield _either(on, "deletion protection is on", PROBLEM, "deletion protection is off", protect)
-    if output == "AccessTable":
-        live = client.describe_time_to_live(TableName=name)["TimeToLiveDescription"].get("TimeToLiveStatus")
+    described = client.describe_time_to_live(TableName=name)["TimeToLiveDescription"]
+    live = described.get("TimeToLiveStatus")
+    if output == "KeysTable":
+        stop = (
+            f"aws dynamodb update-time-to-live --table-name {name}"
+            f" --time-to-live-specification Enabled=false,AttributeName={described.get('AttributeName')}"
+        )
+        kept = live in (None, "DISABLED", "DISABLING")
+        yield _either(kept, "no key expires", PROBLEM, "keys expire: DynamoDB deletes them", stop)
+    else:
         expire = (
             f"aws dynamodb update-time-to-live --table-name {name}"
             f" --time-to-live-specification Enabled=true,AttributeName={layout.TTL}"

@@ -122,15 +122,17 @@ class Stack:
     def call(self, action: str, params: dict[str, object]) -> dict[str, object]:
         return ask(self._dispatch, action, params)
 
-    def maintain(self, dry_run: bool, bar: Callable[[str, int], Progress] | None) -> Mapping[str, Report]:
+    def maintain(
+        self, bar: Callable[[str, int], Progress] | None, *, dry_run: bool, trust_clock: bool
+    ) -> Mapping[str, Report]:
         """`Place.maintain`; the functions do not tell how far they are, so there is no bar."""
         del bar
         client = self.client("lambda", read_timeout=_SWEEP_SECONDS, retries={"total_max_attempts": 1})
-        reports = {}
+        reports, event = {}, msgspec.json.encode({"dry_run": dry_run, "trust_clock": trust_clock})
         for name, job in JOBS.items():
             function = self.outputs["FunctionPrefix"] + folder(job.name)
             with aws_errors(f"{function} cannot be invoked"):
-                answer = client.invoke(FunctionName=function, Payload=msgspec.json.encode({"dry_run": dry_run}))
+                answer = client.invoke(FunctionName=function, Payload=event)
                 payload = answer["Payload"].read()
             if answer.get("FunctionError"):
                 raise SettingsError(f"{function} failed: its log says why.")

@@ -29,7 +29,7 @@ DIALECTS = st.sampled_from([ALIBABA, TENCENT, TENCENT_V2])
 TWO = st.sampled_from([ALIBABA, TENCENT])
 CONTEXTS = st.sampled_from([{}, {"a": "b"}, {"b": "", "a": "bb", "ключ": "値"}])
 ALIASES = st.sampled_from([f"shared-{n}" for n in range(6)])
-_UNTIL = ["rotate", "destroy", "token"]
+_UNTIL = ["rotate", "expire", "destroy", "token"]
 
 
 def b64(data: bytes) -> str:
@@ -130,7 +130,8 @@ class Machine(RuleBasedStateMachine):
         keys = self.ref.live
         times = {
             "rotate": [key.rotates_at() for key in keys],
-            "destroy": [key.destroys_at() for key in keys],
+            "expire": [key.destroys_at() for key in keys],
+            "destroy": [at + DAY for key in keys if (at := key.destroys_at())],
             "token": [key.token[2] for key in keys if key.token],
         }
         ahead = sorted({at + offset for at in times[what] if at + offset > self.now})
@@ -139,12 +140,25 @@ class Machine(RuleBasedStateMachine):
             for blob in self.ref.blobs[-40:]:
                 self.check_blob(blob)
 
-    @rule(job=st.sampled_from(list(maintenance.JOBS)), times=st.sampled_from([1, 1, 2]), dry_run=st.booleans())
-    def maintain(self, job: str, times: int, dry_run: bool) -> None:
+    @rule(
+        job=st.sampled_from(list(maintenance.JOBS)),
+        times=st.sampled_from([1, 1, 2]),
+        dry_run=st.booleans(),
+        trust=st.booleans(),
+    )
+    def maintain(self, job: str, times: int, dry_run: bool, trust: bool) -> None:
         for _ in range(times):
-            report = maintenance.run(maintenance.JOBS[job], self.kms.settings.deps, uuid4().hex, dry_run=dry_run)
-            due = len(self.ref.due(job, self.now)) if dry_run else self.ref.sweep(job, self.now)
-            assert (report.due, report.done, report.failed) == (due, 0 if dry_run else due, 0)
+            report = maintenance.run(
+                maintenance.JOBS[job], self.kms.settings.deps, uuid4().hex, dry_run=dry_run, trust_clock=trust
+            )
+            due, done, held = self.ref.sweep(job, self.now, dry_run=dry_run, trust=trust)
+            assert (report.due, report.done, report.failed, report.held) == (due, done, 0, held)
+
+    @rule()
+    def keep_running(self) -> None:
+        """Somebody has seen to it that the sweepers ran all day."""
+        self.world.watch()
+        self.ref.watched = (self.now - DAY, self.now)
 
     @precondition(lambda self: len(self.world.audit.records) > 150)
     @rule()

@@ -8,6 +8,7 @@ from kit.campaign.codes import ALIBABA, REFUSED
 from kit.campaign.world import DAY
 
 YEAR = 365 * DAY
+HOUR = 3600
 KINDS = {
     "AES_256": "blob",
     "SM4_128": "blob",
@@ -95,6 +96,8 @@ class Reference:
     def __init__(self) -> None:
         self.keys: list[RefKey] = []
         self.blobs: list[RefBlob] = []
+        self.watched: tuple[int, int] | None = None
+        """Since when sweepers have watched the clock, and when they last did."""
 
     @property
     def live(self) -> list[RefKey]:
@@ -188,21 +191,40 @@ class Reference:
 
     # -- scheduled work --
 
-    def due(self, job: str, now: int) -> list[RefKey]:
-        at = RefKey.rotates_at if job == "rotate" else RefKey.destroys_at
-        return [key for key in self.live if 0 < at(key) <= now]
+    def watch(self, now: int, *, trust: bool) -> tuple[int, int]:
+        """(when the time began that has been watched until now, what the report says: when the last run was, or 0)."""
+        since, seen = self.watched or (now, now)
+        if now - seen > HOUR:
+            return (now, 0) if trust else (0, seen)
+        return since, 0
 
-    def sweep(self, job: str, now: int) -> int:
-        """How many keys were due."""
-        due = self.due(job, now)
+    @staticmethod
+    def _destroys(key: RefKey, now: int, since: int) -> bool:
+        at = key.destroys_at()
+        in_use = key.state not in ("PendingDeletion", "PendingImport")
+        return 0 < at <= now and (in_use or (now >= at + DAY and now >= since + DAY))
+
+    def sweep(self, job: str, now: int, *, dry_run: bool, trust: bool) -> tuple[int, int, int]:
+        """(how many keys were due, how many are done, since when nothing is destroyed)."""
+        if job == "rotate":
+            due, held = [key for key in self.live if 0 < key.rotates_at() <= now], 0
+        else:
+            since, held = self.watch(now, trust=trust)
+            due = [key for key in self.live if self._destroys(key, now, since)]
+            if not dry_run and not held:
+                self.watched = (since, now)
+        if dry_run or held:
+            return len(due), 0, held
         for key in due:
             if job == "rotate":
                 key.versions, key.last_rotation = key.versions + 1, now
             elif key.state == "PendingDeletion":
                 key.gone, key.aliases = True, []
+            elif key.state == "PendingImport":
+                key.versions, key.expires = 0, 0
             else:
-                key.versions, key.expires, key.state = 0, 0, "PendingImport"
-        return len(due)
+                key.state = "PendingImport"
+        return len(due), len(due), 0
 
     # -- names --
 

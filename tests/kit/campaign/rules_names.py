@@ -158,7 +158,7 @@ class NameRules(Machine):
 
     def _told_version(self, key: RefKey, version_id: str) -> None:
         """A version has one id for ever, and no other version has it."""
-        assert bool(version_id) == bool(key.versions)
+        assert bool(version_id) == (key.versions > 0 and key.state != "PendingImport")
         if version_id:
             assert key.version_ids.setdefault(key.versions, version_id) == version_id
             assert len(set(key.version_ids.values())) == len(key.version_ids)

@@ -66,9 +66,10 @@ class Process(Tenant):
         return key_id
 
     def leaving(self, key_id: str) -> None:
-        """Its deletion is scheduled, and the window is over."""
+        """Its deletion is scheduled, and the window has been over for a day that was watched."""
         self.result("ScheduleKeyDeletion", {"key_id": key_id, "days": 7})
-        self.world.clock.now += 7 * DAY
+        self.world.clock.now += 8 * DAY
+        self.world.watch()
 
 
 class Interrupted:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
-from kit.action_samples import ListAudit
+from kit.action_samples import ListAudit, watch
 from kit.fakes import Clock
 from kit.moto_aws import Tables
 from kit.samples import ROW_MACS
@@ -85,6 +85,10 @@ class World:
             limiter=Limiter(self.access, OFF),
             sessions=sessions,
         )
+
+    def watch(self, seconds: int = DAY) -> None:
+        """The scheduled work has watched the clock for so long, until now."""
+        watch(self.keys, int(self.clock()), seconds)
 
     def process(self, **how: Any) -> Kms:
         """A fresh process that answers signed requests."""

@@ -34,9 +34,12 @@ _NO_KEY_ID = "00000000-0000-4000-8000-000000000000"
 
 
 class Scope:
-    """What an Action's body gets beside its parameters. `now` is in Unix seconds, `used` the ids of keys."""
+    """What an Action's body gets beside its parameters. `now` is in Unix seconds, `used` the ids of keys.
 
-    __slots__ = ("authorised", "call", "deps", "now", "policies", "profile", "rule", "used")
+    `note` is what its audit lines shall say besides.
+    """
+
+    __slots__ = ("authorised", "call", "deps", "note", "now", "policies", "profile", "rule", "used")
 
     def __init__(self, call: Call, deps: Deps, profile: Profile, rule: Rule) -> None:
         self.call = call
@@ -49,6 +52,7 @@ class Scope:
         self.now = int(deps.clock())
         self.authorised = False
         self.used: list[str] = []
+        self.note = ""
 
     @property
     def keyring(self) -> Keyring:
@@ -204,6 +208,7 @@ class Scope:
             source_ip=call.source_ip,
             dry_run=call.dry_run,
             session=call.principal.session,
+            note=self.note,
         )
 
     def _announce(self, writes: Sequence[Write]) -> None:

@@ -30,6 +30,7 @@ class Record(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     A line may stand for `count` refusals of the same kind, the first of them at `since`, the last one at `time`; the
     rest is then of the last one. `session` is the access key id of the session by which `principal` called, if any.
+    `note` tells what else was done, in a word of the code's own.
     """
 
     time: float
@@ -42,6 +43,7 @@ class Record(Struct, frozen=True, kw_only=True, omit_defaults=True):
     keys: tuple[str, ...] = ()
     source_ip: str = ""
     dry_run: bool = False
+    note: str = ""
     session: str = ""
     count: int = 1
     since: float = 0

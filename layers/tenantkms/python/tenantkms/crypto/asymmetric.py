@@ -94,6 +94,8 @@ ENCRYPTIONS: Mapping[str, Encryption] = MappingProxyType(
         "RSAES_PKCS1_V1_5": Encryption(padding.PKCS1v15, 11),
     }
 )
+SILENT = frozenset({"RSAES_PKCS1_V1_5"})
+"""Those that open to other bytes, without an error, what was damaged."""
 
 
 def _encryption(algorithm: str) -> Encryption:

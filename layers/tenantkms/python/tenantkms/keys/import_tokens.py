@@ -22,6 +22,7 @@ from tenantkms.errors import (
 from tenantkms.model.key import Key
 from tenantkms.model.profiles import DAY
 from tenantkms.model.specs import SYMMETRIC, KeySpec
+from tenantkms.model.watch import SKEW
 from tenantkms.parent.port import IMPORT_TOKEN, Binding, ParentKey, SealBroken
 
 _LONGEST_TOKEN = 6144
@@ -58,15 +59,20 @@ def new_parameters(parent: ParentKey, tenant: str, key: Key, algorithm: str, now
     return ImportParameters(asymmetric.public_der(asymmetric.load(material)), sealed, token.expires)
 
 
-def open_material(parent: ParentKey, tenant: str, key: Key, sealed: bytes, encrypted: bytes, now: int) -> bytes:
-    """The material that a caller encrypted. Raises `InvalidImportToken`, `ExpiredImportToken`, `InvalidKeyMaterial`."""
+def open_material(
+    parent: ParentKey, tenant: str, key: Key, sealed: bytes, encrypted: bytes, now: int
+) -> tuple[bytes, bool, int]:
+    """The material that a caller encrypted, whether its wrapping would have told of damage, and the time of its token.
+
+    Raises `InvalidImportToken`, `ExpiredImportToken`, `InvalidKeyMaterial`.
+    """
     if len(sealed) > _LONGEST_TOKEN:
         raise InvalidImportToken
     try:
         token = msgpack.decode(parent.unseal(sealed, _binding(tenant, key)), type=_Token)
     except SealBroken as e:
         raise InvalidImportToken from e
-    if now >= token.expires:
+    if not now < token.expires <= now + LIFETIME + SKEW:  # one of the future was made by a clock that was ahead
         raise ExpiredImportToken
     private = asymmetric.load(token.private_key)
     if not isinstance(private, rsa.RSAPrivateKey):
@@ -77,4 +83,4 @@ def open_material(parent: ParentKey, tenant: str, key: Key, sealed: bytes, encry
         raise InvalidKeyMaterial from None
     if len(material) != SYMMETRIC[key.spec].size:
         raise InvalidKeyMaterial
-    return material
+    return material, token.algorithm not in asymmetric.SILENT, token.expires - LIFETIME

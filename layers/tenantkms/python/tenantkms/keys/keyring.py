@@ -130,7 +130,7 @@ class Keyring:
         value: V | None = self._loaded.get(name)
         if value is None:
             version = self.version(key, number)
-            if version is None:
+            if version is None or not version.sealed:
                 return None
             binding = key_binding(self.tenant, key.id, number, key.spec)
             value = load(self.parent.unseal(version.sealed, binding))

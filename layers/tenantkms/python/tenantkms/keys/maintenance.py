@@ -1,7 +1,8 @@
 """Scheduled work: rotating keys that are due, and destroying what is due to be destroyed.
 
 Both are safe to run twice, concurrently, and to be killed anywhere: each step is one conditional commit, and
-what is left half done is found again.
+what is left half done is found again. Nothing is destroyed by a clock that is not where the last run left it, until an
+operator says that it is right.
 """
 
 from __future__ import annotations
@@ -16,59 +17,90 @@ from tenantkms.audit.line import INTENT, Record
 from tenantkms.audit.metrics import Metrics
 from tenantkms.errors import KmsError
 from tenantkms.keys.deps import Deps
-from tenantkms.keys.destruction import destroy_due
-from tenantkms.keys.rotation import rotate_due
+from tenantkms.keys.destruction import destroy_due, destroys
+from tenantkms.keys.rotation import rotate_due, rotates
 from tenantkms.model.key import Key
+from tenantkms.model.profiles import DAY
+from tenantkms.model.watch import Watch, watched
 from tenantkms.store.port import RevisionConflict
 
+CLOCK_TRUSTED = "clock-trusted"
+"""The note of the audit line of an operator's word."""
 _PAGE = 100
+_FOREVER = 99_999_999_999
 Progress = Callable[[int], None]
 """Told how many keys have been looked at so far."""
 
 
 class Report(Struct, frozen=True, kw_only=True):
-    """Of one run: keys that were due, how many are done, and how many failed and stay due."""
+    """Of one run: keys that were due, how many are done, and how many failed and stay due.
+
+    `held` is the time of the last run (Unix seconds), if this clock is so far from it that nothing was done.
+    """
 
     due: int
     done: int
     failed: int
+    held: int = 0
 
 
-class Job(Struct, frozen=True):
-    """`due_at` says when a key is due for this job (0: never); `work` does it to a key as it is stored now.
+class Job(Struct, frozen=True, kw_only=True):
+    """`due` says whether a key is due at a time, in time that was watched since another; `work` does it to a key as it
+    is stored now.
 
     `work` is told the time and the request id. Its audit lines, before and after, are written here.
 
     `counted` is what its metrics count. Its function on AWS is in the folder that is named as the job is.
+    `careful`: it does nothing by a clock that has jumped.
     """
 
     name: str
     counted: str
-    due_at: Callable[[Key], int]
+    careful: bool
+    due: Callable[[Key, int, int], bool]
     work: Callable[[Deps, Key, int, str], None]
 
-    def metric(self, outcome: Literal["Due", "Done", "Failed"]) -> str:
+    def metric(self, outcome: Literal["Due", "Done", "Failed", "Held"]) -> str:
         return f"{self.counted}{outcome}"
 
 
-def _due(deps: Deps, now: int) -> Iterator[str]:
+def _due(deps: Deps, until: int) -> Iterator[str]:
     """Ids of the keys that some work is due for, in pages; what fails does not keep the rest from its turn."""
     after = (0, "")
-    while page := deps.keyring.store.list_due(now, limit=_PAGE, after=after):
+    while page := deps.keyring.store.list_due(until, limit=_PAGE, after=after):
         after = page[-1]
         yield from (key_id for _, key_id in page)
 
 
-def run(job: Job, deps: Deps, request_id: str, *, dry_run: bool = False, progress: Progress | None = None) -> Report:
-    """Do `job` for every key that is due. A key that fails is logged and stays due; the others go on."""
-    now = int(deps.clock())
+def run(
+    job: Job,
+    deps: Deps,
+    request_id: str,
+    *,
+    dry_run: bool = False,
+    trust_clock: bool = False,
+    progress: Progress | None = None,
+) -> Report:
+    """Do `job` for every key that is due. A key that fails is logged and stays due; the others go on.
+
+    `trust_clock` is an operator's word that the clock is right, though it is not where the last run left it.
+    """
+    now, store = int(deps.clock()), deps.keyring.store
+    last = store.get_watch(job.name)
+    watch = watched(last, now)
+    held = last.seen if last and not watch and job.careful and not trust_clock else 0
+    since = watch.since if watch else 0 if held else now
+    if not held and not dry_run:
+        _remember(job, deps, watch, now, request_id)
+    # Once a day those are looked at that seem to have time: a clock that was ahead may have dated them.
+    until = now if last and last.seen // DAY == now // DAY else _FOREVER
     due = done = failed = 0
-    for key_id in _due(deps, now):
+    for key_id in _due(deps, until):
         is_due = True  # so far as is known, if the key cannot be read
         try:
             key = deps.keyring.key(key_id, fresh=True)
-            is_due = key is not None and 0 < job.due_at(key) <= now
-            if key is not None and is_due and not dry_run:
+            is_due = key is not None and job.due(key, now, since)
+            if key is not None and is_due and not held and not dry_run:
                 _work(job, deps, key, now, request_id)
                 done += 1
         except RevisionConflict:
@@ -79,7 +111,18 @@ def run(job: Job, deps: Deps, request_id: str, *, dry_run: bool = False, progres
         due += is_due
         if progress and is_due:
             progress(due)
-    return Report(due=due, done=done, failed=failed)
+    return Report(due=due, done=done, failed=failed, held=held)
+
+
+def _remember(job: Job, deps: Deps, watch: Watch | None, now: int, request_id: str) -> None:
+    """Keep the time of this run; without a watch that goes on, one begins."""
+    store = deps.keyring.store
+    if watch or not job.careful:
+        store.put_watch(job.name, watch or Watch(since=now, seen=now))
+        return
+    _audit(deps, job, request_id, INTENT, note=CLOCK_TRUSTED)
+    store.put_watch(job.name, Watch(since=now, seen=now))
+    _audit(deps, job, request_id, "ok", note=CLOCK_TRUSTED)
 
 
 def tell(metrics: Metrics, job: Job, report: Report) -> None:
@@ -88,18 +131,19 @@ def tell(metrics: Metrics, job: Job, report: Report) -> None:
         job.metric("Due"): report.due,
         job.metric("Done"): report.done,
         job.metric("Failed"): report.failed,
+        job.metric("Held"): report.due if report.held else 0,
     }
     if some := {name: count for name, count in counts.items() if count}:
         metrics.put(**some)
 
 
 def _work(job: Job, deps: Deps, key: Key, now: int, request_id: str) -> None:
-    _audit(deps, job, key, request_id, INTENT)
+    _audit(deps, job, request_id, INTENT, key.id)
     job.work(deps, key, now, request_id)
-    _audit(deps, job, key, request_id, "ok")
+    _audit(deps, job, request_id, "ok", key.id)
 
 
-def _audit(deps: Deps, job: Job, key: Key, request_id: str, outcome: str) -> None:
+def _audit(deps: Deps, job: Job, request_id: str, outcome: str, *keys: str, note: str = "") -> None:
     deps.audit.write(
         Record(
             time=deps.clock(),
@@ -109,12 +153,13 @@ def _audit(deps: Deps, job: Job, key: Key, request_id: str, outcome: str) -> Non
             profile="maintenance",
             principal="maintenance",
             outcome=outcome,
-            keys=(key.id,),
+            keys=keys,
+            note=note,
         )
     )
 
 
-ROTATE = Job("RotateDueKeys", "Rotations", lambda key: key.rotates_at, rotate_due)
-DESTROY = Job("DeleteDueKeys", "Deletions", lambda key: key.destroys_at, destroy_due)
+ROTATE = Job(name="RotateDueKeys", counted="Rotations", careful=False, due=rotates, work=rotate_due)
+DESTROY = Job(name="DeleteDueKeys", counted="Deletions", careful=True, due=destroys, work=destroy_due)
 JOBS = {"rotate": ROTATE, "destroy": DESTROY}
 """The scheduled work, by the names that `tkms maintain` prints."""

@@ -13,6 +13,7 @@ from tenantkms.model.key import Key, revised
 from tenantkms.model.profiles import DAY, Profile
 from tenantkms.model.specs import EC, HMAC, RSA, SYMMETRIC, KeySpec, Origin
 from tenantkms.model.version import KeyVersion
+from tenantkms.model.watch import SKEW
 from tenantkms.store.port import PutKey, PutVersion, Write
 
 DEFAULT_INTERVAL = 365 * DAY
@@ -54,6 +55,12 @@ def rotation(
     version = keyring.seal_version(key.id, key.spec, number, now, new_material(key.spec, random))
     changed = replace(next_, primary=version, last_rotation=now)
     return version, [PutVersion(key.id, key.primary), PutKey(changed)]
+
+
+def rotates(key: Key, now: int, _since: int) -> bool:
+    """Whether the scheduled rotation is due. One that is dated in the future, by a clock that was ahead, was none."""
+    at = key.rotates_at
+    return at > 0 and not now < at <= now + key.rotation_seconds + SKEW
 
 
 def rotate_due(deps: Deps, key: Key, now: int, request_id: str) -> None:

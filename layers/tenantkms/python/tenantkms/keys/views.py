@@ -52,6 +52,8 @@ def version_view(key_id: str, version: KeyVersion) -> VersionView:
 
 
 def view(key: Key) -> KeyView:
+    # Material that has expired or was deleted is still there for a day, and of no use to anybody.
+    primary = key.primary if key.state is not KeyState.PENDING_IMPORT else None
     return KeyView(
         id=key.id,
         spec=key.spec,
@@ -62,8 +64,8 @@ def view(key: Key) -> KeyView:
         creator=key.creator,
         description=key.description,
         aliases=key.aliases,
-        primary_version_id=version_id(key.id, key.primary.number) if key.primary else "",
-        primary_created=key.primary.created if key.primary else 0,
+        primary_version_id=version_id(key.id, primary.number) if primary else "",
+        primary_created=primary.created if primary else 0,
         tags=key.tags,
         deletion_date=key.deletion_date if key.state is KeyState.PENDING_DELETION else 0,
         deletion_protection=key.deletion_protection,
@@ -71,5 +73,5 @@ def view(key: Key) -> KeyView:
         rotation_seconds=key.rotation_seconds,
         last_rotation=key.last_rotation,
         next_rotation=key.rotates_at,
-        material_expires=key.material_expires,
+        material_expires=key.material_expires if primary else 0,
     )

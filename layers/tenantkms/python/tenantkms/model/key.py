@@ -21,8 +21,9 @@ class Key(Struct, frozen=True, kw_only=True):
     """A customer master key (CMK): its metadata and its primary version.
 
     The primary version is the newest; numbers go from 1 without gaps. A key of origin EXTERNAL has one version
-    whose material comes, goes and comes back; `material_expires` is when it goes, and `imported` a sealed
-    digest of it, so that only the same may come back. `destroying`: the sweeper has begun, nothing stops it.
+    whose material comes, goes and comes back; `material_expires` is when it goes, `imported` a sealed digest of
+    it, so that only the same may come back, and `spent` that version while it is gone. Only material that was not
+    `proven` may be followed by other, as the next version. `destroying`: the sweeper has begun, nothing stops it.
 
     Times are Unix seconds. `revision` counts the writes of this row: every write is conditional on the
     revision it was computed from. `token` names the write that made this revision, so that a writer whose
@@ -51,6 +52,7 @@ class Key(Struct, frozen=True, kw_only=True):
     last_rotation: int = 0
     material_expires: int = 0
     imported: bytes = b""
+    spent: KeyVersion | None = None
     revision: int = 1
     token: str = ""
 
@@ -58,6 +60,13 @@ class Key(Struct, frozen=True, kw_only=True):
     def primary_number(self) -> int:
         """The number of the primary version; 0: there is no material."""
         return self.primary.number if self.primary else 0
+
+    @property
+    def newest(self) -> KeyVersion | None:
+        """The newest version, with its material or without; None: there never was one."""
+        if self.primary or self.spent or not self.imported:
+            return self.primary or self.spent
+        return KeyVersion(number=1, created=self.created, sealed=b"")  # written before there was `spent`
 
     @property
     def rotates_at(self) -> int:
@@ -68,7 +77,10 @@ class Key(Struct, frozen=True, kw_only=True):
 
     @property
     def destroys_at(self) -> int:
-        """When material of this key is due to be destroyed: the key's, or what was imported; 0: never."""
+        """When material of this key is of no more use: the key's, or what was imported; 0: never.
+
+        It is destroyed a day later, in watched time.
+        """
         if self.state is KeyState.PENDING_DELETION:
             return self.deletion_date
         return self.material_expires if self.primary else 0
@@ -137,7 +149,7 @@ def check_key_id(key_id: str) -> str:
 def resolve_version(key: Key, id_: str) -> int:
     """The number of the version that `id_` names, the primary one's for an empty id. Raises `KeyVersionNotFound`."""
     number = version_number(key.id, id_) if id_ else key.primary_number
-    if not number or number > key.primary_number:
+    if not number or key.newest is None or number > key.newest.number:
         raise e.KeyVersionNotFound
     return number
 

@@ -13,11 +13,16 @@ UUID_FORM = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f
 
 
 class KeyVersion(Struct, frozen=True, kw_only=True):
-    """One generation of key material, sealed by the parent key. `created` is in Unix seconds."""
+    """One generation of key material, sealed by the parent key. `created` is in Unix seconds.
+
+    Nothing is `sealed` where imported material is gone and another has taken its place. `proven`: it was imported in a
+    wrapping that would have told of damage, so it is what its owner sent.
+    """
 
     number: int
     created: int
     sealed: bytes
+    proven: bool = False
 
 
 @lru_cache(maxsize=4096)

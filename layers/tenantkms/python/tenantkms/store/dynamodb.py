@@ -24,6 +24,7 @@ from tenantkms.model.credential import Credential
 from tenantkms.model.key import Key, KeyFilter
 from tenantkms.model.states import KeyState
 from tenantkms.model.version import KeyVersion
+from tenantkms.model.watch import Watch
 from tenantkms.store.dynamodb_layout import (
     ABSENT,
     ALIASES,
@@ -42,6 +43,8 @@ from tenantkms.store.dynamodb_layout import (
     PARTITION_KEY,
     ROOT,
     SEALED,
+    SEEN,
+    SINCE,
     SORT_KEY,
     SOURCE,
     TAKEN,
@@ -62,6 +65,7 @@ from tenantkms.store.dynamodb_layout import (
     typed,
     use_pk,
     version_sk,
+    watch_pk,
 )
 from tenantkms.store.dynamodb_table import FAULTS, Table, condition_failed, faults, unavailable
 from tenantkms.store.integrity import RowMac
@@ -172,6 +176,15 @@ class DynamoKeyStore(Table):
     def put_root(self, sealed: bytes) -> None:
         row = {**typed(pk=ROOT, sk=META), SEALED: {"B": sealed}}
         self._put(row, {"ConditionExpression": ABSENT})
+
+    def get_watch(self, job: str) -> Watch | None:
+        found = self._get(pk=watch_pk(job), sk=META)
+        return Watch(since=int(found[SINCE]["N"]), seen=int(found[SEEN]["N"])) if found else None
+
+    def put_watch(self, job: str, watch: Watch) -> None:
+        row = typed(pk=watch_pk(job), sk=META, since=watch.since, seen=watch.seen)
+        with faults():
+            self._client.put_item(TableName=self._table, Item=row)
 
 
 def _refusal(fault: Exception, writes: Sequence[Write]) -> Exception:

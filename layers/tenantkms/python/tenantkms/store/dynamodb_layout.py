@@ -4,6 +4,7 @@ Keys table     pk=KEY#<id>      sk=META                 doc, revision, state, cr
                pk=KEY#<id>      sk=VERSION#<10 digits>  doc, mac
                pk=ALIAS#<name>  sk=META                 key_id, mac; listed by name
                pk=ROOT          sk=META                 sealed (bytes), token
+               pk=WATCH#<job>   sk=META                 since, seen
 Access table   pk=CREDENTIAL#<access key id>            doc, token, mac; listed by age
                pk=USE#<access key id>                   last_used, token; listed by access key id
                pk=NONCE#<hex>                           expires (DynamoDB's TTL), token, source
@@ -40,7 +41,7 @@ TTL, SOURCE = "expires", "source"
 DOC, REVISION, STATE, TOKEN, KEY_ID, SEALED, MAC = "doc", "revision", "state", "token", "key_id", "sealed", "mac"
 TAKEN = "taken"
 META, ROOT = "META", "ROOT"
-LAST_USED = "last_used"
+LAST_USED, SINCE, SEEN = "last_used", "since", "seen"
 KEYS, ALIASES, CREDENTIALS, USES = "KEYS", "ALIASES", "CREDENTIALS", "USES"
 ABSENT = f"attribute_not_exists({PARTITION_KEY})"
 LONGEST_KEY = 2048
@@ -77,6 +78,10 @@ def key_pk(key_id: str) -> str:
 
 def alias_pk(name: str) -> str:
     return f"ALIAS#{name}"
+
+
+def watch_pk(job: str) -> str:
+    return f"WATCH#{job}"
 
 
 def credential_pk(access_key_id: str) -> str:

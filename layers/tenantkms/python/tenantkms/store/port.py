@@ -16,6 +16,7 @@ from tenantkms.model.credential import Credential
 from tenantkms.model.key import Key, KeyFilter
 from tenantkms.model.states import KeyState
 from tenantkms.model.version import KeyVersion
+from tenantkms.model.watch import Watch
 from tenantkms.store.integrity import IntegrityFault
 
 
@@ -131,6 +132,11 @@ class KeyStore(AuthenticRows, Protocol):
 
     def put_root(self, sealed: bytes) -> None:
         """Keep a sealed root secret, unless there is one: the first stays."""
+
+    def get_watch(self, job: str) -> Watch | None: ...
+
+    def put_watch(self, job: str, watch: Watch) -> None:
+        """Replace what was there. Runs that meet may undo each other's: that holds destruction up, and hastens none."""
 
 
 MAX_BUCKETS = 20_000

@@ -25,6 +25,7 @@ from tenantkms.model.credential import Credential
 from tenantkms.model.key import Key, KeyFilter
 from tenantkms.model.states import KeyState
 from tenantkms.model.version import KeyVersion
+from tenantkms.model.watch import Watch
 from tenantkms.store.buckets import Buckets
 from tenantkms.store.integrity import UNCHECKED, IntegrityFault, RowMac
 from tenantkms.store.nonces import NonceFiles
@@ -250,6 +251,16 @@ class SqliteStore:
     @_faults
     def put_root(self, sealed: bytes) -> None:
         self._at.db.execute("INSERT OR IGNORE INTO root (only, sealed) VALUES (1, ?)", (sealed,))
+
+    @_faults
+    def get_watch(self, job: str) -> Watch | None:
+        row = self._at.db.execute("SELECT since, seen FROM watches WHERE job = ?", (job,)).fetchone()
+        return Watch(since=row[0], seen=row[1]) if row else None
+
+    @_faults
+    def put_watch(self, job: str, watch: Watch) -> None:
+        row = (job, watch.since, watch.seen)
+        self._at.db.execute("INSERT OR REPLACE INTO watches (job, since, seen) VALUES (?, ?, ?)", row)
 
     # -- AccessStore --
 

@@ -44,9 +44,8 @@ ALTER TABLE keys ADD COLUMN mac TEXT;
 ALTER TABLE versions ADD COLUMN mac TEXT;
 ALTER TABLE aliases ADD COLUMN mac TEXT;
 ALTER TABLE credentials ADD COLUMN mac TEXT;
-""",
-    """
 ALTER TABLE credentials ADD COLUMN last_used INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE watches (job TEXT PRIMARY KEY, since INTEGER NOT NULL, seen INTEGER NOT NULL) WITHOUT ROWID;
 """,
 )
 """What brings a file from each version of the layout to the next one; the first is of an empty file."""
