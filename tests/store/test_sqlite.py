@@ -20,11 +20,9 @@ from tenantkms.errors import Unavailable
 from tenantkms.model.alias import Alias
 from tenantkms.model.key import KeyFilter
 from tenantkms.model.states import KeyState
-from tenantkms.model.watch import Watch
 from tenantkms.store.integrity import IntegrityFault
 from tenantkms.store.port import PutAlias, PutKey, PutVersion, Write
 from tenantkms.store.sqlite import SqliteStore
-from tenantkms.store.sqlite_layout import SCHEMAS
 
 NOW = 1_700_000_000
 
@@ -34,7 +32,6 @@ from pathlib import Path
 from kit.samples import ROW_MACS
 from kit.store_writers import whole_key
 from tenantkms.store.sqlite import SqliteStore
-from tenantkms.store.sqlite_layout import SCHEMAS
 
 store, number = SqliteStore(Path(sys.argv[1]), ROW_MACS), int(sys.argv[2])
 while True:
@@ -49,7 +46,6 @@ from pathlib import Path
 from kit.samples import ROW_MACS
 from kit.store_writers import increment
 from tenantkms.store.sqlite import SqliteStore
-from tenantkms.store.sqlite_layout import SCHEMAS
 
 store = SqliteStore(Path(sys.argv[1]), ROW_MACS)
 for n in range(int(sys.argv[3])):
@@ -123,6 +119,7 @@ def test_a_file_of_the_first_layout_is_brought_up_to_date(tmp_path: Path) -> Non
     assert store.get(key_id(1)) == key(1)
     assert store.list_credentials() == [credential(1)]
     assert store.last_uses() == {}
+    assert store.get_watch("job") is None
     assert SqliteStore(path, ROW_MACS).get_root() == b"sealed"
 
 
@@ -185,17 +182,6 @@ def test_a_file_of_a_newer_release_is_refused_and_not_touched(tmp_path: Path) ->
         SqliteStore(path, ROW_MACS)
     assert db.execute("SELECT count(*) FROM keys").fetchone() == (1,)
     db.close()
-
-
-def test_a_file_of_an_older_release_is_brought_up_to_date_once(tmp_path: Path) -> None:
-    path = tmp_path / "kms.sqlite3"
-    with sqlite3.connect(path) as db:
-        db.executescript(f"{SCHEMAS[0]}; PRAGMA user_version=1")
-    db.close()
-    SqliteStore(path).commit([PutKey(key(1))])
-    SqliteStore(path).put_watch("job", Watch(since=1, seen=2))
-    store = SqliteStore(path)
-    assert (store.get(key_id(1)), store.get_watch("job")) == (key(1), Watch(since=1, seen=2))
 
 
 @pytest.mark.parametrize("damage", ["directory", "text", "no parent"])
