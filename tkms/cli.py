@@ -40,6 +40,13 @@ Back up parent.key apart from the rest: nothing opens without it.
 """
 
 
+def _connections(text: str) -> int:
+    number = int(text)
+    if not 1 <= number <= 1000:
+        raise argparse.ArgumentTypeError(f"{text} is not from 1 to 1000")
+    return number
+
+
 # -- the command line ----------------------------------------------------------------------------------
 
 
@@ -91,6 +98,13 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--tenant", help="name of the tenant, chosen on the first start (default: local)")
     serve.add_argument("--tls-cert", type=Path, metavar="FILE", help="serve https with this certificate (PEM)")
     serve.add_argument("--tls-key", type=Path, metavar="FILE", help="and its private key (PEM)")
+    serve.add_argument(
+        "--connections-per-address",
+        type=_connections,
+        default=256,
+        metavar="N",
+        help="most connections of one address, 1 to 1000; behind a proxy all are of its own (default: %(default)s)",
+    )
 
     snippet = command(words, "snippet", "print a ready program for an SDK, or for each", commands.snippet)
     snippet.add_argument("name", nargs="?", choices=SNIPPETS, metavar="NAME", help=", ".join(SNIPPETS))

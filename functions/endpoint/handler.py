@@ -8,7 +8,7 @@ caller's dialect. Whatever goes wrong is answered in that dialect too; only the 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -24,11 +24,14 @@ from tenantkms.runtime.lambda_entry import from_environment, invoke_client
 from tenantkms.wire.dialects import Spoken, check_unambiguous, recognise
 from tenantkms.wire.http import Request, Response, check_headers, check_size, request_from_event
 from tenantkms.wire.signing import check_time, verify
-from tenantkms.wire.translate import View, decode, encode
+from tenantkms.wire.translate import Operation, View, decode, encode
 
 
 class Endpoint:
-    """`endpoint(event)` answers any event, and `respond` any request; neither raises."""
+    """`endpoint(event)` answers any event, and `respond` any request; neither raises.
+
+    `begin` and `finish` are the halves of `respond`: until the Action, and the Action.
+    """
 
     def __init__(self, settings: Settings, dispatch: Dispatcher) -> None:
         self._access: Access = settings.access
@@ -46,27 +49,43 @@ class Endpoint:
         return self.respond(request).event()
 
     def respond(self, request: Request) -> Response:
-        request_id = _request_id()
+        answer = self.begin(request)
+        return answer.response or self.finish(answer)
+
+    def begin(self, request: Request) -> Answer:
+        """`request` as far as its Action, of which there may be none: then the answer has its response already."""
+        answer = Answer(request, _request_id())
+        self._guard(answer, self._begin)
+        return answer
+
+    def finish(self, answer: Answer) -> Response:
+        """The response of an answer that has none: its Action runs, which may take long."""
+        self._guard(answer, self._run)
+        assert answer.response is not None  # noqa: S101 - both of `_run` and `_guard` see to it
+        return answer.response
+
+    def _guard(self, answer: Answer, step: Callable[[Answer], None]) -> None:
         try:
-            return self._respond(request, request_id)
+            try:
+                step(answer)
+            except e.KmsError as error:
+                answer.response = self._refuse(answer, error)
+            except Exception as error:  # noqa: BLE001 - the caller's dialect still says so
+                log_fault(answer.request_id, error)
+                answer.response = self._refuse(answer, e.Internal())
         except Exception as error:  # noqa: BLE001 - the last barrier: nothing of it may leave
-            log_fault(request_id, error)
-            return plain_error(500, e.Internal.text, request_id)
+            log_fault(answer.request_id, error)
+            answer.response = plain_error(500, e.Internal.text, answer.request_id)
 
-    def _respond(self, request: Request, request_id: str) -> Response:
-        spoken = recognise(request)
+    def _begin(self, answer: Answer) -> None:
+        spoken = recognise(answer.request)
         if spoken is None:
-            return human_page(request, request_id)
-        answer = _Answer(spoken, request, request_id)
-        try:
-            return self._serve(answer)
-        except e.KmsError as error:
-            return self._refuse(answer, error)
-        except Exception as error:  # noqa: BLE001 - the caller's dialect still says so
-            log_fault(request_id, error)
-            return self._refuse(answer, e.Internal())
+            answer.response = human_page(answer.request, answer.request_id)
+        else:
+            answer.spoken = spoken
+            self._serve(answer)
 
-    def _serve(self, answer: _Answer) -> Response:
+    def _serve(self, answer: Answer) -> None:
         request, dialect, scheme = answer.request, answer.spoken.dialect, answer.spoken.scheme
         check_size(request)
         check_headers(request)
@@ -90,10 +109,11 @@ class Endpoint:
             raise e.MalformedRequest("A value begins with '@', which this client does not sign: it is not accepted.")
         if claim.replay:
             self._access.use_nonce(scheme.name, claim.access_key_id, claim.replay, now=int(now), window=scheme.window)
+        answer.known = True
         answer.action, params = dialect.parse(request, scheme, parameters)
-        return self._run(answer, credential, params)
+        self._prepare(answer, credential, params)
 
-    def _run(self, answer: _Answer, credential: Credential, params: Mapping[str, Any]) -> Response:
+    def _prepare(self, answer: Answer, credential: Credential, params: Mapping[str, Any]) -> None:
         dialect = answer.spoken.dialect
         operation = dialect.operations.get(answer.action)
         if operation is None:
@@ -102,25 +122,28 @@ class Endpoint:
                 raise e.UnsupportedAction(f"{answer.action} is not supported: {reason}.")
             raise e.UnknownAction
         canonical, fields = decode(operation, params, dialect.common)
-        outcome = self._dispatch(
-            {
-                "v": 1,
-                "request_id": answer.request_id,
-                "action": operation.action,
-                "principal": {"id": credential.access_key_id, "policy": credential.policy},
-                "profile": dialect.name,
-                "params": canonical,
-                "source_ip": answer.request.source_ip,
-                **fields,
-            }
-        )
+        answer.operation = operation
+        answer.call = {
+            "v": 1,
+            "request_id": answer.request_id,
+            "action": operation.action,
+            "principal": {"id": credential.access_key_id, "policy": credential.policy},
+            "profile": dialect.name,
+            "params": canonical,
+            "source_ip": answer.request.source_ip,
+            **fields,
+        }
+
+    def _run(self, answer: Answer) -> None:
+        dialect, operation = answer.spoken.dialect, answer.operation
+        outcome = self._dispatch(answer.call)
         answer.audited = True
         if "error" in outcome:
             raise operation.named(e.from_data(outcome["error"]))
         rendered = encode(operation.out, outcome["result"], self._view)
-        return dialect.success(answer.request, answer.action, rendered, answer.request_id)
+        answer.response = dialect.success(answer.request, answer.action, rendered, answer.request_id)
 
-    def _refuse(self, answer: _Answer, error: e.KmsError) -> Response:
+    def _refuse(self, answer: Answer, error: e.KmsError) -> Response:
         """The dialect's answer to `error`; what no Action has audited is audited here."""
         if not answer.audited:
             if error.retryable:
@@ -143,16 +166,34 @@ class Endpoint:
         return answer.spoken.dialect.failure(answer.request, answer.action, error, answer.request_id)
 
 
-class _Answer:
-    """One answer in the making: what is known of the request so far."""
+class Answer:
+    """One answer in the making: what is known of the request so far, and the response at the end.
 
-    __slots__ = ("action", "audited", "principal", "request", "request_id", "spoken")
+    `known`: its signature verified. `call`: what its Action is called with, which is there if no response is.
+    """
 
-    def __init__(self, spoken: Spoken, request: Request, request_id: str) -> None:
-        self.spoken, self.request, self.request_id = spoken, request, request_id
+    __slots__ = (
+        "action",
+        "audited",
+        "call",
+        "known",
+        "operation",
+        "principal",
+        "request",
+        "request_id",
+        "response",
+        "spoken",
+    )
+    call: Mapping[str, Any]
+    operation: Operation
+    spoken: Spoken
+
+    def __init__(self, request: Request, request_id: str) -> None:
+        self.request, self.request_id = request, request_id
         self.action = ""
         self.principal = ""
-        self.audited = False
+        self.audited = self.known = False
+        self.response: Response | None = None
 
 
 def _request_id() -> str:

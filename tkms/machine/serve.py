@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import asyncio
 import gc
-import re
+import ipaddress
+import os
 import socket
 import ssl
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -22,55 +24,38 @@ from tenantkms.errors import KmsError
 from tenantkms.keys.deps import Deps
 from tenantkms.keys.maintenance import DESTROY, ROTATE, run
 from tenantkms.model.alias import ALIAS_PREFIX
+from tenantkms.parent.port import credential_binding
 from tenantkms.runtime.assemble import Settings, SettingsError
-from tenantkms.wire.http import Request
-from tkms.machine.connection import Connection
-from tkms.machine.directory import DEFAULT_ALIAS, Directory, call
+from tkms.machine.app import App, Checks
+from tkms.machine.connection import Application, Connection
+from tkms.machine.directory import DEFAULT_ALIAS, Directory, call, write_whole
+from tkms.machine.guests import Guests, connections_by_files
+from tkms.machine.listener import Server
 from tkms.snippets import SNIPPETS, render
 
 _MAINTENANCE_SECONDS = 60
+_SWITCH_SECONDS = 0.0005
+"""How long a thread may keep the interpreter while the event loop waits for it: Python's default is ten times that."""
+WELCOME = "welcome.txt"
 
 
-_SLOW = re.compile(r"CreateKey|RotateKey|GetParametersForImport")
-
-
-class App:
-    """The endpoint behind `Connection`, without an event in between.
-
-    Requests are answered in turn on the event loop, each in a fraction of a millisecond. Those that may make an RSA
-    key, which can take a second, go to a thread.
-    """
-
-    def __init__(self, endpoint: Endpoint) -> None:
-        self.respond = endpoint.respond
-
-    def slow(self, request: Request) -> bool:
-        """A look at the raw places where an Action may stand: being wrong costs a thread's start, no more."""
-        named = request.header("x-tc-action") or request.header("x-acs-action")
-        return _SLOW.search(named or f"{request.query}&{request.body.decode('latin-1')}") is not None
-
-
-class _Server(uvicorn.Server):
+class _Server(Server):
     """Says when it is ready, and does the scheduled work every minute beside serving."""
 
-    def __init__(self, config: uvicorn.Config, ready: str, deps: Deps) -> None:
-        super().__init__(config)
-        self._ready = ready
+    ready = ""
+
+    def __init__(
+        self, config: uvicorn.Config, listening: socket.socket, app: Application, guests: Guests, deps: Deps
+    ) -> None:
+        super().__init__(config, listening, app, guests)
         self._deps = deps
-        self._timers: list[asyncio.Task[None]] = []
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        if self.started:
-            gc.collect()
-            gc.freeze()  # what is here by now stays: the collector need not look at it again and again
-            print(self._ready, flush=True)
-            self._timers = [asyncio.create_task(work) for work in (self._maintain(), self._expire())]
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        for timer in self._timers:
-            timer.cancel()
-        await super().shutdown(sockets)
+        gc.collect()
+        gc.freeze()  # what is here by now stays: the collector need not look at it again and again
+        print(self.ready, flush=True)
+        self._timers.append(asyncio.create_task(self._maintain()))
 
     async def _maintain(self) -> None:
         while True:
@@ -81,14 +66,6 @@ class _Server(uvicorn.Server):
             except KmsError as error:  # the store is out of order: the next minute may be better
                 log_fault(request_id, error)
             await asyncio.sleep(_MAINTENANCE_SECONDS)
-
-    async def _expire(self) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            await asyncio.sleep(1)
-            connections: set[Any] = set(self.server_state.connections)
-            for connection in connections:
-                connection.expire(loop.time())
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -125,6 +102,63 @@ def _welcome(settings: Settings, url: str) -> str:
     )
 
 
+def _tell(welcome: str, directory: Path) -> None:
+    """Print what has a secret in it on a terminal only: other outputs are kept in logs that others read."""
+    if sys.stdout.isatty():
+        print(welcome, flush=True)
+        return
+    file = directory / WELCOME
+    write_whole(file, welcome.encode())
+    print(
+        f"The first access key, its secret and a program for each SDK are in {file}: delete it once read.", flush=True
+    )
+
+
+def _warn_of(host: str, url: str) -> None:
+    """`host` is the address that is listened on."""
+    if not ipaddress.ip_address(host.partition("%")[0]).is_loopback:
+        print(
+            f"tkms: warning: {url} is without TLS and not of this machine alone. Requests are signed but not"
+            " encrypted: whoever is on the way reads plaintexts and data keys, and can repeat Tencent's TC3 requests."
+            " Use --tls-cert and --tls-key, or --host 127.0.0.1 behind a proxy that speaks TLS.",
+            file=sys.stderr,
+            flush=True,
+        )
+
+
+def _takes_lines(log: Path) -> Callable[[], None]:
+    """Whether the audit log can be written, without a line: raises `OSError`."""
+
+    def check() -> None:
+        if not os.access(log, os.W_OK):
+            raise PermissionError
+        space = os.statvfs(log)
+        if not space.f_bavail or not space.f_favail:
+            raise OSError("The disk is full.")
+
+    return check
+
+
+def _seals(settings: Settings) -> Callable[[], None]:
+    """Whether the parent key opens what it sealed: raises `Unavailable`."""
+    binding = credential_binding(settings.site.tenant, "readyz")
+
+    def check() -> None:
+        parent = settings.deps.keyring.parent
+        parent.unseal(parent.seal(b"", binding), binding)
+
+    return check
+
+
+def _checks(settings: Settings, data_dir: Path) -> Checks:
+    """What `/readyz` looks at."""
+    return {
+        "store": settings.access.store.has_credentials,
+        "audit": _takes_lines(data_dir / "audit.jsonl"),
+        "parent_key": _seals(settings),
+    }
+
+
 def _check_readable(*files: Path | None) -> None:
     """The library that loads a certificate and its key does not say which of the two files it means."""
     for file in files:
@@ -142,10 +176,11 @@ def serve(args: argparse.Namespace) -> int:
     directory = Directory(args.data_dir)
     first = not directory.exists()
     settings = directory.open(args.tenant)
-    # What answers is no ASGI application: `Connection`, which calls it, needs none.
-    app: Any = App(Endpoint(settings, InlineDispatcher(settings.deps)))
+    app = App(Endpoint(settings, InlineDispatcher(settings.deps)), _checks(settings, args.data_dir))
+    guests = Guests(connections_by_files(), args.connections_per_address)
+    unused: Any = None  # `Listener` makes the connections, and they call `App`
     config = uvicorn.Config(
-        app,
+        unused,
         http=Connection,
         loop="uvloop",
         ws="none",
@@ -153,7 +188,6 @@ def serve(args: argparse.Namespace) -> int:
         lifespan="off",
         log_level="warning",
         access_log=False,
-        proxy_headers=False,
         timeout_graceful_shutdown=5,
         ssl_certfile=args.tls_cert,
         ssl_keyfile=args.tls_key,
@@ -164,14 +198,21 @@ def serve(args: argparse.Namespace) -> int:
         raise SettingsError(
             f"The TLS certificate {args.tls_cert} or its key {args.tls_key} cannot be used: {e}."
         ) from e
-    with _listen(args.host, args.port) as listener:
+    sys.setswitchinterval(_SWITCH_SECONDS)
+    with _listen(args.host, args.port) as listening:
+        address, port = listening.getsockname()[:2]
         host = f"[{args.host}]" if ":" in args.host else args.host
-        url = f"{'https' if config.is_ssl else 'http'}://{host}:{listener.getsockname()[1]}"
+        url = f"{'https' if config.is_ssl else 'http'}://{host}:{port}"
         with directory.serving(url):
+            if not config.is_ssl:
+                _warn_of(address, url)
             if first:
-                print(_welcome(settings, url), flush=True)
+                _tell(_welcome(settings, url), args.data_dir)
             else:
                 print(f"data {args.data_dir}, tenant {settings.site.tenant}; programs: tkms snippet", flush=True)
-            _Server(config, f"tkms: ready on {url}", settings.deps).run(sockets=[listener])
+            server = _Server(config, listening, app, guests, settings.deps)
+            server.ready = f"tkms: ready on {url}"
+            server.run()
+    app.pool.shutdown(wait=False, cancel_futures=True)
     sys.stdout.flush()
     return 0

@@ -6,6 +6,7 @@ Nonces survive the process but not a power cut: fsync for each request would cos
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 import time
@@ -79,6 +80,15 @@ class _Connections(threading.local):
         return db
 
 
+def _make_private(path: Path) -> None:
+    """A new file for its owner alone: SQLite gives the files beside it the same mode.
+
+    One that is there is not opened, since to close it would let go of all locks that this process has on it.
+    """
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+
+
 def _enter_wal(db: sqlite3.Connection) -> None:
     """SQLite does not wait for others who open a new file at the same time, so this does."""
     deadline = time.monotonic() + _PATIENCE
@@ -113,9 +123,10 @@ class SqliteStore:
 
     def __init__(self, path: Path) -> None:
         try:
+            _make_private(path)
             self._at = _Connections(path)
             self._create()
-        except sqlite3.Error as e:
+        except (OSError, sqlite3.Error) as e:
             raise Unavailable(f"The key store {path} cannot be opened: {e}.") from e
         self._nonces = NonceFiles(Path(f"{path}-nonces"))
 
