@@ -85,7 +85,7 @@ class Connection(Reader, asyncio.Protocol):
         self._unparsed = memoryview(b"")
         self._waiting: deque[tuple[Request, bool]] = deque()  # each with: it is the last one
         self._turn = 0  # how many requests may still be served before others have their turn
-        self._next_turn = False  # it is scheduled
+        self._queued = False  # others have their turn first
         self._paused = False  # nothing is read
         self._busy = False  # a thread is at work on a request of this connection
         self._unread = False  # the client does not take its answers
@@ -117,15 +117,13 @@ class Connection(Reader, asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._paused or len(data) > PIECE:
             self._unparsed = memoryview(bytes(self._unparsed) + data if self._unparsed else data)
-            if not self._paused:
-                self._go_on()
-            return
-        self._turn = self._guests.turn
-        self.feed(data)
-        if self._waiting:
+        else:
+            self._turn = self._guests.turn
+            self.feed(data)
+        if self._waiting or self._unparsed:
             self._rest()
-        if self._arriving or self.held:
-            self._guests.hold(self, self.kept)
+        if self._arriving or self._unparsed or self.held:
+            self._guests.hold(self, self.kept + len(self._unparsed))
 
     def pause_writing(self) -> None:
         self._unread = True
@@ -135,7 +133,7 @@ class Connection(Reader, asyncio.Protocol):
     def resume_writing(self) -> None:
         self._unread = False
         self._deadline = self._until()
-        self._go_on()
+        self._rest()
 
     def _pause(self) -> None:
         self._paused = True
@@ -163,9 +161,9 @@ class Connection(Reader, asyncio.Protocol):
         else:
             self._serve(request, last=last)
 
-    def _go_on(self) -> None:
-        """One turn: serve what has come meanwhile, then listen again."""
-        self._next_turn = False
+    def take_turn(self) -> None:
+        """Serve what has come meanwhile, and parse what follows."""
+        self._queued = False
         self._turn = self._guests.turn
         while self._waiting and self._turn and not (self._busy or self._unread or self._last):
             request, last = self._waiting.popleft()
@@ -178,15 +176,15 @@ class Connection(Reader, asyncio.Protocol):
         self._rest()
 
     def _rest(self) -> None:
-        """Listen, or take the next turn, unless something else is waited for first."""
-        goes_on = not (self._busy or self._unread or self._transport.is_closing())
-        waits = goes_on and bool(self._waiting or self._unparsed)
-        self._guests.wait(self, waits=waits)
-        if waits and not self._next_turn:
-            self._next_turn = True
-            self._pause()
-            self._loop.call_soon(self._go_on)
-        elif goes_on and not waits and self._paused:
+        """Listen, or wait for a turn if there is more to do, unless something else is waited for first."""
+        if self._busy or self._unread or self._transport.is_closing():
+            return
+        if self._waiting or self._unparsed:
+            if not self._queued:
+                self._queued = True
+                self._pause()
+                self._guests.queue(self)
+        elif self._paused:
             self._paused = False
             self._transport.resume_reading()
 
@@ -219,7 +217,7 @@ class Connection(Reader, asyncio.Protocol):
         self._send(method, done.result())
         if not self._unread:
             self._deadline = self._until()
-        self._go_on()
+        self._rest()
 
     def _failed(self, error: BaseException) -> None:
         log_fault("", error)

@@ -5,10 +5,12 @@ A stranger is who has not yet sent a request whose signature verified. Where the
 
 from __future__ import annotations
 
+import asyncio
 import resource
 import socket
-from collections import Counter, OrderedDict
+from collections import Counter, OrderedDict, deque
 from contextlib import suppress
+from time import perf_counter
 from typing import Protocol
 
 from tenantkms.runtime.assemble import SettingsError
@@ -22,7 +24,9 @@ _FILES = 128
 """File descriptors for all but connections: store, nonces and audit log in each thread, and what Python needs."""
 _FEWEST = 16
 REQUESTS_PER_TURN = 16
-"""How many requests of one connection are served before others have their turn; fewer where many wait for theirs."""
+"""How many requests of one connection are served before others have their turn; fewer where others wait for theirs."""
+TURNS_SECONDS = 0.001
+"""How long those that have sent much are served before those that have sent little are looked at."""
 
 
 class Guest(Protocol):
@@ -34,6 +38,9 @@ class Guest(Protocol):
 
     def leave(self) -> None:
         """End the connection at once. Not called again."""
+
+    def take_turn(self) -> None:
+        """Go on with what has come."""
 
 
 def network(host: str) -> str:
@@ -75,8 +82,8 @@ class Guests:
         self._strangers: OrderedDict[Guest, None] = OrderedDict()
         self._of: Counter[str] = Counter()
         self._arriving = 0
-        self._waiting: set[Guest] = set()
-        self.turn = REQUESTS_PER_TURN
+        self._queue: deque[Guest] = deque()
+        self._turning = False
 
     def admit(self, guest: Guest) -> bool:
         """Take `guest` in, if there is room or a stranger can make some."""
@@ -118,7 +125,6 @@ class Guests:
             del self._of[guest.address]
         self._arriving -= guest.held
         guest.held = 0
-        self.wait(guest, waits=False)
 
     def hold(self, guest: Guest, size: int) -> None:
         """`guest` keeps `size` bytes now. Where all together keep too many, who keeps most goes, strangers first."""
@@ -129,12 +135,24 @@ class Guests:
         while self._arriving > self._most_arriving:
             self._expel(max(self.all, key=lambda each: (bool(each.held) and not each.known, each.held)))
 
-    def wait(self, guest: Guest, *, waits: bool) -> None:
-        """Whether `guest` has sent more than its turn allows: the more there are, the shorter is the turn of each."""
-        if waits:
-            self._waiting.add(guest)
-        elif guest in self._waiting:
-            self._waiting.remove(guest)
-        else:
-            return
-        self.turn = max(1, REQUESTS_PER_TURN // max(1, len(self._waiting)))
+    @property
+    def turn(self) -> int:
+        """How many requests a connection may have served in its turn now."""
+        return max(1, REQUESTS_PER_TURN // (1 + len(self._queue)))
+
+    def queue(self, guest: Guest) -> None:
+        """`guest`, which is not in the queue, has more to do than its turn allows."""
+        self._queue.append(guest)
+        if not self._turning:
+            self._turning = True
+            asyncio.get_running_loop().call_soon(self._turns)
+
+    def _turns(self) -> None:
+        end = perf_counter() + TURNS_SECONDS
+        for _ in range(len(self._queue)):
+            self._queue.popleft().take_turn()
+            if perf_counter() > end:
+                break
+        self._turning = bool(self._queue)
+        if self._turning:
+            asyncio.get_running_loop().call_soon(self._turns)
