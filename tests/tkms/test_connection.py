@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import socket
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
+from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -381,3 +386,160 @@ def test_the_loop_stays_awake_for_a_moment_after_an_answer_on_the_only_connectio
     connections: int, callbacks: int
 ) -> None:
     assert asyncio.run(_callbacks_after_an_answer(connections)) == (callbacks, 0)
+
+
+# -- what a stranger may send ----------------------------------------------------------------------------
+
+
+def _headers(count: int, size: int = 1) -> bytes:
+    return b"".join(b"X-%d: %b\r\n" % (number, b"a" * size) for number in range(count))
+
+
+@pytest.mark.parametrize(
+    ("lines", "status"),
+    [
+        (_headers(100), 200),
+        (_headers(101), 431),
+        (b"X: a\r\n" * 100, 200),
+        (b"X: a\r\n" * 101, 431),
+        (b"X: a\r\n" * 51_000, 431),
+        (_headers(3, 16_384), 200),
+        (_headers(1, 16_385), 431),
+        (b"X: %b\r\n" % (b"a" * 8200) * 2, 431),
+        (b"%b: a\r\n" % (b"x" * 16_385), 431),
+        (_headers(21, 10_000), 431),
+    ],
+    ids=["100", "101", "100 alike", "101 alike", "51,000 alike", "16 KB", "more", "more in two", "name", "200 KB"],
+)
+def test_a_head_has_its_limits(port: int, lines: bytes, status: int) -> None:
+    with Wire(port) as wire:
+        with suppress(ConnectionError):
+            wire.send(b"GET / HTTP/1.1\r\n" + lines + b"\r\n")
+        assert wire.answer()[0] == status
+
+
+@pytest.mark.parametrize(
+    "begin",
+    [
+        b"GET / HTTP/1.1\r\n" + b"X: a\r\n" * 1000,
+        b"GET / HTTP/1.1\r\n" + _headers(1000),
+        b"GET / HTTP/1.1\r\nX: " + b"a" * 30_000,
+        b"GET /" + b"a" * 250_000,
+        b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1\r\na\r\n" * 1025,
+        b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n" + _headers(1000),
+    ],
+    ids=["headers alike", "headers", "header", "target", "chunks", "trailers"],
+)
+def test_what_is_too_large_is_refused_before_it_is_whole(port: int, begin: bytes) -> None:
+    with Wire(port) as wire:
+        with suppress(ConnectionError):
+            wire.send(begin)
+        assert wire.answer()[0] in (413, 431)
+
+
+def test_a_target_may_be_longer_than_a_header(port: int) -> None:
+    with Wire(port) as wire:
+        wire.send(_get("/" + "a" * 100_000))
+        assert wire.answer()[2].startswith(b"/aaaa")
+
+
+def test_a_body_may_come_in_many_chunks(port: int) -> None:
+    with Wire(port) as wire:
+        wire.send(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n" + b"3\r\nabc\r\n" * 1023 + b"0\r\n\r\n")
+        assert wire.answer()[2].startswith(b"/ 3069 ")
+
+
+async def _served_in_each_step(requests: bytes) -> list[int]:
+    """How many requests are served in each step of the loop, when all of it comes at once."""
+    made, transport = _connection()
+    made.data_received(requests)
+    seen = [transport.written.count(b"HTTP/1.1 200")]
+    while made._waiting or made._unparsed:
+        await asyncio.sleep(0)
+        seen.append(transport.written.count(b"HTTP/1.1 200"))
+    return [after - before for before, after in pairwise([0, *seen])]
+
+
+@pytest.mark.parametrize("count", [100, 1000])
+def test_of_one_connection_at_most_16_are_served_in_a_turn(count: int) -> None:
+    steps = asyncio.run(_served_in_each_step(_get("/") * count))
+    assert sum(steps) == count
+    assert max(steps) <= 16
+
+
+def test_what_arrives_is_counted_and_let_go(port: int) -> None:
+    async def held() -> list[int]:
+        guests = Guests()
+        made, _ = _connection(guests)
+        found = []
+        for data in (b"POST / HTTP/1.1\r\nContent-Length: 3000\r\n\r\n", b"x" * 2000, b"x" * 1000, _get("/") + b"GET"):
+            made.data_received(data)
+            found.append(made.held)
+        made.connection_lost(None)
+        return [*found, made.held, guests._arriving]
+
+    first, second, whole, begun, gone, total = asyncio.run(held())
+    assert 0 < first < second - 1999
+    assert (whole, gone, total) == (0, 0, 0)
+    assert 3 <= begun < 100
+
+
+def test_more_than_all_may_send_at_once_ends_who_sends_most() -> None:
+    with listening(_App(), Guests(arriving=300_000)) as port, ExitStack() as stack:
+        small = stack.enter_context(Wire(port))
+        small.send(b"POST / HTTP/1.1\r\nContent-Length: 3\r\n\r\nab")
+        large = [stack.enter_context(Wire(port)) for _ in range(8)]
+        for wire in large:
+            wire.send(b"POST / HTTP/1.1\r\nContent-Length: 64000\r\n\r\n" + b"x" * 60_000)
+        small.send(b"c")
+        assert small.answer()[2].startswith(b"/ 3 ")
+        ended = 0
+        for wire in large:
+            with suppress(ConnectionError):
+                wire.send(b"x" * 4000)
+                ended -= wire.answer()[0] == 200
+            ended += 1
+        assert 0 < ended < len(large)
+
+
+def test_java_s_http_client_is_served(port: int, tmp_path: Path) -> None:
+    """With its defaults it asks each time for h2c, with a body too; the second request goes on the same connection."""
+    if shutil.which("java") is None:
+        pytest.skip("not installed: java (a JDK, 11 or newer)")
+    source = tmp_path / "Post.java"
+    source.write_text(_JAVA)
+    line = ["java", "-Xshare:auto", "-XX:TieredStopAtLevel=1", str(source), f"http://127.0.0.1:{port}"]
+    done = subprocess.run(line, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    seen = [line.split() for line in done.stdout.splitlines()]
+    assert [(status, path, size) for status, path, size, _ in seen] == [
+        ("200", "/posted", "5"),
+        ("200", "/chunked", "60000"),
+        ("200", "/got", "0"),
+    ]
+    assert all("http2-settings" in names and "upgrade" not in names.split(",") for *_, names in seen)
+
+
+_JAVA = """
+import java.net.URI;
+import java.net.http.*;
+import java.io.ByteArrayInputStream;
+
+public class Post {
+    public static void main(String[] args) throws Exception {
+        HttpClient client = HttpClient.newHttpClient();
+        HttpRequest[] requests = {
+            HttpRequest.newBuilder(URI.create(args[0] + "/posted"))
+                .POST(HttpRequest.BodyPublishers.ofString("hello")).build(),
+            HttpRequest.newBuilder(URI.create(args[0] + "/chunked"))
+                .POST(HttpRequest.BodyPublishers.ofInputStream(() -> new ByteArrayInputStream(new byte[60000])))
+                .build(),
+            HttpRequest.newBuilder(URI.create(args[0] + "/got")).build(),
+        };
+        for (HttpRequest request : requests) {
+            HttpResponse<String> answer = client.send(request, HttpResponse.BodyHandlers.ofString());
+            System.out.println(answer.statusCode() + " " + answer.body());
+        }
+    }
+}
+"""

@@ -22,8 +22,8 @@ HANDSHAKE_SECONDS = 8
 _BACKLOG = 2048
 _PER_TURN = 4
 """Connections that are accepted before others have their turn."""
-_PAUSE_SECONDS = 0.1
-"""How long nothing is accepted when even that is not possible."""
+_PAUSE_SECONDS = 0.01
+"""How long nothing is accepted after there was no file descriptor for it."""
 _SCARCE = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 _FULL = written(plain(503, "There are too many connections."), last=True)
@@ -102,12 +102,12 @@ class Listener:
             self._spare = None
 
     def _without_files(self) -> None:
-        """Take one connection with the spare descriptor and refuse it; a stranger leaves to make room for the next."""
-        self._drop_spare()
-        with suppress(OSError):
-            self._refuse(self._socket.accept()[0])
-        self._keep_spare()
-        self._guests.make_room()
+        """A stranger leaves to make room for the next; where there is none, the next is refused."""
+        if not self._guests.make_room():
+            self._drop_spare()
+            with suppress(OSError):
+                self._refuse(self._socket.accept()[0])
+            self._keep_spare()
         self._loop.remove_reader(self._socket)
         self._loop.call_later(_PAUSE_SECONDS, self._listen)
 
