@@ -8,7 +8,7 @@ caller's dialect. Whatever goes wrong is answered in that dialect too; only the 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -55,35 +55,35 @@ class Endpoint:
     def begin(self, request: Request) -> Answer:
         """`request` as far as its Action, of which there may be none: then the answer has its response already."""
         answer = Answer(request, _request_id())
-        self._guard(answer, self._begin)
+        try:
+            spoken = recognise(request)
+            if spoken is None:
+                answer.response = human_page(request, answer.request_id)
+            else:
+                answer.spoken = spoken
+                self._serve(answer)
+        except Exception as error:  # noqa: BLE001 - the caller's dialect still says so
+            answer.response = self._failed(answer, error)
         return answer
 
     def finish(self, answer: Answer) -> Response:
         """The response of an answer that has none: its Action runs, which may take long."""
-        self._guard(answer, self._run)
-        assert answer.response is not None  # noqa: S101 - both of `_run` and `_guard` see to it
-        return answer.response
-
-    def _guard(self, answer: Answer, step: Callable[[Answer], None]) -> None:
         try:
-            try:
-                step(answer)
-            except e.KmsError as error:
-                answer.response = self._refuse(answer, error)
-            except Exception as error:  # noqa: BLE001 - the caller's dialect still says so
-                log_fault(answer.request_id, error)
-                answer.response = self._refuse(answer, e.Internal())
-        except Exception as error:  # noqa: BLE001 - the last barrier: nothing of it may leave
-            log_fault(answer.request_id, error)
-            answer.response = plain_error(500, e.Internal.text, answer.request_id)
+            response = self._run(answer)
+        except Exception as error:  # noqa: BLE001 - the caller's dialect still says so
+            response = self._failed(answer, error)
+        answer.response = response
+        return response
 
-    def _begin(self, answer: Answer) -> None:
-        spoken = recognise(answer.request)
-        if spoken is None:
-            answer.response = human_page(answer.request, answer.request_id)
-        else:
-            answer.spoken = spoken
-            self._serve(answer)
+    def _failed(self, answer: Answer, error: Exception) -> Response:
+        try:
+            if isinstance(error, e.KmsError):
+                return self._refuse(answer, error)
+            log_fault(answer.request_id, error)
+            return self._refuse(answer, e.Internal())
+        except Exception as fault:  # noqa: BLE001 - the last barrier: nothing of it may leave
+            log_fault(answer.request_id, fault)
+            return plain_error(500, e.Internal.text, answer.request_id)
 
     def _serve(self, answer: Answer) -> None:
         request, dialect, scheme = answer.request, answer.spoken.dialect, answer.spoken.scheme
@@ -134,14 +134,14 @@ class Endpoint:
             **fields,
         }
 
-    def _run(self, answer: Answer) -> None:
+    def _run(self, answer: Answer) -> Response:
         dialect, operation = answer.spoken.dialect, answer.operation
         outcome = self._dispatch(answer.call)
         answer.audited = True
         if "error" in outcome:
             raise operation.named(e.from_data(outcome["error"]))
         rendered = encode(operation.out, outcome["result"], self._view)
-        answer.response = dialect.success(answer.request, answer.action, rendered, answer.request_id)
+        return dialect.success(answer.request, answer.action, rendered, answer.request_id)
 
     def _refuse(self, answer: Answer, error: e.KmsError) -> Response:
         """The dialect's answer to `error`; what no Action has audited is audited here."""

@@ -39,7 +39,7 @@ def _head(status: int, content_type: str) -> str:
     return f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\nContent-Type: {content_type}\r\n{always}"
 
 
-def written(response: Response, *, method: str = "", last: bool) -> bytes:
+def written(response: Response, method: str, last: bool) -> bytes:
     """The answer as it is sent. One to HEAD tells the length of the body that GET would have."""
     body = response.body.encode("utf-8")
     head = f"{_head(response.status, response.content_type)}Content-Length: {len(body)}\r\n"
@@ -226,11 +226,11 @@ class Connection(Reader, asyncio.Protocol):
     def _send(self, method: str, response: Response) -> None:
         if self._transport.is_closing():
             return
-        self._transport.write(written(response, method=method, last=self._last))
+        self._transport.write(written(response, method, self._last))
         if self._last:
             self._transport.close()
         elif not self._unread:
-            self._deadline = self._until()
+            self._deadline = self._until() if self._arriving else self._loop.time() + IDLE_SECONDS
             if len(self._guests.all) == 1:
                 self._awake_until = perf_counter() + SPIN_SECONDS
                 if not self._awake:

@@ -84,6 +84,8 @@ class Guests:
         self._arriving = 0
         self._queue: deque[Guest] = deque()
         self._turning = False
+        self.turn = REQUESTS_PER_TURN
+        """How many requests a connection may have served in its turn now."""
 
     def admit(self, guest: Guest) -> bool:
         """Take `guest` in, if there is room or a stranger can make some."""
@@ -135,14 +137,10 @@ class Guests:
         while self._arriving > self._most_arriving:
             self._expel(max(self.all, key=lambda each: (bool(each.held) and not each.known, each.held)))
 
-    @property
-    def turn(self) -> int:
-        """How many requests a connection may have served in its turn now."""
-        return max(1, REQUESTS_PER_TURN // (1 + len(self._queue)))
-
     def queue(self, guest: Guest) -> None:
         """`guest`, which is not in the queue, has more to do than its turn allows."""
         self._queue.append(guest)
+        self.turn = max(1, REQUESTS_PER_TURN // (1 + len(self._queue)))
         if not self._turning:
             self._turning = True
             asyncio.get_running_loop().call_soon(self._turns)
@@ -154,5 +152,6 @@ class Guests:
             if perf_counter() > end:
                 break
         self._turning = bool(self._queue)
+        self.turn = max(1, REQUESTS_PER_TURN // (1 + len(self._queue)))
         if self._turning:
             asyncio.get_running_loop().call_soon(self._turns)

@@ -26,7 +26,7 @@ _PAUSE_SECONDS = 0.01
 """How long nothing is accepted after there was no file descriptor for it."""
 _SCARCE = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
-_FULL = written(plain(503, "There are too many connections."), last=True)
+_FULL = written(plain(503, "There are too many connections."), "", True)
 
 
 class Listener:

@@ -37,6 +37,13 @@ def _split(target: bytes) -> tuple[str, str]:
     return path.decode("latin-1"), query.decode("latin-1")
 
 
+def _longer(kept: bytes | bytearray, part: bytes) -> bytearray:
+    """`kept` and `part`, in time for the part alone: what comes in one part, as almost all does, stays bytes."""
+    longer = bytearray(kept) if isinstance(kept, bytes) else kept
+    longer += part
+    return longer
+
+
 class _Refused(Exception):
     """Stops the parser."""
 
@@ -56,7 +63,7 @@ class Reader(ABC):
 
     @abstractmethod
     def _began(self) -> None:
-        """A request begins."""
+        """A request has begun and did not come in one piece."""
 
     @abstractmethod
     def _asked_first(self) -> None:
@@ -87,6 +94,8 @@ class Reader(ABC):
                 self._fail(*self._refusal)
                 return
         if self._arriving:
+            if not self._size:
+                self._began()
             self._size += len(rest)  # what came since the request began, and before it in the same piece
             if self._exceeds():
                 self._fail(*self._refusal)
@@ -116,28 +125,24 @@ class Reader(ABC):
             if self._size - len(self._target) - whole > MAX_HEADER + PIECE:
                 self._refusal = _HEAD_TOO_LARGE
                 return True
-        return self._too_many()  # trailers, too
-
-    def _too_many(self) -> bool:
-        if len(self._fields) + self._repeated <= MAX_HEADERS:
-            return False
-        self._refusal = _HEAD_TOO_LARGE
-        return True
+        if len(self._fields) + self._repeated > MAX_HEADERS:  # trailers, too
+            self._refusal = _HEAD_TOO_LARGE
+            return True
+        return False
 
     # -- the parser --
 
     def on_message_begin(self) -> None:
-        self._target = bytearray()
+        self._target: bytes | bytearray = b""
         self._fields = {}
         self._repeated = 0
-        self._body = bytearray()
+        self._body: bytes | bytearray = b""
         self._chunks = 0
         self._arriving = "head"
         self._size = 0
-        self._began()
 
     def on_url(self, part: bytes) -> None:
-        self._target += part
+        self._target = _longer(self._target, part) if self._target else part
 
     def on_header(self, name: bytes, value: bytes) -> None:
         # The parser leaves the white space after a value: `settle` takes it off.
@@ -153,7 +158,8 @@ class Reader(ABC):
         if self._size and any(len(text) > MAX_HEADER for pair in fields.items() for text in pair):
             self._refusal = _HEAD_TOO_LARGE
             raise _Refused
-        if self._too_many():
+        if len(fields) + self._repeated > MAX_HEADERS:
+            self._refusal = _HEAD_TOO_LARGE
             raise _Refused
         if parser.should_upgrade():
             self._arriving = ""  # `_head_again` follows
@@ -173,7 +179,7 @@ class Reader(ABC):
 
     def on_body(self, part: bytes) -> None:
         if len(self._body) <= MAX_BODY:
-            self._body += part
+            self._body = _longer(self._body, part) if self._body else part
 
     def on_message_complete(self) -> None:
         if not self._arriving:
