@@ -20,11 +20,11 @@ import uvicorn
 from functions.endpoint.dispatch import InlineDispatcher
 from functions.endpoint.handler import Endpoint
 from tenantkms.audit.faults import log_fault
-from tenantkms.errors import KmsError
+from tenantkms.errors import KmsError, Unavailable
 from tenantkms.keys.deps import Deps
 from tenantkms.keys.maintenance import DESTROY, ROTATE, run
 from tenantkms.model.alias import ALIAS_PREFIX
-from tenantkms.parent.port import credential_binding
+from tenantkms.parent.port import root_binding
 from tenantkms.runtime.assemble import Settings, SettingsError
 from tkms.machine.app import App, Checks
 from tkms.machine.connection import Application, Connection
@@ -139,13 +139,15 @@ def _takes_lines(log: Path) -> Callable[[], None]:
     return check
 
 
-def _seals(settings: Settings) -> Callable[[], None]:
-    """Whether the parent key opens what it sealed: raises `Unavailable`."""
-    binding = credential_binding(settings.site.tenant, "readyz")
+def _opens(settings: Settings) -> Callable[[], None]:
+    """Whether the parent key opens what it sealed for this tenant: raises `Unavailable`."""
+    keyring = settings.deps.keyring
 
     def check() -> None:
-        parent = settings.deps.keyring.parent
-        parent.unseal(parent.seal(b"", binding), binding)
+        sealed = keyring.store.get_root()
+        if sealed is None:
+            raise Unavailable
+        keyring.parent.unseal(sealed, root_binding(keyring.tenant))
 
     return check
 
@@ -155,7 +157,7 @@ def _checks(settings: Settings, data_dir: Path) -> Checks:
     return {
         "store": settings.access.store.has_credentials,
         "audit": _takes_lines(data_dir / "audit.jsonl"),
-        "parent_key": _seals(settings),
+        "parent_key": _opens(settings),
     }
 
 
