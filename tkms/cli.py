@@ -42,6 +42,13 @@ Back up parent.key apart from the rest: nothing opens without it.
 """
 
 
+def _connections(text: str) -> int:
+    number = int(text)
+    if not 1 <= number <= 1000:
+        raise argparse.ArgumentTypeError(f"{text} is not from 1 to 1000")
+    return number
+
+
 # -- the command line ----------------------------------------------------------------------------------
 
 
@@ -113,6 +120,13 @@ def _parser() -> argparse.ArgumentParser:
         " the vendor's API allows, such as 300 Encrypt of Tencent's); strangers: requests per second from one address"
         " that are not signed rightly (default: 50); keys, aliases, versions, tags: how many (defaults:"
         " docs/limits.md). --limit off: requests are not counted",
+    )
+    serve.add_argument(
+        "--connections-per-address",
+        type=_connections,
+        default=256,
+        metavar="N",
+        help="most connections of one address, 1 to 1000; behind a proxy all are of its own (default: %(default)s)",
     )
 
     snippet = command(words, "snippet", "print a ready program for an SDK, or for each", commands.snippet)

@@ -29,7 +29,10 @@ from tenantkms.wire.translate import Operation, View, decode, encode
 
 
 class Endpoint:
-    """`endpoint(event)` answers any event, and `respond` any request; neither raises."""
+    """`endpoint(event)` answers any event, and `respond` any request; neither raises.
+
+    `begin` and `finish` are the halves of `respond`: until the Action, and the Action.
+    """
 
     def __init__(self, settings: Settings, dispatch: Dispatcher) -> None:
         self._access: Access = settings.access
@@ -50,27 +53,43 @@ class Endpoint:
         return self.respond(request).event()
 
     def respond(self, request: Request) -> Response:
-        request_id = _request_id()
-        try:
-            return self._respond(request, request_id)
-        except Exception as error:  # noqa: BLE001 - the last barrier: nothing of it may leave
-            log_fault(request_id, error)
-            return plain_error(500, e.Internal.text, request_id)
+        answer = self.begin(request)
+        return answer.response or self.finish(answer)
 
-    def _respond(self, request: Request, request_id: str) -> Response:
-        spoken = recognise(request)
-        if spoken is None:
-            return human_page(request, request_id)
-        answer = _Answer(spoken, request, request_id)
+    def begin(self, request: Request) -> Answer:
+        """`request` as far as its Action, of which there may be none: then the answer has its response already."""
+        answer = Answer(request, _request_id())
         try:
-            return self._serve(answer)
-        except e.KmsError as error:
-            return self._refuse(answer, error)
+            spoken = recognise(request)
+            if spoken is None:
+                answer.response = human_page(request, answer.request_id)
+            else:
+                answer.spoken = spoken
+                self._serve(answer)
         except Exception as error:  # noqa: BLE001 - the caller's dialect still says so
-            log_fault(request_id, error)
-            return self._refuse(answer, e.Internal())
+            answer.response = self._failed(answer, error)
+        return answer
 
-    def _serve(self, answer: _Answer) -> Response:
+    def finish(self, answer: Answer) -> Response:
+        """The response of an answer that has none: its Action runs, which may take long."""
+        try:
+            response = self._run(answer)
+        except Exception as error:  # noqa: BLE001 - the caller's dialect still says so
+            response = self._failed(answer, error)
+        answer.response = response
+        return response
+
+    def _failed(self, answer: Answer, error: Exception) -> Response:
+        try:
+            if isinstance(error, e.KmsError):
+                return self._refuse(answer, error)
+            log_fault(answer.request_id, error)
+            return self._refuse(answer, e.Internal())
+        except Exception as fault:  # noqa: BLE001 - the last barrier: nothing of it may leave
+            log_fault(answer.request_id, fault)
+            return plain_error(500, e.Internal.text, answer.request_id)
+
+    def _serve(self, answer: Answer) -> None:
         request, dialect, scheme = answer.request, answer.spoken.dialect, answer.spoken.scheme
         check_size(request)
         check_headers(request)
@@ -119,10 +138,10 @@ class Endpoint:
             raise e.MissingParameter("Action is required.")
         if version != dialect.version:
             raise e.UnknownVersion(f"The Version must be {dialect.version}.")
-        return self._run(answer, operation, credential, params)
+        self._prepare(answer, operation, credential, params)
 
     def _refuse_replay(
-        self, answer: _Answer, claim: Claim, operation: Operation | None, params: Mapping[str, Any], now: int
+        self, answer: Answer, claim: Claim, operation: Operation | None, params: Mapping[str, Any], now: int
     ) -> None:
         """Raises `NonceReused`. What is not signed, as the Action may be, is not judged before it."""
         scheme, dialect, action = answer.spoken.scheme, answer.spoken.dialect, answer.action
@@ -137,9 +156,9 @@ class Endpoint:
         if once:
             self._access.use_nonce(scheme.name, claim.access_key_id, once, now=now, window=scheme.window)
 
-    def _run(
-        self, answer: _Answer, operation: Operation | None, credential: Credential, params: Mapping[str, Any]
-    ) -> Response:
+    def _prepare(
+        self, answer: Answer, operation: Operation | None, credential: Credential, params: Mapping[str, Any]
+    ) -> None:
         dialect = answer.spoken.dialect
         if operation is None:
             if answer.action in dialect.unsupported:
@@ -150,25 +169,28 @@ class Endpoint:
         principal = {"id": credential.access_key_id, "policy": credential.policy}
         if answer.session:
             principal |= {"session": answer.session.access_key_id, "session_policy": answer.session.policy}
-        outcome = self._dispatch(
-            {
-                "v": 1,
-                "request_id": answer.request_id,
-                "action": operation.action,
-                "principal": principal,
-                "profile": dialect.name,
-                "params": canonical,
-                "source_ip": answer.request.source_ip,
-                **fields,
-            }
-        )
+        answer.operation = operation
+        answer.call = {
+            "v": 1,
+            "request_id": answer.request_id,
+            "action": operation.action,
+            "principal": principal,
+            "profile": dialect.name,
+            "params": canonical,
+            "source_ip": answer.request.source_ip,
+            **fields,
+        }
+
+    def _run(self, answer: Answer) -> Response:
+        dialect, operation = answer.spoken.dialect, answer.operation
+        outcome = self._dispatch(answer.call)
         answer.audited = True
         if "error" in outcome:
             raise operation.named(e.from_data(outcome["error"]))
         rendered = encode(operation.out, outcome["result"], self._view)
         return dialect.success(answer.request, answer.action, rendered, answer.request_id)
 
-    def _refuse(self, answer: _Answer, error: e.KmsError) -> Response:
+    def _refuse(self, answer: Answer, error: e.KmsError) -> Response:
         """The dialect's answer to `error`; what no Action has audited is audited here."""
         if not (answer.signed or error.retryable):
             self._limiter.failed(answer.request.source_ip, self._clock())
@@ -195,27 +217,38 @@ class Endpoint:
         return answer.spoken.dialect.failure(answer.request, answer.action, error, answer.request_id)
 
 
-class _Answer:
-    """One answer in the making: what is known of the request so far. `admitted`: its caller is who it says."""
+class Answer:
+    """One answer in the making: what is known of the request so far, and the response at the end.
+
+    `signed`: its signature verified. `admitted`: its caller is who it says, now. `call`: what its Action is called
+    with, which is there if no response is.
+    """
 
     __slots__ = (
         "action",
         "admitted",
         "audited",
+        "call",
+        "operation",
         "principal",
         "request",
         "request_id",
+        "response",
         "session",
         "signed",
         "spoken",
     )
+    call: Mapping[str, Any]
+    operation: Operation
+    spoken: Spoken
 
-    def __init__(self, spoken: Spoken, request: Request, request_id: str) -> None:
-        self.spoken, self.request, self.request_id = spoken, request, request_id
+    def __init__(self, request: Request, request_id: str) -> None:
+        self.request, self.request_id = request, request_id
         self.action = ""
         self.principal = ""
         self.session: Session | None = None
         self.signed = self.admitted = self.audited = False
+        self.response: Response | None = None
 
 
 def _request_id() -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -243,3 +245,49 @@ def test_a_cache_drops_and_shows_no_value() -> None:
     cache.drop("name")
     cache.drop("name")
     assert cache.get("name") is None
+
+
+def test_a_cache_does_not_keep_what_was_dropped_while_it_was_read() -> None:
+    """As when one thread reads a key while another commits a change of it."""
+    cache: Cache[str] = Cache(3, 10, Clock())
+
+    def read() -> str:
+        cache.drop("key")
+        return "before the change"
+
+    assert cache.fetch("key", read) == "before the change"
+    assert cache.get("key") is None
+    assert cache.fetch("key", lambda: "after it") == "after it"
+    assert cache.get("key") == "after it"
+
+
+def test_what_one_thread_changed_no_other_sees_as_it_was(world: World) -> None:
+    """Each revision is told to the readers once it is committed: none of them may then see an earlier one."""
+    made = world.make()
+    committed = [made.revision]
+    wrong: list[tuple[int, int]] = []
+    ended = threading.Event()
+
+    def look() -> None:
+        while not ended.is_set():
+            least = committed[0]
+            seen = world.ring.key(made.id)
+            if seen is None or seen.revision < least:
+                wrong.append((0 if seen is None else seen.revision, least))
+
+    readers = [threading.Thread(target=look) for _ in range(3)]
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        for reader in readers:
+            reader.start()
+        for number in range(200):
+            made = revised(made, str(number), description=str(number))
+            world.ring.commit([PutKey(made)])
+            committed[0] = made.revision
+    finally:
+        ended.set()
+        sys.setswitchinterval(before)
+        for reader in readers:
+            reader.join(timeout=20)
+    assert wrong == []

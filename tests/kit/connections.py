@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,8 @@ import uvicorn
 from kit.support import Signer
 from tenantkms.wire.http import Request, Response
 from tkms.machine.connection import Application, Connection
+from tkms.machine.guests import Guests
+from tkms.machine.listener import Server
 
 
 @dataclass
@@ -63,23 +66,45 @@ def starting(data_dir: Path, *args: str) -> Iterator[Start]:
 
 
 @contextmanager
-def listening(application: Application) -> Iterator[int]:
-    """The port of a server in this process, whose connections ask `application`."""
-    app: Any = application
+def listening(
+    application: Application, guests: Guests | None = None, tls: tuple[Path, Path] | None = None
+) -> Iterator[int]:
+    """The port of a server in this process, whose connections ask `application`. `tls`: certificate and key."""
+    unused: Any = None
+    cert, key = tls or (None, None)
     config = uvicorn.Config(
-        app, http=Connection, ws="none", interface="asgi3", lifespan="off", proxy_headers=False, log_level="warning"
+        unused,
+        http=Connection,
+        loop="uvloop",
+        ws="none",
+        interface="asgi3",
+        lifespan="off",
+        log_level="warning",
+        ssl_certfile=cert,
+        ssl_keyfile=key,
     )
-    running = uvicorn.Server(config)
+    config.load()
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        thread = threading.Thread(target=running.run, kwargs={"sockets": [listener]})
+        port = listener.getsockname()[1]
+        running = Server(config, listener, application, guests or Guests())
+        thread = threading.Thread(target=running.run)
         thread.start()
         while not running.started:
             time.sleep(0.01)
         try:
-            yield listener.getsockname()[1]
+            yield port
         finally:
             running.should_exit = True
             thread.join(timeout=20)
+
+
+@dataclass
+class Done:
+    """What became of a request: `response` is None where it is to be made in a thread."""
+
+    response: Response | None
+    request: Request
+    known: bool = False
 
 
 def request_bytes(event: Mapping[str, Any], *, close: bool = False) -> bytes:
@@ -144,8 +169,11 @@ def tencent(port: int, signer: Signer, action: str, **fields: Any) -> dict[str, 
 class Echo:
     """An application whose answer is the request."""
 
-    def slow(self, _request: Request) -> bool:
-        return False
+    pool = ThreadPoolExecutor(1)
 
-    def respond(self, request: Request) -> Response:
-        return Response(status=200, content_type="application/json", body=msgspec.json.encode(request).decode())
+    def begin(self, request: Request) -> Done:
+        body = msgspec.json.encode(request).decode()
+        return Done(Response(status=200, content_type="application/json", body=body), request)
+
+    def finish(self, work: Any) -> Response:
+        raise AssertionError(work)

@@ -3,31 +3,45 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import socket
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
-from types import SimpleNamespace
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
+from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from kit.connections import Wire, listening
+from kit.connections import Done, Wire, listening
 from tenantkms.wire.http import Request, Response
 from tkms.machine import connection
 from tkms.machine.connection import Connection
+from tkms.machine.guests import Guests
 
 
 class _App:
-    """Answers with the request's target and the size of its body; `/slow` waits in a thread until it is released."""
+    """Answers with the request's target and the size of its body; `/slow` waits in a thread until it is released.
+
+    Whoever asks for `/known` is known.
+    """
 
     def __init__(self) -> None:
+        self.pool = ThreadPoolExecutor(2)
         self.release = threading.Event()
 
-    def slow(self, request: Request) -> bool:
-        return request.path.startswith("/slow")
+    def begin(self, request: Request) -> Done:
+        known = request.path == "/known"
+        if request.path.startswith("/slow"):
+            return Done(None, request, known)
+        return Done(self.finish(Done(None, request)), request, known)
 
-    def respond(self, request: Request) -> Response:
+    def finish(self, work: Any) -> Response:
+        request = work.request
         path = request.path
         if path in ("/fails", "/slow-fails"):
             raise RuntimeError("secret")
@@ -126,23 +140,65 @@ def test_an_upgrade_is_not_taken_and_the_connection_stays(port: int) -> None:
         assert [wire.answer()[2].split()[0] for _ in range(3)] == [b"/1", b"/2", b"/3"]
 
 
+@pytest.mark.parametrize("asks", ["h2c", "websocket", "x" * 10_000], ids=["h2c", "websocket", "long"])
 @pytest.mark.parametrize(
-    "length",
+    ("length", "body"),
     [
-        "Content-Length: 40",
-        "Content-Length: 00",
-        "Transfer-Encoding: chunked",
+        ("Content-Length: 40", b"GET /no HTTP/1.1\r\nHost: a\r\n\r\n" + b"x" * 11),
+        ("Content-Length: 00", b""),
+        (
+            "Transfer-Encoding: chunked",
+            b"3\r\nabc\r\n25\r\n" + b"GET /no HTTP/1.1\r\n\r\n" + b"y" * 17 + b"\r\n0\r\n\r\n",
+        ),
+    ],
+    ids=["length", "no length", "chunks"],
+)
+def test_an_upgrade_with_a_body_is_not_taken_and_the_body_is_one(
+    port: int, asks: str, length: str, body: bytes
+) -> None:
+    """The parser would take the body for a request."""
+    head = f"POST /3 HTTP/1.1\r\nX-One: 1\r\nConnection: Upgrade\r\nUpgrade: {asks}\r\n{length}\r\n\r\n".encode()
+    name = length.partition(":")[0].lower()
+    size = 0 if not body else 40
+    for parts in (
+        [head + body + _get("/4")],
+        [head, body, _get("/4")],
+        [bytes([byte]) for byte in head + body + _get("/4")],
+    ):
+        with Wire(port) as wire:
+            for part in parts:
+                wire.send(part)
+            assert wire.answer()[2].decode() == f"/3 {size} x-one,connection,{name}"
+            assert wire.answer()[2].startswith(b"/4 0 ")
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
         "Content-Length: 0\r\nTransfer-Encoding: chunked",
         "Transfer-Encoding: chunked\r\nContent-Length: 0",
+        "Content-Length: 1\r\nContent-Length: 2",
+        "Transfer-Encoding: chunked, gzip",
     ],
 )
-def test_an_upgrade_with_a_body_is_refused(port: int, length: str) -> None:
-    """The parser would take the body for a request."""
+def test_an_upgrade_makes_nothing_right_that_is_wrong(port: int, lines: str) -> None:
     with Wire(port) as wire:
-        head = f"POST /3 HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n{length}\r\n\r\n".encode()
-        wire.send(head + _get("/4"))
+        wire.send(
+            f"POST /3 HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n{lines}\r\n\r\n0\r\n\r\n".encode() + _get("/4")
+        )
         assert wire.answer()[0] == 400
         assert _ended(wire)
+
+
+def test_an_upgrade_is_asked_to_go_on_once(port: int) -> None:
+    with Wire(port) as wire:
+        wire.send(
+            b"POST / HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n"
+            b"Expect: 100-continue\r\nContent-Length: 3\r\n\r\n"
+        )
+        assert wire.socket.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        wire.send(b"abc")
+        assert wire.answer()[2].startswith(b"/ 3 ")
 
 
 def test_what_follows_a_body_in_chunks_is_no_header(port: int) -> None:
@@ -210,18 +266,6 @@ def test_what_never_ends_is_cut(port: int, start: bytes, part: bytes) -> None:
         _send_for_ever(wire, start, part)
 
 
-def test_one_connection_too_many_is_told_so(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection, "MAX_CONNECTIONS", 2)
-    with Wire(port) as one, Wire(port) as other:
-        for wire in (one, other):
-            wire.send(_get("/"))
-            assert wire.answer()[0] == 200
-        with Wire(port) as third:
-            assert third.answer()[0] == 503
-        one.send(_get("/"))
-        assert one.answer()[0] == 200
-
-
 def test_a_client_that_reads_nothing_is_not_served_on(port: int) -> None:
     with Wire(port) as wire:
         wire.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
@@ -250,8 +294,10 @@ class _Transport:
         return lambda: self.done.append(name)
 
 
-def _connection() -> tuple[Any, _Transport]:
-    made: Any = Connection(SimpleNamespace(loaded_app=_App()), SimpleNamespace(connections=set()), {})
+def _connection(guests: Guests | None = None) -> tuple[Any, _Transport]:
+    guests = guests or Guests()
+    made: Any = Connection(_App(), guests, "192.0.2.1", "192.0.2.1")
+    assert guests.admit(made)
     transport = _Transport()
     made.connection_made(transport)
     return made, transport
@@ -270,18 +316,38 @@ async def _expires(*steps: tuple[str, Any]) -> float:
     return 0
 
 
+_KNOWN = ("data_received", (_get("/known"),))
+
+
 @pytest.mark.parametrize(
     ("steps", "seconds"),
     [
-        ((), connection.IDLE_SECONDS),
-        ((("data_received", (b"GET / HT",)),), connection.REQUEST_SECONDS),
-        ((("data_received", (b"POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\n",)),), connection.REQUEST_SECONDS),
+        ((), connection.FIRST_SECONDS),
+        ((("data_received", (b"GET / HT",)),), connection.FIRST_SECONDS),
         ((("data_received", (_get("/"),)),), connection.IDLE_SECONDS),
-        ((("data_received", (_get("/") + b"G",)),), connection.REQUEST_SECONDS),
+        ((("data_received", (_get("/") + b"G",)),), connection.FIRST_SECONDS),
+        ((_KNOWN, ("data_received", (b"GET / HT",))), connection.REQUEST_SECONDS),
+        (
+            (_KNOWN, ("data_received", (b"POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\n",))),
+            connection.REQUEST_SECONDS,
+        ),
+        ((_KNOWN,), connection.IDLE_SECONDS),
+        ((_KNOWN, ("data_received", (_get("/") + b"G",))), connection.REQUEST_SECONDS),
         ((("pause_writing", ()),), connection.REQUEST_SECONDS),
         ((("pause_writing", ()), ("resume_writing", ())), connection.IDLE_SECONDS),
     ],
-    ids=["nothing sent", "half a head", "half a body", "answered", "the next begun", "unread", "read after all"],
+    ids=[
+        "nothing sent",
+        "half a first head",
+        "answered",
+        "the next begun by a stranger",
+        "half a head",
+        "half a body",
+        "known and answered",
+        "the next begun",
+        "unread",
+        "read after all",
+    ],
 )
 def test_a_client_has_its_time(steps: tuple[tuple[str, Any], ...], seconds: int) -> None:
     assert asyncio.run(_expires(*steps)) == pytest.approx(seconds, abs=1.5)
@@ -306,10 +372,9 @@ def test_the_end_of_the_server_waits_for_the_answer_that_is_being_made(app: _App
 async def _callbacks_after_an_answer(connections: int) -> tuple[int, int]:
     """What keeps the loop from sleeping: at once, and some time later."""
     loop: Any = asyncio.get_running_loop()
-    state = SimpleNamespace(connections=set())
+    guests = Guests()
     for _ in range(connections):
-        made: Any = Connection(SimpleNamespace(loaded_app=_App()), state, {})
-        made.connection_made(_Transport())
+        made, _transport = _connection(guests)
     made.data_received(_get("/"))
     at_once = len(loop._ready)
     await asyncio.sleep(10 * connection.SPIN_SECONDS)
@@ -321,3 +386,160 @@ def test_the_loop_stays_awake_for_a_moment_after_an_answer_on_the_only_connectio
     connections: int, callbacks: int
 ) -> None:
     assert asyncio.run(_callbacks_after_an_answer(connections)) == (callbacks, 0)
+
+
+# -- what a stranger may send ----------------------------------------------------------------------------
+
+
+def _headers(count: int, size: int = 1) -> bytes:
+    return b"".join(b"X-%d: %b\r\n" % (number, b"a" * size) for number in range(count))
+
+
+@pytest.mark.parametrize(
+    ("lines", "status"),
+    [
+        (_headers(100), 200),
+        (_headers(101), 431),
+        (b"X: a\r\n" * 100, 200),
+        (b"X: a\r\n" * 101, 431),
+        (b"X: a\r\n" * 51_000, 431),
+        (_headers(3, 16_384), 200),
+        (_headers(1, 16_385), 431),
+        (b"X: %b\r\n" % (b"a" * 8200) * 2, 431),
+        (b"%b: a\r\n" % (b"x" * 16_385), 431),
+        (_headers(21, 10_000), 431),
+    ],
+    ids=["100", "101", "100 alike", "101 alike", "51,000 alike", "16 KB", "more", "more in two", "name", "200 KB"],
+)
+def test_a_head_has_its_limits(port: int, lines: bytes, status: int) -> None:
+    with Wire(port) as wire:
+        with suppress(ConnectionError):
+            wire.send(b"GET / HTTP/1.1\r\n" + lines + b"\r\n")
+        assert wire.answer()[0] == status
+
+
+@pytest.mark.parametrize(
+    "begin",
+    [
+        b"GET / HTTP/1.1\r\n" + b"X: a\r\n" * 1000,
+        b"GET / HTTP/1.1\r\n" + _headers(1000),
+        b"GET / HTTP/1.1\r\nX: " + b"a" * 30_000,
+        b"GET /" + b"a" * 250_000,
+        b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1\r\na\r\n" * 1025,
+        b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n" + _headers(1000),
+    ],
+    ids=["headers alike", "headers", "header", "target", "chunks", "trailers"],
+)
+def test_what_is_too_large_is_refused_before_it_is_whole(port: int, begin: bytes) -> None:
+    with Wire(port) as wire:
+        with suppress(ConnectionError):
+            wire.send(begin)
+        assert wire.answer()[0] in (413, 431)
+
+
+def test_a_target_may_be_longer_than_a_header(port: int) -> None:
+    with Wire(port) as wire:
+        wire.send(_get("/" + "a" * 100_000))
+        assert wire.answer()[2].startswith(b"/aaaa")
+
+
+def test_a_body_may_come_in_many_chunks(port: int) -> None:
+    with Wire(port) as wire:
+        wire.send(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n" + b"3\r\nabc\r\n" * 1023 + b"0\r\n\r\n")
+        assert wire.answer()[2].startswith(b"/ 3069 ")
+
+
+async def _served_in_each_step(requests: bytes) -> list[int]:
+    """How many requests are served in each step of the loop, when all of it comes at once."""
+    made, transport = _connection()
+    made.data_received(requests)
+    seen = [transport.written.count(b"HTTP/1.1 200")]
+    while made._waiting or made._unparsed:
+        await asyncio.sleep(0)
+        seen.append(transport.written.count(b"HTTP/1.1 200"))
+    return [after - before for before, after in pairwise([0, *seen])]
+
+
+@pytest.mark.parametrize("count", [100, 1000])
+def test_of_one_connection_at_most_16_are_served_in_a_turn(count: int) -> None:
+    steps = asyncio.run(_served_in_each_step(_get("/") * count))
+    assert sum(steps) == count
+    assert max(steps) <= 16
+
+
+def test_what_arrives_is_counted_and_let_go(port: int) -> None:
+    async def held() -> list[int]:
+        guests = Guests()
+        made, _ = _connection(guests)
+        found = []
+        for data in (b"POST / HTTP/1.1\r\nContent-Length: 3000\r\n\r\n", b"x" * 2000, b"x" * 1000, _get("/") + b"GET"):
+            made.data_received(data)
+            found.append(made.held)
+        made.connection_lost(None)
+        return [*found, made.held, guests._arriving]
+
+    first, second, whole, begun, gone, total = asyncio.run(held())
+    assert 0 < first < second - 1999
+    assert (whole, gone, total) == (0, 0, 0)
+    assert 3 <= begun < 100
+
+
+def test_more_than_all_may_send_at_once_ends_who_sends_most() -> None:
+    with listening(_App(), Guests(arriving=300_000)) as port, ExitStack() as stack:
+        small = stack.enter_context(Wire(port))
+        small.send(b"POST / HTTP/1.1\r\nContent-Length: 3\r\n\r\nab")
+        large = [stack.enter_context(Wire(port)) for _ in range(8)]
+        for wire in large:
+            wire.send(b"POST / HTTP/1.1\r\nContent-Length: 64000\r\n\r\n" + b"x" * 60_000)
+        small.send(b"c")
+        assert small.answer()[2].startswith(b"/ 3 ")
+        ended = 0
+        for wire in large:
+            with suppress(ConnectionError):
+                wire.send(b"x" * 4000)
+                ended -= wire.answer()[0] == 200
+            ended += 1
+        assert 0 < ended < len(large)
+
+
+def test_java_s_http_client_is_served(port: int, tmp_path: Path) -> None:
+    """With its defaults it asks each time for h2c, with a body too; the second request goes on the same connection."""
+    if shutil.which("java") is None:
+        pytest.skip("not installed: java (a JDK, 11 or newer)")
+    source = tmp_path / "Post.java"
+    source.write_text(_JAVA)
+    line = ["java", "-Xshare:auto", "-XX:TieredStopAtLevel=1", str(source), f"http://127.0.0.1:{port}"]
+    done = subprocess.run(line, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    seen = [line.split() for line in done.stdout.splitlines()]
+    assert [(status, path, size) for status, path, size, _ in seen] == [
+        ("200", "/posted", "5"),
+        ("200", "/chunked", "60000"),
+        ("200", "/got", "0"),
+    ]
+    assert all("http2-settings" in names and "upgrade" not in names.split(",") for *_, names in seen)
+
+
+_JAVA = """
+import java.net.URI;
+import java.net.http.*;
+import java.io.ByteArrayInputStream;
+
+public class Post {
+    public static void main(String[] args) throws Exception {
+        HttpClient client = HttpClient.newHttpClient();
+        HttpRequest[] requests = {
+            HttpRequest.newBuilder(URI.create(args[0] + "/posted"))
+                .POST(HttpRequest.BodyPublishers.ofString("hello")).build(),
+            HttpRequest.newBuilder(URI.create(args[0] + "/chunked"))
+                .POST(HttpRequest.BodyPublishers.ofInputStream(() -> new ByteArrayInputStream(new byte[60000])))
+                .build(),
+            HttpRequest.newBuilder(URI.create(args[0] + "/got")).build(),
+        };
+        for (HttpRequest request : requests) {
+            HttpResponse<String> answer = client.send(request, HttpResponse.BodyHandlers.ofString());
+            System.out.println(answer.statusCode() + " " + answer.body());
+        }
+    }
+}
+"""

@@ -22,6 +22,7 @@ from tenantkms.model.alias import Alias
 from tenantkms.model.key import KeyFilter
 from tenantkms.store.port import DeleteAlias, DeleteKey
 from tkms.machine.directory import Directory, call
+from tkms.machine.serve import _warn_of
 
 HELLO = "aGVsbG8="
 
@@ -173,6 +174,7 @@ def data(template: Path, tmp_path: Path) -> Path:
 DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "parent key gone": (lambda at: (at / "parent.key").unlink(), "parent.key is missing: restore it"),
     "parent key open to others": (lambda at: (at / "parent.key").chmod(0o644), "open to others (mode 0644): chmod 600"),
+    "directory open to others": (lambda at: at.chmod(0o750), "is open to others (mode 0750): chmod 700 it"),
     "parent key cut": (lambda at: os.truncate(at / "parent.key", 31), "is not 32 bytes long"),
     "store overwritten": (lambda at: (at / "kms.sqlite3").write_bytes(b"?" * 9000), "kms.sqlite3 cannot be opened"),
     "store is a directory": (
@@ -309,6 +311,19 @@ def test_a_port_that_is_taken_is_told(data: Path) -> None:
 )
 def test_an_address_or_certificate_that_cannot_be_is_told(data: Path, args: list[str], text: str) -> None:
     _refused(_serve(data, *args), text)
+
+
+@pytest.mark.parametrize(
+    ("address", "warned"),
+    [("127.0.0.1", False), ("127.3.2.1", False), ("::1", False), ("0.0.0.0", True), ("::", True), ("192.0.2.1", True)],
+)
+def test_without_tls_beyond_this_machine_it_says_what_that_means(
+    address: str, warned: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _warn_of(address, "http://kms.example.test:8480")
+    told = capsys.readouterr().err
+    assert ("signed but not encrypted" in told) is warned
+    assert ("--tls-cert" in told) is warned
 
 
 def test_a_bad_certificate_is_told(data: Path, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import ast
 import base64
 import json
 import os
+import pty
 import re
 import shutil
 import stat
@@ -17,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from kit.connections import Start, starting, tencent
+from kit.connections import Start, command, starting, tencent
 from kit.sdk_clients import make_certificate
 from kit.support import Server, Signer, run_tkms
 from tkms.snippets import SNIPPETS
@@ -29,9 +30,9 @@ def _mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
-def _printed(start: Start) -> dict[str, str]:
+def _facts(welcome: str) -> dict[str, str]:
     """The four facts of the welcome."""
-    rows = re.findall(r"^(endpoint|access key id|access key secret|key)  +(\S+)", start.printed, re.MULTILINE)
+    rows = re.findall(r"^(endpoint|access key id|access key secret|key)  +(\S+)", welcome, re.MULTILINE)
     return dict(rows)
 
 
@@ -49,28 +50,56 @@ def test_a_first_start_makes_a_private_directory(first_start: tuple[Path, Start]
     data, _ = first_start
     assert _mode(data) == 0o700
     assert (_mode(data / "parent.key"), (data / "parent.key").stat().st_size) == (0o600, 32)
-    assert {_mode(data / name) for name in ("site.json", "audit.jsonl", "server.json")} == {0o600}
+    files = [path for path in data.rglob("*") if path.is_file()]
+    assert {path.name for path in files} >= {
+        "kms.sqlite3",
+        "kms.sqlite3-wal",
+        "site.json",
+        "audit.jsonl",
+        "server.json",
+    }
+    assert {path.name for path in files if _mode(path) != 0o600} == set()
 
 
-def test_a_first_start_prints_what_a_client_needs(first_start: tuple[Path, Start]) -> None:
-    _, start = first_start
-    printed = _printed(start)
+def test_a_first_start_tells_what_a_client_needs(first_start: tuple[Path, Start]) -> None:
+    """In a file, since its output is no terminal, which may be a log that others read."""
+    data, start = first_start
+    welcome = (data / "welcome.txt").read_text()
+    printed = _facts(welcome)
     assert printed["endpoint"] == start.url
+    assert printed["access key secret"] not in start.printed
+    assert str(data / "welcome.txt") in start.printed
     signer = Signer(printed["access key id"], printed["access key secret"])
     sealed = tencent(start.port, signer, "Encrypt", KeyId=printed["key"], Plaintext=HELLO)
     assert tencent(start.port, signer, "Decrypt", CiphertextBlob=sealed["CiphertextBlob"])["Plaintext"] == HELLO
     key = tencent(start.port, signer, "DescribeKey", KeyId=printed["key"])["KeyMetadata"]
     assert key["Alias"] == "default"
     for snippet in SNIPPETS.values():
-        assert snippet.title in start.printed
+        assert snippet.title in welcome
     assert start.printed.endswith(f"tkms: ready on {start.url}\n")
 
 
+def test_a_first_start_on_a_terminal_prints_it(tmp_path: Path) -> None:
+    ours, terminal = pty.openpty()
+    line = command("serve", "--port", "0", "--data-dir", str(tmp_path / "data"))
+    with subprocess.Popen(line, stdout=terminal, stderr=subprocess.PIPE) as process:
+        os.close(terminal)
+        try:
+            shown = ""
+            while "tkms: ready on " not in shown:
+                shown += os.read(ours, 65536).decode().replace("\r\n", "\n")
+        finally:
+            process.kill()
+            process.communicate(timeout=20)
+            os.close(ours)
+    assert _facts(shown).keys() == {"endpoint", "access key id", "access key secret", "key"}
+    assert not (tmp_path / "data" / "welcome.txt").exists()
+
+
 def test_later_starts_print_no_secret_and_no_key(tmp_path: Path) -> None:
+    with starting(tmp_path / "data"):
+        first = _facts((tmp_path / "data" / "welcome.txt").read_text())
     with starting(tmp_path / "data") as start:
-        first = _printed(start)
-    with starting(tmp_path / "data") as start:
-        assert _printed(start) == {}
         assert first["access key secret"] not in start.printed
         assert str(tmp_path / "data") in start.printed
         assert len(start.printed.splitlines()) == 2

@@ -1,40 +1,35 @@
-"""HTTP/1.1 on one connection, for uvicorn's server: httptools parses, the application answers, in order.
+"""One connection: requests are answered in their order, within the time and the turns that each connection has.
 
 uvicorn's own connection class makes a task, an event and a dozen messages of each request, which cost more than all
-that this service does with it. uvicorn still listens, speaks TLS, and ends the process well.
+that this service does with it.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
+from concurrent.futures import Executor
 from functools import lru_cache
 from http import HTTPStatus
 from math import inf
 from time import perf_counter
 from typing import Any, Protocol
 
-import httptools
-
 from tenantkms.audit.faults import log_fault
-from tenantkms.wire.http import ALWAYS, MAX_BODY, OWS, Remembered, Request, Response, settle
+from tenantkms.wire.http import ALWAYS, Request, Response
+from tkms.machine.guests import Guests
+from tkms.machine.reader import PIECE, Reader
 
 IDLE_SECONDS = 75
 """How long a connection may wait for its next request."""
+FIRST_SECONDS = 10
+"""How long a connection has for its first request, and for each one until a signature has verified."""
 REQUEST_SECONDS = 60
-"""How long a request may take to arrive, and a client to take its answers."""
+"""How long a later request may take to arrive, and a client to take its answers."""
 SPIN_SECONDS = 100e-6
 """How long the event loop asks for the next request before it sleeps, after an answer on the only connection."""
-MAX_CONNECTIONS = 1000
-MAX_HEAD = 384 * 1024
-"""A request's line and headers, and what else came with the read in which they began, which has at most 256,000 bytes.
-
-The endpoint refuses a query that is longer than 64 KB in the caller's dialect.
-"""
-MAX_MESSAGE = 16 * 1024 * 1024
-"""A whole request. Of a body no more is kept than the endpoint needs to see that it is too long."""
-
-_NOT_HTTP = "This is not an HTTP request."
+TURN = 16 * PIECE
+"""Bytes of one connection that are parsed before others have their turn."""
 
 
 @lru_cache(maxsize=64)
@@ -44,172 +39,175 @@ def _head(status: int, content_type: str) -> str:
     return f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\nContent-Type: {content_type}\r\n{always}"
 
 
-_NAMES: Remembered[bytes] = Remembered(lambda name: name.decode("latin-1").lower())
+def written(response: Response, method: str, last: bool) -> bytes:
+    """The answer as it is sent. One to HEAD tells the length of the body that GET would have."""
+    body = response.body.encode("utf-8")
+    head = f"{_head(response.status, response.content_type)}Content-Length: {len(body)}\r\n"
+    for name, value in response.headers.items():
+        head += f"{name}: {value}\r\n"
+    head += "connection: close\r\n\r\n" if last else "\r\n"
+    return head.encode("ascii") + (b"" if method == "HEAD" else body)
 
 
-def _split(target: bytes) -> tuple[str, str]:
-    """(path, query) of a request's target, which is almost always both as they stand. Raises `HttpParserError`."""
-    if target.startswith(b"/") and b"#" not in target:
-        path, _, query = target.partition(b"?")
-    else:
-        url = httptools.parse_url(target)
-        path, query = url.path or b"", url.query or b""
-    return path.decode("latin-1"), query.decode("latin-1")
+def plain(status: int, text: str) -> Response:
+    return Response(status=status, content_type="text/plain; charset=utf-8", body=text)
+
+
+class Work(Protocol):
+    """What became of a request. `response` is None where it may take long; `admitted`: its signature verified."""
+
+    response: Response | None
+    admitted: bool
 
 
 class Application(Protocol):
-    """What answers requests. `slow` says that one may take long and needs a thread."""
+    """What answers requests: `begin` on the event loop, `finish` in a thread of `pool` where there is no answer yet."""
 
-    def slow(self, request: Request) -> bool: ...
+    @property
+    def pool(self) -> Executor: ...
 
-    def respond(self, request: Request) -> Response: ...
+    def begin(self, request: Request) -> Work: ...
+
+    def finish(self, work: Any) -> Response: ...
 
 
-class Connection(asyncio.Protocol):
-    """Made by `uvicorn.Server`, whose configuration has the `Application` as its app."""
+class Connection(Reader, asyncio.Protocol):
+    """One of the `guests`, whose requests `app` answers. `address`: what counts as one; `host`: as the log has it."""
 
-    def __init__(self, config: Any, server_state: Any, app_state: object, _loop: object = None) -> None:  # noqa: ARG002
-        self._app: Application = config.loaded_app
-        self._connections: set[Connection] = server_state.connections
+    def __init__(self, app: Application, guests: Guests, host: str, address: str) -> None:
+        super().__init__()
+        self._app, self._guests, self._host, self.address = app, guests, host, address
+        self.known = False
+        self.held = 0
         self._loop = asyncio.get_running_loop()
-        self._parser: Any = httptools.HttpRequestParser(self)
+        self._opening: asyncio.Task[None] | None = None
         self._transport: Any = None
-        self._client = ""
+        self._unparsed = memoryview(b"")
         self._waiting: deque[tuple[Request, bool]] = deque()  # each with: it is the last one
+        self._turn = 0  # how many requests may still be served before others have their turn
+        self._queued = False  # others have their turn first
+        self._paused = False  # nothing is read
         self._busy = False  # a thread is at work on a request of this connection
         self._unread = False  # the client does not take its answers
-        self._last = False  # the answer that is being made is the last one
-        self._arriving = ""  # the part of a request that is on its way: its head, its body
-        self._size = 0
-        self._deadline = inf
+        self._deadline = self._loop.time() + FIRST_SECONDS
         self._awake = False
         self._awake_until = 0.0
 
     # -- the transport --
 
+    def open(self, opening: asyncio.Task[None]) -> None:
+        """`opening` makes the connection: a TLS handshake may take long in it, or fail."""
+        self._opening = opening
+        opening.add_done_callback(self._opened)
+
+    def _opened(self, _opening: asyncio.Task[None]) -> None:
+        if self._transport is None:
+            self._guests.remove(self)
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport
-        peer = transport.get_extra_info("peername")
-        self._client = str(peer[0]) if peer else ""
-        if len(self._connections) >= MAX_CONNECTIONS:
-            self._fail(503, "There are too many connections.")
-            return
-        self._connections.add(self)
-        self._deadline = self._loop.time() + IDLE_SECONDS
+        self._deadline = self._loop.time() + FIRST_SECONDS
 
     def connection_lost(self, _error: Exception | None) -> None:
-        self._connections.discard(self)
+        self._guests.remove(self)
         self._waiting.clear()
+        self._unparsed = memoryview(b"")
         self._parser = None
 
     def data_received(self, data: bytes) -> None:
-        rest = memoryview(data)
-        while rest:
-            try:
-                self._parser.feed_data(rest)
-                break
-            except httptools.HttpParserUpgrade as upgrade:
-                # Nothing is upgraded: what follows is the next request.
-                self._parser = httptools.HttpRequestParser(self)
-                rest = rest[upgrade.args[0] :]
-            except httptools.HttpParserError:
-                self._fail(400, _NOT_HTTP)
-                return
-        if not self._arriving:
-            return
-        self._size += len(rest)  # what came since the request began, and before it in the same read
-        if self._size > (MAX_HEAD if self._arriving == "head" else MAX_MESSAGE):
-            status = 431 if self._arriving == "head" else 413
-            self._fail(status, "The request is too large.")
+        if self._paused or len(data) > PIECE:
+            self._unparsed = memoryview(bytes(self._unparsed) + data if self._unparsed else data)
+        else:
+            self._turn = self._guests.turn
+            self.feed(data)
+        if self._waiting or self._unparsed:
+            self._rest()
+        if self._arriving or self._unparsed or self.held:
+            self._guests.hold(self, self.kept + len(self._unparsed))
 
     def pause_writing(self) -> None:
         self._unread = True
         self._deadline = self._loop.time() + REQUEST_SECONDS
-        self._transport.pause_reading()
+        self._pause()
 
     def resume_writing(self) -> None:
         self._unread = False
-        self._go_on()
+        self._deadline = self._until()
+        self._rest()
 
-    # -- the parser --
+    def _pause(self) -> None:
+        self._paused = True
+        self._transport.pause_reading()
 
-    def on_message_begin(self) -> None:
-        self._target = b""
-        self._fields: dict[str, str] = {}
-        self._body = b""
-        self._arriving = "head"
-        self._size = 0
+    def _until(self) -> float:
+        """When the client must have sent what it is sending, or else its next request."""
+        arriving = REQUEST_SECONDS if self.known else FIRST_SECONDS
+        return self._loop.time() + (arriving if self._arriving else IDLE_SECONDS)
+
+    # -- the requests --
+
+    def _began(self) -> None:
         if not self._busy and not self._unread:
-            self._deadline = self._loop.time() + REQUEST_SECONDS
+            until = self._until()
+            self._deadline = until if self.known else min(until, self._deadline)
 
-    def on_url(self, part: bytes) -> None:
-        self._target += part
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        # The parser leaves the white space after a value: `settle` takes it off.
-        fields, key, text = self._fields, _NAMES[name], value.decode("latin-1")
-        fields[key] = f"{fields[key].rstrip(OWS)},{text}" if key in fields else text
-
-    def on_headers_complete(self) -> None:
-        self._arriving = "body"
-        self._fields.pop("cookie", None)  # API Gateway hands cookies on apart from the headers
-        (self._headers, self._unfit), self._fields = settle(self._fields), {}  # what follows a body in chunks is none
-        parser = self._parser
-        self._keep_alive = parser.get_http_version() == "1.1" and parser.should_keep_alive()
-        expects = self._headers.get("expect", "").lower() == "100-continue"
-        if expects and not self._busy and not self._last:
+    def _asked_first(self) -> None:
+        if not self._busy and not self._last:
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
-    def on_body(self, part: bytes) -> None:
-        if len(self._body) <= MAX_BODY:
-            self._body += part
-
-    def on_message_complete(self) -> None:
-        self._arriving = ""
-        if self._last:
-            return
-        headers = self._headers
-        bodied = headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
-        if self._parser.should_upgrade() and bodied:
-            # The parser leaves out the body of such a request, and would take it for the next one.
-            self._fail(400, "A request to upgrade has no body here.")
-            return
-        try:
-            path, query = _split(self._target)
-        except httptools.HttpParserError:
-            self._fail(400, _NOT_HTTP)
-            return
-        request = Request(
-            method=self._parser.get_method().decode("ascii"),
-            path=path,
-            query=query,
-            headers=headers,
-            body=self._body,
-            source_ip=self._client,
-            unfit=self._unfit,
-        )
-        if self._busy or self._unread:
-            self._waiting.append((request, not self._keep_alive))
+    def _whole(self, request: Request, *, last: bool) -> None:
+        if self._busy or self._unread or not self._turn:
+            self._waiting.append((request, last))
         else:
-            self._serve(request, last=not self._keep_alive)
+            self._serve(request, last=last)
+
+    def take_turn(self) -> None:
+        """Serve what has come meanwhile, and parse what follows."""
+        self._queued = False
+        self._turn = self._guests.turn
+        while self._waiting and self._turn and not (self._busy or self._unread or self._last):
+            request, last = self._waiting.popleft()
+            self._serve(request, last=last)
+        end = max(0, len(self._unparsed) - TURN)
+        while len(self._unparsed) > end and not (self._waiting or self._busy or self._unread or self._last):
+            piece, self._unparsed = self._unparsed[:PIECE], self._unparsed[PIECE:]
+            self.feed(piece)
+        self._guests.hold(self, self.kept + len(self._unparsed))
+        self._rest()
+
+    def _rest(self) -> None:
+        """Listen, or wait for a turn if there is more to do, unless something else is waited for first."""
+        if self._busy or self._unread or self._transport.is_closing():
+            return
+        if self._waiting or self._unparsed:
+            if not self._queued:
+                self._queued = True
+                self._pause()
+                self._guests.queue(self)
+        elif self._paused:
+            self._paused = False
+            self._transport.resume_reading()
 
     # -- the answers --
 
     def _serve(self, request: Request, *, last: bool) -> None:
         self._last = last
-        if not self._app.slow(request):
-            try:
-                response = self._app.respond(request)
-            except Exception as error:  # noqa: BLE001 - the last barrier: nothing of it may leave
-                self._failed(error)
-            else:
-                self._send(request.method, response)
+        self._turn -= 1
+        try:
+            work = self._app.begin(request)
+        except Exception as error:  # noqa: BLE001 - the last barrier: nothing of it may leave
+            self._failed(error)
+            return
+        if work.admitted and not self.known:
+            self._guests.recognise(self)
+        if work.response is not None:
+            self._send(request.method, work.response)
             return
         self._busy = True
         self._deadline = inf
-        self._transport.pause_reading()
-        work = self._loop.run_in_executor(None, self._app.respond, request)
-        work.add_done_callback(lambda done: self._finish(request.method, done))
+        self._pause()
+        doing = self._loop.run_in_executor(self._app.pool, self._app.finish, work)
+        doing.add_done_callback(lambda done: self._finish(request.method, done))
 
     def _finish(self, method: str, done: asyncio.Future[Response]) -> None:
         self._busy = False
@@ -217,7 +215,9 @@ class Connection(asyncio.Protocol):
             self._failed(error)
             return
         self._send(method, done.result())
-        self._go_on()
+        if not self._unread:
+            self._deadline = self._until()
+        self._rest()
 
     def _failed(self, error: BaseException) -> None:
         log_fault("", error)
@@ -226,18 +226,12 @@ class Connection(asyncio.Protocol):
     def _send(self, method: str, response: Response) -> None:
         if self._transport.is_closing():
             return
-        body = response.body.encode("utf-8")
-        head = f"{_head(response.status, response.content_type)}Content-Length: {len(body)}\r\n"
-        for name, value in response.headers.items():
-            head += f"{name}: {value}\r\n"
-        head += "connection: close\r\n\r\n" if self._last else "\r\n"
-        # An answer to HEAD tells the length of the body that GET would have.
-        self._transport.write(head.encode("ascii") + (b"" if method == "HEAD" else body))
+        self._transport.write(written(response, method, self._last))
         if self._last:
             self._transport.close()
         elif not self._unread:
-            self._deadline = self._loop.time() + IDLE_SECONDS
-            if len(self._connections) == 1:
+            self._deadline = self._until() if self._arriving else self._loop.time() + IDLE_SECONDS
+            if len(self._guests.all) == 1:
                 self._awake_until = perf_counter() + SPIN_SECONDS
                 if not self._awake:
                     self._stay_awake()
@@ -252,22 +246,12 @@ class Connection(asyncio.Protocol):
         if self._awake:
             self._loop.call_soon(self._stay_awake)
 
-    def _go_on(self) -> None:
-        """Serve what has come meanwhile, then listen again."""
-        while self._waiting and not (self._busy or self._unread or self._last):
-            request, last = self._waiting.popleft()
-            self._serve(request, last=last)
-        if not (self._busy or self._unread or self._transport.is_closing()):
-            self._deadline = self._loop.time() + (REQUEST_SECONDS if self._arriving else IDLE_SECONDS)
-            self._transport.resume_reading()
-
     def _fail(self, status: int, text: str) -> None:
-        """An answer to what is no request, and the end of the connection."""
         if self._transport.is_closing():
             return
         self._last = True
         self._waiting.clear()
-        self._send("", Response(status=status, content_type="text/plain; charset=utf-8", body=text))
+        self._send("", plain(status, text))
 
     # -- the server --
 
@@ -275,10 +259,22 @@ class Connection(asyncio.Protocol):
         """Called by uvicorn when it is to end: after the answer that is being made."""
         self._last = True
         self._waiting.clear()
-        if not self._busy:
+        if self._transport is None:
+            self.leave()
+        elif not self._busy:
             self._transport.close()
 
     def expire(self, now: float) -> None:
         """Called every second: end the connection if its client took too long."""
-        if now > self._deadline:
+        if now > self._deadline and self._transport is not None:
             self._transport.abort()
+
+    def leave(self) -> None:
+        # Next in the loop, since a task that has not begun yet would not close its socket.
+        self._loop.call_soon(self._leave)
+
+    def _leave(self) -> None:
+        if self._transport is not None:
+            self._transport.abort()
+        elif self._opening is not None:
+            self._opening.cancel()

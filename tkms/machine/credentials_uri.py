@@ -10,7 +10,6 @@ from __future__ import annotations
 import hmac
 import ipaddress
 import secrets
-from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -39,18 +38,16 @@ def _json(status: int, body: dict[str, str]) -> Response:
 
 
 class CredentialsUri:
-    """Answers the request for it, and hands every other one on to `respond`."""
-
-    def __init__(self, settings: Settings, credential: str, respond: Callable[[Request], Response]) -> None:
+    def __init__(self, settings: Settings, credential: str) -> None:
         self.path = f"/credentials/{secrets.token_urlsafe(32)}"
         self._settings = settings
         self._credential = credential
-        self._respond = respond
 
-    def __call__(self, request: Request) -> Response:
+    def response(self, request: Request) -> Response | None:
+        """The answer to a request for it; None for every other one."""
         asked = hmac.compare_digest(request.path.encode(), self.path.encode())
         if not asked or request.method != "GET" or not _local(request):
-            return self._respond(request)
+            return None
         try:
             made: Any = call(self._settings, "IssueSession", {"credential": self._credential, "duration": SECONDS})
         except KmsError as error:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import fcntl
 import os
 import secrets
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -104,6 +105,7 @@ class Directory:
         """Raises `SettingsError` that says what to do, and `Unavailable` when something in it is damaged."""
         try:
             self._make()
+            self._check_modes()
             with _locked(self.path / "setup.lock", held=""):
                 return self._set_up(tenant)
         except OSError as e:
@@ -120,6 +122,19 @@ class Directory:
                 f"{self.path} is not a data directory and not empty: choose another one with --data-dir."
             )
         self.path.chmod(0o700)
+
+    def _check_modes(self) -> None:
+        """Nobody else may look into the directory, and its files are the owner's alone.
+
+        Those of older releases were not, which mattered to nobody as long as the directory was closed. What the mode
+        of `parent.key` says is told by `FileParentKey`: if it was open, somebody may have read it.
+        """
+        mode = stat.S_IMODE(self.path.stat().st_mode)
+        if mode & 0o077:
+            raise SettingsError(f"The data directory {self.path} is open to others (mode {mode:04o}): chmod 700 it.")
+        for path in self.path.iterdir():
+            if path.name != "parent.key" and path.is_file() and path.stat().st_mode & 0o077:
+                path.chmod(0o600)
 
     def _set_up(self, tenant: str | None) -> Settings:
         if self.exists():

@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import asyncio
 import gc
-import re
+import ipaddress
+import os
 import socket
 import ssl
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -21,39 +23,26 @@ from functions.endpoint.handler import Endpoint
 from tenantkms.access.limits import limits_of_text
 from tenantkms.audit.faults import log_fault, log_warning
 from tenantkms.audit.file_audit import FileAudit
-from tenantkms.errors import KmsError
+from tenantkms.errors import KmsError, Unavailable
 from tenantkms.keys.deps import Deps
 from tenantkms.keys.maintenance import JOBS, run
 from tenantkms.model.alias import ALIAS_PREFIX
-from tenantkms.runtime.assemble import Settings, SettingsError
-from tenantkms.wire.http import Request
-from tkms.machine.connection import Connection
+from tenantkms.parent.port import root_binding
+from tenantkms.runtime.assemble import AUDIT_FILE, Settings, SettingsError
+from tkms.machine.app import App, Checks
+from tkms.machine.connection import Application, Connection
 from tkms.machine.credentials_uri import SECONDS, CredentialsUri
-from tkms.machine.directory import DEFAULT_ALIAS, Directory, call
+from tkms.machine.directory import DEFAULT_ALIAS, Directory, call, write_whole
+from tkms.machine.guests import Guests, connections_by_files
+from tkms.machine.listener import Server
 from tkms.output import held_text
 from tkms.snippets import SNIPPETS, render
 
 _MAINTENANCE_SECONDS = 60
 _WARN_SECONDS = 3_600
-
-
-_SLOW = re.compile(r"CreateKey|RotateKey|GetParametersForImport")
-
-
-class App:
-    """The endpoint behind `Connection`, without an event in between.
-
-    Requests are answered in turn on the event loop, each in a fraction of a millisecond. Those that may make an RSA
-    key, which can take a second, go to a thread.
-    """
-
-    def __init__(self, endpoint: Endpoint) -> None:
-        self.respond = endpoint.respond
-
-    def slow(self, request: Request) -> bool:
-        """A look at the raw places where an Action may stand: being wrong costs a thread's start, no more."""
-        named = request.header("x-tc-action") or request.header("x-acs-action")
-        return _SLOW.search(named or f"{request.query}&{request.body.decode('latin-1')}") is not None
+_SWITCH_SECONDS = 0.0005
+"""How long a thread may keep the interpreter while the event loop waits for it: Python's default is ten times that."""
+WELCOME = "welcome.txt"
 
 
 class Keeper:
@@ -76,27 +65,32 @@ class Keeper:
             log_warning(trouble)
 
 
-class _Server(uvicorn.Server):
+class _Server(Server):
     """Says when it is ready, and does the scheduled work every minute beside serving."""
 
-    def __init__(self, config: uvicorn.Config, ready: str, deps: Deps, keeper: Keeper) -> None:
-        super().__init__(config)
-        self._ready = ready
+    ready = ""
+
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        listening: socket.socket,
+        app: Application,
+        guests: Guests,
+        deps: Deps,
+        keeper: Keeper,
+    ) -> None:
+        super().__init__(config, listening, app, guests)
         self._deps = deps
         self._keeper = keeper
-        self._timers: list[asyncio.Task[None]] = []
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        if self.started:
-            gc.collect()
-            gc.freeze()  # what is here by now stays: the collector need not look at it again and again
-            print(self._ready, flush=True)
-            self._timers = [asyncio.create_task(work) for work in (self._maintain(), self._expire())]
+        gc.collect()
+        gc.freeze()  # what is here by now stays: the collector need not look at it again and again
+        print(self.ready, flush=True)
+        self._timers += [asyncio.create_task(work) for work in (self._maintain(), self._settle())]
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        for timer in self._timers:
-            timer.cancel()
         await super().shutdown(sockets)
         self._keeper.audit.close()
 
@@ -115,14 +109,10 @@ class _Server(uvicorn.Server):
             await asyncio.to_thread(self._keeper.keep)
             await asyncio.sleep(_MAINTENANCE_SECONDS)
 
-    async def _expire(self) -> None:
-        loop = asyncio.get_running_loop()
+    async def _settle(self) -> None:
         while True:
             await asyncio.sleep(1)
             self._keeper.audit.settle()
-            connections: set[Any] = set(self.server_state.connections)
-            for connection in connections:
-                connection.expire(loop.time())
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -159,6 +149,65 @@ def _welcome(settings: Settings, url: str) -> str:
     )
 
 
+def _tell(welcome: str, directory: Path) -> None:
+    """Print what has a secret in it on a terminal only: other outputs are kept in logs that others read."""
+    if sys.stdout.isatty():
+        print(welcome, flush=True)
+        return
+    file = directory / WELCOME
+    write_whole(file, welcome.encode())
+    print(
+        f"The first access key, its secret and a program for each SDK are in {file}: delete it once read.", flush=True
+    )
+
+
+def _warn_of(host: str, url: str) -> None:
+    """`host` is the address that is listened on."""
+    if not ipaddress.ip_address(host.partition("%")[0]).is_loopback:
+        print(
+            f"tkms: warning: {url} is without TLS and not of this machine alone. Requests are signed but not"
+            " encrypted: whoever is on the way reads plaintexts and data keys, and can repeat Tencent's TC3 requests."
+            " Use --tls-cert and --tls-key, or --host 127.0.0.1 behind a proxy that speaks TLS.",
+            file=sys.stderr,
+            flush=True,
+        )
+
+
+def _takes_lines(log: Path) -> Callable[[], None]:
+    """Whether the audit log can be written, without a line: raises `OSError`."""
+
+    def check() -> None:
+        if not os.access(log, os.W_OK):
+            raise PermissionError
+        space = os.statvfs(log)
+        if not space.f_bavail or not space.f_favail:
+            raise OSError("The disk is full.")
+
+    return check
+
+
+def _opens(settings: Settings) -> Callable[[], None]:
+    """Whether the parent key opens what it sealed for this tenant: raises `Unavailable`."""
+    keyring = settings.deps.keyring
+
+    def check() -> None:
+        sealed = keyring.store.get_root()
+        if sealed is None:
+            raise Unavailable
+        keyring.parent.unseal(sealed, root_binding(keyring.tenant))
+
+    return check
+
+
+def _checks(settings: Settings, data_dir: Path) -> Checks:
+    """What `/readyz` looks at."""
+    return {
+        "store": settings.access.store.has_credentials,
+        "audit": _takes_lines(data_dir / AUDIT_FILE),
+        "parent_key": _opens(settings),
+    }
+
+
 def _check_readable(*files: Path | None) -> None:
     """The library that loads a certificate and its key does not say which of the two files it means."""
     for file in files:
@@ -184,14 +233,16 @@ def serve(args: argparse.Namespace) -> int:
     settings = directory.open(args.tenant)
     log = settings.log
     assert log is not None  # noqa: S101 - one machine has one
-    # What answers is no ASGI application: `Connection`, which calls it, needs none.
-    app: Any = App(Endpoint(settings, InlineDispatcher(settings.deps)))
     uri = None
     if args.credentials_uri:
         settings.sessions.issue(args.credentials_uri, SECONDS, "", int(settings.deps.clock()))  # or say why not, now
-        uri = app.respond = CredentialsUri(settings, args.credentials_uri, app.respond)
+        uri = CredentialsUri(settings, args.credentials_uri)
+    endpoint = Endpoint(settings, InlineDispatcher(settings.deps))
+    app = App(endpoint, _checks(settings, args.data_dir), uri.response if uri else None)
+    guests = Guests(connections_by_files(), args.connections_per_address)
+    unused: Any = None  # `Listener` makes the connections, and they call `App`
     config = uvicorn.Config(
-        app,
+        unused,
         http=Connection,
         loop="uvloop",
         ws="none",
@@ -199,7 +250,6 @@ def serve(args: argparse.Namespace) -> int:
         lifespan="off",
         log_level="warning",
         access_log=False,
-        proxy_headers=False,
         timeout_graceful_shutdown=5,
         ssl_certfile=args.tls_cert,
         ssl_keyfile=args.tls_key,
@@ -210,18 +260,25 @@ def serve(args: argparse.Namespace) -> int:
         raise SettingsError(
             f"The TLS certificate {args.tls_cert} or its key {args.tls_key} cannot be used: {e}."
         ) from e
-    with _listen(args.host, args.port) as listener:
+    sys.setswitchinterval(_SWITCH_SECONDS)
+    with _listen(args.host, args.port) as listening:
+        address, port = listening.getsockname()[:2]
         host = f"[{args.host}]" if ":" in args.host else args.host
-        url = f"{'https' if config.is_ssl else 'http'}://{host}:{listener.getsockname()[1]}"
+        url = f"{'https' if config.is_ssl else 'http'}://{host}:{port}"
         with directory.serving(url, f"{url}{uri.path}" if uri else ""):
+            if not config.is_ssl:
+                _warn_of(address, url)
             if first:
-                print(_welcome(settings, url), flush=True)
+                _tell(_welcome(settings, url), args.data_dir)
             else:
                 print(f"data {args.data_dir}, tenant {settings.site.tenant}; programs: tkms snippet", flush=True)
             if uri:
                 told = f"{url}{uri.path}" if sys.stdout.isatty() else f"in {directory.credentials_uri}"
                 print(f"credentials URI, a secret for programs on this machine: {told}", flush=True)
             keeper = Keeper(log, args.audit_days, args.audit_mb * 1024**2)
-            _Server(config, f"tkms: ready on {url}", settings.deps, keeper).run(sockets=[listener])
+            server = _Server(config, listening, app, guests, settings.deps, keeper)
+            server.ready = f"tkms: ready on {url}"
+            server.run()
+    app.pool.shutdown(wait=False, cancel_futures=True)
     sys.stdout.flush()
     return 0

@@ -8,6 +8,8 @@
    wrk). moto's server, which verifies no signature, takes its turn after each run: "times moto" is the median of the
    ratios of runs that followed each other.
 3. Resident memory of the server after all that, at least 100,000 requests.
+
+`make bench ARGS=attack` measures something else instead: `tools.bench.attack`.
 """
 
 from __future__ import annotations
@@ -34,7 +36,7 @@ from uuid import uuid4
 
 import msgspec
 
-from kit.support import HOST, Kms, Server, Signer, serving
+from kit.support import HOST, Kms, Signer, serving
 from tenantkms.keys import maintenance
 from tenantkms.model.key import Key, KeyFilter
 from tenantkms.model.limits import OFF
@@ -42,6 +44,7 @@ from tenantkms.model.specs import KeySpec, KeyUsage, Origin
 from tenantkms.model.states import KeyState
 from tenantkms.store.port import PutKey
 from tkms.machine.directory import Directory
+from tools.bench import attack
 
 ROUNDS, REQUESTS = 20, 300
 PLAINTEXT = base64.b64encode(b"x" * 64).decode()
@@ -269,13 +272,6 @@ def _moto_request(url: str) -> str:
     return "\\n".join(["POST / HTTP/1.1", *(f"{k}: {v}" for k, v in every.items()), "", body])
 
 
-def _memory(server: Server) -> float:
-    status = Path(f"/proc/{server.process.pid}/status").read_text()
-    found = re.search(r"VmRSS:\s+(\d+) kB", status)
-    assert found
-    return int(found[1]) / 1024
-
-
 def http_rows(seconds: int) -> dict[str, Any]:
     rows: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as name:
@@ -310,7 +306,7 @@ def http_rows(seconds: int) -> dict[str, Any]:
             while (sent := _served(server.data_dir)) < 100_000:
                 _wrk(server.url, 8, max(1, (100_000 - sent) // 10_000), tc3(), directory)
             rows["requests served"] = sent
-            rows["resident MB after them"] = _memory(server)
+            rows["resident MB after them"] = attack.resident_mb(server.process.pid)
     return rows
 
 
@@ -330,10 +326,14 @@ def _served(data_dir: Path) -> int:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", nargs="?", choices=["attack"], help="what an honest client gets under attack")
     parser.add_argument("--json", type=Path, metavar="FILE", help="save the numbers")
     parser.add_argument("--seconds", type=int, default=3, help="of each HTTP run (default: %(default)s)")
     parser.add_argument("--cpu-only", action="store_true", help="only the first part")
     args = parser.parse_args()
+    if args.what == "attack":
+        save(args.json, {"attack": attack.rows(args.seconds)})
+        return
     print("CPU per request, event to answer:", flush=True)
     before = hmac_us()
     results = cpu_rows()
@@ -350,8 +350,12 @@ def main() -> None:
         results["http"] = http_rows(args.seconds)
         for name, value in results["http"].items():
             print(f"  {name:<28}{value:>12,.1f}")
-    if args.json:
-        args.json.write_text(json.dumps(results, indent=1) + "\n")
+    save(args.json, results)
+
+
+def save(file: Path | None, results: dict[str, Any]) -> None:
+    if file:
+        file.write_text(json.dumps(results, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
-"""A cache of one process, bounded in time and number."""
+"""A cache of one process, bounded in time and number. Its threads may use it at once."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from threading import Lock
 from typing import Generic, TypeVar
 
 V = TypeVar("V")
@@ -12,18 +13,22 @@ class Cache(Generic[V]):
     """Values for `seconds`, at most `size` of them; the oldest goes first. `repr` shows no value.
 
     What expired is forgotten with the next value that is put, not only hidden: it may be unsealed material.
+    A value that was being read while another thread dropped something is not kept: it may be what was dropped.
     """
 
     def __init__(self, size: int, seconds: float, clock: Callable[[], float]) -> None:
         self._size, self._seconds, self._clock = size, seconds, clock
         self._rows: dict[object, tuple[float, V]] = {}
+        self._lock = Lock()  # of all that changes `_rows`
+        self._dropped = 0
 
     def get(self, name: object) -> V | None:
         row = self._rows.get(name)
         if row is None:
             return None
         if row[0] <= self._clock():
-            self._rows.pop(name, None)
+            with self._lock:
+                self._rows.pop(name, None)
             return None
         return row[1]
 
@@ -31,23 +36,28 @@ class Cache(Generic[V]):
         """The value, or what `read` answers; its time runs from when it was asked, however long that took."""
         value = None if fresh else self.get(name)
         if value is None:
-            asked = self._clock()
+            asked, dropped = self._clock(), self._dropped
             value = read()
             if value is not None:
-                self.put(name, value, asked)
+                with self._lock:
+                    if dropped == self._dropped:
+                        self._put(name, value, asked)
         return value
 
     def put(self, name: object, value: V, since: float | None = None) -> None:
+        with self._lock:
+            self._put(name, value, self._clock() if since is None else since)
+
+    def _put(self, name: object, value: V, since: float) -> None:
         if self._seconds <= 0:
             return
         rows, now = self._rows, self._clock()
         rows.pop(name, None)
-        try:
-            while len(rows) >= self._size or (rows and next(iter(rows.values()))[0] <= now):
-                del rows[next(iter(rows))]
-        except (KeyError, StopIteration, RuntimeError):  # another thread took it first
-            pass
-        rows[name] = ((now if since is None else since) + self._seconds, value)
+        while len(rows) >= self._size or (rows and next(iter(rows.values()))[0] <= now):
+            del rows[next(iter(rows))]
+        rows[name] = (since + self._seconds, value)
 
     def drop(self, name: object) -> None:
-        self._rows.pop(name, None)
+        with self._lock:
+            self._dropped += 1
+            self._rows.pop(name, None)

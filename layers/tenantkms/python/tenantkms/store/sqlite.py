@@ -8,10 +8,7 @@ second are counted in memory: one process serves, and nobody else takes of them.
 from __future__ import annotations
 
 import sqlite3
-import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
 from functools import wraps
 from itertools import repeat
 from pathlib import Path
@@ -30,6 +27,7 @@ from tenantkms.store.buckets import Buckets
 from tenantkms.store.integrity import UNCHECKED, IntegrityFault, RowMac
 from tenantkms.store.nonces import NonceFiles
 from tenantkms.store.port import MAX_BUCKETS, RevisionConflict, Write
+from tenantkms.store.sqlite_file import Connections, lenient, make_private, transaction
 from tenantkms.store.sqlite_layout import (
     ALIASES,
     COMMITS,
@@ -42,8 +40,6 @@ from tenantkms.store.sqlite_layout import (
     credential_row,
     where_clause,
 )
-
-_PATIENCE = 10  # seconds that a writer waits for others
 
 _decode_key = msgspec.json.Decoder(Key).decode
 _decode_version = msgspec.json.Decoder(KeyVersion).decode
@@ -63,67 +59,6 @@ def _faults(method: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P
             raise Unavailable("The key store is not available.") from e
 
     return cast("Callable[Concatenate[S, P], R]", guarded)
-
-
-class _Connection(sqlite3.Connection):
-    """Closes itself when it is dropped, as it is when its thread or its store ends."""
-
-    def __del__(self) -> None:
-        with suppress(sqlite3.ProgrammingError):  # it was never opened
-            self.close()
-
-
-class _Connections(threading.local):
-    """Each thread has its own: SQLite then needs no lock of ours."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self.db = self.open()
-
-    def open(self) -> sqlite3.Connection:
-        # Only the thread that opened it uses it, but any may be the one that drops it.
-        db = sqlite3.connect(
-            self._path,
-            timeout=_PATIENCE,
-            isolation_level=None,
-            cached_statements=64,
-            check_same_thread=False,
-            factory=_Connection,
-        )
-        _enter_wal(db)
-        db.execute("PRAGMA synchronous=FULL")
-        return db
-
-
-def _enter_wal(db: sqlite3.Connection) -> None:
-    """SQLite does not wait for others who open a new file at the same time, so this does."""
-    deadline = time.monotonic() + _PATIENCE
-    while True:
-        try:
-            db.execute("PRAGMA journal_mode=WAL")
-        except sqlite3.OperationalError as e:
-            if e.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
-                raise
-            time.sleep(0.01)
-        else:
-            return
-
-
-@contextmanager
-def _transaction(db: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
-    db.execute("BEGIN IMMEDIATE")
-    try:
-        yield db
-        db.execute("COMMIT")
-    except BaseException:
-        if db.in_transaction:  # some faults have ended it already
-            db.execute("ROLLBACK")
-        raise
-
-
-def _lenient(text: bytes) -> str:
-    """Of a row that somebody else wrote, text may be no UTF-8: no MAC fits it then."""
-    return text.decode("utf-8", "backslashreplace")
 
 
 _GET_KEY = KEYS.select("WHERE id = ?")
@@ -146,9 +81,10 @@ class SqliteStore:
 
     def __init__(self, path: Path, macs: RowMac) -> None:
         try:
-            self._at = _Connections(path)
+            make_private(path)
+            self._at = Connections(path)
             self._create()
-        except sqlite3.Error as e:
+        except (OSError, sqlite3.Error) as e:
             raise Unavailable(f"The key store {path} cannot be opened: {e}.") from e
         self._path, self._macs = path, macs
         self._nonces = NonceFiles(Path(f"{path}-nonces"))
@@ -156,7 +92,7 @@ class SqliteStore:
         self.take, self.give_back = buckets.take, buckets.give_back
 
     def _create(self) -> None:
-        with _transaction(self._at.db) as db:
+        with transaction(self._at.db) as db:
             (version,) = db.execute("PRAGMA user_version").fetchone()
             if version > len(SCHEMAS):
                 raise Unavailable("The key store was written by a newer release of tenant-kms.")
@@ -216,7 +152,7 @@ class SqliteStore:
 
     @_faults
     def commit(self, writes: Sequence[Write]) -> None:
-        with _transaction(self._at.db) as db:
+        with transaction(self._at.db) as db:
             for write in writes:
                 COMMITS[type(write)](db, self._macs, write)
 
@@ -310,7 +246,7 @@ class SqliteStore:
         try:
             # Closed when it is dropped; one of its own, since no other reads so leniently.
             db = self._at.open()
-            db.text_factory = _lenient
+            db.text_factory = lenient
             for table in TABLES:
                 for found in db.execute(table.select("")):
                     yield table.fault(self._macs, found)
@@ -324,7 +260,7 @@ class SqliteStore:
 
     @_faults
     def _take_over(self, table: Table) -> int:
-        with _transaction(self._at.db) as db:
+        with transaction(self._at.db) as db:
             rows = db.execute(table.select(f"WHERE mac IS NULL LIMIT {_BATCH}")).fetchall()
             statement = table.update(table.this)
             for found in rows:

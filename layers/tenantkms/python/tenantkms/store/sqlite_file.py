@@ -1,0 +1,83 @@
+"""The SQLite file as its store opens it: private, in WAL mode, one connection for each thread."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+_PATIENCE = 10  # seconds that a writer waits for others
+
+
+class _Connection(sqlite3.Connection):
+    """Closes itself when it is dropped, as it is when its thread or its store ends."""
+
+    def __del__(self) -> None:
+        with suppress(sqlite3.ProgrammingError):  # it was never opened
+            self.close()
+
+
+class Connections(threading.local):
+    """Each thread has its own: SQLite then needs no lock of ours."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.db = self.open()
+
+    def open(self) -> sqlite3.Connection:
+        # Only the thread that opened it uses it, but any may be the one that drops it.
+        db = sqlite3.connect(
+            self._path,
+            timeout=_PATIENCE,
+            isolation_level=None,
+            cached_statements=64,
+            check_same_thread=False,
+            factory=_Connection,
+        )
+        _enter_wal(db)
+        db.execute("PRAGMA synchronous=FULL")
+        return db
+
+
+def make_private(path: Path) -> None:
+    """A new file for its owner alone: SQLite gives the files beside it the same mode.
+
+    One that is there is not opened, since to close it would let go of all locks that this process has on it.
+    """
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+
+
+def _enter_wal(db: sqlite3.Connection) -> None:
+    """SQLite does not wait for others who open a new file at the same time, so this does."""
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            db.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as e:
+            if e.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+        else:
+            return
+
+
+@contextmanager
+def transaction(db: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        yield db
+        db.execute("COMMIT")
+    except BaseException:
+        if db.in_transaction:  # some faults have ended it already
+            db.execute("ROLLBACK")
+        raise
+
+
+def lenient(text: bytes) -> str:
+    """Of a row that somebody else wrote, text may be no UTF-8: no MAC fits it then."""
+    return text.decode("utf-8", "backslashreplace")
