@@ -54,7 +54,7 @@ WITH_CONTEXT = frozenset(
     }
 )
 """Actions that take an encryption context."""
-WITHOUT_KEY = frozenset({"CreateKey", "DescribeService", "GenerateRandom", "ListKeys"})
+WITHOUT_KEY = frozenset({"CreateKey", "DescribeService", "GenerateRandom", "IssueSession", "ListKeys"})
 """Actions that use no key, or one that has no tags yet."""
 
 
