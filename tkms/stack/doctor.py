@@ -217,6 +217,9 @@ def _credentials(stack: Stack, _listing: Listing) -> Found:
 
 
 def _service(stack: Stack, _listing: Listing) -> Found:
+    if not stack.settings.root.exists():
+        yield PROBLEM, "it answers nothing yet", f"tkms credential create --stack {stack.name}"
+        return
     stack.call("DescribeService", {"count": True})
     yield OK, "an Action answers under its own role", ""
     try:
