@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Sequence
+from typing import Annotated
 from uuid import UUID
+
+from msgspec import Meta, json
 
 from tenantkms.access import key_policy
 from tenantkms.action.action import action
@@ -25,6 +30,7 @@ class CreateKey(Params, frozen=True, kw_only=True):
 
     `rotate`: automatically, every `rotation_seconds` or, if that is 0, every year.
     `bypass_policy_lockout_safety_check`: `policy` may be one that the caller could not replace later.
+    `client_token`: calls of one caller with the same one, and the same other parameters, make one key between them.
     """
 
     spec: KeySpec = KeySpec.AES_256
@@ -37,6 +43,7 @@ class CreateKey(Params, frozen=True, kw_only=True):
     bypass_policy_lockout_safety_check: bool = False
     rotate: bool = False
     rotation_seconds: int = 0
+    client_token: Annotated[str, Meta(max_length=64)] = ""
 
 
 class Created(Result, frozen=True, kw_only=True):
@@ -64,12 +71,21 @@ def _check(params: CreateKey, scope: Scope) -> None:
             scope.check_lockout(params.policy, params.tags)
 
 
+def _new_id(params: CreateKey, scope: Scope) -> str:
+    """Random, or of a client token the same each time: the store holds one key of an id, whoever comes first."""
+    seed = scope.random(16)
+    if params.client_token:
+        wish = ("CreateKey", scope.call.principal.id, scope.call.params)
+        seed = hashlib.sha256(json.encode(wish, order="deterministic")).digest()[:16]
+    return str(UUID(bytes=seed, version=4))
+
+
 @action("CreateKey", refuses=NO_KEY, needs=NO_KEY)
 def create_key(params: CreateKey, scope: Scope) -> Created:
     scope.allow()
     aliases = (scope.alias(params.alias),) if params.alias else ()
     _check(params, scope)
-    key_id = str(UUID(bytes=scope.random(16), version=4))
+    key_id = _new_id(params, scope)
     primary = None
     if params.origin is Origin.KMS:
         material = new_material(params.spec, scope.random)
@@ -93,9 +109,16 @@ def create_key(params: CreateKey, scope: Scope) -> Created:
     writes: list[Write] = [PutKey(key)]
     if params.alias:
         writes.append(PutAlias(Alias(name=params.alias, key_id=key_id), expect=None))
-    scope.update([], lambda _: writes)
+    made: list[Key] = []
+
+    def make(_: Sequence[Key]) -> list[Write]:
+        there = scope.keyring.key(key_id, fresh=True) if params.client_token else None
+        made[:] = [there or key]
+        return [] if there else writes
+
+    scope.update([], make)
     scope.used.append(key_id)
-    return Created(key=view(key))
+    return Created(key=view(made[0]))
 
 
 handler = entry(create_key)

@@ -115,6 +115,23 @@ def test_a_retry_finds_all_or_nothing_done(store: str, action: str, tmp_path: Pa
     assert_whole(world)
 
 
+@pytest.mark.parametrize("store", STORES)
+def test_a_retry_with_a_client_token_finds_its_key(store: str, tmp_path: Path) -> None:
+    world = make_world(store, tmp_path)
+    crashes = 0
+    for call, after in CRASHES:
+        params, before = {"client_token": f"wish {call} {after}"}, _keys(world)
+        if not attempt(world, "CreateKey", params, call, after=after):
+            break
+        crashes += 1
+        made = [Process(world).create(**params) for _ in range(2)]
+        assert len(set(made)) == 1, (call, after)
+        assert _keys(world) == before + 1, (call, after)
+        assert Process(world).opens(Process(world).blob(made[0])) == "ok"
+    assert crashes >= 3
+    assert_whole(world)
+
+
 def _number(process: Process, key_id: str) -> int:
     key = process.stored(key_id)
     return key.primary_number

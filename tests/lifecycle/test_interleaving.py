@@ -118,6 +118,26 @@ def test_a_change_amid_a_change(store: str, what: str, tmp_path: Path) -> None:
     assert amid >= 2
 
 
+@pytest.mark.parametrize("alias", ["", "of-both"])
+@pytest.mark.parametrize("store", STORES)
+def test_a_retry_amid_its_first_try(store: str, alias: str, tmp_path: Path) -> None:
+    """A client that waited no longer has repeated CreateKey: both tries answer one key."""
+    world = make_world(store, tmp_path)
+    amid = 0
+    for call in CALLS:
+        params = {"client_token": f"wish {call}", "alias": alias and f"{alias}-{call}"}
+        told: list[str] = []
+        hook = _hook(lambda params=params: Process(world).create(**params), told)  # type: ignore[misc]
+        first = Process(world, lambda inner, call=call, hook=hook: Interrupted(inner, call, hook)).create(**params)
+        if not told:
+            break
+        amid += 1
+        assert told == [first]
+        assert Process(world).opens(Process(world).blob(first)) == "ok"
+    assert amid >= 2
+    assert_whole(world)
+
+
 # -- how long a process may be behind --------------------------------------------------------------------
 
 _STOPS = {

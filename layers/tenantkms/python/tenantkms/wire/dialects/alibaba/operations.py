@@ -165,6 +165,8 @@ OPERATIONS: dict[str, Operation] = {
             In("RotationInterval", "rotation_seconds", fields.interval),
             In("Policy", "policy", codecs.text),
             In("ProtectionLevel", SPREAD, codecs.choice({"SOFTWARE": {}}, e.UnsupportedParameter)),
+            # The vendor's name for it in other services; CreateKey itself has none there.
+            In("ClientToken", "client_token", codecs.text),
             *refused("DKMSInstanceId", "KeyStorageMechanism"),
         ),
         {"KeyMetadata": one("key", _CREATED)},

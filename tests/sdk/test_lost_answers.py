@@ -1,0 +1,127 @@
+"""CreateKey whose answer is lost, repeated by Alibaba's unmodified SDKs: with a ClientToken, one key."""
+
+from __future__ import annotations
+
+import json
+import socketserver
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from socket import create_connection
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from alibabacloud_kms20160120 import models
+from aliyunsdkcore.acs_exception.exceptions import ClientException
+from aliyunsdkkms.request.v20160120.CreateKeyRequest import CreateKeyRequest
+from darabonba.policy.retry import RetryCondition, RetryOptions
+from darabonba.runtime import ExtendsParameters, RuntimeOptions
+
+from kit.sdk_clients import Classic, Login, Tea, login
+from kit.support import Server, serving
+
+RETRIES = RetryOptions(
+    {"retryCondition": [RetryCondition({"maxAttempts": 5, "exception": ["RetryError", "ThrottlingException"]})]}
+)
+SIGNATURES = {"acs3": {}, "rpc-v1": {"signature_algorithm": "v2"}, "acs4": {"signature_version": "v4"}}
+
+
+class Losing:
+    """What stands before a server, and loses its first `lost` answers; `requests` came through."""
+
+    def __init__(self, host: str, lost: int) -> None:
+        self.host, self.lost, self.requests = host, lost, 0
+
+    def answer(self, request: bytes) -> bytes | None:
+        """An SDK's CreateKey is one segment."""
+        self.requests += 1
+        name, port = self.host.split(":")
+        with create_connection((name, int(port)), 10) as upstream:
+            upstream.sendall(request)
+            answer = upstream.recv(65536)
+        assert answer.startswith(b"HTTP/1.1 200"), answer
+        return answer if self.requests > self.lost else None
+
+
+@contextmanager
+def losing(server: Login, lost: int) -> Iterator[tuple[Login, Losing]]:
+    between = Losing(server.host, lost)
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            while request := self.request.recv(65536):
+                answer = between.answer(request)
+                if answer is None:
+                    return
+                self.request.sendall(answer)
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as listener:
+        listener.daemon_threads = True
+        threading.Thread(target=listener.serve_forever, daemon=True).start()
+        yield server.but(host=f"127.0.0.1:{listener.server_address[1]}"), between
+        listener.shutdown()
+
+
+def keys(tea: Tea) -> set[str]:
+    return {key.key_id for key in tea.call("ListKeys", page_size=100).keys.key}
+
+
+def create(tea: Tea, token: str | None = None) -> str:
+    runtime = RuntimeOptions(extends_parameters=ExtendsParameters(queries={"ClientToken": token} if token else {}))
+    answer = tea.client.create_key_with_options(models.CreateKeyRequest(description="of one customer"), runtime)
+    key_id: str = answer.body.key_metadata.key_id
+    return key_id
+
+
+@pytest.mark.parametrize("signature", SIGNATURES)
+def test_a_key_made_by_a_tea_that_repeats_is_one(plain: Login, tea: Tea, signature: str) -> None:
+    before = keys(tea)
+    with losing(plain, 2) as (there, between):
+        key_id = create(Tea(there, retry_options=RETRIES, **SIGNATURES[signature]), str(uuid4()))
+    assert between.requests == 3
+    assert keys(tea) - before == {key_id}
+
+
+def test_without_a_token_each_try_makes_a_key(plain: Login, tea: Tea) -> None:
+    """The SDK marks a retry, and says not of what: it cannot be told from one of a second wish, below."""
+    before = keys(tea)
+    with losing(plain, 2) as (there, _):
+        key_id = create(Tea(there, retry_options=RETRIES))
+    made = keys(tea) - before
+    assert len(made) == 3
+    assert key_id in made
+
+
+def test_equal_wishes_are_not_taken_for_one_when_they_are_repeated(tmp_path: Path) -> None:
+    """What Tea marks as retries here are requests that were throttled: the key made before is another wish's."""
+    with serving(tmp_path / "data", "--limit", "CreateKey=1") as server:
+        tea = Tea(login(server), retry_options=RETRIES)
+        assert len({create(tea) for _ in range(3)}) == 3
+
+
+def test_a_key_made_by_a_classic_client_that_is_called_again_is_one(plain: Login, tea: Tea) -> None:
+    before = keys(tea)
+    request = CreateKeyRequest()
+    request.set_protocol_type("http")
+    request.add_query_param("ClientToken", str(uuid4()))
+    with losing(plain, 1) as (there, _):
+        request.set_endpoint(there.host)
+        client = Classic(there).client
+        with pytest.raises(ClientException):
+            client.do_action_with_exception(request)
+        answer: dict[str, Any] = json.loads(client.do_action_with_exception(request))
+    assert keys(tea) - before == {answer["KeyMetadata"]["KeyId"]}
+
+
+def test_a_token_is_one_access_key_s_and_of_one_wish(plain: Login, server: Server) -> None:
+    token = str(uuid4())
+    tea = Tea(plain)
+    first = create(tea, token)
+    assert create(tea, token) == first
+    assert create(tea, str(uuid4())) != first
+    assert create(Tea(login(server)), token) != first
+    runtime = RuntimeOptions(extends_parameters=ExtendsParameters(queries={"ClientToken": token}))
+    other = tea.client.create_key_with_options(models.CreateKeyRequest(description="another"), runtime)
+    assert other.body.key_metadata.key_id != first
