@@ -13,7 +13,18 @@ from msgspec import Struct
 from tenantkms.keys.maintenance import DESTROY, ROTATE, Job
 from tenantkms.parent.port import CREDENTIAL, IMPORT_DIGEST, IMPORT_TOKEN, KEY_MATERIAL
 from tenantkms.parent.port import ROOT as ROOT_SECRET
-from tenantkms.store.dynamodb_layout import ALIASES, CREDENTIALS, DUE_INDEX, INDEX, KEYS, ROOT, watch_pk
+from tenantkms.store.dynamodb_layout import (
+    ALIASES,
+    CHANGED,
+    CREDENTIALS,
+    DUE_INDEX,
+    INDEX,
+    KEYS,
+    PARTITION_KEY,
+    ROOT,
+    SORT_KEY,
+    watch_pk,
+)
 
 GET, PUT, DELETE, QUERY = "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:DeleteItem", "dynamodb:Query"
 UPDATE = "dynamodb:UpdateItem"
@@ -27,13 +38,15 @@ CREDENTIAL_ROWS, NONCE_ROWS, RATE_ROWS, USE_ROWS = "CREDENTIAL#*", "NONCE#*", "R
 class On(Struct, frozen=True):
     """Actions on rows of a table, or of an index of it, whose partition key is like one of `rows`.
 
-    A transaction needs the rights of its parts: `PutItem` for a put, `DeleteItem` for a delete.
+    A transaction needs the rights of its parts: `PutItem` for a put, `UpdateItem` for an update. `attributes`, where
+    there are some, are all that a request may name, those of the row's and the indexes' keys among them.
     """
 
     table: str
     actions: tuple[str, ...]
     rows: tuple[str, ...]
     index: str = ""
+    attributes: tuple[str, ...] = ()
 
 
 class Row(Struct, frozen=True):
@@ -52,7 +65,10 @@ def keys(action: str, *rows: str, index: str = "") -> On:
 _FIND = keys(GET, KEY_ROWS, ALIAS_ROWS)
 _GET = keys(GET, KEY_ROWS)
 _PUT = keys(PUT, KEY_ROWS)
+_PUT_ALIAS = keys(PUT, ALIAS_ROWS)
 _PUT_WITH_ALIAS = keys(PUT, KEY_ROWS, ALIAS_ROWS)
+# No material, whatever becomes of the function: a put could replace it, also that of an older version.
+_UPDATE = On("keys", (UPDATE,), (KEY_ROWS,), attributes=(PARTITION_KEY, SORT_KEY, *CHANGED))
 _LIST_KEYS = keys(QUERY, KEYS, index=INDEX)
 _LIST_ALIASES = keys(QUERY, ALIASES, index=INDEX)
 _LIST_DUE = keys(QUERY, KEYS, index=DUE_INDEX)
@@ -63,7 +79,7 @@ def _watch(job: Job) -> tuple[On, On]:
 
 
 _READ = Row((_FIND,))
-_CHANGE = Row((_FIND, _PUT))
+_CHANGE = Row((_FIND, _UPDATE))
 _USE = Row((_FIND,), unseals=(KEY_MATERIAL,))
 _OPEN = Row((_GET,), unseals=(KEY_MATERIAL,))
 
@@ -87,11 +103,11 @@ CATALOG: Mapping[str, Row] = {
     "asymmetric_verify": _USE,
     "cancel_key_archive": _CHANGE,
     "cancel_key_deletion": _CHANGE,
-    "create_alias": Row((_FIND, _PUT_WITH_ALIAS, _LIST_ALIASES)),
+    "create_alias": Row((_FIND, _UPDATE, _PUT_ALIAS, _LIST_ALIASES)),
     "create_key": Row((_GET, _PUT_WITH_ALIAS, _LIST_KEYS, _LIST_ALIASES), seals=(KEY_MATERIAL,)),
     "create_key_version": Row((_FIND, _PUT), seals=(KEY_MATERIAL,)),
     "decrypt": _OPEN,
-    "delete_alias": Row((_FIND, _PUT, keys(DELETE, ALIAS_ROWS))),
+    "delete_alias": Row((_FIND, _UPDATE, keys(DELETE, ALIAS_ROWS))),
     "delete_due_keys": Row((_LIST_DUE, _GET, _PUT, keys(DELETE, KEY_ROWS, ALIAS_ROWS), *_watch(DESTROY))),
     "delete_key_material": _CHANGE,
     "describe_key": _READ,
@@ -121,11 +137,11 @@ CATALOG: Mapping[str, Row] = {
     "rotate_due_keys": Row((_LIST_DUE, _GET, _PUT, *_watch(ROTATE)), seals=(KEY_MATERIAL,)),
     "schedule_key_deletion": _CHANGE,
     "set_deletion_protection": _CHANGE,
-    "set_key_alias": Row((_FIND, _PUT_WITH_ALIAS, _LIST_ALIASES, keys(DELETE, ALIAS_ROWS))),
+    "set_key_alias": Row((_FIND, _UPDATE, _PUT_ALIAS, _LIST_ALIASES, keys(DELETE, ALIAS_ROWS))),
     "set_key_policy": _CHANGE,
     "tag_resources": _CHANGE,
     "untag_resources": _CHANGE,
-    "update_alias": Row((_FIND, _PUT_WITH_ALIAS)),
+    "update_alias": Row((_FIND, _UPDATE, _PUT_ALIAS)),
     "update_key_description": _CHANGE,
     "update_rotation_policy": _CHANGE,
     "verify_mac": _USE,
@@ -149,10 +165,13 @@ def statements(rows: Sequence[Row], on: Resources) -> Iterator[iam.PolicyStateme
     """The rows as IAM has them; what several rows say is said once."""
     for grant in dict.fromkeys(grant for row in rows for grant in row.tables):
         arn = on.tables[grant.table]
+        conditions = {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": list(grant.rows)}}
+        if grant.attributes:
+            conditions["ForAllValues:StringEquals"] = {"dynamodb:Attributes": list(grant.attributes)}
         yield iam.PolicyStatement(
             actions=list(grant.actions),
             resources=[f"{arn}/index/{grant.index}" if grant.index else arn],
-            conditions={"ForAllValues:StringLike": {"dynamodb:LeadingKeys": list(grant.rows)}},
+            conditions=conditions,
         )
     for action, kinds in (
         (SEAL, sorted({kind for row in rows for kind in row.seals})),

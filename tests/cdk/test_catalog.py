@@ -5,6 +5,7 @@ Each Action runs against moto with a wire that remembers every call; a call is t
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
@@ -31,7 +32,19 @@ FOLDER = {action: folder for folder, action in actions().items()}
 ENVIRONMENT = {"TENANT": "acme", "REGION": "eu-central-1", "ACCOUNT": "123456789012", "STATE_CACHE_SECONDS": "0"}
 
 Ask = tuple[str, ...]
-"""(action, table and index, partition key) or (action, kind of secret)."""
+"""(action, table and index, partition key), of an update with an attribute after it, or (action, kind of secret)."""
+
+_NO_ATTRIBUTES = {"SET", "REMOVE", "ADD", "AND", "OR", "attribute_exists", "attribute_not_exists"}
+
+
+def named(update: Mapping[str, Any]) -> set[str]:
+    """All attributes that an update names, as IAM sees them."""
+    words = re.findall(r"[#:]?\w+", f"{update['UpdateExpression']} {update['ConditionExpression']}")
+    names = update.get("ExpressionAttributeNames", {})
+    return {names.get(word, word) for word in words if word not in _NO_ATTRIBUTES and word[0] != ":"} | set(
+        update["Key"]
+    )
+
 
 AFTER_FAULTS: Mapping[str, set[Ask]] = {
     "endpoint": {("dynamodb:GetItem", "access", "NONCE#*"), ("dynamodb:GetItem", "access", "USE#*")},
@@ -81,7 +94,8 @@ class Deployment(Tenant):
                 leading = body["ExpressionAttributeValues"][":value"]
             else:
                 leading = (body.get("Key") or body["Item"])["pk"]
-            yield f"dynamodb:{operation}", name + index, leading["S"]
+            ask = f"dynamodb:{operation}", name + index, leading["S"]
+            yield from [(*ask, attribute) for attribute in named(body)] if operation == "UpdateItem" else [ask]
 
 
 def granted(row: Row) -> set[Ask]:
@@ -89,13 +103,15 @@ def granted(row: Row) -> set[Ask]:
     found: set[Ask] = set()
     for on in row.tables:
         place = f"{on.table}/{on.index}" if on.index else on.table
-        found |= {(action, place, rows) for action in on.actions for rows in on.rows}
+        ends = [(attribute,) for attribute in on.attributes] or [()]
+        found |= {(action, place, rows, *end) for action in on.actions for rows in on.rows for end in ends}
     found |= {("kms:Encrypt", str(kind)) for kind in row.seals}
     return found | {("kms:Decrypt", str(kind)) for kind in row.unseals}
 
 
 def covers(right: Ask, ask: Ask) -> bool:
-    return len(right) == len(ask) and all(fnmatchcase(said, pattern) for said, pattern in zip(ask, right, strict=True))
+    """A right that names no attribute is one to all of them."""
+    return len(right) <= len(ask) and all(fnmatchcase(said, pattern) for said, pattern in zip(ask, right, strict=False))
 
 
 def check(folder: str, asked: set[Ask]) -> None:

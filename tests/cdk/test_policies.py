@@ -12,7 +12,9 @@ from kit import iam, templates
 from kit.iam import Context, decide, flat, key_statements, listed, may, principal, role_statements
 from kit.templates import FOLDERS, Template
 
-GET, PUT, DELETE, QUERY = (f"dynamodb:{name}" for name in ("GetItem", "PutItem", "DeleteItem", "Query"))
+GET, PUT, DELETE, QUERY, UPDATE = (
+    f"dynamodb:{name}" for name in ("GetItem", "PutItem", "DeleteItem", "Query", "UpdateItem")
+)
 SEAL, UNSEAL = "kms:Encrypt", "kms:Decrypt"
 INVOKE = "lambda:InvokeFunction"
 
@@ -44,6 +46,8 @@ def expected(template: Template, folder: str) -> set[tuple[str, str, str]]:
     for on in (on for row in rows for on in row.tables):
         arn = table(template, on.table.capitalize()) + (f"/index/{on.index}" if on.index else "")
         condition = {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": list(on.rows)}}
+        if on.attributes:
+            condition["ForAllValues:StringEquals"] = {"dynamodb:Attributes": list(on.attributes)}
         found |= {(action, arn, repr(condition)) for action in on.actions}
     tenant = template.stack.removeprefix("tkms-")
     for action, kinds in (
@@ -113,7 +117,10 @@ DATA = [
     ("encrypt", GET, "Access", "CREDENTIAL#1", False),
     ("decrypt", GET, "Keys", "ALIAS#a", False),
     ("create_alias", PUT, "Keys", "ALIAS#a", True),
-    ("disable_key", PUT, "Keys", "KEY#1", True),
+    ("disable_key", UPDATE, "Keys", "KEY#1", True),
+    ("disable_key", UPDATE, "Keys", "ALIAS#a", False),
+    ("disable_key", UPDATE, "Access", "CREDENTIAL#1", False),
+    ("disable_key", PUT, "Keys", "KEY#1", False),
     ("disable_key", PUT, "Keys", "ALIAS#a", False),
     ("delete_due_keys", DELETE, "Keys", "KEY#1", True),
     ("delete_alias", DELETE, "Keys", "ALIAS#a", True),
@@ -134,6 +141,30 @@ def test_rows_of_the_tables(
 ) -> None:
     assert may(example, folder, action, table(example, name), row(key)) is allowed
     assert not may(example, folder, action, table(full, name), row(key)), "another tenant's table"
+
+
+MAKERS = {"create_key", "create_key_version", "delete_due_keys", "import_key_material", "rotate_due_keys"}
+"""Functions that make, replace or destroy material."""
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_only_who_makes_or_destroys_material_may_write_it(template: Template, folder: str) -> None:
+    """Of the primary version it stands in a key's row as `material`, of older ones in their rows as `doc`."""
+    arn, where = table(template, "Keys"), row("KEY#1")
+    parts = CATALOG.keys() & {folder, *(inline(template) if folder == "endpoint" else ())}
+    makes = bool(parts & MAKERS)
+    assert may(template, folder, PUT, arn, where) is makes
+    assert may(template, folder, DELETE, arn, where) is ("delete_due_keys" in parts)
+    for attribute in ("material", "doc"):
+        for named in ([attribute], ["pk", "sk", "record", "mac", attribute], [attribute, "state"]):
+            assert not may(template, folder, UPDATE, arn, {**where, "dynamodb:Attributes": named})
+
+
+def test_who_changes_a_key_may_write_the_rest_of_its_row(template: Template) -> None:
+    named = {"dynamodb:Attributes": ["pk", "sk", "record", "state", "revision", "waiting", "due", "mac"]}
+    changing = {f for f in FOLDERS if may(template, f, UPDATE, table(template, "Keys"), {**row("KEY#1"), **named})}
+    assert {"disable_key", "tag_resources", "set_key_alias", "delete_key_material"} <= changing
+    assert not changing & MAKERS
 
 
 @pytest.mark.parametrize(
@@ -173,7 +204,9 @@ def test_no_function_touches_another_tenant(example: Template, full: Template, f
     ]
     for arn in tables:
         assert not any(
-            may(example, folder, action, arn, where) for action in (GET, PUT, DELETE, QUERY) for where in contexts
+            may(example, folder, action, arn, where)
+            for action in (GET, PUT, DELETE, QUERY, UPDATE)
+            for where in contexts
         )
     for kind in range(6):
         assert not may(example, folder, UNSEAL, parent_key(full), context("full", kind))

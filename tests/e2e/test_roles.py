@@ -82,7 +82,7 @@ GRANTS = [
     ("encrypt", "dynamodb:GetItem", "Encrypt"),
     ("encrypt", "kms:Decrypt", "Encrypt"),
     ("create_key", "kms:Encrypt", "CreateKey"),
-    ("disable_key", "dynamodb:PutItem", "DisableKey"),
+    ("disable_key", "dynamodb:UpdateItem", "DisableKey"),
     ("list_keys", "dynamodb:Query", "ListKeys"),
 ]
 

@@ -46,6 +46,8 @@ def _holds(operator: str, key: str, expected: Any, context: Context) -> bool:
             return not any(value in listed(expected) for value in given)
         case "ForAllValues:StringLike":
             return all(_like(value, expected) for value in given)
+        case "ForAllValues:StringEquals":
+            return all(value in listed(expected) for value in given)
         case "ArnNotLike":
             return not any(_like(value, expected) for value in given)
     raise AssertionError(f"the operator {operator} is not known here")

@@ -89,9 +89,9 @@ class DynamoRows:
             if name in ("pk", "sk"):
                 continue
             ((kind, value),) = typed.items()
-            other = str(int(value) - 1) if kind == "N" else value[:-1] + "~"
+            other = str(int(value) - 1) if kind == "N" else value[:-1] + (b"~" if kind == "B" else "~")
             yield name, {**row, name: {kind: other}}
-            if name not in ("doc", "key_id"):
+            if name not in ("record", "doc", "key_id"):
                 yield name, {there: said for there, said in row.items() if there != name}
 
 

@@ -81,6 +81,21 @@ def test_a_revision_replaces_the_one_before(store: KeyStore) -> None:
     assert store.list_keys(KeyFilter(), offset=0, limit=10) == (2, [second, TWO])
 
 
+def test_a_change_that_keeps_the_material_is_as_any_other(store: KeyStore) -> None:
+    filled(store)
+    leaving = revised(ONE, "2", state=KeyState.PENDING_DELETION, deletion_date=100)
+    store.commit([PutKey(leaving, ONE), PutKey(revised(TWO, "2"), TWO)])
+    assert store.get(ONE.id) == leaving
+    assert store.list_due(100, limit=9) == [(100, ONE.id)]
+    with pytest.raises(RevisionConflict):
+        store.commit([PutKey(revised(ONE, "late"), ONE)])
+    back = revised(leaving, "3", state=KeyState.ENABLED, deletion_date=0)
+    store.commit([PutKey(back, leaving)])
+    assert store.get(ONE.id) == back
+    assert store.list_due(100, limit=9) == []
+    assert store.list_keys(KeyFilter(), offset=0, limit=10) == (2, [back, revised(TWO, "2")])
+
+
 def test_an_alias_is_made_moved_and_deleted(store: KeyStore) -> None:
     filled(store)
     assert store.get_alias("a") == alias("a")
@@ -120,6 +135,11 @@ REFUSED: dict[str, tuple[Write, type[Exception]]] = {
     "a revision that was written": (PutKey(key(1, revision=1, description="x", token="t")), RevisionConflict),
     "a revision too far": (PutKey(key(1, revision=3)), RevisionConflict),
     "a revision of no key": (PutKey(key(3, revision=2)), RevisionConflict),
+    "a kept material of a revision that was written": (
+        PutKey(key(1, revision=3, token="t"), key(1, revision=2)),
+        RevisionConflict,
+    ),
+    "a kept material of no key": (PutKey(key(3, revision=2), key(3)), RevisionConflict),
     "a version that exists": (PutVersion(ONE.id, version(1)), RevisionConflict),
     "an alias that exists": (PutAlias(alias("a", 2), expect=None), AliasExists),
     "an alias that exists, of the same key": (PutAlias(alias("a"), expect=None), AliasExists),

@@ -7,14 +7,15 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from kit.moto_aws import Tables
 from kit.samples import ROW_MACS, credential, key, key_id, revised, version
 from tenantkms.model.alias import Alias
-from tenantkms.model.key import KeyFilter
+from tenantkms.model.key import Key, KeyFilter
 from tenantkms.model.states import KeyState
 from tenantkms.store.dynamodb import DynamoAccessStore, DynamoKeyStore
-from tenantkms.store.port import PutAlias, PutKey, PutVersion
+from tenantkms.store.port import PutAlias, PutKey, PutVersion, RevisionConflict
 
 NOW = 1_700_000_000
 
@@ -43,6 +44,10 @@ def json(value: object) -> dict[str, str]:
     return {"S": msgspec.json.encode(value).decode()}
 
 
+def without_sealed(key: Key) -> Key:
+    return replace(key, primary=replace(version(), sealed=b""))
+
+
 def test_the_rows_of_the_keys_table(tables: Tables, keys: DynamoKeyStore) -> None:
     alias = Alias(name="app/a", key_id=key_id(1))
     keys.commit([PutKey(key(1)), PutVersion(key_id(1), version(7)), PutAlias(alias, expect=None)])
@@ -57,7 +62,8 @@ def test_the_rows_of_the_keys_table(tables: Tables, keys: DynamoKeyStore) -> Non
         {
             "pk": {"S": f"KEY#{key_id(1)}"},
             "sk": {"S": "META"},
-            "doc": json(key(1)),
+            "record": json(without_sealed(key(1))),
+            "material": {"B": version().sealed},
             "revision": {"N": "1"},
             "state": {"S": "Enabled"},
             "created": {"N": "1700000001"},
@@ -73,6 +79,95 @@ def test_a_key_with_work_due_says_when(tables: Tables, keys: DynamoKeyStore) -> 
     keys.commit([PutKey(key(1, state=KeyState.PENDING_DELETION, deletion_date=1_800_000_000))])
     (stored,) = rows(tables, tables.keys)
     assert (stored["waiting"], stored["due"]) == ({"S": "KEYS"}, {"S": f"001800000000#{key_id(1)}"})
+
+
+# -- material --------------------------------------------------------------------------------------------
+
+LEAVING = revised(key(1), "2", state=KeyState.PENDING_DELETION, deletion_date=1_800_000_000)
+
+
+def test_a_change_that_keeps_the_material_does_not_name_it(tables: Tables, keys: DynamoKeyStore) -> None:
+    """The row is what a put would have left, also where an attribute comes and goes."""
+    second = Tables.fresh()
+    other = DynamoKeyStore(second.client, second.keys, ROW_MACS)
+    for before, after in ((None, key(1)), (key(1), LEAVING), (LEAVING, revised(LEAVING, "3", state=KeyState.ENABLED))):
+        keys.commit([PutKey(after, before)])
+        other.commit([PutKey(after)])
+        assert rows(tables, tables.keys) == rows(second, second.keys)
+        assert keys.get(key_id(1)) == after
+    first, *changes = [body["TransactItems"] for _, body in tables.wire.sent if "TransactItems" in body]
+    assert "'material'" in str(first)
+    assert [list(item) for (item,) in changes] == [["Update"]] * 2
+    assert "'material'" not in str(changes)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (key(1), revised(key(1), "2", primary=version(2))),
+        (key(1), revised(key(1), "2", primary=None)),
+        (key(1, primary=None), revised(key(1), "2")),
+        (key(1, revision=2), revised(key(1), "2")),
+        (key(2), revised(key(1), "2")),
+        (None, revised(key(1), "2")),
+    ],
+    ids=["other material", "none any more", "the first", "another revision", "another key", "not known"],
+)
+def test_whatever_may_change_the_material_is_put(
+    tables: Tables, keys: DynamoKeyStore, before: Key | None, after: Key
+) -> None:
+    keys.commit([PutKey(key(1))])
+    keys.commit([PutKey(after, before)])
+    assert "Put" in tables.wire.sent[-1][1]["TransactItems"][0]
+    assert keys.get(key_id(1)) == after
+
+
+def as_before(tables: Tables, *, mac: bool) -> None:
+    """The first key's row as it was laid out before material had an attribute."""
+    (row,) = tables.client.scan(TableName=tables.keys)["Items"]
+    old: Any = {n: v for n, v in row.items() if n not in ("record", "material", "mac")} | {"doc": json(key(1))}
+    tables.client.put_item(TableName=tables.keys, Item={**old, "mac": {"S": ROW_MACS.make(old)}} if mac else old)
+
+
+def test_a_row_from_before_is_read_and_keeps_its_material(tables: Tables, keys: DynamoKeyStore) -> None:
+    keys.commit([PutKey(key(1))])
+    as_before(tables, mac=True)
+    assert keys.get(key_id(1)) == key(1)
+    assert keys.list_keys(KeyFilter(), offset=0, limit=1) == (1, [key(1)])
+    with pytest.raises(RevisionConflict):
+        keys.commit([PutKey(LEAVING, key(1))])
+    assert keys.get(key_id(1)) == key(1)
+    keys.commit([PutKey(LEAVING)])
+    (row,) = rows(tables, tables.keys)
+    assert "doc" not in row
+    assert keys.get(key_id(1)) == LEAVING
+
+
+def test_a_take_over_lays_rows_out_anew(tables: Tables, keys: DynamoKeyStore) -> None:
+    keys.commit([PutKey(key(1))])
+    (new,) = rows(tables, tables.keys)
+    as_before(tables, mac=False)
+    assert len(list(keys.take_over())) == 1
+    assert rows(tables, tables.keys) == [new]
+    keys.commit([PutKey(LEAVING, key(1))])
+    assert keys.get(key_id(1)) == LEAVING
+
+
+def test_a_take_over_does_not_end_at_a_row_that_cannot_be_read(tables: Tables, keys: DynamoKeyStore) -> None:
+    keys.commit([PutKey(key(1))])
+    as_before(tables, mac=False)
+    tables.client.update_item(
+        TableName=tables.keys,
+        Key={"pk": {"S": f"KEY#{key_id(1)}"}, "sk": {"S": "META"}},
+        UpdateExpression="SET doc = :other",
+        ExpressionAttributeValues={":other": {"S": "{"}},
+    )
+    assert len(list(keys.take_over())) == 1
+    (row,) = rows(tables, tables.keys)
+    assert row["doc"] == {"S": "{"}
+
+
+# -- access ----------------------------------------------------------------------------------------------
 
 
 def test_the_rows_of_the_access_table(tables: Tables, access: DynamoAccessStore) -> None:

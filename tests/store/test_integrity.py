@@ -236,7 +236,7 @@ def test_a_row_with_a_wrong_mac_is_not_taken_over(store: KeyStore) -> None:
     raw = raw_rows(store)
     for row in raw.rows():
         for attribute, other in raw.variants(row):
-            if attribute in ("doc", "key_id"):
+            if attribute in ("record", "doc", "key_id"):
                 raw.put(other)
     assert list(store.take_over()) == []
     assert len(bad(store)) == 3
@@ -256,7 +256,7 @@ def test_a_row_that_is_changed_meanwhile_does_not_get_the_mac_of_what_it_was(tab
 
     def meanwhile() -> None:
         tables.client.meta.events.unregister("before-parameter-build.dynamodb.PutItem", change)
-        raw.put({**old, "doc": {"S": old["doc"]["S"].replace("key 1", "key 9")}})
+        raw.put({**old, "record": {"S": old["record"]["S"].replace("key 1", "key 9")}})
 
     assert list(taking) == []
     (named,) = bad(store)

@@ -34,7 +34,9 @@ def some_writes(random: Random, turn: int) -> list[Write]:
     every: list[Write] = []
     for number in KEYS:
         changed = key(number, revision=random.randint(1, 5), token=f"{turn}", description=f"{turn}")
-        every.append(random.choice((PutKey(changed), PutKey(key(number, token=f"first {turn}")), DeleteKey(changed))))
+        before = key(number, revision=changed.revision - 1) if changed.revision > 1 else None
+        puts = PutKey(changed), PutKey(changed, before), PutKey(key(number, token=f"first {turn}"))
+        every.append(random.choice((*puts, DeleteKey(changed))))
         every += [
             random.choice((PutVersion(key_id(number), version(v)), DeleteVersion(key_id(number), v))) for v in VERSIONS
         ]

@@ -237,7 +237,9 @@ class Scope:
         facts = self._facts()
         for attempt in range(_ATTEMPTS):
             keys = [self.admit(self._read(ref, None, facts), None, facts) for ref in refs]
-            writes = change(keys)
+            read = {key.id: key for key in keys}
+            # A role that makes no material may only write what keeps it.
+            writes = [PutKey(w.key, read.get(w.key.id)) if isinstance(w, PutKey) else w for w in change(keys)]
             self._check_names(keys, writes)
             check_limits(self.deps.limits, self.store, self.call.profile, keys, writes)
             if not writes or self.call.dry_run:

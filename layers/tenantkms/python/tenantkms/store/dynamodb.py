@@ -60,6 +60,7 @@ from tenantkms.store.dynamodb_layout import (
     due_of,
     encode,
     item_of,
+    key_of,
     key_pk,
     lease_of,
     typed,
@@ -75,7 +76,6 @@ from tenantkms.store.port import MAX_BUCKETS, PutAlias, PutKey, RevisionConflict
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-_decode_key = msgspec.json.Decoder(Key).decode
 _decode_version = msgspec.json.Decoder(KeyVersion).decode
 _decode_credential = msgspec.json.Decoder(Credential).decode
 
@@ -96,7 +96,7 @@ class DynamoKeyStore(Table):
 
     def get(self, key_id: str) -> Key | None:
         found = self._get(pk=key_pk(key_id), sk=META)
-        return _decode_key(self._doc(found)) if found else None
+        return key_of(checked(self._macs, found)) if found else None
 
     def get_version(self, key_id: str, number: int) -> KeyVersion | None:
         found = self._get(pk=key_pk(key_id), sk=version_sk(number))
@@ -157,7 +157,7 @@ class DynamoKeyStore(Table):
         total = 0
         page: list[Key] = []
         for found in self._listed(KEYS, descending=descending):
-            key = _decode_key(self._doc(found))
+            key = key_of(checked(self._macs, found))
             if where.matches(key):
                 if offset <= total < offset + limit:
                     page.append(key)

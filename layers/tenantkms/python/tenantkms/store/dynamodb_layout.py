@@ -1,6 +1,7 @@
 """The layout of the DynamoDB tables, and what each write of the port is as a part of a transaction.
 
-Keys table     pk=KEY#<id>      sk=META                 doc, revision, state, created, token, mac; listed by age and due
+Keys table     pk=KEY#<id>      sk=META                 record, material (bytes), revision, state, created, token, mac;
+                                                        listed by age and due
                pk=KEY#<id>      sk=VERSION#<10 digits>  doc, mac
                pk=ALIAS#<name>  sk=META                 key_id, mac; listed by name
                pk=ROOT          sk=META                 sealed (bytes), token
@@ -12,15 +13,22 @@ Access table   pk=CREDENTIAL#<access key id>            doc, token, mac; listed 
 
 `doc` is the JSON of the model's struct, `mac` is over all other attributes of its row. The sparse indexes hold the rows
 that have their two attributes; they follow a write within moments.
+
+Sealed material of a key stands where a role that only changes the key may not write: that of the primary version in
+`material`, and `record` is the JSON of the key without it; that of older versions in their `doc`. A key's row from
+before has all of it in `doc`. It is read, and replaced by the next write of material, or by the take-over.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from msgspec.structs import replace
 
+from tenantkms.model.key import Key
 from tenantkms.store.integrity import IntegrityFault, RowMac
 from tenantkms.store.port import DeleteAlias, DeleteKey, DeleteVersion, PutAlias, PutKey, PutVersion, Write
 
@@ -39,6 +47,7 @@ TTL, SOURCE = "expires", "source"
 """Of a nonce: the access table's time-to-live attribute, in Unix seconds, and who used it first, where that counts."""
 
 DOC, REVISION, STATE, TOKEN, KEY_ID, SEALED, MAC = "doc", "revision", "state", "token", "key_id", "sealed", "mac"
+RECORD, MATERIAL, CREATED = "record", "material", "created"
 TAKEN = "taken"
 META, ROOT = "META", "ROOT"
 LAST_USED, SINCE, SEEN = "last_used", "since", "seen"
@@ -47,7 +56,22 @@ ABSENT = f"attribute_not_exists({PARTITION_KEY})"
 LONGEST_KEY = 2048
 """Bytes of a partition key."""
 
+CHANGED = (
+    RECORD,
+    REVISION,
+    STATE,
+    CREATED,
+    TOKEN,
+    INDEX_PARTITION_KEY,
+    INDEX_SORT_KEY,
+    DUE_PARTITION_KEY,
+    DUE_SORT_KEY,
+    MAC,
+)
+"""What a write of a key's row that keeps the material says anew: all but `material`, and `doc`, which versions have."""
+
 Row = Mapping[str, Any]
+_decode_key = msgspec.json.Decoder(Key).decode
 
 
 def encode(value: object) -> str:
@@ -124,6 +148,32 @@ def checked(macs: RowMac, row: Row) -> Row:
     return row
 
 
+# -- keys --------------------------------------------------------------------------------------------
+
+
+def _of_key(key: Key) -> dict[str, Any]:
+    """The attributes that a key is read from."""
+    if key.primary is None:
+        return typed(record=encode(key))
+    record = replace(key, primary=replace(key.primary, sealed=b""))
+    return {**typed(record=encode(record)), MATERIAL: {"B": key.primary.sealed}}
+
+
+def key_of(row: Row) -> Key:
+    if RECORD not in row:
+        return _decode_key(row[DOC]["S"])
+    key = _decode_key(row[RECORD]["S"])
+    return replace(key, primary=replace(key.primary, sealed=row[MATERIAL]["B"])) if key.primary else key
+
+
+def renewed(row: Row) -> Row:
+    """A row as it is laid out now; one that cannot be read stays as it is."""
+    if DOC in row and row[PARTITION_KEY]["S"].startswith(key_pk("")) and row[SORT_KEY]["S"] == META:
+        with suppress(msgspec.MsgspecError):
+            return {name: value for name, value in row.items() if name != DOC} | _of_key(key_of(row))
+    return row
+
+
 # -- writes ------------------------------------------------------------------------------------------
 
 _NEW = {"ConditionExpression": ABSENT}
@@ -149,10 +199,9 @@ def _delete(table: str, pk: str, sk: str, condition: dict[str, Any]) -> Transact
 
 def _put_key(table: str, macs: RowMac, write: PutKey) -> TransactWriteItemTypeDef:
     key = write.key
-    item = typed(
+    item = _of_key(key) | typed(
         pk=key_pk(key.id),
         sk=META,
-        doc=encode(key),
         revision=key.revision,
         state=key.state,
         created=key.created,
@@ -162,7 +211,27 @@ def _put_key(table: str, macs: RowMac, write: PutKey) -> TransactWriteItemTypeDe
     )
     if key.due:
         item |= typed(waiting=KEYS, due=by_time(key.due, key.id))
+    if write.keeps_material:
+        return _change_key(table, with_mac(macs, item), key.revision - 1)
     return _put(table, macs, item, _NEW if key.revision == 1 else equals(REVISION, key.revision - 1))
+
+
+def _change_key(table: str, row: Row, revision: int) -> TransactWriteItemTypeDef:
+    """Make a key's row of that revision `row`, whose material it has; one from before, which has none, is refused."""
+    sets = ", ".join(f"#{name} = :{name}" for name in CHANGED if name in row)
+    gone = ", ".join(f"#{name}" for name in CHANGED if name not in row)
+    update: Any = {
+        "TableName": table,
+        "Key": {name: row[name] for name in (PARTITION_KEY, SORT_KEY)},
+        "UpdateExpression": f"SET {sets} REMOVE {gone}" if gone else f"SET {sets}",
+        "ConditionExpression": f"#{REVISION} = :before AND attribute_exists(#{RECORD})",
+        "ExpressionAttributeNames": {f"#{name}": name for name in CHANGED},
+        "ExpressionAttributeValues": {
+            **{f":{name}": row[name] for name in CHANGED if name in row},
+            **typed(**{":before": revision}),
+        },
+    }
+    return {"Update": update}
 
 
 def _put_version(table: str, macs: RowMac, write: PutVersion) -> TransactWriteItemTypeDef:

@@ -18,12 +18,14 @@ from tenantkms.store.dynamodb_layout import (
     KEY_ID,
     MAC,
     PARTITION_KEY,
+    RECORD,
     SORT_KEY,
     TOKEN,
     Row,
     checked,
     equals,
     fault,
+    renewed,
     typed,
     with_mac,
 )
@@ -132,12 +134,12 @@ class Table(ABC):
                 yield
 
     def _give_mac(self, row: Row) -> bool:
-        """Write a row as it is with its MAC; False if it was changed meanwhile."""
-        what = DOC if DOC in row else KEY_ID
+        """Write a row as it is with its MAC, as it is laid out now; False if it was changed meanwhile."""
+        what = next(name for name in (RECORD, DOC, KEY_ID) if name in row)
         condition = equals(what, row[what]["S"])
         condition["ConditionExpression"] += f" AND attribute_not_exists({MAC})"
         try:
-            self._client.put_item(TableName=self._table, Item=with_mac(self._macs, row), **condition)
+            self._client.put_item(TableName=self._table, Item=with_mac(self._macs, renewed(row)), **condition)
         except FAULTS as e:
             if condition_failed(e):
                 return False

@@ -25,9 +25,23 @@ class RevisionConflict(Exception):
 
 
 class PutKey(Struct, frozen=True):
-    """Write a key's row if its stored revision is `key.revision - 1`; revision 1 means it must not exist."""
+    """Write a key's row if its stored revision is `key.revision - 1`; revision 1 means it must not exist.
+
+    `before` is the key as it was read, where that is known.
+    """
 
     key: Key
+    before: Key | None = None
+
+    @property
+    def keeps_material(self) -> bool:
+        """Whether the row that is replaced is known, and has the same sealed material: it need not be written."""
+        key, before = self.key, self.before
+        return (
+            before is not None
+            and (before.id, before.revision) == (key.id, key.revision - 1)
+            and (before.primary and before.primary.sealed) == (key.primary and key.primary.sealed)
+        )
 
 
 class PutVersion(Struct, frozen=True):
