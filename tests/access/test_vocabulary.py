@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +13,7 @@ from kit.action_samples import PLAINTEXT, Tenant
 from kit.samples import FACTS
 from tenantkms.access import key_policy, policy
 from tenantkms.access.conditions import NO_TAGS
+from tenantkms.access.vocabulary import repeats
 from tenantkms.errors import InvalidPolicy
 from tenantkms.names import ACTIONS, OTHER_NAMES
 from tenantkms.wire.dialects import DIALECTS
@@ -166,3 +168,48 @@ def test_what_would_deny_nothing_is_refused(check: Callable[[str], str], text: s
 def test_what_names_keys_is_taken(name: str) -> None:
     text = json.dumps({"Statement": [{"Effect": "Allow", "Action": "Encrypt", "Resource": name}]})
     assert policy.check(text) == text
+
+
+LONG = "long" * 7_000
+ALLOW = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        {**ALLOW, "Effect": LONG},
+        {**ALLOW, "Action": LONG},
+        {**ALLOW, "Resource": LONG},
+        {**ALLOW, LONG: ""},
+        {**ALLOW, "Condition": {LONG: {"kms:SourceIp": "10.0.0.0/8"}}},
+        {**ALLOW, "Condition": {"StringEquals": {LONG: ""}}},
+        {**ALLOW, "Condition": {"StringEquals": {"kms:Dialect": LONG}}},
+        {**ALLOW, "Condition": {"IpAddress": {"kms:SourceIp": LONG}}},
+        {**ALLOW, "Condition": {"DateLessThan": {"kms:CurrentTime": LONG}}},
+    ],
+    ids=lambda statement: str(list(statement.items())[-1])[:40],
+)
+def test_a_refusal_does_not_send_the_document_back(statement: dict[str, Any]) -> None:
+    with pytest.raises(InvalidPolicy) as refused:
+        policy.check(json.dumps({"Statement": [statement]}))
+    assert "long" in refused.value.message or "Invalid enum value" in refused.value.message
+    assert len(refused.value.message) < 1_100
+
+
+def test_a_refusal_that_is_cut_still_says_what_was_meant() -> None:
+    with pytest.raises(InvalidPolicy, match=r"^There is no operator 'longlong.*\.\.\..*did you mean \w+\?$"):
+        policy.check(json.dumps({"Statement": [{**ALLOW, "Condition": {LONG: {"kms:SourceIp": "10.0.0.0/8"}}}]}))
+
+
+def test_many_names_in_one_object_are_no_work() -> None:
+    def took(count: int) -> float:
+        limits = {f"{number:04}": 1 for number in range(count)}
+        text = json.dumps({"Statement": [ALLOW], "Limits": limits}, separators=(",", ":"))
+        times = []
+        for _ in range(5):
+            start = time.process_time()
+            assert not list(repeats(text))
+            times.append(time.process_time() - start)
+        return min(times)
+
+    assert took(3_200) < 40 * took(160)  # 20 times as many; by comparing each with each it was 400 times the work

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+_LONGEST = 1_000
+"""Characters of a message. What was sent may stand in it, and is not sent back at any length."""
+
 
 class KmsError(Exception):
     """A failure that the caller is told about.
@@ -22,6 +25,8 @@ class KmsError(Exception):
     retryable: ClassVar[bool] = False
 
     def __init__(self, message: str = "", *, field: str = "") -> None:
+        if len(message) > _LONGEST:  # what was wrong stands at its beginning or at its end
+            message = f"{message[: _LONGEST // 2]}...{message[-_LONGEST // 2 :]}"
         super().__init__(message or self.text)
         self.field = field
 

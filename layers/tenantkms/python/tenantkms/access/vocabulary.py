@@ -5,6 +5,7 @@ Evaluation knows nothing of it: a stored document, whatever it says, means what 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
 
@@ -36,8 +37,8 @@ def repeats(text: str) -> Iterator[str]:
     found: list[str] = []
 
     def once(pairs: list[tuple[str, object]]) -> dict[str, object]:
-        names = [name for name, _ in pairs]
-        found.extend(name for name in dict.fromkeys(names) if names.count(name) > 1)
+        counts = Counter(name for name, _ in pairs)
+        found.extend(name for name, count in counts.items() if count > 1)
         return dict(pairs)
 
     json.loads(text, object_pairs_hook=once)
