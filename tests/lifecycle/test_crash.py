@@ -17,7 +17,7 @@ from tenantkms.model.states import KeyState
 from tenantkms.names import CHANGING
 
 Prepare = Callable[[Process], str]
-CRASHES = [(call, after) for call in range(1, 12) for after in (False, True)]
+CRASHES = [(call, after) for call in range(1, 16) for after in (False, True)]
 
 
 def _in(state: KeyState) -> Prepare:
