@@ -104,7 +104,7 @@ class Done:
 
     response: Response | None
     request: Request
-    known: bool = False
+    admitted: bool = False
 
 
 def request_bytes(event: Mapping[str, Any], *, close: bool = False) -> bytes:

@@ -25,7 +25,7 @@ class RawRows(Protocol):
     def delete(self, row: Row) -> None: ...
 
     def variants(self, row: Row) -> Iterator[tuple[str, Row]]:
-        """(attribute, the row with another value of it, or without it), for all but what names the row."""
+        """(attribute, the row with another value of it, or without it), but for what names the row or has no MAC."""
 
 
 _NAMED_BY = {"keys": ("id",), "versions": ("key_id", "number"), "aliases": ("name",), "credentials": ("access_key_id",)}
@@ -55,7 +55,7 @@ class SqliteRows:
 
     def variants(self, row: Row) -> Iterator[tuple[str, Row]]:
         for name, value in row.items():
-            if name in ("", *_NAMED_BY[row[""]]):
+            if name in ("", "last_used", *_NAMED_BY[row[""]]):  # when it was last used is no part of an access key
                 continue
             match value:
                 case None:

@@ -109,7 +109,7 @@ def test_of_256_creators_of_one_alias_one_wins(store: str, tmp_path: Path) -> No
         return alibaba_code(kms, "CreateAlias", KeyId=keys[number], AliasName="alias/wanted")
 
     def make(number: int) -> str:
-        answer = processes[number % len(processes)].tencent("CreateKey", Alias="wanted")
+        answer = processes[number % len(processes)].tencent("CreateKey", Alias="wanted", Description=f"{number}")
         code: str = answer.get("Error", {}).get("Code", "")
         return code
 

@@ -196,8 +196,9 @@ def test_a_key_is_brought_taken_away_and_brought_again(user: Tencent3, algorithm
     assert user.state(key) == "PendingImport"
     with refused(user, _STATE):
         user.ask("Decrypt", CiphertextBlob=blob)
-    with refused(user, f"{_BAD}.MaterialNotMatch"):
-        user.ask("ImportKeyMaterial", **user.imported(key, os.urandom(32), algorithm))
+    if algorithm != "RSAES_PKCS1_V1_5":  # which tells of no damage, so that what came by it may be followed
+        with refused(user, f"{_BAD}.MaterialNotMatch"):
+            user.ask("ImportKeyMaterial", **user.imported(key, os.urandom(32), algorithm))
     user.ask("ImportKeyMaterial", **user.imported(key, algorithm=algorithm))
     assert user.ask("Decrypt", CiphertextBlob=blob).Plaintext == HELLO
     assert user.described(key).ValidTo == 0

@@ -151,7 +151,7 @@ def test_the_credentials_uri_provider_is_given_sessions(giving: Server) -> None:
     assert found.access_key_id.startswith("TKMT")
     assert found.security_token
     lines = [json.loads(line) for line in (giving.data_dir / "audit.jsonl").read_text().splitlines()]
-    assert [line["session"] for line in lines if line["action"] == "Decrypt"] == [found.access_key_id]
+    assert [line["session"] for line in lines if line.get("action") == "Decrypt"] == [found.access_key_id]
 
 
 def test_the_credentials_uri_of_the_environment(giving: Server, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from kit.moto_aws import Tables
+from kit.samples import ROW_MACS
 from tenantkms.store.buckets import Buckets
 from tenantkms.store.dynamodb import DynamoAccessStore
 from tenantkms.store.leases import Leases
@@ -91,14 +92,14 @@ def taken_of(buckets: Buckets, name: str) -> int:
 
 
 def test_all_processes_together_never_exceed_the_rate(tables: Tables) -> None:
-    stores = [DynamoAccessStore(tables.client, tables.access) for _ in range(7)]
+    stores = [DynamoAccessStore(tables.client, tables.access, ROW_MACS) for _ in range(7)]
     for second in range(4):
         now = NOW + second
         assert sum(stores[n % 7].take("a", 50, now) for n in range(200)) <= 50
 
 
 def test_under_an_even_load_every_request_of_the_rate_passes_after_a_moment(tables: Tables) -> None:
-    stores = [DynamoAccessStore(tables.client, tables.access) for _ in range(5)]
+    stores = [DynamoAccessStore(tables.client, tables.access, ROW_MACS) for _ in range(5)]
     for second in range(4):
         passed = sum(stores[n % 5].take("a", 50, NOW + second) for n in range(50))
     assert passed == 50

@@ -15,16 +15,14 @@ import pytest
 
 from kit.connections import starting, tencent
 from kit.support import Server, Signer, run_tkms, serving
-from tenantkms.wire.http import Request, Response
+from tenantkms.wire.http import Request
 from tkms.machine.credentials_uri import CredentialsUri
 from tkms.machine.directory import Directory
-
-ELSEWHERE = Response(status=400, content_type="text/plain", body="elsewhere")
 
 
 @pytest.fixture
 def uri(tmp_path: Path) -> CredentialsUri:
-    return CredentialsUri(Directory(tmp_path / "data").open(), "first", lambda _: ELSEWHERE)
+    return CredentialsUri(Directory(tmp_path / "data").open(), "first")
 
 
 def request(uri: CredentialsUri, **changes: object) -> Request:
@@ -34,7 +32,8 @@ def request(uri: CredentialsUri, **changes: object) -> Request:
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "127.1.2.3", "::1"])
 def test_a_program_on_this_machine_is_given_a_session(uri: CredentialsUri, address: str) -> None:
-    answer = uri(request(uri, source_ip=address))
+    answer = uri.response(request(uri, source_ip=address))
+    assert answer is not None
     said = json.loads(answer.body)
     assert (answer.status, answer.content_type) == (200, "application/json")
     assert said.keys() == {"Code", "AccessKeyId", "AccessKeySecret", "SecurityToken", "Expiration"}
@@ -63,12 +62,12 @@ OTHERS = {
 
 @pytest.mark.parametrize("changes", OTHERS.values(), ids=OTHERS)
 def test_everybody_else_is_told_as_if_it_were_not_there(uri: CredentialsUri, changes: dict[str, object]) -> None:
-    assert uri(request(uri, **changes)) is ELSEWHERE
+    assert uri.response(request(uri, **changes)) is None
 
 
 def test_the_path_is_another_one_each_time(tmp_path: Path) -> None:
     settings = Directory(tmp_path / "data").open()
-    paths = {CredentialsUri(settings, "first", lambda _: ELSEWHERE).path for _ in range(10)}
+    paths = {CredentialsUri(settings, "first").path for _ in range(10)}
     assert len(paths) == 10
     assert all(len(path) == len("/credentials/") + 43 for path in paths)
 
@@ -76,7 +75,8 @@ def test_the_path_is_another_one_each_time(tmp_path: Path) -> None:
 def test_an_access_key_that_ends_is_a_refusal(uri: CredentialsUri) -> None:
     access = uri._settings.access
     access.change(access.store.list_credentials()[0].access_key_id, time.time(), enabled=False)
-    answer = uri(request(uri))
+    answer = uri.response(request(uri))
+    assert answer is not None
     assert answer.status == 403
     assert json.loads(answer.body)["Code"] == "CredentialDisabled"
 

@@ -54,7 +54,8 @@ TABLES = ("keys", "versions", "aliases", "credentials")
 def as_before(data: Path) -> None:
     """As a release before MACs leaves a directory."""
     drop = "".join(f"ALTER TABLE {table} DROP COLUMN mac;" for table in TABLES)
-    sql(data, f"{drop} DROP TABLE root; PRAGMA user_version=1;")
+    drop += "ALTER TABLE credentials DROP COLUMN last_used;"
+    sql(data, f"{drop} DROP TABLE root; DROP TABLE watches; PRAGMA user_version=1;")
     site = json.loads((data / "site.json").read_bytes())
     assert site.pop("authenticated") is True
     (data / "site.json").write_text(json.dumps(site))
