@@ -5,7 +5,17 @@ from __future__ import annotations
 import pytest
 
 from tenantkms.errors import RequestExpired, Unsigned
-from tenantkms.wire.signing import Claim, check_time, parse_iso, parse_unix
+from tenantkms.wire.signing import (
+    Claim,
+    Scheme,
+    alibaba_acs,
+    alibaba_rpc,
+    check_time,
+    parse_iso,
+    parse_unix,
+    tencent_tc3,
+    tencent_v1,
+)
 
 
 def claim(time: int) -> Claim:
@@ -39,3 +49,16 @@ def test_a_window_includes_its_edges(time: int) -> None:
     check_time(claim(time), 300, now=1000)
     with pytest.raises(RequestExpired):
         check_time(claim(time), 300, now=1000 + (1 if time < 1000 else -1))
+
+
+@pytest.mark.parametrize(
+    ("scheme", "window", "headed", "alike"),
+    [
+        (alibaba_acs.SCHEME, 900, True, False),
+        (alibaba_rpc.SCHEME, 900, False, False),
+        (tencent_tc3.SCHEME, 300, True, True),
+        (tencent_v1.SCHEME, 300, False, False),
+    ],
+)
+def test_what_a_scheme_does_not_sign_is_known(scheme: Scheme, window: int, headed: bool, alike: bool) -> None:
+    assert (scheme.window, scheme.headed, scheme.alike) == (window, headed, alike)

@@ -89,6 +89,9 @@ MORE = {f"x-more-{i:02}": "a" for i in range(27)}
             ACS_HEADERS | {"x-acs-content-sha256": "0" * 64}, sorted(ACS_HEADERS), SignatureMismatch, id="another body"
         ),
         pytest.param(
+            ACS_HEADERS | {"x-acs-content-sha256": "f" * 64}, sorted(ACS_HEADERS), SignatureMismatch, id="a third body"
+        ),
+        pytest.param(
             ACS_HEADERS | {"x-acs-content-sha256": EMPTY.upper()}, sorted(ACS_HEADERS), SignatureMismatch, id="capitals"
         ),
         pytest.param(
