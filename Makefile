@@ -1,6 +1,7 @@
 # One command each: run, test, check, bench. They install what they need, uv first, into this folder only.
 
 UV_VERSION := 0.13.9
+COSMIC_RAY_VERSION := 8.7.0
 SYSTEM_UV := $(shell command -v uv 2>/dev/null)
 UV := $(or $(SYSTEM_UV),.uv/bin/uv)
 PYTHON := $(firstword $(shell for p in python3.13 python3.12 python3.11 python3; do \
@@ -19,7 +20,7 @@ TOOL := PYTHONPATH=tests $(RUN) python -m
 CDK := $(RUN) python -m cdk.node cdk
 
 .DEFAULT_GOAL := help
-.PHONY: help run test unit e2e check campaign differential bench cost format coverage synth cdk emulator init-times negative-vectors pins lock clean
+.PHONY: help run test unit e2e check campaign differential mutants bench cost format coverage synth cdk emulator init-times negative-vectors pins lock clean
 
 help: ## what there is
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
@@ -53,6 +54,9 @@ campaign: .venv/ready ## the stateful tests for longer, from a new seed: make ca
 
 differential: .venv/ready ## our verifiers against the vendors' own signers: make differential ARGS="--count 10000"
 	@$(TOOL) tools.differential $(ARGS)
+
+mutants: .venv/ready ## does a test notice each change of what signs, allows and seals: make mutants ARGS="crypto access/gains"
+	@$(RUN) --quiet --with cosmic-ray==$(COSMIC_RAY_VERSION) python -m tools.mutants $(ARGS)
 
 bench: .venv/ready ## CPU per request, requests per second beside moto's server, memory
 	@$(TOOL) tools.bench.bench $(ARGS)

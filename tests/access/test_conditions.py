@@ -74,6 +74,8 @@ MET: list[tuple[str, str, Any, Facts, Mapping[str, str] | None, bool | None]] = 
     ("ForAnyValue:StringNotEquals", NAMES, ["app"], call(app="x", other="y"), {}, True),
     ("ForAnyValue:StringNotEquals", NAMES, ["app"], call(app="x"), {}, False),
     ("ForAnyValue:StringNotEquals", NAMES, ["app"], call(), {}, False),
+    ("IpAddress", SOURCE, NET6, call("10.0.0.0"), {}, True),
+    ("IpAddress", SOURCE, NET6, call("9.255.255.255"), {}, False),
     ("IpAddress", SOURCE, NET6, call("10.255.255.255"), {}, True),
     ("IpAddress", SOURCE, NET6, call("11.0.0.0"), {}, False),
     ("IpAddress", SOURCE, NET6, call("2001:db8:ffff::1"), {}, True),
@@ -255,6 +257,16 @@ MOST: dict[str, tuple[int, Callable[[int], list[dict[str, Any]]]]] = {
     "statements": (125, lambda n: [statement("Deny", "Encrypt", Resource="alias/a*")] * n),
     "networks": (99, lambda n: [_under("NotIpAddress", SOURCE, [f"10.{i}.0.0/16" for i in range(n)])]),
     "values": (991, lambda n: [_under("StringEquals", APP, [str(i) for i in range(n)])]),
+    "dialects": (991, lambda n: [_under("StringNotEquals", DIALECT, ["native"] * n)]),
+    "moments": (495, lambda n: [_under("DateLessThan", TIME, [LATE] * n)]),
+    "names of a context": (991, lambda n: [_under("ForAllValues:StringEquals", NAMES, ["a"] * n)]),
+    "names that it lacks": (991, lambda n: [_under("ForAllValues:StringNotEquals", NAMES, ["a"] * n)]),
+    "absences": (
+        992,
+        lambda n: [
+            statement("Deny", "Encrypt", Condition={"Null": {f"kms:ResourceTag/{i}": "true" for i in range(n)}})
+        ],
+    ),
     "likes": (59, lambda n: [_under("StringLike", APP, "*" + "a" * n + "b*")]),
 }
 

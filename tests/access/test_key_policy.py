@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from kit.samples import FACTS
+from kit.samples import key as sample_key
 from tenantkms.access import key_policy
 from tenantkms.access.conditions import NO_TAGS
 from tenantkms.access.key_policy import DEFAULT, parse
@@ -200,6 +202,41 @@ def test_deny_wins_and_silence_denies(statements: list[dict[str, Any]], me: bool
 @pytest.mark.parametrize("policy", ["", DEFAULT], ids=["none", "the default"])
 def test_without_a_policy_everybody_may(policy: str) -> None:
     assert allows(policy, ME, "Encrypt")
+
+
+TAGGED = {"StringEquals": {"kms:ResourceTag/env": "prod"}}
+LOCKOUT: dict[str, tuple[list[dict[str, Any]], bool]] = {
+    # the statements, and whether who sets them could set others, now and ever
+    "all": ([statement()], True),
+    "nobody": ([], False),
+    "somebody else": ([statement(principal={"RAM": f"acs:ram::*:user/{OTHER}"})], False),
+    "another action": ([statement(action="kms:Encrypt")], False),
+    "that action alone": ([statement(action="kms:SetKeyPolicy")], True),
+    "a denial": ([statement(), statement("Deny", action="kms:SetKeyPolicy")], False),
+    "until a day": ([statement(Condition={"DateLessThan": {"kms:CurrentTime": "2099-01-01T00:00:00Z"}})], False),
+    "from a day": ([statement(Condition={"DateGreaterThan": {"kms:CurrentTime": "2099-01-01T00:00:00Z"}})], False),
+    "as the key is tagged": ([statement(Condition=TAGGED)], True),
+    "as it is not tagged": ([statement(Condition={"StringNotEquals": TAGGED["StringEquals"]})], False),
+}
+
+
+@pytest.mark.parametrize(("statements", "possible"), LOCKOUT.values(), ids=LOCKOUT)
+def test_who_sets_a_policy_can_set_another(statements: list[dict[str, Any]], possible: bool) -> None:
+    now = replace(FACTS, now=1_800_000_000)
+    if possible:
+        key_policy.check_lockout(document(*statements), ME, now, {"env": "prod"})
+    else:
+        with pytest.raises(InvalidPolicy, match="in the future"):
+            key_policy.check_lockout(document(*statements), ME, now, {"env": "prod"})
+
+
+@pytest.mark.parametrize(("principal", "gained"), [(MINE, True), (f"acs:ram::*:user/{OTHER}", False)])
+def test_a_tag_gains_for_those_whom_its_statement_means(principal: str, gained: bool) -> None:
+    policy = document(statement(principal={"RAM": principal}, action="kms:Encrypt", Condition=TAGGED))
+    old, new = (sample_key(1, policy=policy, tags=tags) for tags in ({}, {"env": "prod"}))
+    assert key_policy.gains(ME, old, new) is gained
+    assert not key_policy.gains(ME, new, old)
+    assert not key_policy.gains(ME, sample_key(1), sample_key(1, tags={"env": "prod"}))
 
 
 # -- a plain reading -----------------------------------------------------------------------------------

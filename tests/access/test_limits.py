@@ -54,7 +54,7 @@ def document(limits: str) -> str:
 
 
 def test_a_policy_has_limits_of_actions() -> None:
-    assert rates(check(document('{"Encrypt":1000,"*":0}'))) == {"Encrypt": 1000, "*": 0}
+    assert rates(check(document('{"Encrypt":1000000,"*":0}'))) == {"Encrypt": 1_000_000, "*": 0}
 
 
 POLICIES = {
@@ -62,6 +62,7 @@ POLICIES = {
     '{"SignByAsymmetricKey":1}': "the Action is AsymmetricSign",
     '{"keys":1}': "is for no Action",
     '{"Encrypt":-1}': "The limit Encrypt of the policy is -1: 1 to 1000000, or 0 for none.",
+    '{"Encrypt":1000001}': "The limit Encrypt of the policy is 1000001: 1 to 1000000, or 0 for none.",
     '{"Encrypt":"1"}': "The policy is not valid",
     '{"Encrypt":1,"Encrypt":2}': "The policy gives 'Encrypt' twice in one place.",
 }

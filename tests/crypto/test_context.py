@@ -82,6 +82,10 @@ def test_lengths_are_16_bits_of_utf8(size: int, where: str) -> None:
             canonical(context)
 
 
+def test_as_many_pairs_as_16_bits_count() -> None:
+    assert canonical({str(number): "" for number in range(0xFFFF)})[:2] == b"\xff\xff"
+
+
 def test_too_many_pairs() -> None:
     with pytest.raises(InvalidContext):
         canonical({str(number): "" for number in range(0x10000)})

@@ -200,3 +200,19 @@ def test_the_commitment_without_a_valid_tag_does_not_open(size: int) -> None:
 def test_a_header_names_suite_content_key_and_version() -> None:
     header = envelope.parse_header(sealed(bytes(32), b"", {}, content=1, version=2**32 - 1))
     assert (header.suite, header.content, header.key_id, header.version) == (1, 1, KEY_ID, 2**32 - 1)
+
+
+def test_the_salt_stands_whole_in_the_header() -> None:
+    salt = bytes(range(1, envelope.SALT_SIZE + 1))
+    blob = envelope.seal_blob(
+        envelope.derive(bytes(32)),
+        suite=1,
+        content=0,
+        key_id=KEY_ID,
+        version=1,
+        salt=salt,
+        plaintext=b"",
+        context=b"\0\0",
+    )
+    assert blob[24:48] == salt
+    assert len(blob) == envelope.OVERHEAD

@@ -89,6 +89,9 @@ MORE = {f"x-more-{i:02}": "a" for i in range(27)}
             ACS_HEADERS | {"x-acs-content-sha256": "0" * 64}, sorted(ACS_HEADERS), SignatureMismatch, id="another body"
         ),
         pytest.param(
+            ACS_HEADERS | {"x-acs-content-sha256": "f" * 64}, sorted(ACS_HEADERS), SignatureMismatch, id="a third body"
+        ),
+        pytest.param(
             ACS_HEADERS | {"x-acs-content-sha256": EMPTY.upper()}, sorted(ACS_HEADERS), SignatureMismatch, id="capitals"
         ),
         pytest.param(
@@ -152,3 +155,59 @@ def test_a_tencent_action_may_be_signed() -> None:
 def test_tencent_requests_that_are_signed_and_refused(request_: Request, error: type[KmsError]) -> None:
     with pytest.raises(error):
         serve(request_)
+
+
+def acs_authorization(request: Request, before: str, after: str) -> Request:
+    """`request` with another `Authorization`, which nobody signed."""
+    authorization = request.header("authorization")
+    assert before in authorization
+    headers = {**request.headers, "authorization": authorization.replace(before, after)}
+    return request_from_event(event("POST", headers=headers, body=request.body))
+
+
+ACS4_SCOPES = [
+    ("id/20270115/local/Kms", "id/20270114/local/Kms"),
+    ("id/20270115/local/Kms", "id/20270115/local/Ecs"),
+    ("id/20270115/local/Kms", "id/20270115/Kms"),
+    ("id/20270115/local/Kms", "20270115/local/Kms"),
+    ("aliyun_v4_request", "aliyun_v3_request"),
+    ("/aliyun_v4_request", "/aliyun_v4_request/more"),
+]
+
+
+@pytest.mark.parametrize(("before", "after"), ACS4_SCOPES)
+def test_a_scope_of_something_else(before: str, after: str) -> None:
+    request = acs_request(ACS_HEADERS, sorted(ACS_HEADERS), "ACS4-HMAC-SHA256")
+    assert serve(request) == "ListKeys"
+    with pytest.raises(Unsigned, match="scope"):
+        serve(acs_authorization(request, before, after))
+
+
+@pytest.mark.parametrize(
+    ("request_", "name"),
+    [
+        (acs_request(ACS_HEADERS, sorted(ACS_HEADERS)), "ACS3-HMAC-SHA256"),
+        (acs_request(ACS_HEADERS, sorted(ACS_HEADERS), "ACS4-HMAC-SHA256"), "ACS4-HMAC-SHA256"),
+        (tc3_request(TC3_HEADERS, sorted(TC3_HEADERS)), "TC3-HMAC-SHA256"),
+    ],
+)
+def test_an_authorization_that_is_cut_is_not_complete_and_another_is_not_served(request_: Request, name: str) -> None:
+    with pytest.raises(Unsigned, match="not complete"):
+        serve(acs_authorization(request_, ",SignedHeaders" if name[0] == "A" else ", SignedHeaders", ";SignedHeaders"))
+    with pytest.raises(UnsupportedSignature, match=name):
+        serve(acs_authorization(request_, f"{name} ", f"{name}X "))
+
+
+def test_a_header_that_is_signed_must_be_sent() -> None:
+    acs, tc3 = acs_request(ACS_HEADERS, sorted(ACS_HEADERS)), tc3_request(TC3_HEADERS, sorted(TC3_HEADERS))
+    for request in (
+        acs_authorization(acs, "x-acs-version", "x-acs-version;x-more"),
+        acs_authorization(tc3, "host", "host;x-more"),
+    ):
+        with pytest.raises(Unsigned, match="x-more must be sent"):
+            serve(request)
+
+
+def test_at_most_32_tencent_headers_are_signed() -> None:
+    headers = {**TC3_HEADERS, **{f"x-{i:02}": "a" for i in range(30)}}
+    assert serve(tc3_request(headers, sorted(headers))) == "ListKeys"
