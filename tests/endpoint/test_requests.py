@@ -6,10 +6,12 @@ import json
 from typing import Any, NamedTuple
 
 import pytest
+from msgspec.structs import replace
 
 from kit import edits
+from kit.action_samples import ListAudit
 from kit.captures import at
-from kit.catalogue import SCHEMES, error_code
+from kit.catalogue import EXAMPLES, SCHEMES, error_code, prepare
 from kit.edits import Edit, Event
 from kit.support import Kms, Signer
 from tenantkms.model.key import KeyFilter
@@ -225,3 +227,16 @@ def test_the_clock_of_the_endpoint_is_the_settings_own(kms: Kms) -> None:
     then = at(kms, 1_800_000_000)
     assert error_code("tencent", then.send(create(TC3, then.signer))) is None
     assert error_code("tencent", kms.send(create(TC3, then.signer))) == "AuthFailure.SignatureExpire"
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_a_context_that_no_action_can_be_told_has_its_line(scheme: str, kms: Kms) -> None:
+    """JSON may hold what UTF-8 cannot: the Action would not even be begun, which writes the line."""
+    audit = ListAudit()
+    settings = replace(kms.settings, deps=replace(kms.settings.deps, audit=audit))
+    dialect, sign = SCHEMES[scheme]
+    params = dict(EXAMPLES[dialect](prepare(kms))["Encrypt"])
+    name = next(name for name in params if name.lower() == "encryptioncontext")
+    answer = Kms(settings, kms.signer).send(sign(kms.signer, "Encrypt", {**params, name: '{"a":"\\ud800"}'}))
+    assert error_code(dialect, answer) is not None
+    assert [(record.action, record.outcome) for record in audit.records] == [("Encrypt", "InvalidContext")]

@@ -255,6 +255,8 @@ def test_a_string_plaintext_is_stored_as_bytes_only_if_it_comes_back_the_same(
         (codecs.ciphertext, "a-_=", e.MalformedCiphertext),
         (codecs.string_plaintext, "\ud800", e.InvalidPlaintext),
         (codecs.string_plaintext, ["a"], e.InvalidPlaintext),
+        (codecs.context(99), '{"a":"\\ud800"}', e.InvalidContext),
+        (codecs.context(99), {"\udfff": "b"}, e.InvalidContext),
         (codecs.key_id, "alias/default", e.InvalidKeyId),
         (codecs.key_id, "5c438b18-05be-40ad-b6c2-3be6752cfa7e\n", e.InvalidKeyId),
         (codecs.key_id, {"a": "b"}, e.InvalidKeyId),

@@ -100,8 +100,13 @@ def context(limit: int) -> Codec:
                 raise e.InvalidContext(f"{wire} is not the JSON text of an object, or names a key twice.") from None
         if not isinstance(value, dict) or not all(isinstance(item, str) for item in value.values()):
             raise e.InvalidContext(f"{wire} must be a JSON object whose keys and values are strings.")
-        if sum(len(name) + len(item) for name, item in value.items()) > limit:
+        together = "".join((*value, *value.values()))
+        if len(together) > limit:
             raise e.InvalidContext(f"{wire} is longer than {limit} characters.")
+        try:
+            together.encode("utf-8")
+        except UnicodeEncodeError:
+            raise e.InvalidContext(f"{wire} holds a character that UTF-8 cannot encode.") from None
         return value
 
     return codec
