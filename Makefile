@@ -20,7 +20,7 @@ TOOL := PYTHONPATH=tests $(RUN) python -m
 CDK := $(RUN) python -m cdk.node cdk
 
 .DEFAULT_GOAL := help
-.PHONY: help run test unit e2e check campaign differential mutants bench cost format coverage synth cdk emulator init-times negative-vectors pins lock clean
+.PHONY: help run test unit e2e check campaign differential fuzz mutants bench cost format coverage synth cdk emulator init-times negative-vectors pins lock clean
 
 help: ## what there is
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
@@ -57,6 +57,9 @@ differential: .venv/ready ## our verifiers against the vendors' own signers: mak
 
 mutants: .venv/ready ## does a test notice each change of what signs, allows and seals: make mutants ARGS="crypto access/gains"
 	@$(RUN) --quiet --with cosmic-ray==$(COSMIC_RAY_VERSION) python -m tools.mutants $(ARGS)
+
+fuzz: .venv-fuzz/ready ## random inputs for the parsers, led by what they reach: make fuzz ARGS="--inputs 100000 --keep"
+	@PYTHONPATH=tests .venv-fuzz/bin/python -m tools.fuzz $(ARGS)
 
 bench: .venv/ready ## CPU per request, requests per second beside moto's server, memory
 	@$(TOOL) tools.bench.bench $(ARGS)
@@ -100,7 +103,7 @@ lock: $(UV) ## renew uv.lock, and the pins of the emulator
 	    tests/e2e/requirements.in -o tests/e2e/requirements.txt
 
 clean: ## remove what these commands made
-	@rm -rf .uv .venv .venv-3.13 .venv-ministack .cdk build cdk.out .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf .uv .venv .venv-3.13 .venv-ministack .venv-fuzz .cdk build cdk.out .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 .venv/ready: pyproject.toml uv.lock | $(UV)
 	@$(SYNC) --python $(PYTHON)
@@ -110,6 +113,11 @@ clean: ## remove what these commands made
 .venv-ministack/ready: tests/e2e/requirements.txt .venv/ready
 	@$(UV) venv --quiet --clear --python .venv/bin/python .venv-ministack
 	@$(UV) pip install --quiet --python .venv-ministack/bin/python --require-hashes -r $<
+	@touch $@
+
+# Apart from the project's own, so that only who fuzzes has atheris.
+.venv-fuzz/ready: pyproject.toml uv.lock .venv/ready
+	@UV_PROJECT_ENVIRONMENT=.venv-fuzz $(SYNC) --no-default-groups --group fuzz --python .venv/bin/python
 	@touch $@
 
 .cdk/ready: cdk/cli/package.json cdk/cli/package-lock.json .venv/ready

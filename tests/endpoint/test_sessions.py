@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -11,8 +10,8 @@ import pytest
 
 from kit.action_samples import ListAudit
 from kit.captures import at
-from kit.catalogue import SCHEMES, error_code, prepare
-from kit.edits import Event, headers
+from kit.catalogue import SCHEMES, WITH_TOKEN, error_code, prepare
+from kit.edits import headers
 from kit.support import Kms, Signer
 from tenantkms.access.policy import ALLOW_ALL
 from tenantkms.errors import Unavailable
@@ -34,16 +33,6 @@ MISMATCH = {"alibaba": "SignatureDoesNotMatch", "tencent": "AuthFailure.Signatur
 UNAVAILABLE = {"alibaba": "ServiceUnavailableTemporary", "tencent": "ServiceUnavailable", "tencent-v2": 6000}
 UNKNOWN = {"alibaba": "InvalidAccessKeyId.NotFound", "tencent": "AuthFailure.SecretIdNotFound", "tencent-v2": 4104}
 
-Sign = Callable[[Signer, str, str, dict[str, str]], Event]
-SIGN: dict[str, Sign] = {
-    "alibaba-rpc": lambda s, token, a, p: s.alibaba_rpc(a, p, SecurityToken=token),
-    "alibaba-rpc-post": lambda s, token, a, p: s.alibaba_rpc(a, p, method="POST", SecurityToken=token),
-    "alibaba-acs3": lambda s, token, a, p: s.alibaba_acs3(a, p, token=token),
-    "tencent-tc3": lambda s, token, a, p: s.tencent(a, p, **{"x-tc-token": token}),
-    "tencent-v1": lambda s, token, a, p: s.tencent_v1(a, p, Token=token),
-    "tencent-v2": lambda s, token, a, p: s.tencent_v2(a, p, Token=token),
-    "tencent-v2-get": lambda s, token, a, p: s.tencent_v2(a, p, method="GET", Token=token),
-}
 LIST = {"alibaba": "ListKeys", "tencent": "ListKeys", "tencent-v2": "ListKey"}
 
 
@@ -79,12 +68,12 @@ def ask(
     """The code of the refusal, or None."""
     dialect, _ = SCHEMES[scheme]
     by = signer(session, kms, secret)
-    request = SIGN[scheme](by, session.token if token is None else token, action or LIST[dialect], params or {})
+    request = WITH_TOKEN[scheme](by, session.token if token is None else token, action or LIST[dialect], params or {})
     return error_code(dialect, kms.send(request))
 
 
 def test_every_scheme_has_its_place_for_a_token() -> None:
-    assert SIGN.keys() == SCHEMES.keys()
+    assert WITH_TOKEN.keys() == SCHEMES.keys()
 
 
 def test_a_session_is_taken(scheme: str, then: Kms) -> None:
@@ -126,7 +115,7 @@ def test_a_session_without_its_token_is_nobody(scheme: str, then: Kms) -> None:
 
 def test_an_access_key_with_a_token_is_refused(scheme: str, then: Kms) -> None:
     dialect, _ = SCHEMES[scheme]
-    request = SIGN[scheme](then.signer, issue(then).token, LIST[dialect], {})
+    request = WITH_TOKEN[scheme](then.signer, issue(then).token, LIST[dialect], {})
     assert error_code(dialect, then.send(request)) == FOREIGN[dialect]
 
 
@@ -154,7 +143,7 @@ def test_a_session_ends_with_its_access_key(scheme: str, then: Kms) -> None:
 def test_what_is_signed_cannot_be_moved_under_another_token(then: Kms) -> None:
     """TC3 does not sign the token's header, but the secret is of the one token that belongs to it."""
     session, wider = issue(then, policy(("Allow", "ListKeys", "*"))), issue(then)
-    request = SIGN["tencent-tc3"](signer(session, then), session.token, "ListKeys", {})
+    request = WITH_TOKEN["tencent-tc3"](signer(session, then), session.token, "ListKeys", {})
     assert error_code("tencent", then.send(request)) is None
     for token in (wider.token, session.token[:-4] + "AAAA"):
         moved = headers(x_tc_token=token)(request)

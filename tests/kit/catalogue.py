@@ -164,6 +164,16 @@ SCHEMES: dict[str, tuple[str, Callable[[Signer, str, Params], dict[str, Any]]]] 
     ),
 }
 """Name -> (dialect, signer of an event)."""
+WITH_TOKEN: dict[str, Callable[[Signer, str, str, Params], dict[str, Any]]] = {
+    "alibaba-rpc": lambda s, token, a, p: s.alibaba_rpc(a, p, SecurityToken=token),
+    "alibaba-rpc-post": lambda s, token, a, p: s.alibaba_rpc(a, p, method="POST", SecurityToken=token),
+    "alibaba-acs3": lambda s, token, a, p: s.alibaba_acs3(a, p, token=token),
+    "tencent-tc3": lambda s, token, a, p: s.tencent(a, p, **{"x-tc-token": token}),
+    "tencent-v1": lambda s, token, a, p: s.tencent_v1(a, p, Token=token),
+    "tencent-v2": lambda s, token, a, p: s.tencent_v2(a, p, Token=token),
+    "tencent-v2-get": lambda s, token, a, p: s.tencent_v2(a, p, method="GET", Token=token),
+}
+"""The same with a session's token, which is signed with its id and secret."""
 
 
 def fields(dialect: str, answer: Mapping[str, Any]) -> dict[str, Any]:

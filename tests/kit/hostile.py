@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterator, Mapping
 from random import Random
 from typing import Any
 from urllib.parse import urlencode
+from xml.etree import ElementTree as ET
 
 from kit import edits
-from kit.catalogue import EXAMPLES, SCHEMES, Tenant
+from kit.catalogue import EXAMPLES, SCHEMES, Tenant, error_code
 from kit.edits import Event
 from kit.support import Signer, event
 
@@ -162,6 +163,15 @@ HEADERS = [
     ("host", ""),
     ("host", "[::1]:8480\x00"),
 ]
+FAULTS = {
+    "InternalFailure",
+    "InternalError",
+    6000,
+    "ServiceUnavailable",
+    "ServiceUnavailableTemporary",
+    "FailedOperation",
+}
+"""Codes that no request may bring about."""
 METHODS = ["GET", "POST", "HEAD", "PUT", "get", "", "G\xe9T"]
 PATHS = ["/", "/v2/index.php", "/healthz", "", "//", "/%2e%2e/", "/\xff"]
 
@@ -172,6 +182,32 @@ def content(request: Event) -> bytes:
         return edits.body(request)
     except ValueError:
         return b""
+
+
+def verdict(answer: dict[str, Any]) -> str:
+    """The code of an answer, `ok` or `plain`; a fault or an answer of no known form is an `AssertionError`."""
+    status, kind = answer["statusCode"], answer["headers"]["content-type"]
+    if kind.startswith("text/html"):
+        assert status == 200
+        return "plain"
+    if kind.startswith("text/xml"):
+        code = ET.fromstring(answer["body"]).findtext("Code")
+        assert 400 <= status < 500 if code else status == 200
+        return _known(code)
+    body = json.loads(answer["body"])
+    if "Response" in body or "codeDesc" in body:
+        assert (status, kind) == (200, "application/json")
+        return _known(error_code("tencent" if "Response" in body else "tencent-v2", answer))
+    if "RequestId" in body:
+        assert 400 <= status < 500 if "Code" in body else status == 200
+        return _known(body.get("Code"))
+    assert (status, set(body)) in ((400, {"error", "request_id"}), (200, {"status"}))
+    return "plain"
+
+
+def _known(code: str | int | None) -> str:
+    assert code not in FAULTS
+    return "ok" if code is None else str(code)
 
 
 class Attacker:
