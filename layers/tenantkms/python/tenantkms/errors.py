@@ -8,26 +8,26 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-_LONGEST = 1_000
-"""Characters of a message. What was sent may stand in it, and is not sent back at any length."""
+_LONGEST = 1_000  # characters of a message: what was sent may stand in it, and is not sent back at any length
 
 
 class KmsError(Exception):
     """A failure that the caller is told about.
 
-    `text` is what a caller reads when the raiser has nothing more exact to say. It never holds a
-    secret, a plaintext or a string to sign. `retryable` says whether the same request may succeed later.
-    `field` is the canonical parameter that the message is about and goes on from, where there is one, or several with
-    " or " between them: a dialect puts its own names there.
+    `text` is what a caller reads when the raiser has nothing more exact to say. It never holds a secret, a plaintext or
+    a string to sign. `retryable` says whether the same request may succeed later. `field` is the canonical parameter
+    that the message is about and goes on from, where there is one, or several with " or " between them: a dialect puts
+    its own names there.
     """
 
     text: ClassVar[str] = "The request failed."
     retryable: ClassVar[bool] = False
 
     def __init__(self, message: str = "", *, field: str = "") -> None:
-        if len(message) > _LONGEST:  # what was wrong stands at its beginning or at its end
-            message = f"{message[: _LONGEST // 2]}...{message[-_LONGEST // 2 :]}"
-        super().__init__(message or self.text)
+        half = _LONGEST // 2  # what was wrong stands at the beginning or at the end
+        super().__init__(
+            (message or self.text) if len(message) <= _LONGEST else f"{message[:half]}...{message[-half:]}"
+        )
         self.field = field
 
     @property
@@ -186,7 +186,7 @@ class AccessDenied(KmsError):
     text = "The access key's policy does not allow this."
 
 
-# -- what is there ----------------------------------------------------------------------------------
+# -- what is there, and in what state ---------------------------------------------------------------
 
 
 class KeyNotFound(KmsError):
@@ -211,9 +211,6 @@ class ResourceNotFound(KmsError):
 
 class LimitExceeded(KmsError):
     text = "A limit is reached."
-
-
-# -- what state it is in ----------------------------------------------------------------------------
 
 
 class KeyDisabled(KmsError):
@@ -304,17 +301,16 @@ class Internal(KmsError):
 
 
 ERRORS: dict[str, type[KmsError]] = {cls.__name__: cls for cls in KmsError.__subclasses__()}
-_KINDS = frozenset(ERRORS.values())
 
 
 def kind(error: KmsError) -> type[KmsError]:
     """The class that dialects and other functions know an error by: its own, or the one it refines."""
-    return next(cls for cls in type(error).__mro__ if cls in _KINDS)
+    return next(cls for cls in type(error).__mro__ if ERRORS.get(cls.__name__) is cls)
 
 
 def to_data(error: KmsError) -> dict[str, str]:
-    data = {"type": kind(error).__name__, "message": error.message}
-    return {**data, "field": error.field} if error.field else data
+    field = {"field": error.field} if error.field else {}
+    return {"type": kind(error).__name__, "message": error.message, **field}
 
 
 def from_data(data: dict[str, str]) -> KmsError:
