@@ -54,8 +54,8 @@ class Subject(NamedTuple):
     only: str = ""
 
 
-_SIGNED = "test_signed_parts test_claims test_signatures"
-_PARSED = "test_signed_parts test_claims test_signatures test_dialects"
+_SIGNED = "test_signed_parts test_signed_parameters test_claims test_signatures"
+_PARSED = "test_signed_parts test_signatures ../endpoint/test_requests"
 _FORMS = "parameters _parameters _parse DIALECT COMMON VERSION LEGACY_PATH _CONTEXTS _LISTS _JSON_TYPES"
 MODULES = {
     "crypto/envelope.py": Subject("test_envelope test_negative_vectors"),

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from kit.samples import FACTS
 from kit.samples import key as sample_key
 from tenantkms.access import policy
+from tenantkms.access.conditions import NO_TAGS
 from tenantkms.access.policy import ALLOW_ALL, parse
 from tenantkms.errors import InvalidPolicy
 from tenantkms.model.key import Key
@@ -122,6 +123,38 @@ def test_an_absent_resource_is_every_resource() -> None:
 def test_the_policy_of_the_first_credential_allows_everything(key: Key | None) -> None:
     assert may(ALLOW_ALL, "AnyAction", key)
     assert may(json.dumps(json.loads(ALLOW_ALL), indent=1), "AnyAction", key)
+
+
+@pytest.mark.parametrize(
+    ("resource", "allowed"),
+    [("*", True), ("alias/app/*", True), ("alias/app/db", True), ("alias/db", False), ("key/*", False)],
+)
+def test_an_alias_is_a_resource_as_such(resource: str, allowed: bool) -> None:
+    text = document(statement("Allow", "UpdateAlias", resource))
+    assert policy.may_name(text, "UpdateAlias", "alias/app/db", FACTS, NO_TAGS) is allowed
+    assert not policy.may_name(text, "CreateAlias", "alias/app/db", FACTS, NO_TAGS)
+
+
+GAINS: list[tuple[list[dict[str, Any]], bool, bool]] = [
+    # the statements, and whether they allow more on a key that gets the alias app/db, and on one that loses it
+    ([statement("Allow")], False, False),
+    ([statement("Allow", "*", "alias/app/*")], True, False),
+    ([statement("Allow", "*", "alias/other")], False, False),
+    ([statement("Allow", "NoSuchAction", "alias/app/*")], False, False),
+    ([statement("Allow"), statement("Deny", "Decrypt", "alias/app/*")], False, True),
+    ([statement("Deny", "*", "alias/app/*")], False, False),
+    ([statement("Allow", "Encrypt", "alias/app/*"), statement("Deny", "Encrypt")], False, False),
+    ([statement("Allow", "Encrypt"), statement("Allow", "Encrypt", "alias/app/*")], False, False),
+    ([statement("Allow", "Encrypt"), statement("Allow", "Decrypt", "alias/app/*")], True, False),
+]
+
+
+@pytest.mark.parametrize(("statements", "with_it", "without_it"), GAINS)
+def test_whether_an_alias_gains(statements: list[dict[str, Any]], with_it: bool, without_it: bool) -> None:
+    text, bare, named = document(*statements), sample_key(1), sample_key(1, aliases=("app/db",))
+    assert policy.gains(text, bare, named) is with_it
+    assert policy.gains(text, named, bare) is without_it
+    assert not policy.gains(ALLOW_ALL, bare, named)
 
 
 ALLOW = '{"Effect":"Allow","Action":"*","Resource":"*"}'

@@ -13,6 +13,7 @@ from tenantkms.wire.signing import (
     check_time,
     parse_iso,
     parse_unix,
+    required,
     tencent_tc3,
     tencent_v1,
 )
@@ -20,6 +21,13 @@ from tenantkms.wire.signing import (
 
 def claim(time: int) -> Claim:
     return Claim("id", "algorithm", "signature", time, "", "", lambda secret: ())
+
+
+def test_what_is_required_is_there_and_not_blank() -> None:
+    assert required({"SecretId": "id"}, "SecretId") == "id"
+    for values in ({}, {"SecretId": ""}, {"secretid": "id"}):
+        with pytest.raises(Unsigned, match="SecretId is missing"):
+            required(values, "SecretId")
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("0", 0), ("1800000000", 1_800_000_000), ("9" * 11, 99_999_999_999)])

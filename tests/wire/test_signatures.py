@@ -65,6 +65,7 @@ def test_a_signing_key_stays_with_its_secret(monkeypatch: pytest.MonkeyPatch) ->
     name = "ACS4-HMAC-SHA256"
     assert alibaba_acs.signing_key(name, one, *scope) == alibaba_acs.signing_key(name, "one", *scope)
     known = alibaba_acs.signing_key(name, one, *scope)
+    assert known == alibaba_acs.signing_key(name, "one", *scope)
     monkeypatch.delattr("hmac.digest")
     assert alibaba_acs.signing_key(name, one, *scope) is known
 

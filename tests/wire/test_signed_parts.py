@@ -136,6 +136,8 @@ def test_a_tencent_action_may_be_signed() -> None:
             id="another content type",
         ),
         pytest.param(tc3_request(TC3_HEADERS, ["content-type", "host"], date="2027-01-14"), Unsigned, id="another day"),
+        pytest.param(tc3_request(TC3_HEADERS, ["content-type", "host"], date="2027-01-16"), Unsigned, id="a later day"),
+        pytest.param(tc3_request(TC3_HEADERS, ["content-type", "content-type", "host"]), Unsigned, id="one twice"),
         pytest.param(tc3_request(TC3_HEADERS, ["host", "content-type"]), Unsigned, id="not sorted"),
         pytest.param(
             tc3_request({**TC3_HEADERS, "x-tc-content-sha256": "unsigned-payload"}, ["content-type", "host"]),
@@ -167,7 +169,9 @@ def acs_authorization(request: Request, before: str, after: str) -> Request:
 
 ACS4_SCOPES = [
     ("id/20270115/local/Kms", "id/20270114/local/Kms"),
+    ("id/20270115/local/Kms", "id/20270116/local/Kms"),
     ("id/20270115/local/Kms", "id/20270115/local/Ecs"),
+    ("id/20270115/local/Kms", "id/20270115/local/Rds"),
     ("id/20270115/local/Kms", "id/20270115/Kms"),
     ("id/20270115/local/Kms", "20270115/local/Kms"),
     ("aliyun_v4_request", "aliyun_v3_request"),
@@ -211,3 +215,45 @@ def test_a_header_that_is_signed_must_be_sent() -> None:
 def test_at_most_32_tencent_headers_are_signed() -> None:
     headers = {**TC3_HEADERS, **{f"x-{i:02}": "a" for i in range(30)}}
     assert serve(tc3_request(headers, sorted(headers))) == "ListKeys"
+
+
+@pytest.mark.parametrize(
+    ("signed", "verifies"),
+    [
+        ({"content-type": "application/json; charset=UTF-8", "x-tc-action": "listkeys"}, True),  # the SDKs
+        ({"content-type": "application/json; charset=utf-8", "x-tc-action": "listkeys"}, True),  # the documentation
+        ({"content-type": "application/json; charset=UTF-8", "x-tc-action": "ListKeys"}, False),
+        ({"content-type": "application/json; charset=utf-8", "x-tc-action": "ListKeys"}, False),
+        ({"content-type": "APPLICATION/JSON; CHARSET=UTF-8", "x-tc-action": "listkeys"}, False),
+    ],
+)
+def test_tencent_header_values_are_signed_as_sent_or_in_lower_case(signed: dict[str, str], verifies: bool) -> None:
+    request = tc3_request({"host": HOST, **signed}, ["content-type", "host", "x-tc-action"])
+    sent = {"content-type": "application/json; charset=UTF-8", "x-tc-action": "ListKeys"}
+    request = request_from_event(event("POST", headers={**request.headers, **sent}, body=request.body))
+    if verifies:
+        assert serve(request) == "ListKeys"
+    else:
+        with pytest.raises(SignatureMismatch):
+            serve(request)
+
+
+@pytest.mark.parametrize("digest", ["", "f" * 64, "z"])
+def test_tencent_reads_no_digest_but_the_bodys_own(digest: str) -> None:
+    assert serve(tc3_request({**TC3_HEADERS, "x-tc-content-sha256": digest}, ["content-type", "host"])) == "ListKeys"
+
+
+PUBLIC = tencent_tc3.DEFAULT_HOST
+
+
+@pytest.mark.parametrize(
+    ("host", "names"),
+    [
+        ("a.example", ["a.example", "a.example:80", "a.example:443", PUBLIC]),
+        ("localhost:8480", ["localhost:8480", "localhost", PUBLIC]),
+        (PUBLIC, [PUBLIC, f"{PUBLIC}:80", f"{PUBLIC}:443"]),
+        (f"{PUBLIC}:443", [f"{PUBLIC}:443", PUBLIC]),
+    ],
+)
+def test_the_names_of_a_host_that_may_be_signed(host: str, names: list[str]) -> None:
+    assert [*tencent_tc3.hosts(host)] == names

@@ -1,0 +1,101 @@
+"""The schemes that sign parameters: in which spellings, by which methods, and what is refused since it has two readings."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from kit.support import event
+from tenantkms.errors import SignatureMismatch, Unsigned, UnsupportedSignature
+from tenantkms.wire.http import request_from_event
+from tenantkms.wire.parse import STRICT, Parameters
+from tenantkms.wire.signing import alibaba_rpc, tencent_v1, verify
+
+SECRET = "secret"
+RPC = {"AccessKeyId": "id", "Signature": "s", "Timestamp": "2027-01-15T08:00:00Z"}
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        *({"SignatureMethod": name} for name in ("HMAC-SHA256", "HMAC-MD5", "none", "")),
+        *({"SignatureVersion": name} for name in ("0.9", "1.1", "2.0", "")),
+        {"SignatureMethod": "HMAC-SHA256", "SignatureVersion": "2.0"},
+        {"SignatureType": "BEARERTOKEN"},
+    ],
+)
+def test_alibaba_parameters_are_signed_in_one_way(asked: dict[str, str]) -> None:
+    request = request_from_event(event("GET"))
+    served = {"SignatureMethod": "HMAC-SHA1", "SignatureVersion": "1.0", "SignatureType": ""}
+    assert alibaba_rpc.read(request, Parameters({**RPC, **served})).algorithm == "HMAC-SHA1"
+    with pytest.raises(UnsupportedSignature):
+        alibaba_rpc.read(request, Parameters({**RPC, **asked}))
+
+
+@pytest.mark.parametrize("text", ["!", "'", "(*)", "plain"])
+@pytest.mark.parametrize("unsafe", [STRICT, alibaba_rpc._LOOSE])
+def test_alibaba_values_are_escaped_as_either_sdk_does(text: str, unsafe: re.Pattern[str]) -> None:
+    request = request_from_event(event("GET"))
+    params = {**RPC, "Description": text}
+    signature = alibaba_rpc.sign(SECRET, alibaba_rpc.string_to_sign("GET", params, unsafe))
+    assert verify(alibaba_rpc.read(request, Parameters({**params, "Signature": signature})), SECRET) == frozenset()
+
+
+V1 = {"Action": "Encrypt", "Nonce": "1", "SecretId": "id", "Timestamp": "1800000000"}
+
+
+def v1_signed(method: str, sent: dict[str, str], text: str) -> frozenset[str]:
+    """What is not covered of a request with the parameters `sent`, of which `text` is signed."""
+    signature = tencent_v1.sign(SECRET, "HmacSHA1", f"{method}h/?{text}")
+    request = request_from_event(event(method, headers={"host": "h"}))
+    claim = tencent_v1.read(request, Parameters({**sent, "Signature": signature}))
+    assert (claim.access_key_id, claim.replay, claim.time) == ("id", signature, 1_800_000_000)
+    return verify(claim, SECRET)
+
+
+def test_only_a_post_may_leave_a_file_unsigned() -> None:
+    sent = {**V1, "Plaintext": "@file"}
+    less, all_ = tencent_v1.joined(V1), tencent_v1.joined(sent)
+    assert v1_signed("GET", sent, all_) == v1_signed("POST", sent, all_) == frozenset()
+    assert v1_signed("POST", sent, less) == {"Plaintext"}
+    with pytest.raises(SignatureMismatch):
+        v1_signed("GET", sent, less)
+
+
+def test_two_names_that_become_one_are_not_rewritten() -> None:
+    one, both = {**V1, "a_b": "1"}, {**V1, "a_b": "1", "a.b": "1"}
+    dotted = tencent_v1.joined({**V1, "a.b": "1"})
+    assert v1_signed("POST", one, dotted) == frozenset()
+    assert v1_signed("POST", both, tencent_v1.joined(both)) == frozenset()
+    for text in (dotted, tencent_v1.joined(both, before=tencent_v1._dotted)):
+        with pytest.raises(SignatureMismatch):
+            v1_signed("POST", both, text)
+
+
+@pytest.mark.parametrize("method", ["HmacMD5", "HmacSHA512", "TC1-HmacSHA256", "TC3-HmacSHA256", "none"])
+def test_tencent_methods_that_are_not_served(method: str) -> None:
+    with pytest.raises(UnsupportedSignature):
+        v1_signed("GET", {**V1, "SignatureMethod": method}, "")
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"a": "1&b=2"}, "value holds"),
+        ({"a": "1&c.\u7a7a=2"}, "value holds"),
+        ({"a&b": "2"}, "name holds"),
+        ({"a=b": "2"}, "name holds"),
+        ({"a&b=c": "2"}, "name holds"),
+    ],
+)
+def test_tencent_parameters_that_could_be_read_in_two_ways(more: dict[str, str], said: str) -> None:
+    sent = {**V1, **more}
+    with pytest.raises(Unsigned, match=said):
+        v1_signed("GET", sent, tencent_v1.joined(sent))
+
+
+@pytest.mark.parametrize("name", ["Nonce", "SecretId", "Timestamp"])
+def test_what_a_tencent_request_must_say(name: str) -> None:
+    with pytest.raises(Unsigned, match=f"{name} is missing"):
+        v1_signed("GET", {k: v for k, v in V1.items() if k != name}, "")
