@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -91,6 +92,7 @@ class Stack:
     name = STACK
     outputs = OUTPUTS
     url = "http://127.0.0.1:9"
+    settings = SimpleNamespace(root=SimpleNamespace(exists=lambda: True))
 
     def __init__(self, **answers: Any) -> None:
         self._answers = answers
