@@ -1,4 +1,4 @@
-"""The schemes that sign parameters: in which spellings, by which methods, and what is refused since it has two readings."""
+"""Schemes that sign parameters: their spellings and methods, and what is refused since it has two readings."""
 
 from __future__ import annotations
 
