@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -64,6 +65,7 @@ MET: list[tuple[str, str, Any, Facts, Mapping[str, str] | None, bool | None]] = 
     ("Null", NAMES, "false", call(app="x"), {}, True),
     ("ForAllValues:StringEquals", NAMES, ["app", "b"], call(app="x"), {}, True),
     ("ForAllValues:StringEquals", NAMES, ["app"], call(app="x", other="y"), {}, False),
+    ("ForAllValues:StringEquals", NAMES, ["app", "b"], call(other="y"), {}, False),
     ("ForAllValues:StringEquals", NAMES, ["app"], call(), {}, True),
     ("ForAnyValue:StringEquals", NAMES, ["app"], call(app="x", other="y"), {}, True),
     ("ForAnyValue:StringEquals", NAMES, ["app"], call(other="y"), {}, False),
@@ -73,6 +75,7 @@ MET: list[tuple[str, str, Any, Facts, Mapping[str, str] | None, bool | None]] = 
     ("ForAllValues:StringNotEquals", NAMES, ["app"], call(), {}, True),
     ("ForAnyValue:StringNotEquals", NAMES, ["app"], call(app="x", other="y"), {}, True),
     ("ForAnyValue:StringNotEquals", NAMES, ["app"], call(app="x"), {}, False),
+    ("ForAnyValue:StringNotEquals", NAMES, ["app", "b"], call(other="y"), {}, True),
     ("ForAnyValue:StringNotEquals", NAMES, ["app"], call(), {}, False),
     ("IpAddress", SOURCE, NET6, call("10.0.0.0"), {}, True),
     ("IpAddress", SOURCE, NET6, call("9.255.255.255"), {}, False),
@@ -82,6 +85,7 @@ MET: list[tuple[str, str, Any, Facts, Mapping[str, str] | None, bool | None]] = 
     ("IpAddress", SOURCE, NET6, call("2001:db9::1"), {}, False),
     ("IpAddress", SOURCE, NET6, call("::ffff:10.0.0.1"), {}, True),
     ("IpAddress", SOURCE, "0.0.0.0/0", call("2001:db8::1"), {}, False),
+    ("IpAddress", SOURCE, NET6, call("::a01:203"), {}, False),  # as a number it is 10.1.2.3
     ("IpAddress", SOURCE, "10.1.2.3", call("10.1.2.3"), {}, True),
     ("IpAddress", SOURCE, "fe80::/10", call("fe80::1%eth0"), {}, True),
     ("IpAddress", SOURCE, NET6, call(""), {}, None),
@@ -157,6 +161,11 @@ def test_all_conditions_must_hold_and_one_that_fails_beats_one_that_is_not_known
     for facts, tags, allowed, not_denied in cases:
         assert (policy.decide(allow, "Encrypt", ("key/1",), facts, tags) > 0) is allowed
         assert (policy.decide(deny, "Encrypt", ("key/1",), facts, tags) > 0) is not_denied
+    reverse = {operator: dict(reversed(asked.items())) for operator, asked in reversed(both.items())}
+    for facts, tags, allowed, not_denied in cases:
+        alone, denied = document(statement(Condition=reverse)), statement("Deny", Condition=reverse)
+        assert (policy.decide(alone, "Encrypt", ("key/1",), facts, tags) > 0) is allowed
+        assert (policy.decide(document(statement(), denied), "Encrypt", ("key/1",), facts, tags) > 0) is not_denied
 
 
 REFUSED: dict[str, tuple[Any, str]] = {
@@ -238,6 +247,27 @@ def test_a_condition_that_an_action_can_never_meet_is_refused(action: Any, asks:
                 check(text)
 
 
+def test_the_statement_that_is_wrong_is_named_by_its_number() -> None:
+    bad = statement("Allow", "ListKeys", Condition={"StringEquals": {TAG: "prod"}})
+    good = statement("Allow", "Encrypt", Condition={"StringEquals": {TAG: "prod"}})
+    unknown = statement("Allow", "Encrpyt")
+    for number, rows in (
+        (1, (bad, good)),
+        (2, (good, bad)),
+        (3, (good, good, bad)),
+        (1, (unknown, good)),
+        (2, (good, unknown)),
+    ):
+        keyed = ({**row, "Principal": "*", "Action": f"kms:{row['Action']}"} for row in rows)
+        for found in (policy.flaws(document(*rows)), key_policy.flaws(key_document(*keyed))):
+            (said,) = found
+            assert re.search(r"tatement (\d+)", said)[1] == str(number)
+    absent = statement("Allow", Resource=None)
+    for number, rows in ((1, (absent, good)), (2, (good, absent))):
+        text = document(*({k: v for k, v in row.items() if v is not None} for row in rows))
+        assert [said[:11] for said in policy.flaws(text)] == [f"Statement {number}"]
+
+
 def test_what_can_be_asked_is_what_the_actions_take() -> None:
     every = rules()
     taking = {name for name in every if any("context" in f for f in load(name).params.__struct_fields__)}
@@ -302,6 +332,8 @@ def test_a_key_policy_too() -> None:
         who = {"RAM": [f"acs:ram::1:user/a*{i}b" for i in range(many)]}
         text = key_document({"Effect": "Deny", "Principal": who, "Action": "kms:Encrypt"})
         assert bool(list(key_policy.flaws(text))) is wrong
+        text = key_document({"Effect": "Deny", "Principal": "*", "Action": ["kms:E*t"] * many})
+        assert bool(list(key_policy.flaws(text))) is wrong
 
 
 def test_a_decision_without_conditions_is_remembered() -> None:
@@ -309,6 +341,7 @@ def test_a_decision_without_conditions_is_remembered() -> None:
     deny = statement("Deny", "Decrypt")
     text = document(statement(Condition={"StringEquals": {APP: "shop"}}), deny, statement("Allow", "DescribeKey"))
     assert policy.matching(text, "Decrypt", ("key/1",)) == -2
+    assert policy.matching(document(deny, statement(Condition={"Null": {APP: "true"}})), "Decrypt", ("key/1",)) == -1
     assert not isinstance(policy.matching(text, "DescribeKey", ("key/1",)), int)
     assert policy.matching(document(statement()), "Decrypt", ("key/1",)) == 1
 

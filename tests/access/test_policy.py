@@ -157,6 +157,15 @@ def test_whether_an_alias_gains(statements: list[dict[str, Any]], with_it: bool,
     assert not policy.gains(ALLOW_ALL, bare, named)
 
 
+def test_a_text_that_is_almost_the_one_that_allows_everything_is_read() -> None:
+    deny, of_alias = ALLOW_ALL.replace("Allow", "Deny"), ALLOW_ALL.replace('e":"*"', 'e":"alias/app/*"')
+    bare, named = sample_key(1), sample_key(1, aliases=("app/db",))
+    assert deny > ALLOW_ALL  # in order, too
+    assert not may(deny, "Decrypt", bare)
+    assert not policy.may_name(deny, "Decrypt", "alias/app/db", FACTS, NO_TAGS)
+    assert policy.gains(of_alias, bare, named)
+
+
 ALLOW = '{"Effect":"Allow","Action":"*","Resource":"*"}'
 
 

@@ -32,9 +32,13 @@ def modules(package: str) -> list[str]:
     return [".".join(path.parts).removesuffix(".__init__") for path in paths]
 
 
+APART = {"tools.mutants"}
+"""What they import comes with their own target of the Makefile only."""
+
+
 @pytest.mark.parametrize("package", "tenantkms functions tkms cdk tools".split())
 def test_an_import_sets_no_variable(package: str) -> None:
-    found = modules(package)
+    found = [name for name in modules(package) if name not in APART]
     assert len(found) > 4
     # The CDK's library says so on standard error where it finds an older Node than the one that comes along.
     environment = {name: value for name, value in os.environ.items() if name != "JSII_NODE"}
