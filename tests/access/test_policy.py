@@ -46,6 +46,8 @@ def document(*statements: dict[str, Any]) -> str:
         ("encrypt", "Encrypt", False),
         ("Generate*", "GenerateDataKey", True),
         ("*Encrypt", "ReEncrypt", True),
+        ("En*crypt", "Encrypt", True),
+        ("Enc*crypt", "Encrypt", False),
         ("*Key", "ListKeys", False),
         ("*Key*", "ListKeys", True),
         ("*e*r*t", "Decrypt", True),
