@@ -70,7 +70,7 @@ MODULES = {
     "access/conditions.py": Subject("test_vocabulary test_conditions"),
     "access/operators.py": Subject("test_vocabulary test_conditions"),
     "access/patterns.py": Subject("test_policy test_key_policy test_vocabulary test_conditions"),
-    "access/gains.py": Subject("test_conditions"),
+    "access/gains.py": Subject("test_policy test_key_policy test_conditions"),
     "wire/http.py": Subject(
         "test_signed_parts ../endpoint/test_one_meaning test_parse",
         "OWS _PRINTABLE _AUTHENTICATING _AUTHENTICATING_PREFIXES settle _authenticates check_headers Remembered",

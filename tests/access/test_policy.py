@@ -46,6 +46,8 @@ def document(*statements: dict[str, Any]) -> str:
         ("encrypt", "Encrypt", False),
         ("Generate*", "GenerateDataKey", True),
         ("*Encrypt", "ReEncrypt", True),
+        ("En*crypt", "Encrypt", True),
+        ("Enc*crypt", "Encrypt", False),
         ("*Key", "ListKeys", False),
         ("*Key*", "ListKeys", True),
         ("*e*r*t", "Decrypt", True),
@@ -135,6 +137,7 @@ def test_an_alias_is_a_resource_as_such(resource: str, allowed: bool) -> None:
     assert not policy.may_name(text, "CreateAlias", "alias/app/db", FACTS, NO_TAGS)
 
 
+SOMETIMES = {"Condition": {"StringEquals": {"kms:EncryptionContext:app": "shop"}}}
 GAINS: list[tuple[list[dict[str, Any]], bool, bool]] = [
     # the statements, and whether they allow more on a key that gets the alias app/db, and on one that loses it
     ([statement("Allow")], False, False),
@@ -146,6 +149,10 @@ GAINS: list[tuple[list[dict[str, Any]], bool, bool]] = [
     ([statement("Allow", "Encrypt", "alias/app/*"), statement("Deny", "Encrypt")], False, False),
     ([statement("Allow", "Encrypt"), statement("Allow", "Encrypt", "alias/app/*")], False, False),
     ([statement("Allow", "Encrypt"), statement("Allow", "Decrypt", "alias/app/*")], True, False),
+    ([statement("Allow"), statement("Allow", "*", "alias/app/*"), statement("Deny") | SOMETIMES], False, False),
+    ([statement("Allow") | SOMETIMES, statement("Deny", "*", "alias/app/*") | SOMETIMES], False, True),
+    ([statement("Allow") | SOMETIMES, statement("Allow", "*", "alias/app/*")], True, False),
+    ([statement("Deny", "*", "alias/app/*") | SOMETIMES], False, False),
 ]
 
 

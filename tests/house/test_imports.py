@@ -15,6 +15,8 @@ ROOT = Path(__file__).parent.parent.parent
 ROOMS = {"layers/tenantkms/python": "tenantkms", ".": "functions tkms cdk tools"}
 # The CDK's library sets a variable of its own when it is imported, for the program that it starts.
 OTHERS = {"JSII_AGENT"}
+# What `make` runs with packages that the project does not have.
+APART = {"tools.mutants"}
 
 PROGRAM = """
 import os, sys
@@ -29,7 +31,7 @@ print(*sorted(name for name in before.keys() | os.environ.keys() if before.get(n
 def modules(package: str) -> list[str]:
     (root,) = (ROOT / folder for folder, names in ROOMS.items() if package in names.split())
     paths = [path.relative_to(root).with_suffix("") for path in sorted((root / package).rglob("*.py"))]
-    return [".".join(path.parts).removesuffix(".__init__") for path in paths]
+    return [name for path in paths if (name := ".".join(path.parts).removesuffix(".__init__")) not in APART]
 
 
 APART = {"tools.mutants"}

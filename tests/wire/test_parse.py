@@ -247,3 +247,9 @@ def test_names_that_strangers_make_up_do_not_stay() -> None:
     assert set(names) == {"a", "b", "c"}
     assert names["d"] == "D"
     assert set(names) == {"d"}
+    for length, kept in ((128, True), (129, False)):
+        names = Remembered(make)
+        assert names["x" * length] == "X" * length
+        assert bool(names) is kept
+    names = Remembered(make)
+    assert max(len(names) for number in range(1000) if names[str(number)]) == 512
