@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 
@@ -114,3 +115,31 @@ def test_a_body_that_alibaba_signs_is_a_form(media_type: str) -> None:
     request = request_from_event(event("POST", headers={"content-type": media_type}, body=b"KeyId=k"))
     with pytest.raises(MalformedRequest, match=FORM):
         DIALECTS["alibaba"].parameters(request, alibaba_rpc.SCHEME)
+
+
+FLAT: list[tuple[dict[str, str], dict[str, Any]]] = [
+    ({"KeyId": "k"}, {"KeyId": "k"}),
+    *(
+        ({f"{name}.a": "1", f"{name}.b.c": "2"}, {name: {"a": "1", "b.c": "2"}})
+        for name in ("EncryptionContext", "SourceEncryptionContext", "DestinationEncryptionContext")
+    ),
+    ({"ResourceId.1": "a", "ResourceId.2": "b", "KeyId": "k"}, {"ResourceId": ["a", "b"], "KeyId": "k"}),
+    ({"TagKey.1": "a", "EncryptionContext": "{}"}, {"TagKey": ["a"], "EncryptionContext": "{}"}),
+    ({"Tag.1.Key": "a", "Tag.1.Value": "b"}, {"Tag": [{"Key": "a", "Value": "b"}]}),
+    ({"KeyId.1": "k", "EncryptionContext.a": "1"}, {"KeyId.1": "k", "EncryptionContext": {"a": "1"}}),
+]
+
+
+@pytest.mark.parametrize(("flat", "read"), FLAT)
+def test_what_alibaba_parameters_with_dots_are(flat: dict[str, str], read: dict[str, Any]) -> None:
+    named = {"Action": "Encrypt", "Version": "2016-01-20"}
+    said = DIALECTS["alibaba"].parse(
+        request_from_event(event("GET")), alibaba_rpc.SCHEME, Parameters({**named, **flat})
+    )
+    assert said == ("Encrypt", "2016-01-20", {**named, **read})
+
+
+def test_a_context_in_two_forms_is_refused() -> None:
+    flat = {"EncryptionContext": "{}", "EncryptionContext.a": "1"}
+    with pytest.raises(MalformedRequest, match="as JSON text and as single parameters"):
+        DIALECTS["alibaba"].parse(request_from_event(event("GET")), alibaba_rpc.SCHEME, Parameters(flat))
