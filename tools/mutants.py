@@ -55,7 +55,10 @@ class Subject(NamedTuple):
 
 
 _SIGNED = "test_signed_parts test_signed_parameters test_claims test_signatures"
-_PARSED = "test_signed_parts test_signatures ../endpoint/test_requests"
+_PARSED = (
+    "test_signed_parts test_signed_parameters test_translate test_signatures ../endpoint/test_dispatch"
+    " ../endpoint/test_requests"
+)
 _FORMS = "parameters _parameters _parse DIALECT COMMON VERSION LEGACY_PATH _CONTEXTS _LISTS _JSON_TYPES"
 MODULES = {
     "crypto/envelope.py": Subject("test_envelope test_negative_vectors"),

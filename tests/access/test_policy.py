@@ -138,6 +138,8 @@ def test_an_alias_is_a_resource_as_such(resource: str, allowed: bool) -> None:
 
 
 SOMETIMES = {"Condition": {"StringEquals": {"kms:EncryptionContext:app": "shop"}}}
+APP_AND_OTHER = [statement("Allow", "*", "alias/app/*"), statement("Deny", "*", "alias/other")]
+OTHER_AND_APP = [statement("Allow", "*", "alias/other"), statement("Deny", "*", "alias/app/*")]
 GAINS: list[tuple[list[dict[str, Any]], bool, bool]] = [
     # the statements, and whether they allow more on a key that gets the alias app/db, and on one that loses it
     ([statement("Allow")], False, False),
@@ -153,6 +155,9 @@ GAINS: list[tuple[list[dict[str, Any]], bool, bool]] = [
     ([statement("Allow") | SOMETIMES, statement("Deny", "*", "alias/app/*") | SOMETIMES], False, True),
     ([statement("Allow") | SOMETIMES, statement("Allow", "*", "alias/app/*")], True, False),
     ([statement("Deny", "*", "alias/app/*") | SOMETIMES], False, False),
+    # and with statements about neither
+    ([statement("Allow"), *APP_AND_OTHER], False, False),
+    ([statement("Allow") | SOMETIMES, *(row | SOMETIMES for row in OTHER_AND_APP)], False, True),
 ]
 
 

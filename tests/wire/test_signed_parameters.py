@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 
 from kit.support import event
-from tenantkms.errors import SignatureMismatch, Unsigned, UnsupportedSignature
-from tenantkms.wire.http import request_from_event
+from tenantkms.errors import MalformedRequest, SignatureMismatch, Unsigned, UnsupportedSignature
+from tenantkms.wire.dialects import DIALECTS
+from tenantkms.wire.http import FORM, request_from_event
 from tenantkms.wire.parse import STRICT, Parameters
 from tenantkms.wire.signing import alibaba_rpc, tencent_v1, verify
 
@@ -63,6 +65,13 @@ def test_only_a_post_may_leave_a_file_unsigned() -> None:
         v1_signed("GET", sent, less)
 
 
+def test_dots_are_written_before_names_are_sorted_or_after_it() -> None:
+    sent = {**V1, "a_b": "1", "aXc": "2"}
+    before, after = (tencent_v1.joined(sent, **{when: tencent_v1._dotted}) for when in ("before", "after"))
+    assert before != after
+    assert v1_signed("POST", sent, before) == v1_signed("POST", sent, after) == frozenset()
+
+
 def test_two_names_that_become_one_are_not_rewritten() -> None:
     one, both = {**V1, "a_b": "1"}, {**V1, "a_b": "1", "a.b": "1"}
     dotted = tencent_v1.joined({**V1, "a.b": "1"})
@@ -99,3 +108,38 @@ def test_tencent_parameters_that_could_be_read_in_two_ways(more: dict[str, str],
 def test_what_a_tencent_request_must_say(name: str) -> None:
     with pytest.raises(Unsigned, match=f"{name} is missing"):
         v1_signed("GET", {k: v for k, v in V1.items() if k != name}, "")
+
+
+@pytest.mark.parametrize("media_type", ["", "application/json", "text/plain", "text/xml"])
+def test_a_body_that_alibaba_signs_is_a_form(media_type: str) -> None:
+    request = request_from_event(event("POST", headers={"content-type": media_type}, body=b"KeyId=k"))
+    with pytest.raises(MalformedRequest, match=FORM):
+        DIALECTS["alibaba"].parameters(request, alibaba_rpc.SCHEME)
+
+
+FLAT: list[tuple[dict[str, str], dict[str, Any]]] = [
+    ({"KeyId": "k"}, {"KeyId": "k"}),
+    *(
+        ({f"{name}.a": "1", f"{name}.b.c": "2"}, {name: {"a": "1", "b.c": "2"}})
+        for name in ("EncryptionContext", "SourceEncryptionContext", "DestinationEncryptionContext")
+    ),
+    ({"ResourceId.1": "a", "ResourceId.2": "b", "KeyId": "k"}, {"ResourceId": ["a", "b"], "KeyId": "k"}),
+    ({"TagKey.1": "a", "EncryptionContext": "{}"}, {"TagKey": ["a"], "EncryptionContext": "{}"}),
+    ({"Tag.1.Key": "a", "Tag.1.Value": "b"}, {"Tag": [{"Key": "a", "Value": "b"}]}),
+    ({"KeyId.1": "k", "EncryptionContext.a": "1"}, {"KeyId.1": "k", "EncryptionContext": {"a": "1"}}),
+]
+
+
+@pytest.mark.parametrize(("flat", "read"), FLAT)
+def test_what_alibaba_parameters_with_dots_are(flat: dict[str, str], read: dict[str, Any]) -> None:
+    named = {"Action": "Encrypt", "Version": "2016-01-20"}
+    said = DIALECTS["alibaba"].parse(
+        request_from_event(event("GET")), alibaba_rpc.SCHEME, Parameters({**named, **flat})
+    )
+    assert said == ("Encrypt", "2016-01-20", {**named, **read})
+
+
+def test_a_context_in_two_forms_is_refused() -> None:
+    flat = {"EncryptionContext": "{}", "EncryptionContext.a": "1"}
+    with pytest.raises(MalformedRequest, match="as JSON text and as single parameters"):
+        DIALECTS["alibaba"].parse(request_from_event(event("GET")), alibaba_rpc.SCHEME, Parameters(flat))
