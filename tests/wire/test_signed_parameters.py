@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from kit.support import event
-from tenantkms.errors import MalformedRequest, SignatureMismatch, Unsigned, UnsupportedSignature
+from tenantkms.errors import MalformedRequest, SignatureMismatch, Unsigned, UnsupportedMethod, UnsupportedSignature
 from tenantkms.wire.dialects import DIALECTS
 from tenantkms.wire.http import FORM, request_from_event
 from tenantkms.wire.parse import STRICT, Parameters
-from tenantkms.wire.signing import alibaba_rpc, tencent_v1, verify
+from tenantkms.wire.signing import Scheme, alibaba_rpc, tencent_tc3, tencent_v1, verify
 
 SECRET = "secret"
 RPC = {"AccessKeyId": "id", "Signature": "s", "Timestamp": "2027-01-15T08:00:00Z"}
@@ -143,3 +143,57 @@ def test_a_context_in_two_forms_is_refused() -> None:
     flat = {"EncryptionContext": "{}", "EncryptionContext.a": "1"}
     with pytest.raises(MalformedRequest, match="as JSON text and as single parameters"):
         DIALECTS["alibaba"].parse(request_from_event(event("GET")), alibaba_rpc.SCHEME, Parameters(flat))
+
+
+JSON = "application/json"
+TENCENT: list[tuple[Scheme, str, str, bytes, str, Any]] = [
+    # scheme, method, query, body, its type; what is read, or the error
+    (tencent_v1.SCHEME, "GET", "a=1", b"", "", {"a": "1"}),
+    (tencent_v1.SCHEME, "GET", "a=1", b"b=2", FORM, MalformedRequest),
+    (tencent_v1.SCHEME, "GET", "", b"b=2", FORM, MalformedRequest),
+    (tencent_v1.SCHEME, "POST", "", b"b=2", FORM, {"b": "2"}),
+    (tencent_v1.SCHEME, "POST", "", b"b=2", JSON, {"b": "2"}),
+    (tencent_v1.SCHEME, "POST", "", b"", FORM, {}),
+    (tencent_v1.SCHEME, "POST", "a=1", b"", FORM, MalformedRequest),
+    (tencent_v1.SCHEME, "POST", "a=1", b"b=2", FORM, MalformedRequest),
+    (tencent_tc3.SCHEME, "GET", "a=1", b"", JSON, {"a": "1"}),
+    (tencent_tc3.SCHEME, "GET", "a=1", b"", FORM, {"a": "1"}),
+    (tencent_tc3.SCHEME, "GET", "a=1", b"{}", JSON, MalformedRequest),
+    (tencent_tc3.SCHEME, "POST", "", b"b=2", FORM, {"b": "2"}),
+    (tencent_tc3.SCHEME, "POST", "a=1", b"b=2", FORM, MalformedRequest),
+    (tencent_tc3.SCHEME, "POST", "", b'{"b":"2"}', JSON, {"b": "2"}),
+    (tencent_tc3.SCHEME, "POST", "", b'{"b":"2"}', "application/octet-stream", {"b": "2"}),
+    (tencent_tc3.SCHEME, "POST", "a=1", b'{"b":"2"}', JSON, MalformedRequest),
+    (tencent_tc3.SCHEME, "POST", "", b'{"b":"2"}', "text/plain", MalformedRequest),
+    *(
+        (s, m, "", b"{}", JSON, UnsupportedMethod)
+        for s in (tencent_v1.SCHEME, tencent_tc3.SCHEME)
+        for m in ("DELETE", "PUT")
+    ),
+    (tencent_v1.SCHEME, "DELETE", "a=1", b"", "", UnsupportedMethod),
+]
+
+
+@pytest.mark.parametrize(("scheme", "method", "query", "body", "media_type", "read"), TENCENT)
+def test_where_tencent_parameters_travel(
+    scheme: Scheme, method: str, query: str, body: bytes, media_type: str, read: Any
+) -> None:
+    request = request_from_event(event(method, query=query, headers={"content-type": media_type}, body=body))
+    dialect = DIALECTS["tencent"]
+    if isinstance(read, dict):
+        assert dialect.parse(request, scheme, dialect.parameters(request, scheme))[2] == read
+    else:
+        with pytest.raises(read):
+            dialect.parse(request, scheme, dialect.parameters(request, scheme))
+
+
+@pytest.mark.parametrize("name", ["Action", "Version"])
+@pytest.mark.parametrize("header", ["A", "z", "Encrypt"])
+def test_tencent_headers_that_are_not_signed_say_nothing_else(name: str, header: str) -> None:
+    request = request_from_event(event("GET", headers={f"x-tc-{name.lower()}": header}))
+    params = Parameters({"Action": "Encrypt", "Version": "Encrypt"})
+    if header == "Encrypt":
+        assert DIALECTS["tencent"].parse(request, tencent_v1.SCHEME, params)[:2] == ("Encrypt", "Encrypt")
+    else:
+        with pytest.raises(MalformedRequest, match="differ"):
+            DIALECTS["tencent"].parse(request, tencent_v1.SCHEME, params)

@@ -257,3 +257,13 @@ PUBLIC = tencent_tc3.DEFAULT_HOST
 )
 def test_the_names_of_a_host_that_may_be_signed(host: str, names: list[str]) -> None:
     assert [*tencent_tc3.hosts(host)] == names
+
+
+@pytest.mark.parametrize(
+    ("authorization", "dialect"),
+    [("ACS3-x", "alibaba"), ("ACS4-x", "alibaba"), ("TC3-x", "tencent"), ("SKIP", "tencent")],
+)
+def test_an_authorization_alone_says_whose_it_is(authorization: str, dialect: str) -> None:
+    spoken = recognise(request_from_event(event("POST", headers={"authorization": authorization})))
+    assert spoken is not None
+    assert spoken.dialect.name == dialect
