@@ -217,6 +217,7 @@ def test_tkms_uses_keys_through_the_stacks_functions(deployment: Deployment) -> 
     locking = '{"Statement":[{"Effect":"Deny","Principal":"*","Action":"kms:*"}]}'
     for text in (locking, tkms(deployment.emulator, "key", "policy", "get", key).stdout):
         shown = deployment.tkms("key", "policy", "set", key, "-", stdin=text)
+        time.sleep(SETTLED)  # another function reads it
         assert shown == {"key_id": key, "policy": json.loads(text)} == deployment.tkms("key", "policy", "get", key)
     logs = deployment.emulator.client("logs")
     (group,) = [
