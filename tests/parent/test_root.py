@@ -96,3 +96,15 @@ def test_under_the_right_one_it_is(row: Row, parent: FileParentKey) -> None:
     anchored = AnchoredParentKey(parent, root)
     assert anchored.unseal(anchored.seal(b"secret", HERE), HERE) == b"secret"
     assert parent.unseal(anchored.seal(b"secret", HERE), HERE) == b"secret"
+
+
+def test_a_check_opens_it_anew(row: Row, parent: FileParentKey) -> None:
+    root = Root("acme", parent, row.read)
+    with pytest.raises(Unavailable, match="not set up"):
+        root.check()
+    root.make(row.write)
+    root.check()
+    row.sealed = b"\x01" + os.urandom(60)
+    assert root.key("rows")
+    with pytest.raises(SealBroken):
+        root.check()

@@ -23,11 +23,10 @@ from functions.endpoint.handler import Endpoint
 from tenantkms.access.limits import limits_of_text
 from tenantkms.audit.faults import log_fault, log_warning
 from tenantkms.audit.file_audit import FileAudit
-from tenantkms.errors import KmsError, Unavailable
+from tenantkms.errors import KmsError
 from tenantkms.keys.deps import Deps
 from tenantkms.keys.maintenance import JOBS, run
 from tenantkms.model.alias import ALIAS_PREFIX
-from tenantkms.parent.port import root_binding
 from tenantkms.runtime.assemble import AUDIT_FILE, Settings, SettingsError
 from tkms.machine.app import App, Checks
 from tkms.machine.connection import Application, Connection
@@ -186,25 +185,12 @@ def _takes_lines(log: Path) -> Callable[[], None]:
     return check
 
 
-def _opens(settings: Settings) -> Callable[[], None]:
-    """Whether the parent key opens what it sealed for this tenant: raises `Unavailable`."""
-    keyring = settings.deps.keyring
-
-    def check() -> None:
-        sealed = keyring.store.get_root()
-        if sealed is None:
-            raise Unavailable
-        keyring.parent.unseal(sealed, root_binding(keyring.tenant))
-
-    return check
-
-
 def _checks(settings: Settings, data_dir: Path) -> Checks:
     """What `/readyz` looks at."""
     return {
         "store": settings.access.store.has_credentials,
         "audit": _takes_lines(data_dir / AUDIT_FILE),
-        "parent_key": _opens(settings),
+        "parent_key": settings.root.check,
     }
 
 

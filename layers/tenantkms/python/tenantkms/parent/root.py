@@ -44,11 +44,18 @@ class Root:
 
     def _open(self) -> bytes:
         if self._secret is None:
-            sealed = self._read()
-            if sealed is None:
-                raise Unavailable("The tenant is not set up: it has no root secret.")
-            self._secret = self._parent.unseal(sealed, self._binding)
+            self._secret = self._unseal()
         return self._secret
+
+    def _unseal(self) -> bytes:
+        sealed = self._read()
+        if sealed is None:
+            raise Unavailable("The tenant is not set up: it has no root secret.")
+        return self._parent.unseal(sealed, self._binding)
+
+    def check(self) -> None:
+        """Open it anew, whatever is kept. Raises `Unavailable` if there is none or the parent key does not open it."""
+        self._unseal()
 
     def exists(self) -> bool:
         return self._read() is not None
