@@ -50,7 +50,8 @@ class Action(Generic[P]):
         try:
             call = msgspec.convert(event, Call)
             profile = PROFILES[call.profile]
-            _encode(call)  # JSON lets lone surrogates through, which no log and no store can hold
+            if call.profile == NATIVE:
+                _encode(call)  # lone surrogates, which no log and no store can hold: dialects refuse them
         except (msgspec.ValidationError, UnicodeEncodeError, KeyError):
             return {"error": e.to_data(e.MalformedRequest("The call is not a canonical call of version 1."))}
         caller = call.principal
