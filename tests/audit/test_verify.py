@@ -47,10 +47,16 @@ def altered(line: bytes) -> bytes:
     return line.replace(b'"principal":"x"', b'"principal":"y"').replace(b'"time":', b'"time":1')
 
 
+def added(line: bytes) -> bytes:
+    """Whoever reads JSON takes the last member of a name."""
+    return line.removesuffix(b"}\n") + b',"principal":"y","outcome":"ok"}\n'
+
+
 CHANGES: dict[str, Callable[[Lines, int], object]] = {
     "removed": lambda lines, at: lines.pop(at),
     "changed": lambda lines, at: lines.__setitem__(at, altered(lines[at])),
     "its mac changed": lambda lines, at: lines.__setitem__(at, lines[at][:-5] + b'00"}\n'),
+    "its members given again behind its mac": lambda lines, at: lines.__setitem__(at, added(lines[at])),
     "no line any more": lambda lines, at: lines.__setitem__(at, b"gone\n"),
     "empty": lambda lines, at: lines.__setitem__(at, b"\n"),
     "twice": lambda lines, at: lines.insert(at, lines[at]),

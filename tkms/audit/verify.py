@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct, field
 
-from tenantkms.audit.chain import MAC, SHOWN, START, Head, Link, link
+from tenantkms.audit.chain import LAST, MAC, SHOWN, START, Head, Link, link
 from tenantkms.audit.files import Event, number, read_head, rotated
 from tenantkms.crypto.hmacs import Hmac
 
@@ -52,12 +52,13 @@ class _Line(Struct, frozen=True):
 
 
 _NONE = Event(time=0, event="")
+_END = LAST.rstrip()
 
 
 def _line(raw: bytes) -> _Line | None:
     text = raw.rstrip(b"\r\n")
     at, cut = link(text), text.rfind(MAC)
-    if at is None or cut < 0:
+    if at is None or text[cut:] != MAC + at.mac.encode() + _END:  # no HMAC is of what follows it
         return None
     event = _NONE
     with suppress(msgspec.ValidationError):
