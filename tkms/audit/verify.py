@@ -66,6 +66,15 @@ def _line(raw: bytes) -> _Line | None:
     return _Line(at, event, text[:cut])
 
 
+def _readable(data: bytes) -> bool:
+    """Whether a whole line is in it, which a reader takes for one: of what was cut off none is JSON."""
+    for text in data.split(b"\n"):
+        with suppress(msgspec.DecodeError, UnicodeDecodeError):
+            msgspec.json.decode(text)
+            return True
+    return False
+
+
 def _lines(first: int, last: int) -> str:
     return f"line {first} is" if first == last else f"lines {first} to {last} are"
 
@@ -142,6 +151,8 @@ class Checker:
             self.tell(PROBLEM, where, f"before line {line.at.seq} something was added or changed", line.at.seq)
         elif event.event == "began":
             self.tell(NOTE, where, f"{event.bytes} bytes from before the chain, as they were then", line.at.seq)
+        elif _readable(data):
+            self.tell(PROBLEM, where, f"before line {line.at.seq} a line was added", line.at.seq)
         else:
             cut = "bytes of a line that could not be written whole: nobody was answered for it"
             self.tell(NOTE, where, f"{event.bytes} {cut}", line.at.seq)
@@ -150,7 +161,8 @@ class Checker:
         """No more lines. `whole`: the chain was shown from its beginning, or from where a line says."""
         report, first = self.report, self._first
         if self._stray:
-            torn = len(self._stray) == 1 and not self._stray[0].endswith(b"\n")
+            (data, *more) = self._stray
+            torn = not (more or data.endswith(b"\n") or _readable(data))
             status, found = (NOTE, "a line is not whole yet") if torn else (PROBLEM, "something was added or changed")
             self.tell(status, self._stray_at, f"behind line {report.last} {found}", report.last)
         if first is not None:
@@ -200,6 +212,9 @@ def verify_log(path: Path, mac: Hmac, noted: Head | None = None) -> Report:
         checker.meets(head, path.with_suffix(".head").name)
     if noted:
         checker.meets(noted, "the head that was noted")
+    for file in rotated(path):
+        if number(file) < 0:
+            checker.tell(NOTE, file.name, "a file of an earlier release, of no chain: nothing tells of changes", report.last)
     return report
 
 
