@@ -168,10 +168,13 @@ class Checker:
         if first is not None:
             before = first.at.seq - 1
             shown = self._dropped.get(before, "")
-            if shown and self._mac(bytes.fromhex(shown) + first.body)[:SHOWN] != first.at.shown:
-                self.tell(PROBLEM, "", f"line {first.at.seq} is not what was written", first.at.seq)
-            elif not any(before <= last for last in self._dropped):
-                status = PROBLEM if whole else NOTE
+            status = PROBLEM if whole else NOTE
+            if shown:
+                if self._mac(bytes.fromhex(shown) + first.body)[:SHOWN] != first.at.shown:
+                    self.tell(PROBLEM, "", f"line {first.at.seq} is not what was written", first.at.seq)
+            elif any(before < last for last in self._dropped):
+                self.tell(status, "", f"{_lines(0, before)} missing, where no file was removed", first.at.seq)
+            else:
                 self.tell(status, "", f"{_lines(0, before)} missing, and no line says why", first.at.seq)
         return report
 
