@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from subprocess import PIPE
 from typing import Any
@@ -209,6 +209,25 @@ def test_a_line_that_was_cut_by_a_full_disk_is_told_and_spoils_no_other(log: Pat
         log.write_bytes(changed)
         assert (PROBLEM, 2) in found(log)
         log.write_bytes(kept)
+
+
+@pytest.mark.parametrize("first", [0, 20])
+def test_a_line_of_which_only_the_end_was_cut_is_one(log: Path, first: int) -> None:
+    """Of a call, and of what tells of another one that was cut."""
+    fill(log, 1)
+    files = (log, log.with_suffix(".head"))
+    kept = [file.read_bytes() for file in files]
+    size = log.stat().st_size
+    for cut in range(first + 1, first + 300):
+        for more in (first, cut) if first else (cut,):
+            with room(size + more), suppress(Unavailable):
+                file_log(log).write(record("y", 1))
+        file_log(log).write(record("z", 1))
+        assert PROBLEM not in [status for status, _ in found(log)], cut
+        numbers = [int(line.partition(b'"seq":')[2].partition(b",")[0]) for line in raw(log) if b'"mac":' in line]
+        assert numbers == sorted(set(numbers)), cut
+        for file, data in zip(files, kept, strict=True):
+            file.write_bytes(data)
 
 
 def test_a_line_that_is_being_written_is_no_problem(log: Path) -> None:

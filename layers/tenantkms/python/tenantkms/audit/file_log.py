@@ -18,7 +18,7 @@ from time import monotonic
 
 from msgspec import Struct
 
-from tenantkms.audit.chain import START, Chain
+from tenantkms.audit.chain import START, Chain, link
 from tenantkms.audit.files import (
     EMPTY,
     Event,
@@ -150,6 +150,9 @@ class FileLog:
         self._reopen()
         mac = self._mac = self._mac or Hmac(self._key())
         found, stray = end(self._file)
+        if link(stray.rpartition(b"\n")[2]):  # of a line nothing but its end was cut off: it is one
+            os.write(self._file, b"\n")
+            found, stray = end(self._file)
         if found is None:
             older = [file for file in rotated(self.path) if number(file) >= 0]
             found = end_of(older[-1])[0] if older else None
