@@ -37,7 +37,7 @@ def sealed_size(size: int) -> int:
     return HEADER_SIZE + size + segments * TAG_SIZE
 
 
-def _read(source: Reader, size: int) -> bytes:
+def read_full(source: Reader, size: int) -> bytes:
     """`size` bytes, fewer at the end only."""
     found = source.read(size)
     if not found or len(found) == size:
@@ -54,8 +54,8 @@ def _segments(source: Reader, first: int, others: int) -> Iterator[tuple[bytes, 
 
     There is always one. Raises `OverflowError` after 4 PiB.
     """
-    number, segment = 0, _read(source, first)
-    while following := _read(source, others):
+    number, segment = 0, read_full(source, first)
+    while following := read_full(source, others):
         yield segment, number.to_bytes(4, "big") + b"\0"
         number, segment = number + 1, following
     yield segment, number.to_bytes(4, "big") + b"\1"
@@ -94,7 +94,7 @@ def open_stream(data_key: bytes, associated_data: bytes, source: Reader) -> Iter
     Only the end says that it is whole: nothing of it may take effect before. Raises `InvalidCiphertext`, the same for
     every reason, unless this is exactly what was sealed.
     """
-    header = _read(source, HEADER_SIZE)
+    header = read_full(source, HEADER_SIZE)
     if len(data_key) != KEY_SIZE or len(header) < HEADER_SIZE or header[0] != HEADER_SIZE:
         raise InvalidCiphertext(_REFUSED)
     cipher, prefix = _keyed(data_key, associated_data, header)
