@@ -18,6 +18,7 @@ from tenantkms.runtime.assemble import SettingsError
 from tenantkms.store.port import RevisionConflict
 from tkms import commands, credential_commands, doctor_commands, policy_commands
 from tkms.audit import commands as audit_commands
+from tkms.files import options as file_options
 from tkms.machine.directory import DEFAULT_ALIAS, default_directory
 from tkms.output import Run, UsageError, duration
 from tkms.places import reason
@@ -270,6 +271,7 @@ def _parser() -> argparse.ArgumentParser:
         parser.add_argument(
             "--context", action="append", default=[], metavar="NAME=VALUE", help="encryption context; repeat"
         )
+    file_options.add(words, command, as_json)
     return top
 
 
