@@ -18,6 +18,10 @@ class UsageError(Exception):
     """The command line, or what came with it, is not right."""
 
 
+class NotDone(Exception):
+    """One of many things is left as it is, and the others are gone on with; the message says why."""
+
+
 def print_json(value: object) -> None:
     print(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
 

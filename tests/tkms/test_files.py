@@ -21,6 +21,7 @@ from tenantkms.crypto.streaming import SEGMENT, sealed_size
 from tenantkms.errors import InvalidCiphertext, KmsError
 from tkms.files import sealed
 from tkms.machine.directory import Directory
+from tkms.output import NotDone
 from tkms.places import OneMachine
 from tkms.whole import WRITING, writing
 
@@ -230,7 +231,7 @@ def test_a_file_that_grows_while_it_is_sealed_is_not(place: OneMachine, work: Pa
         with source.open("ab") as file:
             file.write(b" of it")
 
-    with pytest.raises(sealed.NotDone, match="is being written"):
+    with pytest.raises(NotDone, match="is being written"):
         sealed.seal(Meddling(place, "GenerateDataKey", grow), source, work / "a.tkms", "alias/default", CONTEXT)
     assert contents(work) == {"a": b"half of it"}
 
@@ -246,7 +247,7 @@ def _sealed(place: OneMachine, work: Path) -> tuple[Path, Path, sealed.Identity]
 def test_a_file_that_changes_before_it_is_removed_is_kept(place: OneMachine, work: Path) -> None:
     source, target, before = _sealed(place, work)
     source.write_bytes(b"other")
-    with pytest.raises(sealed.NotDone, match="does not open to it"):
+    with pytest.raises(NotDone, match="does not open to it"):
         sealed.remove_sealed(place, source, target, CONTEXT, before)
     assert source.read_bytes() == b"other"
 
@@ -259,14 +260,14 @@ def test_a_file_that_comes_in_its_place_is_kept(place: OneMachine, work: Path) -
         (work / "new").write_bytes(b"second")
         (work / "new").replace(source)
 
-    with pytest.raises(sealed.NotDone, match="changed meanwhile"):
+    with pytest.raises(NotDone, match="changed meanwhile"):
         sealed.remove_sealed(Meddling(place, "Decrypt", come), source, target, CONTEXT, before)
     assert (work / f"{sealed.ASIDE}a").read_bytes() == b"second"
 
 
 def test_a_file_that_a_program_has_open_to_write_is_kept(place: OneMachine, work: Path) -> None:
     source, target, before = _sealed(place, work)
-    with source.open("ab"), pytest.raises(sealed.NotDone, match="has it open to write"):
+    with source.open("ab"), pytest.raises(NotDone, match="has it open to write"):
         sealed.remove_sealed(place, source, target, CONTEXT, before)
     assert source.exists()
     sealed.remove_sealed(place, source, target, CONTEXT, before)
@@ -277,7 +278,7 @@ def test_a_file_that_a_program_has_open_to_write_is_kept(place: OneMachine, work
 def test_a_file_is_kept_unless_what_was_sealed_opens_to_it(place: OneMachine, work: Path, damage: bytes) -> None:
     source, target, before = _sealed(place, work)
     target.write_bytes(damage)
-    with pytest.raises(sealed.NotDone, match="does not open to it"):
+    with pytest.raises(NotDone, match="does not open to it"):
         sealed.remove_sealed(place, source, target, CONTEXT, before)
     assert source.read_bytes() == b"first"
 

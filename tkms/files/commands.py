@@ -13,9 +13,9 @@ import msgspec
 from tenantkms.errors import KmsError
 from tkms.commands import context
 from tkms.files import sealed
-from tkms.files.sealed import SUFFIX, NotDone
+from tkms.files.sealed import SUFFIX
 from tkms.files.watch import Watch, held, run
-from tkms.output import Bar, UsageError, clear, print_json, shown
+from tkms.output import Bar, NotDone, UsageError, clear, print_json, shown
 from tkms.places import find, reason
 
 

@@ -10,6 +10,7 @@ from tenantkms.model.alias import ALIAS_PREFIX
 from tkms.files import commands
 from tkms.machine.directory import DEFAULT_ALIAS
 from tkms.output import duration
+from tkms.rewrap import commands as rewrap_commands
 
 
 def add(words: Any, command: Any, as_json: argparse.ArgumentParser) -> None:
@@ -47,3 +48,21 @@ def add(words: Any, command: Any, as_json: argparse.ArgumentParser) -> None:
         "--settle", type=duration, default="5s", metavar="TIME", help="how long a file stays as it is (default: 5s)"
     )
     watch.add_argument("--once", action="store_true", help="end once all that is there was tried")
+
+    rewrap = command(
+        words,
+        "rewrap",
+        "move sealed data to the newest version of its key, or to another key; no body is read",
+        rewrap_commands.rewrap,
+        context,
+        as_json,
+    )
+    rewrap.add_argument("--to", default="", metavar="KEY", help="key id or alias (default: the key that each is under)")
+    rewrap.add_argument("--dry-run", action="store_true", help="only count what lies under which key and version")
+    rewrap.add_argument("--check", action="store_true", help="the same, with status 1 if something is to be moved")
+    rewrap.add_argument(
+        "places",
+        nargs="+",
+        metavar="PATH",
+        help="sealed file or directory; with --stack s3://bucket/prefix, secretsmanager:prefix, ssm:prefix, table:name",
+    )

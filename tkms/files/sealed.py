@@ -17,6 +17,7 @@ from tenantkms.crypto.context import canonical
 from tenantkms.crypto.sealed import pack_head, read_head
 from tenantkms.crypto.streaming import Reader, open_stream, read_full, seal_stream, sealed_size
 from tenantkms.errors import KmsError
+from tkms.output import NotDone
 from tkms.places import Place
 from tkms.whole import sync_directory, writing
 
@@ -24,10 +25,6 @@ SUFFIX = ".tkms"
 _LONGEST_HEAD = len(pack_head(b"")) + 0xFFFF
 ASIDE = ".tkms-sealed-"
 """How the name begins of a source that is about to be removed, or that a killed process left so."""
-
-
-class NotDone(Exception):
-    """This file is left as it is; the message says why."""
 
 
 class Identity(NamedTuple):

@@ -19,7 +19,6 @@ from tkms.files.sealed import (
     ASIDE,
     SUFFIX,
     Identity,
-    NotDone,
     check_closed,
     holds,
     identity,
@@ -27,7 +26,7 @@ from tkms.files.sealed import (
     remove_sealed,
     seal,
 )
-from tkms.output import UsageError
+from tkms.output import NotDone, UsageError
 from tkms.places import Place
 from tkms.whole import WRITING
 
