@@ -167,7 +167,7 @@ def secrets(cloud: Cloud, prefix: str) -> Iterator[Item]:
 
 def _load_secret(client: Any, arn: str) -> Found | None:
     with aws_errors("cannot be read"):
-        found = client.get_secret_value(SecretId=arn)
+        found = client.get_secret_value(SecretId=arn, VersionStage=_CURRENT)
     return _document(found.get("SecretString", ""), partial(_put_secret, client, arn, found["VersionId"]))
 
 
