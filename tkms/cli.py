@@ -31,6 +31,7 @@ a first session:
   tkms snippet alibaba > try.py                the same program again, for one SDK
   echo secret | tkms encrypt > blob.txt        encrypt on this machine, without a network
   tkms decrypt < blob.txt
+  tkms seal report.csv                         seal a file of any size; tkms watch does it for a directory
   tkms audit                                   who used which key when
 
 on AWS, after `cdk deploy`, with AWS credentials of the tenant's account:
