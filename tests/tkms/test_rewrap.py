@@ -7,6 +7,7 @@ import json
 import os
 import stat
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -133,9 +134,23 @@ def test_many_at_a_time_are_all_counted(place: OneMachine, work: Path) -> None:
     (work / "other").write_bytes(b"")
     rotate(place)
     counts: list[int] = []
-    report = Rewrap(place, "", dry_run=False, workers=5).run(files.items([work], CONTEXT), counts.append)
+    asked: list[str] = []
+
+    class Slow:
+        def call(self, action: str, params: dict[str, object]) -> dict[str, object]:
+            asked.append(f"{action} begins")
+            time.sleep(0.01)
+            answer = place.call(action, params)
+            asked.append(f"{action} ends")
+            return answer
+
+    report = Rewrap(Slow(), "", dry_run=False, workers=5).run(  # type: ignore[arg-type]
+        files.items([work], CONTEXT), counts.append
+    )
     assert (report.found, report.rewrapped, report.old, report.others) == (60, 60, 0, 1)
     assert counts == list(range(1, 62))
+    assert asked[:2] == ["DescribeKey begins", "DescribeKey ends"]
+    assert asked.count("DescribeKey begins") == 1
     assert {at(path)[1] for path in work.glob("*.tkms")} == {2}
 
 

@@ -102,10 +102,9 @@ class Rewrap:
         self._place, self._wanted, self._dry_run, self._pause = place, to, dry_run, pause
         self._newest: dict[str, At | None] = {}
         """Of each key; None: nobody knows it."""
+        self._workers, self._counting, self._asking = workers, Lock(), Lock()
         self._to = self._newest_of(to) if to else None
         self._under: Counter[At] = Counter()
-        self._workers = workers
-        self._counting = Lock()
         self.report = Report()
 
     def run(self, items: Iterable[Item], progress: Callable[[int], None] | None = None) -> Report:
@@ -163,17 +162,19 @@ class Rewrap:
             self.report.rewrapped += 1
 
     def _newest_of(self, key: str) -> At | None:
-        if key not in self._newest:
-            try:
-                described: Any = self._call("DescribeKey", {"key_ids": [key]})
-            except KmsError as e:
-                if e.retryable or key == self._wanted:
-                    raise
-                self._newest[key] = None
-            else:
-                known = described["keys"][0]
-                self._newest[key] = _at(known["id"], known["primary_version_id"])
-        return self._newest[key]
+        """Asked once for each key, so also the first call of all is made alone: a place makes its clients with it."""
+        with self._asking:
+            if key not in self._newest:
+                try:
+                    described: Any = self._call("DescribeKey", {"key_ids": [key]})
+                except KmsError as e:
+                    if e.retryable or key == self._wanted:
+                        raise
+                    self._newest[key] = None
+                else:
+                    known = described["keys"][0]
+                    self._newest[key] = _at(known["id"], known["primary_version_id"])
+            return self._newest[key]
 
     def _re_encrypt(self, found: Found) -> Moved:
         context = dict(found.context)
