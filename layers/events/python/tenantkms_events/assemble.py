@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from msgspec import Struct
@@ -22,7 +22,7 @@ from tenantkms_events.targets import Buses, Delivery, Fenced, Items, Objects, Pa
 class AllowedTarget(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`name` may have `*` for any run of characters."""
 
-    type: str
+    type: Literal["secretsmanager", "ssm", "s3", "dynamodb", "eventbridge"]
     name: str
 
 
@@ -33,38 +33,59 @@ class Messages(Struct, frozen=True, kw_only=True):
     rejected: RejectedQueue
 
 
-def allowed_targets(text: str) -> Callable[[Target], bool]:
-    """Whether a target is one of `text`, a JSON list of `AllowedTarget`."""
-    names: dict[str, list[str]] = {}
-    for one in msgspec.json.decode(text, type=list[AllowedTarget]):
-        names.setdefault(one.type, []).append(one.name)
-    known: dict[str, Patterns] = {kind: patterns(globs) for kind, globs in names.items()}
-    return lambda target: kind_of(target) in known and known[kind_of(target)].match(target.name)
+class Allowed:
+    """The targets that messages may name: `text` is a JSON list of `AllowedTarget`. Raises `ValueError`."""
+
+    def __init__(self, text: str) -> None:
+        names: dict[str, list[str]] = {}
+        for one in msgspec.json.decode(text, type=list[AllowedTarget]):
+            names.setdefault(one.type, []).append(one.name)
+        self._names: dict[str, Patterns] = {kind: patterns(globs) for kind, globs in names.items()}
+        self.kinds = tuple(names)
+
+    def __call__(self, target: Target) -> bool:
+        kind = kind_of(target)
+        return kind in self._names and self._names[kind].match(target.name)
 
 
-def messages_on_aws(environment: Mapping[str, str], session: Any = None) -> Messages:
-    """What seal_messages works with, named by the environment variables that the CDK app sets (docs/events.md)."""
+def aws_client(session: Any = None) -> Callable[[str], Any]:
+    """Makes clients of AWS's services. What they are asked may be asked twice: that is what all of this is about."""
     import botocore.session
     from botocore.config import Config
 
-    session = session or botocore.session.get_session()
-    # Every call here may be made twice: that is what all of this is about.
+    found = session or botocore.session.get_session()
     config = Config(connect_timeout=1, read_timeout=7.5, retries={"total_max_attempts": 3, "mode": "standard"})
+    return lambda service: found.create_client(service, config=config)
 
-    def client(service: str) -> Any:
-        return session.create_client(service, config=config)
 
-    tenant, bucket = environment["TENANT"], environment.get("SEALED_BUCKET", "")
+def messages(
+    environment: Mapping[str, str], client: Callable[[str], Any], clock: Callable[[], float] = time.time
+) -> Messages:
+    """What seal_messages works with, by the environment that the CDK app sets (docs/events.md). A client is made of
+    what is allowed as a target, and of nothing else. Raises `KeyError` and `ValueError` for what is not there or wrong.
+    """
+    tenant = environment["TENANT"]
     keys = msgspec.json.decode(environment.get("KEYS", '["*"]'), type=list[str])
     dispatch = LambdaDispatcher(client("lambda"), environment["FUNCTION_PREFIX"])
-    dynamodb = client("dynamodb")
-    return messages(
-        tenant=tenant,
-        actions=Actions(dispatch, policy(keys, "Encrypt")),
-        table=Table(dynamodb, environment["EVENTS_TABLE"]),
-        allowed=allowed_targets(environment["TARGETS"]),
-        client=client,
-        bus=environment["EVENT_BUS"],
-        bucket=bucket,
-        rejected=environment["REJECTED_QUEUE_URL"],
+    actions = Actions(dispatch, policy(keys, "Encrypt"))
+    dynamodb, allowed = client("dynamodb"), Allowed(environment["TARGETS"])
+    table = Table(dynamodb, environment["EVENTS_TABLE"], clock)
+    make: Mapping[str, Callable[[], Delivery]] = {
+        "secretsmanager": lambda: Fenced(SecretWriter(client("secretsmanager")), table),
+        "ssm": lambda: Fenced(ParameterWriter(client("ssm")), table),
+        "s3": lambda: Objects(client("s3"), environment["SEALED_BUCKET"]),
+        "dynamodb": lambda: Items(dynamodb, table),
+        "eventbridge": Buses,
+    }
+    return Messages(
+        sealer=Sealer(
+            tenant,
+            actions,
+            table,
+            {kind: make[kind]() for kind in allowed.kinds},
+            allowed,
+            Messenger(client("events"), environment["EVENT_BUS"]),
+            clock,
+        ),
+        rejected=RejectedQueue(tenant, actions, client("sqs"), environment["REJECTED_QUEUE_URL"], clock),
     )

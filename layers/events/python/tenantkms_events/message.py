@@ -3,8 +3,8 @@
     {"v": 1, "id": "github-4711", "key": "alias/ci", "plaintext": "..", "encryption_context": {"app": "shop"},
      "target": {"type": "secretsmanager", "name": "shop/github"}, "sequence": 17}
 
-The plaintext is given once: as `plaintext` (a text), `plaintext_base64` (bytes), or `plaintext_wrapped` (encrypted under
-the inbox key, base64). `encryption_context` and `sequence` may be left out.
+The plaintext is given once: as `plaintext` (a text), `plaintext_base64` (bytes), or `plaintext_wrapped` (encrypted
+under the inbox key, base64). `encryption_context` and `sequence` may be left out.
 """
 
 from __future__ import annotations

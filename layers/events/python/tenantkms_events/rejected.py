@@ -7,7 +7,6 @@ receive, and redrive is for crashes and outages only. `body_sealed` is a sealed 
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable
 from io import BytesIO
 from typing import Any
@@ -75,9 +74,7 @@ class RejectedQueue:
         """Raises `Unavailable` if it cannot be sealed or sent: then the message is to come again."""
         context = context_of(arrived.message_id)
         try:
-            key = self._actions.generate_data_key(
-                request_id(self._tenant, arrived.message_id), QUARANTINE_KEY, context
-            )
+            key = self._actions.generate_data_key(request_id(self._tenant, arrived.message_id), QUARANTINE_KEY, context)
         except KmsError as error:
             raise unavailable() from error
         body = BytesIO(arrived.body.encode("utf-8", "surrogatepass"))

@@ -53,8 +53,10 @@ class Messenger:
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """`row` is as it was found or made; `sealed` is False for what a newer message has superseded; `again`: it was done
-    before."""
+    before. `request_id` is that of the audit lines of the Actions.
+    """
 
+    request_id: str
     row: Row
     sealed: bool
     again: bool
@@ -84,17 +86,17 @@ class Sealer:
         """Raises `Rejected` for what will never be sealed, and a retryable domain error for what may be later."""
         if not self._allowed(message.target):
             raise Rejected(TARGET_NOT_ALLOWED, "target")
-        request, now = request_id(self._tenant, message.id), self._clock()
+        request = request_id(self._tenant, message.id)
         kind = kind_of(message.target)
         try:
             plaintext = self._actions.unwrap(request, secret.content) if secret.wrapped else secret.content
             mac = hmac.digest(self._request_key(), request_of(message, plaintext), hashlib.sha256().name)
-            row = self._table.get(message.id, now)
+            row = self._table.get(message.id)
             if row is None:
-                made = self._encrypted(message, plaintext, request, mac, message_id, int(now))
+                made = self._encrypted(message, plaintext, request, mac, message_id)
                 if kind in LONGEST and len(made.document.encode()) > LONGEST[kind]:
                     raise Rejected(VALUE_TOO_LONG, "plaintext")
-                row = self._table.fix(made, now)
+                row = self._table.fix(made)
         except KmsError as error:
             if refused := rejection(error):
                 raise refused from None
@@ -103,16 +105,14 @@ class Sealer:
             raise Rejected(ID_REUSED, "id")
         delivery, again = self._deliveries[kind], row.state == DONE
         if again and not (delivery.settles and row.sequence is not None):
-            return Outcome(row=row, sealed=True, again=True)
-        sealed = delivery.deliver(row, now)
+            return Outcome(request_id=request, row=row, sealed=True, again=True)
+        sealed = delivery.deliver(row)
         if not again:
             self._messenger.tell(row, sealed=sealed)
             self._table.finish(row)
-        return Outcome(row=row, sealed=sealed, again=again)
+        return Outcome(request_id=request, row=row, sealed=sealed, again=again)
 
-    def _encrypted(
-        self, message: Message, plaintext: bytes, request: str, mac: bytes, message_id: str, now: int
-    ) -> Row:
+    def _encrypted(self, message: Message, plaintext: bytes, request: str, mac: bytes, message_id: str) -> Row:
         context = dict(sorted(message.encryption_context.items()))
         made = self._actions.encrypt(request, message.key, plaintext, context)
         document = Document(
@@ -132,7 +132,7 @@ class Sealer:
             sequence=message.sequence,
             state=SEALED,
             message_id=message_id,
-            created=now,
+            created=int(self._clock()),
         )
 
     def _request_key(self) -> bytes:

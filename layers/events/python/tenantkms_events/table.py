@@ -10,7 +10,7 @@ There is no lease. A row is fixed by one conditional put, and whoever comes late
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -63,16 +63,17 @@ def fence_key(target: Target) -> dict[str, Any]:
 class Table:
     """Raises `Unavailable` for every fault of DynamoDB and of the way to it."""
 
-    def __init__(self, client: Any, name: str) -> None:
+    def __init__(self, client: Any, name: str, clock: Callable[[], float]) -> None:
         self._client = client
+        self._clock = clock
         self.name = name
 
-    def get(self, event: str, now: float) -> Row | None:
+    def get(self, event: str) -> Row | None:
         """The row of a message, unless it has expired."""
         item = self._get(row_key(event))
-        return _row(item, event, now) if item else None
+        return _row(item, event, self._clock()) if item else None
 
-    def fix(self, row: Row, now: float) -> Row:
+    def fix(self, row: Row) -> Row:
         """The row that stands from now on: this one, or that of whoever was faster."""
         item = {
             **row_key(row.id),
@@ -87,8 +88,8 @@ class Table:
         if row.sequence is not None:
             item["sequence"] = _number(row.sequence)
         condition = f"attribute_not_exists({PARTITION_KEY}) OR {EXPIRES} <= :now"
-        standing = self._put(item, condition, {":now": _number(int(now))})
-        found = _row(standing, row.id, now) if standing else row
+        standing = self._put(item, condition, {":now": _number(int(self._clock()))})
+        found = _row(standing, row.id, self._clock()) if standing else row
         if found is None:  # it expired between the condition and here
             raise unavailable()
         return found
@@ -146,26 +147,19 @@ class Table:
 
     def _put(self, item: dict[str, Any], condition: str, values: dict[str, Any]) -> dict[str, Any] | None:
         """The item that is there instead, if the condition does not hold: after a lost answer it may be this one."""
-        with_values = {"ExpressionAttributeValues": values} if values else {}
+        how = {"ConditionExpression": condition, **({"ExpressionAttributeValues": values} if values else {})}
         with aws_faults():
             try:
-                self._client.put_item(
-                    TableName=self.name,
-                    Item=item,
-                    ConditionExpression=condition,
-                    ReturnValuesOnConditionCheckFailure="ALL_OLD",
-                    **with_values,
-                )
+                self._client.put_item(TableName=self.name, Item=item, **how)
             except ClientError as e:
                 if code_of(e) != "ConditionalCheckFailedException":
                     raise
-                standing: dict[str, Any] | None = e.response.get("Item")
-                if not standing:  # not every DynamoDB answers it
-                    standing = self._get({PARTITION_KEY: item[PARTITION_KEY]})
-                if not standing:
-                    raise
-                return standing
-        return None
+            else:
+                return None
+        standing = self._get({PARTITION_KEY: item[PARTITION_KEY]})
+        if standing is None:  # it has gone meanwhile
+            raise unavailable()
+        return standing
 
     def _update(self, update: dict[str, Any]) -> None:
         """What the condition refuses has been done before, or is no longer to be done."""

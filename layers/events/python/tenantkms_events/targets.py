@@ -36,7 +36,7 @@ class Delivery(Protocol):
 
     settles: bool
 
-    def deliver(self, row: Row, now: float) -> bool:
+    def deliver(self, row: Row) -> bool:
         """Write the row's document, or nothing if a newer one is there: then False.
 
         Raises `Unavailable` for what may work later, `Rejected` for what will not.
@@ -63,7 +63,7 @@ class Fenced:
         self._writer = writer
         self._table = table
 
-    def deliver(self, row: Row, now: float) -> bool:
+    def deliver(self, row: Row) -> bool:
         if row.sequence is None:
             self._writer.write(row)
             return True
@@ -72,7 +72,7 @@ class Fenced:
         for _ in range(_ROUNDS):
             if fence is None:
                 break
-            newest = row if fence.id == row.id else self._table.get(fence.id, now)
+            newest = row if fence.id == row.id else self._table.get(fence.id)
             if newest is not None:  # else it was done so long ago that its row has expired
                 self._writer.write(newest)
             before, fence = fence, self._table.fence(row.target)
@@ -167,7 +167,7 @@ class Objects:
         self._client = client
         self._bucket = bucket
 
-    def deliver(self, row: Row, now: float) -> bool:
+    def deliver(self, row: Row) -> bool:
         body = row.document.encode()
         metadata = {self._DIGEST: hashlib.sha256(body).hexdigest()}
         if row.sequence is not None:
@@ -212,7 +212,7 @@ class Items:
         self._client = client
         self._table = table
 
-    def deliver(self, row: Row, now: float) -> bool:
+    def deliver(self, row: Row) -> bool:
         target = row.target
         assert isinstance(target, Item)  # noqa: S101 - the table of targets says so
         if self._SEALED in target.key:
@@ -256,5 +256,6 @@ class Buses:
 
     settles = False
 
-    def deliver(self, row: Row, now: float) -> bool:
+    def deliver(self, row: Row) -> bool:
+        del row
         return True
