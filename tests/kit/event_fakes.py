@@ -84,10 +84,11 @@ def holds(item: Row | None, call: Mapping[str, Any]) -> bool:
 
 
 class Dynamo:
-    """`keys` are the names of the attributes of each table's primary key."""
+    """`keys` are the names of the attributes of each table's primary key; `puts` has every item that was ever put."""
 
     def __init__(self, keys: Mapping[str, tuple[str, ...]]) -> None:
         self.keys = keys
+        self.puts: list[tuple[str, Row]] = []
         self.tables: dict[str, dict[tuple[str, ...], Row]] = {name: {} for name in keys}
 
     def _at(self, table: str, item: Row) -> tuple[str, ...]:
@@ -117,6 +118,7 @@ class Dynamo:
     def _do(self, kind: str, call: Row) -> None:
         table = self.tables[call["TableName"]]
         if kind == "Put":
+            self.puts.append((call["TableName"], call["Item"]))
             table[self._at(call["TableName"], call["Item"])] = dict(call["Item"])
             return
         at = self._at(call["TableName"], call["Key"])

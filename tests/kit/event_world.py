@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
+from contextlib import suppress
 from itertools import count
 from typing import Any
 
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
-from botocore.exceptions import ReadTimeoutError
+from botocore.exceptions import ClientError, ReadTimeoutError
 
 from functions.seal_messages.handler import GivenBack, work
 from kit.event_fakes import Aws, Call, error
@@ -57,19 +59,16 @@ class Kms:
 
 
 def _base64(text: str) -> str:
-    return json.loads(_encode(text.encode()))  # type: ignore[no-any-return]
+    return base64.b64encode(text.encode()).decode()
 
 
 def _text(text: str) -> str:
-    import base64
-
     return base64.b64decode(text).decode()
 
 
-def _encode(content: bytes) -> bytes:
-    import msgspec
-
-    return msgspec.json.encode(content)
+def plaintext_of(document: Mapping[str, Any]) -> str:
+    """What the ciphertext of a document is of."""
+    return _text(_text(document["ciphertext"])[8:])
 
 
 class Killed(BaseException):
@@ -105,14 +104,20 @@ class Worker:
         self._mine.release()
         self._others.acquire()
 
-    def finish(self) -> str:
-        while self.outcome is None:
+    def run_to(self, operations: Container[str]) -> None:
+        """Until it waits to make one of these, or has ended."""
+        while self.outcome is None and self.waiting not in operations:
             self.step("go")
+
+    def finish(self) -> str:
+        self.run_to(())
+        assert self.outcome is not None
         return self.outcome
 
     def _run(self, aws: Aws, body: str) -> None:
         try:
-            work(messages(ENVIRONMENT, lambda service: aws.client(service, self._around), lambda: NOW), record(self.message_id, body))
+            made = messages(ENVIRONMENT, lambda service: aws.client(service, self._around), lambda: NOW)
+            work(made, record(self.message_id, body))
             self.outcome = "done"
         except GivenBack:
             self.outcome = "given back"
@@ -154,12 +159,8 @@ def _twice(_operation: str, call: Call) -> Any:
 
 
 def _attempt(call: Call) -> None:
-    from botocore.exceptions import ClientError
-
-    try:
+    with suppress(ClientError):
         call()
-    except ClientError:
-        pass
 
 
 _HOW: Mapping[Verdict, Callable[[str, Call], Any]] = {
