@@ -15,6 +15,7 @@ from tenantkms.access.limits import limits_of
 from tenantkms.keys.maintenance import JOBS
 from tenantkms.model.limits import COUNTS
 from tenantkms.names import folder
+from tenantkms_events.names import FUNCTIONS as STARTED_BY_EVENTS
 
 ROOT = Path(__file__).parent.parent
 RETENTION_DAYS = (
@@ -91,8 +92,9 @@ class Tenant(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 @cache
 def folders() -> tuple[str, ...]:
-    """The folders under `functions/` that hold a Lambda function."""
-    return tuple(sorted(path.parent.name for path in (ROOT / "functions").glob("*/handler.py")))
+    """The folders under `functions/` that hold a Lambda function of every stack."""
+    there = {path.parent.name for path in (ROOT / "functions").glob("*/handler.py")}
+    return tuple(sorted(there - set(STARTED_BY_EVENTS)))
 
 
 @cache
