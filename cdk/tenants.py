@@ -15,6 +15,7 @@ from tenantkms.access.limits import limits_of
 from tenantkms.keys.maintenance import JOBS
 from tenantkms.model.limits import COUNTS
 from tenantkms.names import folder
+from tenantkms_events.names import FUNCTIONS
 
 ROOT = Path(__file__).parent.parent
 RETENTION_DAYS = (
@@ -44,7 +45,7 @@ RETENTION_DAYS = (
 """What CloudWatch Logs allows."""
 SCHEDULED = {folder(job.name): job for job in JOBS.values()}
 """The functions that a timer invokes, by their folders."""
-SEALING = {"messages": "seal_messages", "objects": "seal_objects"}
+SEALING = dict(zip(("messages", "objects"), FUNCTIONS, strict=True))
 """Sources of an entry's `events` -> folders of the functions that seal what comes from them."""
 
 
@@ -53,16 +54,23 @@ class TenantError(Exception):
 
 
 class Target(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Where sealed messages may go. A `*` may be the end of `name`, but of a table's or a bus's."""
+    """Where sealed messages may go. A `*` may be the end of `name`, but of a table's or a bus's.
+
+    The name of an object is its key in the bucket of what is sealed.
+    """
 
     type: Literal["secretsmanager", "ssm", "s3", "dynamodb", "eventbridge"]
     name: str
 
 
 class Messages(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`bus`: what is put on the tenant's bus as `SealSecret` is sealed too, besides what comes by the queue."""
+    """`bus`: what is put on the tenant's bus as `SealSecret` is sealed too, besides what comes by the queue.
+
+    `keys`: the CMKs that a message may name, as policies name resources.
+    """
 
     targets: tuple[Target, ...]
+    keys: tuple[str, ...] = ("*",)
     bus: bool = False
 
 
@@ -127,9 +135,9 @@ class Tenant(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 @cache
 def folders() -> tuple[str, ...]:
-    """The folders under `functions/` that hold a Lambda function of every tenant."""
-    found = {path.parent.name for path in (ROOT / "functions").glob("*/handler.py")}
-    return tuple(sorted(found - {*SEALING.values()}))
+    """The folders under `functions/` that hold a Lambda function of every stack."""
+    there = {path.parent.name for path in (ROOT / "functions").glob("*/handler.py")}
+    return tuple(sorted(there - {*SEALING.values()}))
 
 
 @cache
@@ -162,10 +170,14 @@ def _targets(tenant: Tenant) -> tuple[Target, ...]:
     return tenant.events.messages.targets if tenant.events and tenant.events.messages else ()
 
 
+def _keys(tenant: Tenant) -> tuple[str, ...]:
+    return tenant.events.messages.keys if tenant.events and tenant.events.messages else ()
+
+
 _TARGET_NAMES = {
     "secretsmanager": r"[\w/+=.@-]{1,512}\*?",
     "ssm": r"/?[\w./-]{1,1000}\*?",
-    "s3": r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/[\w!.'()/=-]*\*?",
+    "s3": r"[\w!.'()/=-]{1,1000}\*?",
     "dynamodb": r"[\w.-]{3,255}",
     "eventbridge": r"[\w./-]{1,256}",
 }
@@ -174,7 +186,7 @@ _TARGET_NAMES = {
 def _is_own(target: Target, tenant: Tenant) -> bool:
     """Whether it is a part of the tenant's stack, or what stands for one."""
     own = target.name.startswith(f"{tenant.stack}-") or target.name in (tenant.keys_table, tenant.access_table)
-    return target.type in ("dynamodb", "s3") and own
+    return target.type == "dynamodb" and own
 
 
 _ARN = r"arn:aws[a-z-]*"
@@ -277,7 +289,12 @@ _CHECKS: tuple[Check, ...] = (
     (
         "events",
         lambda t: all(_matches(_TARGET_NAMES[target.type], target.name) for target in _targets(t)),
-        "targets are named as AWS names them, an object as bucket/key; a `*` may be the end, but of a table or a bus",
+        "targets are named as AWS names them; a `*` may be the end of the name, but of a table's and a bus's",
+    ),
+    (
+        "events",
+        lambda t: all(_matches(r"\*|(key|alias)/[\w/-]{1,256}\*?", key) for key in _keys(t)),
+        "keys are *, key/<id> or alias/<name>",
     ),
     ("events", lambda t: not any(_is_own(target, t) for target in _targets(t)), "no target is of the tenant's stack"),
     (

@@ -14,14 +14,14 @@ from typing import Any
 
 import msgspec
 
-from functions.endpoint.dispatch import LambdaDispatcher
 from tenantkms.access.credentials import Access
 from tenantkms.keys.maintenance import JOBS, Progress, Report
 from tenantkms.names import folder
 from tenantkms.parent.port import SealBroken
 from tenantkms.runtime.assemble import Settings, SettingsError, on_aws
+from tenantkms.runtime.invoke import LambdaDispatcher
 from tkms.anchor import anchor, has_rows
-from tkms.machine.directory import ask
+from tkms.machine.directory import as_operator
 
 _OUTPUTS = {
     "Tenant": "TENANT",
@@ -120,7 +120,7 @@ class Stack:
         return LambdaDispatcher(client, self.outputs["FunctionPrefix"])
 
     def call(self, action: str, params: dict[str, object]) -> dict[str, object]:
-        return ask(self._dispatch, action, params)
+        return as_operator(self._dispatch, action, params)
 
     def maintain(
         self, bar: Callable[[str, int], Progress] | None, *, dry_run: bool, trust_clock: bool

@@ -25,13 +25,14 @@ from cdk import cost
 from cdk.api import ACCESS_LOG
 from cdk.app import build
 from functions.encrypt.handler import encrypt
-from functions.endpoint.dispatch import InlineDispatcher, LambdaDispatcher
+from functions.endpoint.dispatch import InlineDispatcher
 from functions.endpoint.handler import Endpoint
 from kit.support import Kms, Signer
 from tenantkms.access.policy import ALLOW_ALL
 from tenantkms.audit.metrics import EmbeddedMetrics
 from tenantkms.names import DIALECTS
 from tenantkms.runtime.assemble import AUDIT_KEY, Settings, on_aws
+from tenantkms.runtime.invoke import LambdaDispatcher
 from tenantkms.store.dynamodb_layout import TAKEN
 
 ROUNDS, TIMES = 5, 400

@@ -1,0 +1,90 @@
+"""The Actions, called by invoking their functions as AWS principals do: natively, in the name `events`.
+
+The functions that events start have no right to a key's row or to the parent key; what they may do with keys is what
+IAM lets them invoke, and what the policy says that they bring (`policy`).
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from typing import Any, TypeVar
+from uuid import NAMESPACE_URL, uuid5
+
+import msgspec
+from msgspec import Struct
+
+from tenantkms.runtime.invoke import Dispatcher, ask
+from tenantkms_events.names import CALLER, INBOX_KEY, QUARANTINE_KEY, UNWRAP_ALGORITHM
+
+
+class Sealed(Struct, frozen=True, kw_only=True):
+    key_id: str
+    key_version_id: str
+    ciphertext: bytes
+
+
+class DataKey(Struct, frozen=True, kw_only=True):
+    """`ciphertext` is the data key as a blob under the CMK."""
+
+    key_id: str
+    key_version_id: str
+    plaintext: bytes
+    ciphertext: bytes
+
+
+class _Opened(Struct, frozen=True):
+    plaintext: bytes
+
+
+R = TypeVar("R", Sealed, DataKey, _Opened)
+
+
+def policy(keys: Sequence[str], *actions: str) -> str:
+    """The policy that allows `actions` on `keys`, which are resources of policies: `*`, `key/..` or `alias/..`; on
+    `QUARANTINE_KEY` what these functions do with it; and on `INBOX_KEY` the opening of what was wrapped for them.
+    """
+    statements = [
+        {"Effect": "Allow", "Action": list(actions), "Resource": list(keys)},
+        {"Effect": "Allow", "Action": ["GenerateDataKey", "Decrypt"], "Resource": [QUARANTINE_KEY]},
+        {"Effect": "Allow", "Action": ["AsymmetricDecrypt"], "Resource": [INBOX_KEY]},
+    ]
+    return msgspec.json.encode({"Statement": statements}).decode()
+
+
+def request_id(tenant: str, event: str) -> str:
+    """What audit lines of all calls for one event have in common, however often it is delivered."""
+    return str(uuid5(NAMESPACE_URL, f"tenantkms:{tenant}:{event}"))
+
+
+class Actions:
+    """Each raises the Action's domain error, whose `retryable` says whether to come again. What cannot be invoked,
+    is throttled or does not answer is `Unavailable`. `request`: the id of the request in audit lines.
+    """
+
+    def __init__(self, dispatch: Dispatcher, policy: str) -> None:
+        self._dispatch = dispatch
+        self._policy = policy
+
+    def encrypt(self, request: str, key: str, plaintext: bytes, context: dict[str, str]) -> Sealed:
+        return self._ask(Sealed, request, "Encrypt", key_id=key, plaintext=_text(plaintext), context=context)
+
+    def generate_data_key(self, request: str, key: str, context: dict[str, str]) -> DataKey:
+        """256 bits."""
+        return self._ask(DataKey, request, "GenerateDataKey", key_id=key, number_of_bytes=32, context=context)
+
+    def decrypt(self, request: str, ciphertext: bytes, context: dict[str, str]) -> bytes:
+        return self._ask(_Opened, request, "Decrypt", ciphertext=_text(ciphertext), context=context).plaintext
+
+    def unwrap(self, request: str, wrapped: bytes) -> bytes:
+        """What was encrypted with RSAES_OAEP_SHA_256 under the public key of the inbox key's primary version."""
+        params = {"key_id": INBOX_KEY, "algorithm": UNWRAP_ALGORITHM, "ciphertext": _text(wrapped)}
+        return self._ask(_Opened, request, "AsymmetricDecrypt", **params).plaintext
+
+    def _ask(self, kind: type[R], request: str, action: str, **params: Any) -> R:
+        answer = ask(self._dispatch, CALLER, self._policy, request, action, params)
+        return msgspec.convert(answer, kind)
+
+
+def _text(content: bytes) -> str:
+    return base64.b64encode(content).decode("ascii")
