@@ -6,7 +6,8 @@ they know neither the keys table nor the parent key.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import msgspec
 from aws_cdk import Acknowledgment, Duration, RemovalPolicy, Stack, Validations
@@ -28,18 +29,18 @@ from cdk.layer import Layer
 from cdk.tables import Tables
 from cdk.tenants import SEALING, Messages, Objects, Target, Tenant
 from tenantkms.audit.metrics import NAMESPACE
+from tenantkms_events.names import SEAL_ONE
 
 RECEIVES = 8
 """Deliveries of a message before it is a dead letter. Only outages and crashes take that many."""
 VISIBILITY = 6
 """Of the function's time-out, as AWS asks for: no message is delivered again while a function may still have it."""
 SWEEP_HOURS = 1
-SEAL_SECRET = "SealSecret"  # noqa: S105 - the type of an event
-_QUARANTINE = ("create_key", "generate_data_key")
+_QUARANTINE = ("create_key", "decrypt", "generate_data_key")
 """Of the Actions, those by which what is rejected is sealed: under a CMK that the first rejection makes."""
 CALLS: Mapping[str, tuple[str, ...]] = {
-    "messages": ("asymmetric_decrypt", "decrypt", "encrypt", *_QUARANTINE),
-    "objects": ("decrypt", *_QUARANTINE),
+    "messages": ("asymmetric_decrypt", "encrypt", *_QUARANTINE),
+    "objects": _QUARANTINE,
 }
 """Source -> Actions that its function invokes."""
 LEFT = "$.left"
@@ -50,7 +51,12 @@ AT_ONCE: Mapping[str, int] = {"messages": 10, "objects": 5}
 ROWS = ("META", "SEAL#*", "TARGET#*")
 """Partition keys of the events table."""
 _WRITES: Mapping[str, tuple[str, ...]] = {
-    "secretsmanager": ("secretsmanager:CreateSecret", "secretsmanager:PutSecretValue"),
+    "secretsmanager": (
+        "secretsmanager:CreateSecret",
+        "secretsmanager:DescribeSecret",
+        "secretsmanager:PutSecretValue",
+        "secretsmanager:UpdateSecretVersionStage",
+    ),
     "ssm": ("ssm:GetParameter", "ssm:PutParameter"),
     "s3": ("s3:GetObject", "s3:PutObject"),
     "dynamodb": (PUT,),
@@ -86,15 +92,14 @@ class Events(Construct):
             return
         self._tenant, self._functions = tenant, functions
         _acknowledge(self, "L1", "python3.13 is the runtime that the layers are pinned, compiled and tested for.")
-        _acknowledge(
-            self, "IAM5", "Objects of the tenant's own buckets, and names that the tenant's entry gives as a star."
-        )
         packed = bundles.layer(bundles.target(), bundles.EVENTS)
         self._layers = [functions.layer, Layer(self, "Layer", packed, "tenantkms_events and its libraries").version]
         self.bus = events.EventBus(self, "Bus", event_bus_name=tenant.stack)
-        self.rejected = _queue(self, "Rejected")
+        self.rejected = _queue(self, "Rejected", max_message_size_bytes=1_048_576)
         _acknowledge(self.rejected, "SQS3", "People read this queue with `tkms events`: no message of it can fail.")
         self.outputs |= {"EventsBusName": self.bus.event_bus_name, "EventsRejectedQueueUrl": self.rejected.queue_url}
+        objects = any(target.type == "s3" for target in _targets(tenant.events.messages))
+        self._sealed = self._bucket("Sealed") if tenant.events.objects or objects else None
         if tenant.events.messages:
             self._messages(tenant.events.messages, tables)
         if tenant.events.objects:
@@ -107,7 +112,12 @@ class Events(Construct):
         assert table  # noqa: S101 - for the type checker
         of = self._source(
             "messages",
-            {"EVENTS_TABLE": table.table_name, "TARGETS": msgspec.json.encode(source.targets).decode()},
+            {
+                "EVENTS_TABLE": table.table_name,
+                "TARGETS": _json(source.targets),
+                "KEYS": _json(source.keys),
+                **({"SEALED_BUCKET": self._sealed.bucket_name} if self._sealed else {}),
+            },
             [
                 iam.PolicyStatement(
                     actions=[GET, PUT, UPDATE],
@@ -123,7 +133,7 @@ class Events(Construct):
                 "FromBus",
                 description=f"Secrets on the bus of tenant {self._tenant.name}, to the queue of those to be sealed",
                 event_bus=self.bus,
-                event_pattern=events.EventPattern(detail_type=[SEAL_SECRET]),
+                event_pattern=events.EventPattern(detail_type=[SEAL_ONE]),
                 targets=[
                     targets.SqsQueue(
                         of.queue,
@@ -139,14 +149,15 @@ class Events(Construct):
         }
 
     def _objects(self, source: Objects) -> None:
-        inbox, sealed = self.buckets = [self._bucket("Inbox"), self._bucket("Sealed")]
+        inbox, sealed = self._bucket("Inbox"), self._sealed
+        assert sealed  # noqa: S101 - for the type checker
         of = self._source(
             "objects",
             {
                 "INBOX_BUCKET": inbox.bucket_name,
                 "SEALED_BUCKET": sealed.bucket_name,
                 "OBJECTS_KEY": source.key,
-                "OBJECTS_CONTEXT": msgspec.json.encode(source.context).decode(),
+                "OBJECTS_CONTEXT": _json(source.context),
             },
             [
                 iam.PolicyStatement(
@@ -181,8 +192,6 @@ class Events(Construct):
         self.outputs |= {
             "ObjectsQueueUrl": of.queue.queue_url,
             "ObjectsDeadLetterQueueUrl": of.dead_letters.queue_url,
-            "InboxBucketName": inbox.bucket_name,
-            "SealedBucketName": sealed.bucket_name,
         }
 
     def _source(self, source: str, environment: Mapping[str, str], may: Sequence[iam.PolicyStatement]) -> Sealing:
@@ -197,6 +206,7 @@ class Events(Construct):
             "Queue",
             visibility_timeout=Duration.seconds(VISIBILITY * timeout),
             retention_period=Duration.days(4),
+            max_message_size_bytes=262_144,
             dead_letter_queue=sqs.DeadLetterQueue(queue=dead_letters, max_receive_count=RECEIVES),
         )
         group = log_group(room, "Logs", self._tenant)
@@ -240,6 +250,7 @@ class Events(Construct):
             report_batch_item_failures=True,
             max_concurrency=AT_ONCE[source],
         )
+        _acknowledge_stars(room, may)
         if source == "objects":
             self.left = logs.MetricFilter(
                 room,
@@ -278,6 +289,8 @@ class Events(Construct):
             removal_policy=RemovalPolicy.DESTROY if self._tenant.sandbox else RemovalPolicy.RETAIN,
         )
         _acknowledge(bucket, "S1", "CloudTrail's data events tell who read an object, and are the account's to record.")
+        self.buckets.append(bucket)
+        self.outputs[f"{name}BucketName"] = bucket.bucket_name
         return bucket
 
     def _notify(self, inbox: s3.Bucket, queue: sqs.Queue) -> None:
@@ -323,16 +336,44 @@ class Events(Construct):
             case "ssm":
                 return f"{here}:parameter/{name.removeprefix('/')}"
             case "s3":
-                return f"arn:{stack.partition}:s3:::{name}"
+                assert self._sealed  # noqa: S101 - for the type checker
+                return str(self._sealed.arn_for_objects(name))
             case "dynamodb":
                 return f"{here}:table/{name}"
         return f"arn:{stack.partition}:events:{stack.region}:{stack.account}:event-bus/{name}"
+
+
+def _targets(source: Messages | None) -> tuple[Target, ...]:
+    return source.targets if source else ()
 
 
 def _queue(scope: Construct, name: str, **how: object) -> sqs.Queue:
     """Encrypted, by TLS only; messages rest as long as they may, unless `how` says otherwise."""
     how = {"retention_period": Duration.days(14), **how}
     return sqs.Queue(scope, name, encryption=sqs.QueueEncryption.SQS_MANAGED, enforce_ssl=True, **how)
+
+
+def _in_words(arn: Any) -> str:
+    """A resolved ARN as cdk-nag says it: `<Bucket.Arn>/*`."""
+    match arn:
+        case {"Fn::Join": [between, parts]}:
+            return str(between).join(map(_in_words, parts))
+        case {"Fn::GetAtt": [name, attribute]}:
+            return f"<{name}.{attribute}>"
+        case {"Ref": name}:
+            return f"<{name}>"
+    return str(arn)
+
+
+def _acknowledge_stars(role: Construct, statements: Iterable[iam.PolicyStatement]) -> None:
+    stack = Stack.of(role)
+    for arn in dict.fromkeys(_in_words(stack.resolve(one)) for statement in statements for one in statement.resources):
+        if "*" in arn:
+            _acknowledge(role, f"IAM5[Resource::{arn}]", "Objects of the tenant's own buckets, or names of its entry.")
+
+
+def _json(value: object) -> str:
+    return msgspec.json.encode(value).decode()
 
 
 def _acknowledge(of: Construct, rule: str, reason: str) -> None:

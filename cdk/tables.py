@@ -8,6 +8,7 @@ from constructs import Construct
 
 from cdk.tenants import Tenant
 from tenantkms.store import dynamodb_layout as layout
+from tenantkms_events.names import EXPIRES
 
 
 def _string(name: str) -> dynamodb.Attribute:
@@ -36,7 +37,7 @@ class Tables(Construct):
         self.keys = self._adopted("Keys", tenant.keys_table) or self._keys()
         self.access = self._adopted("Access", tenant.access_table) or self._access()
         sealing = tenant.events and tenant.events.messages
-        self.events = self._table("Events", time_to_live_attribute=layout.TTL) if sealing else None
+        self.events = self._table("Events", time_to_live_attribute=EXPIRES) if sealing else None
 
     @property
     def all(self) -> list[dynamodb.ITable]:

@@ -15,7 +15,7 @@ from kit import templates
 
 ACKNOWLEDGED = {"AwsSolutions-APIG4": 1, "AwsSolutions-L1": len(templates.FOLDERS), "AwsSolutions-SQS3": 1}
 """Rule, and how many resources of every stack it is about."""
-SEALING = {"AwsSolutions-IAM5": 2, "AwsSolutions-L1": 2, "AwsSolutions-S1": 2, "AwsSolutions-SQS3": 1}
+SEALING = {"AwsSolutions-IAM5": 5, "AwsSolutions-L1": 2, "AwsSolutions-S1": 2, "AwsSolutions-SQS3": 1}
 """The same, where events are sealed besides."""
 
 
@@ -38,7 +38,7 @@ def test_cdk_nag_finds_nothing_in_any_stack(assembly: Path) -> None:
 def test_what_is_acknowledged_is_known_here(assembly: Path) -> None:
     found: Counter[str] = Counter()
     for row in _report(assembly)["suppressedViolations"]:
-        found[row["ruleName"]] += len(row["violatingConstructs"])
+        found[row["ruleName"].partition("[")[0]] += len(row["violatingConstructs"])
     assert found == Counter({rule: count * len(templates.VARIANTS) for rule, count in ACKNOWLEDGED.items()}) + Counter(
         SEALING
     )
