@@ -42,7 +42,7 @@ APART = {"tools.mutants"}
 """What they import comes with their own target of the Makefile only."""
 
 
-@pytest.mark.parametrize("package", "tenantkms functions tkms cdk tools".split())
+@pytest.mark.parametrize("package", "tenantkms tenantkms_events functions tkms cdk tools".split())
 def test_an_import_sets_no_variable(package: str) -> None:
     found = [name for name in modules(package) if name not in APART]
     assert len(found) > 4

@@ -29,9 +29,12 @@ ROOMS = (
     "runtime",
 )
 # Modules of what events start: each may import those above it, and the rooms of the layer but wire.
-EVENT_MODULES = ("names", "actions")
+EVENT_MODULES = tuple(
+    "names errors aws message actions table targets sealing rejected arrivals objects assemble".split()
+)
 ORDERS = {LAYER: ROOMS, EVENTS: EVENT_MODULES}
 OURS = (LAYER, EVENTS, "functions", "tkms")
+EVENT_ADAPTERS = ("aws", "table", "targets", "objects", "assemble")
 # The functions that are of that layer; the others, and the endpoint, know nothing of it.
 STARTED = ("seal_messages", "seal_objects")
 
@@ -251,7 +254,7 @@ def actions_know_only_the_domain(root: Path) -> Iterator[str]:
             continue
         entry = found.of("tenantkms.runtime.lambda_entry")
         own = entry or (found.of("tenantkms") and not found.of("tenantkms.wire", "tenantkms.runtime"))
-        own = own or (folder in STARTED and found.of("tenantkms_events", "aws_lambda_powertools"))
+        own = own or (folder in STARTED and found.of("os", "tenantkms_events", "aws_lambda_powertools"))
         if not own and not found.of(f"functions.{folder}", *ACTION_LIBRARIES):
             yield str(found)
 
@@ -259,6 +262,7 @@ def actions_know_only_the_domain(root: Path) -> Iterator[str]:
 def aws_is_loaded_late(root: Path) -> Iterator[str]:
     """boto3 and botocore: only in the AWS adapters, inside functions; their exceptions anywhere in these."""
     adapters = {f"tenantkms.{name}" for name in AWS_ADAPTERS} | {"tkms.stack.stack"}
+    adapters |= {f"tenantkms_events.{name}" for name in EVENT_ADAPTERS}
     for found in all_imports(root, *OURS):
         if not found.of(*AWS) or found.typing:
             continue
