@@ -15,8 +15,9 @@ from tenantkms.access.patterns import Patterns, patterns
 from tenantkms.runtime.invoke import LambdaDispatcher
 from tenantkms_events.actions import Actions, policy
 from tenantkms_events.arrivals import ObjectsQueue
+from tenantkms_events.buckets import Inbox, SealedBucket
 from tenantkms_events.message import Target, kind_of
-from tenantkms_events.objects import Inbox, ObjectSealer, SealedBucket, sender
+from tenantkms_events.objects import ObjectSealer, sender
 from tenantkms_events.rejected import RejectedQueue
 from tenantkms_events.sealing import Messenger, Sealer
 from tenantkms_events.table import Table
