@@ -25,8 +25,8 @@ KINDS = ("secretsmanager", "ssm", "s3", "dynamodb", "eventbridge")
 COMPARES = ("s3", "dynamodb")
 """What can compare and set."""
 WRITES = (
-    "put_secret_value create_secret update_secret_version_stage put_parameter put_object transact_write_items put_events"
-    " put_item update_item send_message"
+    "put_secret_value create_secret update_secret_version_stage put_parameter put_object transact_write_items"
+    " put_events put_item update_item send_message"
 ).split()
 TEXTS = {"a": "first", "b": "second", "c": "third"}
 
@@ -162,7 +162,9 @@ class ExactlyOnce(RuleBasedStateMachine):
 
     @invariant()
     def a_transaction_delivers_once(self) -> None:
-        puts = Counter(json.loads(item["sealed"]["S"])["id"] for table, item in self.aws.dynamodb.puts if table == ITEMS)
+        puts = Counter(
+            json.loads(item["sealed"]["S"])["id"] for table, item in self.aws.dynamodb.puts if table == ITEMS
+        )
         assert set(puts.values()) <= {1}
 
     def teardown(self) -> None:

@@ -29,10 +29,12 @@ ROOMS = (
     "runtime",
 )
 # Modules of what events start: each may import those above it, and the rooms of the layer but wire.
-EVENT_MODULES = tuple("names errors aws message actions table targets sealing rejected assemble".split())
+EVENT_MODULES = tuple(
+    "names errors aws message actions table targets sealing rejected arrivals buckets objects assemble".split()
+)
 ORDERS = {LAYER: ROOMS, EVENTS: EVENT_MODULES}
 OURS = (LAYER, EVENTS, "functions", "tkms")
-EVENT_ADAPTERS = ("aws", "table", "targets", "assemble")
+EVENT_ADAPTERS = ("aws", "table", "targets", "buckets", "assemble")
 # The functions that are of that layer; the others, and the endpoint, know nothing of it.
 STARTED = ("seal_messages", "seal_objects")
 

@@ -1,7 +1,7 @@
 """AWS in memory, as far as the functions that events start ask for it: as its documents say, moto and network aside.
 
-Each client has the operations that are used, and answers `ClientError` as botocore does. `Aws.client(service)` makes one;
-`around` is asked about every call, so that a test can break off before or after it.
+Each client has the operations that are used, and answers `ClientError` as botocore does. `Aws.client(service)` makes
+one; `around` is asked about every call, so that a test can break off before or after it.
 """
 
 from __future__ import annotations
@@ -31,7 +31,9 @@ def error(code: str, operation: str = "Operation", **more: Any) -> ClientError:
 # -- DynamoDB --------------------------------------------------------------------------------------------
 
 
-_TOKEN = re.compile(r"attribute_not_exists\((#?\w+)\)|attribute_exists\((#?\w+)\)|(:\w+)|(#?[a-z]\w*)|(=)|(<>)|(AND|OR)")
+_TOKEN = re.compile(
+    r"attribute_not_exists\((#?\w+)\)|attribute_exists\((#?\w+)\)|(:\w+)|(#?[a-z]\w*)|(=)|(<>)|(AND|OR)"
+)
 _PYTHON = ("not has({!r})", "has({!r})", "value({!r})", "attribute({!r})", "{}=", "!=", "{}")
 """What the groups of a token are in Python."""
 
@@ -80,7 +82,7 @@ def holds(item: Row | None, call: Mapping[str, Any]) -> bool:
         "attribute": lambda text: _plain(found[name(text)]) if name(text) in found else _Missing(),
         "value": lambda text: _plain(values[text]),
     }
-    return bool(eval(_condition(expression), {"__builtins__": {}}, scope))  # noqa: S307 - our own expressions
+    return bool(eval(_condition(expression), {"__builtins__": {}}, scope))
 
 
 class Dynamo:

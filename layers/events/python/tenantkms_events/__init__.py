@@ -11,5 +11,8 @@ table     the one ciphertext of each message, and how far it is
 targets   where ciphertexts go
 sealing   exactly once in effect
 rejected  the queue of what can never be sealed
+arrivals  which versions of which objects have come to the inbox
+buckets   the inbox, and where objects rest sealed
+objects   an object on its way from the inbox to sealed
 assemble  puts a function together
 """

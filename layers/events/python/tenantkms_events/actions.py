@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, TypeVar
 from uuid import NAMESPACE_URL, uuid5
 
 import msgspec
 from msgspec import Struct
 
+from tenantkms.access.policy import ALLOW_ALL
+from tenantkms.errors import AliasExists, AliasNotFound
 from tenantkms.runtime.invoke import Dispatcher, ask
 from tenantkms_events.names import CALLER, INBOX_KEY, QUARANTINE_KEY, UNWRAP_ALGORITHM
 
@@ -37,6 +40,11 @@ class _Opened(Struct, frozen=True):
     plaintext: bytes
 
 
+_QUARANTINE = {
+    "alias": QUARANTINE_KEY.removeprefix("alias/"),
+    "description": "Seals what was rejected of events, and what their table must not show",
+    "rotate": True,
+}
 R = TypeVar("R", Sealed, DataKey, _Opened)
 
 
@@ -72,6 +80,15 @@ class Actions:
     def generate_data_key(self, request: str, key: str, context: dict[str, str]) -> DataKey:
         """256 bits."""
         return self._ask(DataKey, request, "GenerateDataKey", key_id=key, number_of_bytes=32, context=context)
+
+    def quarantine_key(self, request: str, context: dict[str, str]) -> DataKey:
+        """A data key under the quarantine CMK, which the first one who needs it makes."""
+        try:
+            return self.generate_data_key(request, QUARANTINE_KEY, context)
+        except AliasNotFound:
+            with suppress(AliasExists):
+                ask(self._dispatch, CALLER, ALLOW_ALL, request, "CreateKey", _QUARANTINE)
+            return self.generate_data_key(request, QUARANTINE_KEY, context)
 
     def decrypt(self, request: str, ciphertext: bytes, context: dict[str, str]) -> bytes:
         return self._ask(_Opened, request, "Decrypt", ciphertext=_text(ciphertext), context=context).plaintext

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
@@ -12,11 +14,17 @@ from msgspec import Struct
 from tenantkms.access.patterns import Patterns, patterns
 from tenantkms.runtime.invoke import LambdaDispatcher
 from tenantkms_events.actions import Actions, policy
+from tenantkms_events.arrivals import ObjectsQueue
+from tenantkms_events.buckets import Inbox, SealedBucket
 from tenantkms_events.message import Target, kind_of
+from tenantkms_events.objects import ObjectSealer, sender
 from tenantkms_events.rejected import RejectedQueue
 from tenantkms_events.sealing import Messenger, Sealer
 from tenantkms_events.table import Table
 from tenantkms_events.targets import Buses, Delivery, Fenced, Items, Objects, ParameterWriter, SecretWriter
+
+_DATA = Path(__file__).parent.parent / "botocore_data"
+"""What the layer brings of botocore's data of the services that only these functions call (`cdk/bundles.py`)."""
 
 
 class AllowedTarget(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -54,8 +62,45 @@ def aws_client(session: Any = None) -> Callable[[str], Any]:
     from botocore.config import Config
 
     found = session or botocore.session.get_session()
+    found.set_config_variable("data_path", str(_DATA))
     config = Config(connect_timeout=1, read_timeout=7.5, retries={"total_max_attempts": 3, "mode": "standard"})
     return lambda service: found.create_client(service, config=config)
+
+
+class ObjectsOf(Struct, frozen=True, kw_only=True):
+    """What seal_objects works with. `give_back` lets a message of the queue come again after so many seconds."""
+
+    inbox: Inbox
+    sealer: ObjectSealer
+    rejected: RejectedQueue
+    queue: ObjectsQueue
+
+
+def objects(
+    environment: Mapping[str, str], client: Callable[[str], Any], clock: Callable[[], float] = time.time
+) -> ObjectsOf:
+    """As `messages`, of seal_objects."""
+    tenant, key = environment["TENANT"], environment["OBJECTS_KEY"]
+    resource = key if key.startswith("alias/") else f"key/{key}"
+    dispatch = LambdaDispatcher(client("lambda"), environment["FUNCTION_PREFIX"])
+    actions = Actions(dispatch, policy([resource], "GenerateDataKey", "Decrypt"))
+    s3, sqs = client("s3"), client("sqs")
+    inbox = Inbox(s3, environment["INBOX_BUCKET"])
+    return ObjectsOf(
+        inbox=inbox,
+        sealer=ObjectSealer(
+            tenant,
+            actions,
+            inbox,
+            SealedBucket(s3, environment["SEALED_BUCKET"]),
+            key,
+            msgspec.json.decode(environment["OBJECTS_CONTEXT"], type=dict[str, str]),
+            sender(client("events"), environment["EVENT_BUS"]),
+            lambda: datetime.fromtimestamp(clock(), UTC),
+        ),
+        rejected=RejectedQueue(tenant, actions, sqs, environment["REJECTED_QUEUE_URL"], clock),
+        queue=ObjectsQueue(sqs, environment["OBJECTS_QUEUE_URL"]),
+    )
 
 
 def messages(

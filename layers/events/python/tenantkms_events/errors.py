@@ -14,6 +14,9 @@ ID_REUSED = "IdReused"
 VALUE_TOO_LONG = "ValueTooLong"
 TARGET_TAKEN = "TargetTaken"
 TARGET_REFUSED = "TargetRefused"
+FOREIGN_BUCKET = "ForeignBucket"
+OBJECT_UNREADABLE = "ObjectUnreadable"
+NAME_TOO_LONG = "NameTooLong"
 
 
 class Rejected(Exception):

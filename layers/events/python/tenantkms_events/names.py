@@ -17,7 +17,7 @@ SOURCE = "tenantkms"
 """Of the events that are sent."""
 SEAL_ONE = "SealSecret"
 """The detail type of an event that asks to seal its detail, a message."""
-SECRET_SEALED, SECRET_SUPERSEDED = "SecretSealed", "SecretSuperseded"
+SECRET_SEALED, SECRET_SUPERSEDED, OBJECT_SEALED = "SecretSealed", "SecretSuperseded", "ObjectSealed"
 """The detail types of the events that tell how it went."""
 
 PARTITION_KEY, EXPIRES = "pk", "expires"

@@ -21,7 +21,6 @@ from tenantkms.errors import KmsError
 from tenantkms_events.actions import Actions, request_id
 from tenantkms_events.aws import aws_faults
 from tenantkms_events.errors import Rejected, unavailable
-from tenantkms_events.names import QUARANTINE_KEY
 
 
 class Arrived(Struct, frozen=True, kw_only=True):
@@ -74,7 +73,7 @@ class RejectedQueue:
         """Raises `Unavailable` if it cannot be sealed or sent: then the message is to come again."""
         context = context_of(arrived.message_id)
         try:
-            key = self._actions.generate_data_key(request_id(self._tenant, arrived.message_id), QUARANTINE_KEY, context)
+            key = self._actions.quarantine_key(request_id(self._tenant, arrived.message_id), context)
         except KmsError as error:
             raise unavailable() from error
         body = BytesIO(arrived.body.encode("utf-8", "surrogatepass"))

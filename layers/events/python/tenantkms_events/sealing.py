@@ -19,7 +19,7 @@ from tenantkms_events.actions import Actions, request_id
 from tenantkms_events.aws import aws_faults
 from tenantkms_events.errors import ID_REUSED, TARGET_NOT_ALLOWED, VALUE_TOO_LONG, Rejected, rejection, unavailable
 from tenantkms_events.message import Bus, Document, Message, Secret, Target, kind_of, request_of
-from tenantkms_events.names import QUARANTINE_KEY, SECRET_SEALED, SECRET_SUPERSEDED, SOURCE
+from tenantkms_events.names import SECRET_SEALED, SECRET_SUPERSEDED, SOURCE
 from tenantkms_events.table import DONE, SEALED, Row, Table
 from tenantkms_events.targets import LONGEST, Delivery
 
@@ -143,7 +143,7 @@ class Sealer:
             try:
                 wrapped = self._table.wrapped_key()
                 if wrapped is None:
-                    made = self._actions.generate_data_key(request, QUARANTINE_KEY, MAC_CONTEXT)
+                    made = self._actions.quarantine_key(request, MAC_CONTEXT)
                     wrapped = self._table.fix_wrapped_key(made.ciphertext)
                 self._mac_key = self._actions.decrypt(request, wrapped, MAC_CONTEXT)
             except KmsError as error:
