@@ -52,31 +52,36 @@ def test_a_worker_at_each_call(kind: str, ordered: bool, verdict: str) -> None:
 
 
 AMID = {
-    "the same message": ("b", ""),
-    "a duplicate": ("b", ""),
-    "another message of that id": ("b", "of another"),
-    "an older one": ("a", ""),
-    "a newer one": ("c", ""),
+    # (id, text) of those that are all done amid
+    "the same message": [],
+    "a duplicate": [("b", "")],
+    "another message of that id": [("b", "of another")],
+    "an older one": [("a", "")],
+    "a newer one": [("c", "")],
+    "a duplicate and a newer one": [("b", ""), ("c", "")],
 }
 
 
 @pytest.mark.parametrize("struck", [False, True], ids=["goes on", "dies"])
+@pytest.mark.parametrize("before", [False, True], ids=["first", "after another one"])
 @pytest.mark.parametrize("amid", AMID)
 @orders
 @kinds
-def test_another_worker_amid_each_call(kind: str, ordered: bool, amid: str, struck: bool) -> None:
+def test_another_worker_amid_each_call(kind: str, ordered: bool, amid: str, before: bool, struck: bool) -> None:
     """One waits before a call, another one does all of its work, and the first one goes on, or dies a call later."""
     for call in CALLS:
         world = World(kind, ordered)
+        if before:
+            world.receive(world.send("a")).finish()
         first = world.send("b")
-        id_, text = AMID[amid]
-        other = first if amid == "the same message" else world.send(id_, text=text)
+        others = [world.send(id_, text=text) for id_, text in AMID[amid]] or [first]
         worker = world.receive(first)
         if not worker.go(call):
             world.settle()
             break
-        world.receive(other).finish()
-        world.check()
+        for other in others:
+            world.receive(other).finish()
+            world.check()
         if struck and amid != "the same message":  # nobody would come after it: docs/events.md, "Not promised"
             worker.step("die after")
         world.settle()

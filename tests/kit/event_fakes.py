@@ -185,6 +185,10 @@ class SecretsManager:
             raise error("ResourceExistsException")
         return {}
 
+    def get_secret_value(self, *, SecretId: str, VersionStage: str) -> Row:  # noqa: N803 - AWS's names
+        assert VersionStage == "AWSCURRENT"
+        return {"SecretString": self._find(SecretId).current}
+
     def describe_secret(self, *, SecretId: str) -> Row:  # noqa: N803 - AWS's name
         secret = self._find(SecretId)
         stages: dict[str, list[str]] = {}
@@ -259,6 +263,9 @@ class Buckets:
         self.objects[Bucket, Key] = made
         self.writes.setdefault((Bucket, Key), []).append(made)
         return {}
+
+    def get_object(self, *, Bucket: str, Key: str) -> Row:  # noqa: N803 - AWS's names
+        return {**self.head_object(Bucket=Bucket, Key=Key), "Body": BytesIO(self.objects[Bucket, Key]["Body"])}
 
     def head_object(self, *, Bucket: str, Key: str) -> Row:  # noqa: N803 - AWS's names
         if (Bucket, Key) not in self.objects:
