@@ -98,7 +98,7 @@ def objects(
             sender(client("events"), environment["EVENT_BUS"]),
             lambda: datetime.fromtimestamp(clock(), UTC),
         ),
-        rejected=RejectedQueue(tenant, actions, sqs, environment["REJECTED_QUEUE_URL"], clock),
+        rejected=RejectedQueue("objects", tenant, actions, sqs, environment["REJECTED_QUEUE_URL"], clock),
         queue=ObjectsQueue(sqs, environment["OBJECTS_QUEUE_URL"]),
     )
 
@@ -132,5 +132,5 @@ def messages(
             Messenger(client("events"), environment["EVENT_BUS"]),
             clock,
         ),
-        rejected=RejectedQueue(tenant, actions, client("sqs"), environment["REJECTED_QUEUE_URL"], clock),
+        rejected=RejectedQueue("messages", tenant, actions, client("sqs"), environment["REJECTED_QUEUE_URL"], clock),
     )
