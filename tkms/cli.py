@@ -18,6 +18,7 @@ from tenantkms.runtime.assemble import SettingsError
 from tenantkms.store.port import RevisionConflict
 from tkms import commands, credential_commands, doctor_commands, policy_commands
 from tkms.audit import commands as audit_commands
+from tkms.files import options as file_options
 from tkms.machine.directory import DEFAULT_ALIAS, default_directory
 from tkms.output import Run, UsageError, duration
 from tkms.places import reason
@@ -30,6 +31,7 @@ a first session:
   tkms snippet alibaba > try.py                the same program again, for one SDK
   echo secret | tkms encrypt > blob.txt        encrypt on this machine, without a network
   tkms decrypt < blob.txt
+  tkms seal report.csv                         seal a file of any size; tkms watch does it for a directory
   tkms audit                                   who used which key when
 
 on AWS, after `cdk deploy`, with AWS credentials of the tenant's account:
@@ -270,6 +272,7 @@ def _parser() -> argparse.ArgumentParser:
         parser.add_argument(
             "--context", action="append", default=[], metavar="NAME=VALUE", help="encryption context; repeat"
         )
+    file_options.add(words, command, as_json)
     return top
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from tenantkms.model.alias import ALIAS_PREFIX
 from tenantkms.model.credential import Credential
 from tenantkms.wire.parse import decode_base64
-from tkms.output import UsageError, held_text, print_json, table, time_text
+from tkms.output import Bar, UsageError, clear, held_text, print_json, shown, table, time_text
 from tkms.places import Place, find
 from tkms.snippets import SNIPPETS, render
 
@@ -161,10 +161,10 @@ def decrypt(args: argparse.Namespace) -> int:
 
 
 def maintain(args: argparse.Namespace) -> int:
-    shown = not args.json and sys.stderr.isatty()
-    reports = find(args).maintain(_Progress if shown else None, dry_run=args.dry_run, trust_clock=args.trust_clock)
-    if shown:
-        print("\r\033[K", end="", file=sys.stderr, flush=True)
+    bar = Bar if shown(args) else None
+    reports = find(args).maintain(bar, dry_run=args.dry_run, trust_clock=args.trust_clock)
+    if bar:
+        clear()
     if args.json:
         print_json(reports)
     else:
@@ -174,15 +174,3 @@ def maintain(args: argparse.Namespace) -> int:
     for last in held:
         print(f"tkms: {held_text(last)}", file=sys.stderr)
     return 1 if held or any(report.failed for report in reports.values()) else 0
-
-
-class _Progress:
-    """A bar on standard error while keys are worked through."""
-
-    def __init__(self, name: str, total: int) -> None:
-        self._name, self._total = name, total
-
-    def __call__(self, count: int) -> None:
-        filled = 30 * count // max(count, self._total)
-        bar = "#" * filled + "." * (30 - filled)
-        print(f"\r{self._name} [{bar}] {count}/{self._total}", end="", file=sys.stderr, flush=True)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import re
+import sys
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from time import monotonic
 
 import msgspec
 
@@ -14,6 +16,10 @@ Run = Callable[[argparse.Namespace], int]
 
 class UsageError(Exception):
     """The command line, or what came with it, is not right."""
+
+
+class NotDone(Exception):
+    """One of many things is left as it is, and the others are gone on with; the message says why."""
 
 
 def print_json(value: object) -> None:
@@ -52,3 +58,38 @@ def held_text(last: int) -> str:
         f"nothing is destroyed: the last run was at {time_text(last)}, so the clock has jumped or nothing has"
         " run for an hour. If the clock is right: tkms maintain --trust-clock"
     )
+
+
+def shown(args: argparse.Namespace) -> bool:
+    """Whether somebody looks at a bar."""
+    return not args.json and sys.stderr.isatty()
+
+
+def clear() -> None:
+    """Take a bar away."""
+    print("\r\033[K", end="", file=sys.stderr, flush=True)
+
+
+class Bar:
+    """On standard error, how far long work is, and how fast. A `total` of 0 is not known."""
+
+    _SECONDS = 0.1
+
+    def __init__(self, name: str, total: int = 0, unit: str = "") -> None:
+        self._name, self._total, self._unit = name, total, unit
+        self._began = monotonic()
+        self._told = self._began - self._SECONDS
+
+    def __call__(self, count: int) -> None:
+        now = monotonic()
+        if now - self._told < self._SECONDS and count != self._total:
+            return
+        self._told = now
+        line = f"{self._name} "
+        if self._total:
+            filled = 30 * count // max(count, self._total)
+            line += f"[{'#' * filled}{'.' * (30 - filled)}] "
+        line += f"{count:,}" + (f"/{self._total:,}" if self._total else "") + self._unit
+        if now > self._began:
+            line += f", {count / (now - self._began):,.0f}{self._unit}/s"
+        print(f"\r{line}\033[K", end="", file=sys.stderr, flush=True)

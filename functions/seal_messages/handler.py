@@ -68,20 +68,25 @@ def _sealed(arrived: Arrived, outcome: Outcome) -> None:
     )
 
 
-def record_handler(record: SQSRecord) -> None:
-    """Powertools calls it with this name of its parameter; with another one every record of a batch would fail."""
-    work(_messages(), record)
+def answer(with_: Messages, event: Mapping[str, Any], context: Any) -> Mapping[str, Any]:
+    """Which messages of a batch come again.
 
+    Powertools calls the handler of a record with `record=`: under another name every record would fail. It never raises
+    for a whole batch, since the text of what it would raise holds the exceptions of all records.
+    """
 
-# Never raises for a batch: the text of what it would raise holds the exceptions of all its records.
-_processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
+    def record_handler(record: SQSRecord) -> None:
+        work(with_, record)
+
+    processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
+    return process_partial_response(
+        event=dict(event), record_handler=record_handler, processor=processor, context=context
+    )
 
 
 def handler(event: Mapping[str, Any], context: Any) -> Mapping[str, Any]:
-    """The Lambda handler: which messages of the batch come again."""
-    return process_partial_response(
-        event=dict(event), record_handler=record_handler, processor=_processor, context=context
-    )
+    """The Lambda handler."""
+    return answer(_messages(), event, context)
 
 
 if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:

@@ -61,9 +61,11 @@ def test_an_object_without_our_metadata_is_none() -> None:
 GOOD = sealed.pack_metadata(BLOB, CONTEXT)
 DAMAGED = {
     "another version": {**GOOD, "tkms-v": "2"},
+    "an older version": {**GOOD, "tkms-v": "0"},
     "no key": {name: value for name, value in GOOD.items() if name != "tkms-key"},
     "no source": {name: value for name, value in GOOD.items() if name != "tkms-source"},
     "a key that is no base64": {**GOOD, "tkms-key": GOOD["tkms-key"] + "="},
+    "another text of the same key": {**GOOD, "tkms-key": GOOD["tkms-key"][:-2] + "9="},
     "a key with spaces": {**GOOD, "tkms-key": " " + GOOD["tkms-key"]},
     "a key that is not ASCII": {**GOOD, "tkms-key": "\u00e4" + GOOD["tkms-key"]},
     "a source that is no JSON": {**GOOD, "tkms-source": base64.b64encode(b"{").decode()},

@@ -139,6 +139,18 @@ def test_another_key_or_context_opens_nothing(size: int, key: bytes, context: by
         next(pieces)
 
 
+@pytest.mark.parametrize("size", [16, 31, 33, 64])
+def test_a_stream_under_a_key_of_another_length_is_none(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever may Encrypt can make a blob of any length, and a stream for it."""
+    key = bytes(size)
+    with monkeypatch.context() as other:
+        other.setattr(streaming, "KEY_SIZE", size)
+        stream = sealed(b"text", key)
+        assert opened(stream, key) == b"text"
+    with pytest.raises(InvalidCiphertext, match="another key or context"):
+        opened(stream, key)
+
+
 @pytest.mark.parametrize("size", [0, 16, 31, 33, 64])
 def test_a_data_key_of_another_length_seals_nothing(size: int) -> None:
     with pytest.raises(ValueError, match=f"a data key of {size} bytes"):

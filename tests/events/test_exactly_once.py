@@ -1,178 +1,139 @@
-"""Exactly once in effect, whatever dies and whoever overtakes: a state machine over workers held at every call.
+"""Exactly once in effect, whatever dies and whoever overtakes: workers held at every call that they make.
 
-Messages are sent, some twice and some under the id of another one; workers take them, several the same one at once;
-each call of a worker is made, refused, lost, made twice, or is the last thing that it does. At the end every message
-that is left is worked on in peace, and then nothing is lost, nothing has two ciphertexts, and what is newest stands.
+First every single call of a worker, with everything that can happen there and with another worker amid; then a state
+machine over several. At the end every message that is left is worked on in peace. Then nothing is lost, nothing has two
+ciphertexts, and what is newest stands.
 """
 
 from __future__ import annotations
 
-import json
-from typing import Any
-
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
-from kit.event_fakes import Aws
-from kit.event_world import BUCKET, ITEMS, REJECTED, TABLE, TABLES, VERDICTS, Kms, Worker
+from kit.event_world import VERDICTS, World
 
-ORDERED, FREE = "ordered", "free"
 KINDS = ("secretsmanager", "ssm", "s3", "dynamodb", "eventbridge")
+CALLS = range(30)
+WRITES = (
+    "put_secret_value create_secret update_secret_version_stage put_parameter put_object transact_write_items"
+    " put_events put_item update_item send_message get_item"
+).split()
+
+kinds = pytest.mark.parametrize("kind", KINDS)
+orders = pytest.mark.parametrize("ordered", [False, True], ids=["free", "ordered"])
 
 
-def target(kind: str, name: str) -> dict[str, Any]:
-    return {"type": kind, "name": ITEMS, "key": {"name": name}} if kind == "dynamodb" else {"type": kind, "name": name}
+@pytest.mark.parametrize("verdict", VERDICTS)
+@orders
+@kinds
+def test_a_worker_at_each_call(kind: str, ordered: bool, verdict: str) -> None:
+    """It is struck there, and so is the next one that receives the message."""
+    for again in (0, 1):
+        for call in CALLS:
+            world = World(kind, ordered)
+            message_id = world.send("a")
+            for at in (call, call * again):
+                worker = world.receive(message_id)
+                struck = worker.go(at) and verdict
+                worker.step(verdict) if struck else worker.finish()
+                world.check()
+                if worker.outcome is None:
+                    worker.finish()
+                world.reap()
+                if message_id not in world.queue:
+                    break
+            world.settle()
+            if not struck:
+                break
+        else:
+            pytest.fail("it makes more calls than that")
 
 
-class ExactlyOnce(RuleBasedStateMachine):
+AMID = {
+    # (id, text) of those that are all done amid
+    "the same message": [],
+    "a duplicate": [("b", "")],
+    "another message of that id": [("b", "of another")],
+    "an older one": [("a", "")],
+    "a newer one": [("c", "")],
+    "a duplicate and a newer one": [("b", ""), ("c", "")],
+}
+
+
+@pytest.mark.parametrize("struck", [False, True], ids=["goes on", "dies"])
+@pytest.mark.parametrize("before", [False, True], ids=["first", "after another one"])
+@pytest.mark.parametrize("amid", AMID)
+@orders
+@kinds
+def test_another_worker_amid_each_call(kind: str, ordered: bool, amid: str, before: bool, struck: bool) -> None:
+    """One waits before a call, another one does all of its work, and the first one goes on, or dies a call later."""
+    for call in CALLS:
+        world = World(kind, ordered)
+        if before:
+            world.receive(world.send("a")).finish()
+        first = world.send("b")
+        others = [world.send(id_, text=text) for id_, text in AMID[amid]] or [first]
+        worker = world.receive(first)
+        if not worker.go(call):
+            world.settle()
+            break
+        for other in others:
+            world.receive(other).finish()
+            world.check()
+        if struck and amid != "the same message":  # nobody would come after it: docs/events.md, "Not promised"
+            worker.step("die after")
+        world.settle()
+    else:
+        pytest.fail("it makes more calls than that")
+
+
+class Machine(RuleBasedStateMachine):
+    kind: str
+    ordered: bool
+
     def __init__(self) -> None:
         super().__init__()
-        self.aws = Aws(Kms(), TABLES)
-        self.queue: dict[str, str] = {}
-        self.sent: dict[str, dict[str, Any]] = {}
-        self.workers: list[Worker] = []
-        self.seen: dict[str, set[str]] = {}
-        self.newest: dict[str, int] = {}
+        self.world = World(self.kind, self.ordered)
 
-    # -- what happens --
+    @rule(id=st.sampled_from("aaabbbc"), other=st.sampled_from([False] * 9 + [True]), workers=st.integers(0, 2))
+    def send(self, id: str, other: bool, workers: int) -> None:  # noqa: A002 - the message's name
+        message_id = self.world.send(id, text="of another" if other else "")
+        for _ in range(workers):
+            self.world.receive(message_id)
 
-    @rule(
-        id=st.integers(0, 3),
-        kind=st.sampled_from(KINDS),
-        sequence=st.none() | st.integers(1, 3),
-        text=st.sampled_from("xxxy"),
-    )
-    def send(self, id: int, kind: str, sequence: int | None, text: str) -> None:  # noqa: A002 - the message's name
-        message: dict[str, Any] = {"v": 1, "id": f"{kind}-{sequence}-{id}", "key": "alias/x", "plaintext": text}
-        message["target"] = target(kind, FREE if sequence is None else ORDERED)
-        if sequence is not None:
-            message["sequence"] = sequence
-        self._send(message)
-
-    @rule(key=st.sampled_from(["alias/gone", "alias/x"]), text=st.sampled_from(["", "x"]))
-    def send_poison(self, key: str, text: str) -> None:
-        self._send({"v": 1, "id": "poison", "key": key, "plaintext": text, "target": target("ssm", FREE), "extra": 1})
-
-    def _send(self, message: dict[str, Any]) -> None:
-        message_id = f"m{len(self.sent)}"
-        self.sent[message_id] = message
-        self.queue[message_id] = json.dumps(message)
-
-    @precondition(lambda self: self.queue and len(self.workers) < 4)
-    @rule(which=st.integers(0, 99))
+    @precondition(lambda self: self.world.queue)
+    @rule(which=st.integers(0, 9))
     def receive(self, which: int) -> None:
-        message_id = list(self.queue)[which % len(self.queue)]
-        self.workers.append(Worker(self.aws, message_id, self.queue[message_id]))
-        self._reap()
+        self.world.receive(list(self.world.queue)[which % len(self.world.queue)])
 
-    @precondition(lambda self: self.workers)
-    @rule(which=st.integers(0, 3), verdict=st.sampled_from(["go"] * 6 + list(VERDICTS)), times=st.integers(1, 6))
-    def step(self, which: int, verdict: str, times: int) -> None:
-        worker = self.workers[which % len(self.workers)]
-        for _ in range(times - 1):
-            if worker.outcome is None:
-                worker.step("go")
-        if worker.outcome is None:
-            # One message of the queue, delivered to two workers at once, of which one has deleted it: if the other
-            # breaks off then, nobody comes after it (docs/events.md, "What is not promised").
-            worker.step(verdict if worker.message_id in self.queue else "go")
-        self._reap()
+    @precondition(lambda self: self.world.workers)
+    @rule(which=st.integers(0, 9), operation=st.sampled_from(WRITES))
+    def hold(self, which: int, operation: str) -> None:
+        """At its next call of that kind."""
+        self.world.workers[which % len(self.world.workers)].run_to((operation,))
+        self.world.reap()
 
-    def _reap(self) -> None:
-        for worker in [w for w in self.workers if w.outcome is not None]:
-            self.workers.remove(worker)
-            assert worker.outcome in ("done", "given back", "killed"), worker.outcome
-            if worker.outcome == "done":
-                self.queue.pop(worker.message_id, None)
-                assert self._row(worker.message_id) or worker.message_id in self._rejected()
-
-    # -- what holds --
-
-    def _row(self, message_id: str) -> dict[str, Any] | None:
-        """The row that is done of the message's id, if it is of this very message."""
-        message = self.sent[message_id]
-        row = self.aws.dynamodb.tables[TABLE].get((f"SEAL#{message['id']}",))
-        if row is None or row["state"]["S"] != "DONE":
-            return None
-        return row if json.loads(row["target"]["S"])["type"] == message["target"]["type"] else None
-
-    def _rejected(self) -> dict[str, str]:
-        found = [json.loads(body) for body in self.aws.sqs.sent.get(REJECTED, [])]
-        return {one["message_id"]: one["reason"] for one in found}
-
-    def _documents(self) -> list[dict[str, Any]]:
-        """All that was ever delivered."""
-        texts = [value for values in self.aws.ssm.values.values() for value in values]
-        texts += [text for secret in self.aws.secretsmanager.secrets.values() for text in secret.versions.values()]
-        texts += [one["Body"].decode() for writes in self.aws.s3.writes.values() for one in writes]
-        texts += [item["sealed"]["S"] for item in self.aws.dynamodb.tables[ITEMS].values()]
-        return [json.loads(text) for text in texts] + [
-            detail for _, kind, detail in self.aws.events.sent if kind == "SecretSealed"
-        ]
-
-    def _standing(self, name: str) -> dict[str, dict[str, Any]]:
-        """Kind of target -> the document that is read there under `name`."""
-        found = {}
-        if name in self.aws.ssm.values:
-            found["ssm"] = self.aws.ssm.values[name][-1]
-        if name in self.aws.secretsmanager.secrets:
-            found["secretsmanager"] = self.aws.secretsmanager.secrets[name].current
-        if (BUCKET, name) in self.aws.s3.objects:
-            found["s3"] = self.aws.s3.objects[BUCKET, name]["Body"].decode()
-        if (name,) in self.aws.dynamodb.tables[ITEMS]:
-            found["dynamodb"] = self.aws.dynamodb.tables[ITEMS][name,]["sealed"]["S"]
-        return {kind: json.loads(text) for kind, text in found.items()}
+    @precondition(lambda self: self.world.workers)
+    @rule(which=st.integers(0, 9), verdict=st.sampled_from(list(VERDICTS)))
+    def step(self, which: int, verdict: str) -> None:
+        worker = self.world.workers[which % len(self.world.workers)]
+        # One message of the queue, delivered to two workers at once, of which one has deleted it: nobody comes after
+        # the other one (docs/events.md, "Not promised").
+        worker.step(verdict if worker.message_id in self.world.queue else "go")
+        self.world.reap()
 
     @invariant()
-    def no_id_has_two_ciphertexts(self) -> None:
-        for document in self._documents():
-            self.seen.setdefault(document["id"], set()).add(document["ciphertext"])
-        assert all(len(ciphertexts) == 1 for ciphertexts in self.seen.values()), self.seen
-
-    @invariant()
-    def what_can_compare_and_set_never_goes_back(self) -> None:
-        for kind, document in self._standing(ORDERED).items():
-            if kind in ("s3", "dynamodb"):
-                assert document["sequence"] >= self.newest.get(kind, 0)
-                self.newest[kind] = document["sequence"]
+    def holds(self) -> None:
+        self.world.check()
 
     def teardown(self) -> None:
-        while self.workers:
-            self.workers[0].finish()
-            self._reap()
-        for _ in range(3):
-            for message_id, body in list(self.queue.items()):
-                outcome = Worker(self.aws, message_id, body).finish()
-                assert outcome == "done", outcome
-                del self.queue[message_id]
-        self.no_id_has_two_ciphertexts()
-        self.what_can_compare_and_set_never_goes_back()
-        rejected = self._rejected()
-        for message_id in self.sent:
-            assert self._row(message_id) or message_id in rejected, f"{message_id} is lost"
-        for kind in KINDS:
-            self._nothing_is_missing(kind, rejected)
-
-    def _nothing_is_missing(self, kind: str, rejected: dict[str, str]) -> None:
-        rows = [
-            json.loads(row["document"]["S"])
-            for (pk,), row in self.aws.dynamodb.tables[TABLE].items()
-            if pk.startswith(f"SEAL#{kind}-") and row["state"]["S"] == "DONE"
-        ]
-        told = {detail["id"] for _, _, detail in self.aws.events.sent}
-        assert {row["id"] for row in rows} <= told
-        if kind == "eventbridge":
-            return
-        ordered = [row for row in rows if "sequence" in row]
-        if ordered:
-            standing = self._standing(ORDERED)[kind]
-            assert standing["sequence"] == max(row["sequence"] for row in ordered)
-            assert standing in ordered
-        free = [row for row in rows if "sequence" not in row]
-        if free:
-            assert self._standing(FREE)[kind] in free
+        self.world.settle()
 
 
-TestExactlyOnce = ExactlyOnce.TestCase
-TestExactlyOnce.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
+@orders
+@kinds
+def test_several_workers(kind: str, ordered: bool) -> None:
+    machine = type("Machine", (Machine,), {"kind": kind, "ordered": ordered})
+    run_state_machine_as_test(machine, settings=settings(max_examples=40, stateful_step_count=20, deadline=None))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import base64
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +13,7 @@ from functions.endpoint import handler
 from kit.fuzz.targets import CORPORA, TARGETS, kept
 from tenantkms import errors as e
 from tenantkms.access import key_policy, policy
-from tenantkms.crypto import envelope
+from tenantkms.crypto import envelope, sealed, streaming
 from tenantkms.wire import parse
 from tenantkms.wire.signing import tencent_tc3
 
@@ -55,6 +56,14 @@ def _raising(*_: Any) -> Any:
     raise ValueError("what was sent")
 
 
+def _one_segment(source: streaming.Reader, first: int, _others: int) -> Iterator[tuple[bytes, bytes]]:
+    yield source.read(min(first, 16)), bytes(4) + b"\1"
+
+
+def _lenient(text: str) -> bytes:
+    return base64.b64decode(text)
+
+
 def _echoing(error: e.KmsError, message: str = "", *, field: str = "") -> None:
     Exception.__init__(error, f"{message or error.text} {'what was sent ' * 400}")
     error.field = field
@@ -65,6 +74,8 @@ BREAKS = {
     "a suite that the format does not have": Break(
         "blob", envelope, "SUITES", {**envelope.SUITES, 0: envelope.SUITES[1]}
     ),
+    "what stands behind the end is not looked at": Break("sealed", streaming, "_segments", _one_segment),
+    "metadata may have what is no base64": Break("sealed", sealed, "_canonical", _lenient),
     "the last of two wins in a query": Break("query", parse, "unique", dict),
     "the last of two wins in a form": Break("form", parse, "unique", dict),
     "escapes stay in a query": Break("query", parse, "unescape", lambda text: text),

@@ -1,7 +1,7 @@
 """AWS in memory, as far as the functions that events start ask for it: as its documents say, moto and network aside.
 
-Each client has the operations that are used, and answers `ClientError` as botocore does. `Aws.client(service)` makes one;
-`around` is asked about every call, so that a test can break off before or after it.
+Each client has the operations that are used, and answers `ClientError` as botocore does. `Aws.client(service)` makes
+one; `around` is asked about every call, so that a test can break off before or after it.
 """
 
 from __future__ import annotations
@@ -86,10 +86,11 @@ def holds(item: Row | None, call: Mapping[str, Any]) -> bool:
 
 
 class Dynamo:
-    """`keys` are the names of the attributes of each table's primary key."""
+    """`keys` are the names of the attributes of each table's primary key; `puts` has every item that was ever put."""
 
     def __init__(self, keys: Mapping[str, tuple[str, ...]]) -> None:
         self.keys = keys
+        self.puts: list[tuple[str, Row]] = []
         self.tables: dict[str, dict[tuple[str, ...], Row]] = {name: {} for name in keys}
 
     def _at(self, table: str, item: Row) -> tuple[str, ...]:
@@ -119,6 +120,7 @@ class Dynamo:
     def _do(self, kind: str, call: Row) -> None:
         table = self.tables[call["TableName"]]
         if kind == "Put":
+            self.puts.append((call["TableName"], call["Item"]))
             table[self._at(call["TableName"], call["Item"])] = dict(call["Item"])
             return
         at = self._at(call["TableName"], call["Key"])
@@ -182,6 +184,10 @@ class SecretsManager:
         elif there.versions.get(ClientRequestToken) != SecretString:
             raise error("ResourceExistsException")
         return {}
+
+    def get_secret_value(self, *, SecretId: str, VersionStage: str) -> Row:  # noqa: N803 - AWS's names
+        assert VersionStage == "AWSCURRENT"
+        return {"SecretString": self._find(SecretId).current}
 
     def describe_secret(self, *, SecretId: str) -> Row:  # noqa: N803 - AWS's name
         secret = self._find(SecretId)
@@ -257,6 +263,9 @@ class Buckets:
         self.objects[Bucket, Key] = made
         self.writes.setdefault((Bucket, Key), []).append(made)
         return {}
+
+    def get_object(self, *, Bucket: str, Key: str) -> Row:  # noqa: N803 - AWS's names
+        return {**self.head_object(Bucket=Bucket, Key=Key), "Body": BytesIO(self.objects[Bucket, Key]["Body"])}
 
     def head_object(self, *, Bucket: str, Key: str) -> Row:  # noqa: N803 - AWS's names
         if (Bucket, Key) not in self.objects:

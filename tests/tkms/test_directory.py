@@ -227,18 +227,22 @@ def test_what_is_damaged_or_not_there_proves_nothing_of_the_parent_key(data: Pat
     _refused(run_tkms("encrypt", "--data-dir", str(data), stdin="x", check=False), "not the one")
 
 
+@pytest.mark.parametrize("killed", [False, True])
 def test_a_first_start_that_dies_while_it_writes_is_begun_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, killed: bool
 ) -> None:
-    def die(*_: object) -> None:
+    def die(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     data = tmp_path / "data"
     with monkeypatch.context() as patch:
         patch.setattr(Path, "replace", die)
+        if killed:  # who is killed takes nothing away
+            patch.setattr(Path, "unlink", die)
         with pytest.raises(KeyboardInterrupt):
             Directory(data).open()
-    assert any(path.name not in ("setup.lock", "site.json") for path in data.iterdir())
+    left = [path for path in data.iterdir() if path.name not in ("setup.lock", "site.json")]
+    assert len(left) == killed
     assert len(Directory(data).open().access.store.list_credentials()) == 1
 
 

@@ -15,7 +15,6 @@ import fcntl
 import os
 import secrets
 import stat
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,11 +31,10 @@ from tenantkms.parent.port import SealBroken
 from tenantkms.runtime.assemble import Settings, SettingsError, check_tenant, one_machine
 from tenantkms.runtime.invoke import Dispatcher, ask
 from tkms.anchor import anchor, take_over
+from tkms.whole import WRITING, write_whole
 
 DEFAULT_TENANT = "local"
 DEFAULT_ALIAS = "default"
-_WRITING = ".writing-"
-"""How the name begins of a file that is not whole yet, or that a killed process left so."""
 
 
 class _SiteFile(Struct, frozen=True, kw_only=True):
@@ -53,20 +51,6 @@ def default_directory() -> Path:
         return Path(chosen)
     base = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
     return Path(base) / "tenant-kms"
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file with mode 0600 that is there whole, on the disk, or not at all."""
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=_WRITING, delete=False) as file:  # made with mode 0600
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    Path(file.name).replace(path)
-    directory = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
 
 
 @contextmanager
@@ -115,7 +99,7 @@ class Directory:
         if self.exists():
             return
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        names = {p.name for p in self.path.iterdir() if not p.name.startswith(_WRITING)}
+        names = {p.name for p in self.path.iterdir() if not p.name.startswith(WRITING)}
         strangers = names - {"setup.lock", "parent.key", "kms.sqlite3"}
         if strangers and not self.exists():
             raise SettingsError(

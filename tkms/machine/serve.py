@@ -31,11 +31,12 @@ from tenantkms.runtime.assemble import AUDIT_FILE, Settings, SettingsError
 from tkms.machine.app import App, Checks
 from tkms.machine.connection import Application, Connection
 from tkms.machine.credentials_uri import SECONDS, CredentialsUri
-from tkms.machine.directory import DEFAULT_ALIAS, Directory, call, write_whole
+from tkms.machine.directory import DEFAULT_ALIAS, Directory, call
 from tkms.machine.guests import Guests, connections_by_files
 from tkms.machine.listener import Server
 from tkms.output import held_text
 from tkms.snippets import SNIPPETS, render
+from tkms.whole import write_whole
 
 _MAINTENANCE_SECONDS = 60
 _WARN_SECONDS = 3_600

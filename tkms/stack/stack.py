@@ -7,7 +7,7 @@ line there. Credentials are written to the access table, their secrets sealed by
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
@@ -22,6 +22,7 @@ from tenantkms.runtime.assemble import Settings, SettingsError, on_aws
 from tenantkms.runtime.invoke import LambdaDispatcher
 from tkms.anchor import anchor, has_rows
 from tkms.machine.directory import as_operator
+from tkms.output import NotDone
 
 _OUTPUTS = {
     "Tenant": "TENANT",
@@ -36,13 +37,18 @@ _SWEEP_SECONDS = 310
 
 
 @contextmanager
-def aws_errors(what: str) -> Iterator[None]:
-    """What AWS refuses, and what is missing to ask it, as `SettingsError` that says so."""
+def aws_errors(what: str, changed: Container[str] = ()) -> Iterator[None]:
+    """What AWS refuses, and what is missing to ask it, as `SettingsError` that says so.
+
+    `changed`: codes that say that somebody else has changed it meanwhile, which is `NotDone`.
+    """
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:
         yield
     except (BotoCoreError, ClientError) as e:
+        if isinstance(e, ClientError) and e.response["Error"]["Code"] in changed:
+            raise NotDone("was changed meanwhile: try again") from None
         raise SettingsError(f"{what}: {e}") from e
 
 

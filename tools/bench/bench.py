@@ -8,6 +8,7 @@
    wrk). moto's server, which verifies no signature, takes its turn after each run: "times moto" is the median of the
    ratios of runs that followed each other.
 3. Resident memory of the server after all that, at least 100,000 requests.
+4. Sealed files: `tools.bench.files`, which `make bench ARGS=files` measures alone (`--small`: whether it works).
 
 `make bench ARGS=attack` measures something else instead: `tools.bench.attack`.
 """
@@ -44,7 +45,7 @@ from tenantkms.model.specs import KeySpec, KeyUsage, Origin
 from tenantkms.model.states import KeyState
 from tenantkms.store.port import PutKey
 from tkms.machine.directory import Directory
-from tools.bench import attack
+from tools.bench import attack, files
 
 ROUNDS, REQUESTS = 20, 300
 PLAINTEXT = base64.b64encode(b"x" * 64).decode()
@@ -326,13 +327,17 @@ def _served(data_dir: Path) -> int:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", nargs="?", choices=["attack"], help="what an honest client gets under attack")
+    parser.add_argument("what", nargs="?", choices=["attack", "files"], help="only: under attack, sealed files")
     parser.add_argument("--json", type=Path, metavar="FILE", help="save the numbers")
     parser.add_argument("--seconds", type=int, default=3, help="of each HTTP run (default: %(default)s)")
     parser.add_argument("--cpu-only", action="store_true", help="only the first part")
+    parser.add_argument("--small", action="store_true", help="of files: little data, one round")
     args = parser.parse_args()
     if args.what == "attack":
         save(args.json, {"attack": attack.rows(args.seconds)})
+        return
+    if args.what == "files":
+        save(args.json, {"files": files.rows(small=args.small)})
         return
     print("CPU per request, event to answer:", flush=True)
     before = hmac_us()
@@ -341,6 +346,8 @@ def main() -> None:
     print("the key lifecycle, CPU microseconds of a call:", flush=True)
     results["lifecycle"] = lifecycle_rows()
     if not args.cpu_only:
+        print("sealed files, MB per second of CPU:", flush=True)
+        results["files"] = files.rows(small=args.small)
         if shutil.which("wrk") is None:
             raise SystemExit("wrk is not installed, and the HTTP part needs it: apt-get install wrk")
         print(

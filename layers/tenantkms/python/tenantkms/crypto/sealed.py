@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Mapping
 
 import msgspec
@@ -56,7 +55,15 @@ def read_metadata(metadata: Mapping[str, str]) -> tuple[bytes, dict[str, str]] |
     try:
         if metadata[VERSION] != "1":
             raise ValueError(VERSION)
-        blob, text = (base64.b64decode(metadata[name], validate=True) for name in (WRAPPED_KEY, SOURCE))
+        blob, text = (_canonical(metadata[name]) for name in (WRAPPED_KEY, SOURCE))
         return blob, msgspec.json.decode(text, type=dict[str, str])
-    except (KeyError, ValueError, binascii.Error, msgspec.DecodeError):
+    except (KeyError, ValueError, msgspec.DecodeError):
         raise InvalidCiphertext(_NO_OBJECT) from None
+
+
+def _canonical(text: str) -> bytes:
+    """The bytes of which `text` is the one base64. Raises `ValueError`."""
+    found = base64.b64decode(text)
+    if base64.b64encode(found).decode() != text:
+        raise ValueError("another text of the same bytes")
+    return found

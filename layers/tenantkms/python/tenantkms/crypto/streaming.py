@@ -33,19 +33,16 @@ class Reader(Protocol):
 
 def sealed_size(size: int) -> int:
     """Bytes of the stream that seals `size` bytes."""
-    segments = max(1, -(-(HEADER_SIZE + size) // (SEGMENT - TAG_SIZE)))
+    segments = -(-(HEADER_SIZE + size) // (SEGMENT - TAG_SIZE))
     return HEADER_SIZE + size + segments * TAG_SIZE
 
 
 def read_full(source: Reader, size: int) -> bytes:
-    """`size` bytes, fewer at the end only."""
-    found = source.read(size)
-    if not found or len(found) == size:
-        return found
-    parts, missing = [found], size - len(found)
-    while missing and (found := source.read(missing)):  # what has arrived, of a socket
+    """`size` bytes, fewer at the end only: a socket gives what has arrived."""
+    parts = []
+    while size and (found := source.read(size)):
         parts.append(found)
-        missing -= len(found)
+        size -= len(found)
     return b"".join(parts)
 
 
@@ -100,8 +97,6 @@ def open_stream(data_key: bytes, associated_data: bytes, source: Reader) -> Iter
     cipher, prefix = _keyed(data_key, associated_data, header)
     opened = memoryview(bytearray(SEGMENT - TAG_SIZE))
     for segment, number in _segments(source, SEGMENT - HEADER_SIZE, SEGMENT):
-        if len(segment) < TAG_SIZE:
-            raise InvalidCiphertext(_REFUSED)
         with opened[: len(segment) - TAG_SIZE] as piece:
             try:
                 cipher.decrypt_into(prefix + number, segment, None, piece)

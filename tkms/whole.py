@@ -1,0 +1,71 @@
+"""Files that are there whole, on the disk, or not at all."""
+
+from __future__ import annotations
+
+import errno
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+WRITING = ".writing-"
+"""How the name begins of a file that is not whole yet, or that a killed process left so."""
+
+
+def sync_directory(path: Path) -> None:
+    """What was made, renamed or removed in it stays so."""
+    directory = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
+
+
+@contextmanager
+def writing(path: Path, *, mode: int = 0o600, replace: bool = True) -> Iterator[IO[bytes]]:
+    """A file that is `path` once the block has ended, unless that raises: then there is nothing of it.
+
+    Without `replace` what is there stays, and this raises `FileExistsError`.
+    """
+    if not replace:
+        _must_be_free(path)
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=WRITING, delete=False) as file:  # made with mode 0600
+        temporary = Path(file.name)
+        try:
+            yield file
+            os.fchmod(file.fileno(), mode)
+            file.flush()
+            os.fsync(file.fileno())
+            if replace:
+                temporary.replace(path)
+            else:
+                _become(temporary, path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+    sync_directory(path.parent)
+
+
+def _must_be_free(path: Path) -> None:
+    if os.path.lexists(path):
+        raise FileExistsError(errno.EEXIST, "is there already", str(path))
+
+
+def _become(temporary: Path, path: Path) -> None:
+    try:
+        path.hardlink_to(temporary)
+    except FileExistsError:
+        raise FileExistsError(errno.EEXIST, "is there already", str(path)) from None
+    except OSError:  # a file system without links, where two at the same time are not told apart
+        _must_be_free(path)
+        temporary.replace(path)
+    else:
+        temporary.unlink()
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file with mode 0600 in place of what was there."""
+    with writing(path) as file:
+        file.write(data)
