@@ -196,7 +196,7 @@ class SealedBucket:
         return {"PartNumber": number, "ETag": made["ETag"]}
 
     def clear(self, name: str) -> None:
-        """End the uploads of this name, which workers that died have left; whoever lives looks again, and finds it done.
+        """End the uploads of this name, left by workers that died; whoever lives looks again, and finds it done.
 
         At the end, not at the beginning: there two workers would end each other for ever.
         """
