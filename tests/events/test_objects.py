@@ -21,7 +21,6 @@ from kit.objects_world import (
     QUEUE,
     REJECTED,
     SEALED,
-    Client,
     Meter,
     World,
     record,
@@ -30,7 +29,6 @@ from kit.objects_world import (
 )
 from tenantkms.crypto.sealed import read_metadata
 from tenantkms.crypto.streaming import SEGMENT
-from tenantkms_events import buckets
 from tenantkms_events.arrivals import Source, notification
 from tenantkms_events.errors import Rejected
 from tenantkms_events.names import OBJECT_SEALED
@@ -115,7 +113,6 @@ def test_no_more_calls_than_the_documents_count(here: World) -> None:
         "head_object",
         "get_object",
         "generate_data_key",
-        "list_multipart_uploads",
         "create_multipart_upload",
         "upload_part",
         "complete_multipart_upload",
@@ -123,6 +120,7 @@ def test_no_more_calls_than_the_documents_count(here: World) -> None:
         "head_object",
         "get_object",
         "decrypt",
+        "list_multipart_uploads",
         "put_events",
         "delete_object",
     ]
@@ -231,7 +229,7 @@ def test_a_stream_that_breaks_off_is_begun_again(here: World, monkeypatch: pytes
         answer = call()
         return {**answer, "Body": Broken(answer["Body"])}
 
-    for at in (2, 10):
+    for at in (2, 9):
         assert here.deliver(s3_says(source), Meter(at, break_off)) == "given back"
         assert len(here.versions(INBOX)) == 1
         assert not here.s3.list_multipart_uploads(Bucket=SEALED).get("Uploads")
@@ -239,31 +237,14 @@ def test_a_stream_that_breaks_off_is_begun_again(here: World, monkeypatch: pytes
     sealed_once(here, source, MARKER * 100_000)
 
 
-def test_uploads_of_the_dead_are_ended_and_those_of_the_living_not(here: World) -> None:
-    """moto says that every upload was begun in 2010, so what it lists is written here."""
-    now, ended = datetime.now(UTC), []
-
-    class Dated(Client):
-        def get_paginator(self, name: str) -> Any:
-            begun = {"dead": buckets.LIVE + 1, "living": buckets.LIVE - 1}
-            rows = [
-                {"Key": "a", "UploadId": who, "Initiated": now - timedelta(seconds=age)} for who, age in begun.items()
-            ]
-            rows.append({"Key": "ab", "UploadId": "another's", "Initiated": now - timedelta(days=1)})
-
-            class Pages:
-                def paginate(self, **given: Any) -> list[Any]:
-                    assert given == {"Bucket": SEALED, "Prefix": "a"}
-                    return [{"Uploads": rows}, {}]
-
-            return Pages()
-
-        def abort_multipart_upload(self, **given: Any) -> None:
-            ended.append(given["UploadId"])
-
-    bucket = buckets.SealedBucket(Dated(here.s3, Meter()), SEALED)
-    assert bucket.write(buckets.Place(name="a", etag="", mine=False), {}, [memoryview(b"x")], now)
-    assert ended == ["dead"]
+def test_what_the_dead_have_left_is_cleared_away(here: World) -> None:
+    source = here.put("a", MARKER)
+    other = here.s3.create_multipart_upload(Bucket=SEALED, Key="ab")["UploadId"]
+    for at in (5, 6):
+        assert here.deliver(s3_says(source), Meter(at, FAULTS["killed after"])) == "killed"
+    assert here.deliver(s3_says(source)) == "done"
+    assert [row["UploadId"] for row in here.s3.list_multipart_uploads(Bucket=SEALED)["Uploads"]] == [other]
+    sealed_once(here, source, MARKER)
 
 
 def test_a_fault_lets_the_message_come_again_soon(here: World) -> None:

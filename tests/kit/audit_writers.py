@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from tenantkms.audit.chain import Mac
 from tenantkms.audit.file_log import FileLog
 from tenantkms.audit.line import Record
+from tenantkms.crypto.hmacs import Hmac
 
 KEY = bytes(range(32))
 
@@ -16,7 +16,7 @@ def key() -> bytes:
     return KEY
 
 
-MAC = Mac(KEY)
+MAC = Hmac(KEY)
 
 
 def record(name: str, number: int) -> Record:

@@ -32,9 +32,11 @@ class Deployment:
         return json.loads(tkms(self.emulator, *args, "--json", stdin=stdin).stdout)
 
 
-def tkms(emulator: Emulator, *args: str, stdin: str = "", status: int = 0) -> subprocess.CompletedProcess[str]:
+def tkms(
+    emulator: Emulator, *args: str, stdin: str = "", status: int = 0, stack: str = STACK
+) -> subprocess.CompletedProcess[str]:
     done = subprocess.run(
-        [sys.executable, "-m", "tkms.cli", *args, "--stack", STACK],
+        [sys.executable, "-m", "tkms.cli", *args, "--stack", stack],
         env=emulator.environment,
         input=stdin,
         capture_output=True,

@@ -22,6 +22,7 @@ from tenantkms.wire.http import Request, Response
 from tkms.machine import connection
 from tkms.machine.connection import Connection
 from tkms.machine.guests import Guests
+from tkms.machine.reader import PIECE
 
 
 class _App:
@@ -465,6 +466,20 @@ def test_of_one_connection_at_most_16_are_served_in_a_turn(count: int) -> None:
     steps = asyncio.run(_served_in_each_step(_get("/") * count))
     assert sum(steps) == count
     assert max(steps) <= 16
+
+
+@pytest.mark.parametrize(("end", "pieces"), [(0.0, 1), (float("inf"), 5)])
+def test_a_turn_ends_by_time_whatever_it_is_that_takes_it(end: float, pieces: int) -> None:
+    async def parsed() -> int:
+        made, _ = _connection()
+        made.data_received(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1\r\na\r\n" * 900 + b"0")
+        made.data_received(b"x" * (5 * PIECE - len(made._unparsed)))
+        fed: list[int] = []
+        made.feed = lambda piece: fed.append(len(piece))
+        made.take_turn(end)
+        return len(fed)
+
+    assert asyncio.run(parsed()) == pieces
 
 
 def test_what_arrives_is_counted_and_let_go(port: int) -> None:

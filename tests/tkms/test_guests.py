@@ -22,7 +22,7 @@ class _Guest:
     def leave(self) -> None:
         self.left += 1
 
-    def take_turn(self) -> None:
+    def take_turn(self, end: float) -> None:
         self.turns += 1
 
 
@@ -99,8 +99,8 @@ async def _turns(count: int, each: float = 0.0) -> list[int]:
     guests = Guests()
 
     class Slow(_Guest):
-        def take_turn(self) -> None:
-            super().take_turn()
+        def take_turn(self, end: float) -> None:
+            super().take_turn(end)
             time.sleep(each)
 
     queued = [Slow() for _ in range(count)]

@@ -100,6 +100,25 @@ def test_handshakes_that_stand_still_keep_nobody_out(certificate: tuple[Path, Pa
     assert all(map(_ends, stalled[:15]))
 
 
+def test_a_client_s_hello_may_come_in_pieces(certificate: tuple[Path, Path], stack: ExitStack) -> None:
+    port = stack.enter_context(listening(_App(), Guests(), certificate))
+    received, sent = ssl.MemoryBIO(), ssl.MemoryBIO()
+    context = ssl.create_default_context(cafile=str(certificate[0]))
+    client = context.wrap_bio(received, sent, server_hostname="127.0.0.1")
+    wire = stack.enter_context(Wire(port))
+    done = False
+    while not done:
+        try:
+            client.do_handshake()
+            done = True
+        except ssl.SSLWantReadError:
+            data = sent.read()
+            for piece in filter(None, (data[:1], data[1:5], data[5:6], data[6:])):
+                wire.send(piece)
+                time.sleep(0.02)
+            received.write(wire.socket.recv(1 << 16))
+
+
 def test_a_handshake_has_its_time(
     certificate: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, stack: ExitStack
 ) -> None:
@@ -120,11 +139,12 @@ def test_a_handshake_has_its_time(
 def test_who_does_not_speak_tls_is_forgotten(certificate: tuple[Path, Path], stack: ExitStack) -> None:
     guests = Guests()
     port = stack.enter_context(listening(_App(), guests, certificate))
-    for said in (GET, b""):
+    short, huge = b"\x16\x03\x01\x00\xff", b"\x16\x03\x01\xff\xff"
+    for said, told in ((GET, b"400"), (huge, b"400"), (short, b""), (b"", b"")):
         with Wire(port) as wire:
             wire.send(said)
             wire.socket.shutdown(socket.SHUT_WR)
-            assert b"200" not in wire.socket.recv(100)
+            assert wire.socket.recv(100)[9:12] == told
     assert _https(port, certificate[0]) == 200
     deadline = time.monotonic() + 5
     while guests.all and time.monotonic() < deadline:

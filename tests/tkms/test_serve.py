@@ -12,13 +12,15 @@ import shutil
 import stat
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from kit.connections import Start, command, starting, tencent
+from kit.connections import Start, Wire, command, starting, tencent
 from kit.sdk_clients import make_certificate
 from kit.support import Server, Signer, run_tkms
 from tkms.snippets import SNIPPETS
@@ -253,3 +255,29 @@ def test_a_key_that_the_command_makes_works_on_the_server(server: Server) -> Non
     key = json.loads(server.tkms("key", "create", "--json"))["id"]
     blob = tencent(port, signer, "Encrypt", KeyId=key, Plaintext=HELLO, EncryptionContext='{"a":"b"}')["CiphertextBlob"]
     assert server.tkms("decrypt", "--context", "a=b", stdin=blob) == "hello"
+
+
+def test_commands_get_their_turn_at_the_files_of_a_busy_server(server: Server) -> None:
+    """The server keeps the lock of its audit log for some milliseconds at a time, and a command writes lines too."""
+    port = int(server.url.rpartition(":")[2])
+    signer = Signer(*server.credential("--name", "busy"))
+    over = threading.Event()
+    answered = 0
+
+    def ask() -> None:
+        nonlocal answered
+        with Wire(port) as wire:
+            while not over.is_set():
+                assert wire.ask(signer.tencent("GenerateRandom", {"NumberOfBytes": 1}))["Response"]["Plaintext"]
+                answered += 1
+
+    with ThreadPoolExecutor(1) as pool:
+        asking = pool.submit(ask)
+        try:
+            ids = [json.loads(server.tkms("key", "create", "--json"))["id"] for _ in range(3)]
+        finally:
+            over.set()
+        asking.result(20)
+    assert answered > 100
+    assert len(ids) == 3
+    server.tkms("audit", "verify")

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from tenantkms.audit.chain import Mac
+from tenantkms.crypto.hmacs import Hmac
 from tenantkms.model.alias import ALIAS_PREFIX
 from tenantkms.runtime.assemble import AUDIT_FILE, AUDIT_KEY, REFUSED_FILE
 from tkms.audit.lines import Line, Raw, Wanted, follow_logs, of_files, of_logs, read, summarise
@@ -110,7 +110,7 @@ def verify(args: argparse.Namespace) -> int:
         raise UsageError(f"--head: {e}") from None
     if noted and (args.stack or args.files):
         raise UsageError("--head is of the log of a data directory")
-    mac = Mac(find(args).settings.root.key(AUDIT_KEY))
+    mac = Hmac(find(args).settings.root.key(AUDIT_KEY))
     reports: list[Report]
     if args.files:
         try:

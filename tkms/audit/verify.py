@@ -16,8 +16,9 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct, field
 
-from tenantkms.audit.chain import MAC, SHOWN, START, Head, Link, Mac, link
+from tenantkms.audit.chain import MAC, SHOWN, START, Head, Link, link
 from tenantkms.audit.files import Event, number, read_head, rotated
+from tenantkms.crypto.hmacs import Hmac
 
 PROBLEM, NOTE = "problem", "note"
 
@@ -71,7 +72,7 @@ def _lines(first: int, last: int) -> str:
 class Checker:
     """Is shown the lines of one chain in their order. `wanted`: lines whose whole HMAC will be asked for."""
 
-    def __init__(self, mac: Mac, wanted: Iterable[int] = ()) -> None:
+    def __init__(self, mac: Hmac, wanted: Iterable[int] = ()) -> None:
         self.report = Report()
         self._mac = mac
         self._digests = dict.fromkeys(wanted, b"")
@@ -179,7 +180,7 @@ def parse_head(text: str) -> Head:
     return Head(int(seq), bytes.fromhex(shown), b"")
 
 
-def verify_log(path: Path, mac: Mac, noted: Head | None = None) -> Report:
+def verify_log(path: Path, mac: Hmac, noted: Head | None = None) -> Report:
     """The log at `path` with all its files, as they are at this moment: it may be written to meanwhile."""
     with ExitStack() as stack:
         head, files = _snapshot(path, stack)
@@ -232,7 +233,7 @@ def _read(file: int, size: int) -> Iterator[bytes]:
             yield raw
 
 
-def verify_lines(lines: Iterable[tuple[str, bytes]], mac: Mac) -> list[Report]:
+def verify_lines(lines: Iterable[tuple[str, bytes]], mac: Hmac) -> list[Report]:
     """Chains of lines that were exported, in whatever order: (where it is from, line)."""
     chains: dict[str, dict[bytes, tuple[int, str]]] = defaultdict(dict)
     for where, raw in lines:

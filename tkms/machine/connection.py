@@ -28,8 +28,6 @@ REQUEST_SECONDS = 60
 """How long a later request may take to arrive, and a client to take its answers."""
 SPIN_SECONDS = 100e-6
 """How long the event loop asks for the next request before it sleeps, after an answer on the only connection."""
-TURN = 16 * PIECE
-"""Bytes of one connection that are parsed before others have their turn."""
 
 
 @lru_cache(maxsize=64)
@@ -96,7 +94,7 @@ class Connection(Reader, asyncio.Protocol):
     # -- the transport --
 
     def open(self, opening: asyncio.Task[None]) -> None:
-        """`opening` makes the connection: a TLS handshake may take long in it, or fail."""
+        """`opening` makes the connection: a TLS handshake may take long in it, or fail. It has the same deadline."""
         self._opening = opening
         opening.add_done_callback(self._opened)
 
@@ -161,17 +159,17 @@ class Connection(Reader, asyncio.Protocol):
         else:
             self._serve(request, last=last)
 
-    def take_turn(self) -> None:
-        """Serve what has come meanwhile, and parse what follows."""
+    def take_turn(self, end: float) -> None:
         self._queued = False
         self._turn = self._guests.turn
         while self._waiting and self._turn and not (self._busy or self._unread or self._last):
             request, last = self._waiting.popleft()
             self._serve(request, last=last)
-        end = max(0, len(self._unparsed) - TURN)
-        while len(self._unparsed) > end and not (self._waiting or self._busy or self._unread or self._last):
+        while self._unparsed and not (self._waiting or self._busy or self._unread or self._last):
             piece, self._unparsed = self._unparsed[:PIECE], self._unparsed[PIECE:]
             self.feed(piece)
+            if perf_counter() > end:
+                break
         self._guests.hold(self, self.kept + len(self._unparsed))
         self._rest()
 
@@ -266,8 +264,8 @@ class Connection(Reader, asyncio.Protocol):
 
     def expire(self, now: float) -> None:
         """Called every second: end the connection if its client took too long."""
-        if now > self._deadline and self._transport is not None:
-            self._transport.abort()
+        if now > self._deadline:
+            self._leave()
 
     def leave(self) -> None:
         # Next in the loop, since a task that has not begun yet would not close its socket.

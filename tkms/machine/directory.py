@@ -30,6 +30,7 @@ from tenantkms.names import DIALECTS
 from tenantkms.parent.port import SealBroken
 from tenantkms.runtime.assemble import Settings, SettingsError, check_tenant, one_machine
 from tenantkms.runtime.invoke import Dispatcher, ask
+from tenantkms.store.file_lock import Later, at_once
 from tkms.anchor import anchor, take_over
 from tkms.whole import WRITING, write_whole
 
@@ -68,11 +69,14 @@ def _locked(path: Path, held: str) -> Iterator[None]:
 
 
 class Directory:
-    """A data directory. `open` makes it on first use and gives the settings of what is in it, with these `limits`."""
+    """A data directory. `open` makes it on first use and gives the settings of what is in it, with these `limits`.
 
-    def __init__(self, path: Path, limits: Limits = DEFAULT) -> None:
+    `later` gives back the locks of its files (`FileLock`).
+    """
+
+    def __init__(self, path: Path, limits: Limits = DEFAULT, later: Later = at_once) -> None:
         self.path = path
-        self._limits = limits
+        self._limits, self._later = limits, later
 
     @property
     def _site(self) -> Path:
@@ -135,7 +139,7 @@ class Directory:
                 raise SettingsError(f"{self.path}/parent.key is missing: restore it, nothing opens without it.")
             write_whole(self.path / "parent.key", os.urandom(32))
         where = Site(tenant=site.tenant, region=site.region, account=site.account)
-        settings = one_machine(self.path, where, limits=self._limits)
+        settings = one_machine(self.path, where, limits=self._limits, later=self._later)
         if site.authenticated and not settings.root.exists():
             raise SettingsError(
                 f"{self.path}/kms.sqlite3 has no root secret, so no row of it is believed: restore it from a backup."

@@ -25,7 +25,7 @@ _FILES = 128
 _FEWEST = 16
 REQUESTS_PER_TURN = 16
 """How many requests of one connection are served before others have their turn; fewer where others wait for theirs."""
-TURNS_SECONDS = 0.001
+TURNS_SECONDS = 0.0004
 """How long those that have sent much are served before those that have sent little are looked at."""
 
 
@@ -39,8 +39,8 @@ class Guest(Protocol):
     def leave(self) -> None:
         """End the connection at once. Not called again."""
 
-    def take_turn(self) -> None:
-        """Go on with what has come."""
+    def take_turn(self, end: float) -> None:
+        """Serve requests that have come, and parse what follows until `end`, by `perf_counter`, or a little longer."""
 
 
 def network(host: str) -> str:
@@ -148,7 +148,7 @@ class Guests:
     def _turns(self) -> None:
         end = perf_counter() + TURNS_SECONDS
         for _ in range(len(self._queue)):
-            self._queue.popleft().take_turn()
+            self._queue.popleft().take_turn(end)
             if perf_counter() > end:
                 break
         self._turning = bool(self._queue)

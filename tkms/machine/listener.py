@@ -20,12 +20,19 @@ from tkms.machine.guests import Guests, network
 
 HANDSHAKE_SECONDS = 8
 _BACKLOG = 2048
+_RECORD_HEAD = 5
+_MAX_RECORD = 16 * 1024
+_HANDSHAKE = b"\x16\x03"
+"""How a TLS client begins: type and major version of the record in which its ClientHello is."""
+_RECEIVED = 64 * 1024
+"""Bytes that the kernel is asked to keep of what one connection sends: all that it keeps is copied in one step."""
 _PER_TURN = 4
 """Connections that are accepted before others have their turn."""
 _PAUSE_SECONDS = 0.01
 """How long nothing is accepted after there was no file descriptor for it."""
 _SCARCE = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
+_NOT_TLS = written(plain(400, "This server speaks TLS: its URL begins with https."), "", True)
 _FULL = written(plain(503, "There are too many connections."), "", True)
 
 
@@ -42,6 +49,7 @@ class Listener:
     def start(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._socket.setblocking(False)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVED)  # each accepted socket has it from here
         self._socket.listen(_BACKLOG)
         self._keep_spare()
         self._listen()
@@ -74,21 +82,66 @@ class Listener:
             self._refuse(taken)
 
     def _refuse(self, taken: socket.socket) -> None:
-        with taken, suppress(OSError):
+        with taken:
             taken.setblocking(False)
             if self._tls is None:
-                taken.send(_FULL)
-                taken.shutdown(socket.SHUT_WR)
+                self._tell(taken, _FULL)
+
+    @staticmethod
+    def _tell(taken: socket.socket, answer: bytes) -> None:
+        with suppress(OSError):
+            taken.send(answer)
+            taken.shutdown(socket.SHUT_WR)
 
     async def _open(self, taken: socket.socket, guest: Connection) -> None:
-        """The transport of the event loop owns the socket from here on."""
+        """The transport of the event loop owns the socket in the end."""
         taken.setblocking(False)
-        handshake = HANDSHAKE_SECONDS if self._tls else None
-        with suppress(OSError):  # gone already, or no TLS
+        try:
             taken.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if self._tls:
+                await self._greeted(taken)
+        except BaseException as error:
+            with taken, suppress(OSError):
+                taken.recv(_RECEIVED)  # what is left unread would make a reset of the end, and take back what was told
+            if not isinstance(error, OSError):  # it is gone already, or speaks no TLS
+                raise
+            return
+        handshake = HANDSHAKE_SECONDS if self._tls else None
+        with suppress(OSError):
             await self._loop.connect_accepted_socket(
                 lambda: guest, taken, ssl=self._tls, ssl_handshake_timeout=handshake
             )
+
+    async def _greeted(self, taken: socket.socket) -> None:
+        """Wait for the whole first record of TLS, which stays to be read. Raises `OSError` where it is none.
+
+        What a handshake needs is not made before: it costs ten times what a connection does, and one that stands still
+        would cost it too.
+        """
+        head = await self._peeked(taken, _RECORD_HEAD)
+        length = int.from_bytes(head[3:])
+        if not head.startswith(_HANDSHAKE) or length > _MAX_RECORD:
+            self._tell(taken, _NOT_TLS)
+            raise ConnectionError
+        await self._peeked(taken, _RECORD_HEAD + length)
+
+    async def _peeked(self, taken: socket.socket, count: int) -> bytes:
+        """The next `count` bytes, which stay to be read. Raises `OSError` where the other end sends fewer."""
+        with suppress(BlockingIOError):
+            if len(seen := taken.recv(count, socket.MSG_PEEK)) == count:
+                return seen
+        arrived = asyncio.Event()
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, count)  # fewer do not wake the loop again and again
+        self._loop.add_reader(taken, arrived.set)
+        try:
+            async with asyncio.timeout(HANDSHAKE_SECONDS):
+                await arrived.wait()
+        finally:
+            self._loop.remove_reader(taken)
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
+        if len(seen := taken.recv(count, socket.MSG_PEEK)) < count:
+            raise ConnectionError
+        return seen
 
     # -- without a file descriptor for the next connection, the poll would report it again and again --
 

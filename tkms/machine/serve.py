@@ -42,7 +42,21 @@ _MAINTENANCE_SECONDS = 60
 _WARN_SECONDS = 3_600
 _SWITCH_SECONDS = 0.0005
 """How long a thread may keep the interpreter while the event loop waits for it: Python's default is ten times that."""
+_HELD_SECONDS = 0.005
+"""How long other processes may wait for a lock that the server has used."""
 WELCOME = "welcome.txt"
+
+
+class Releases:
+    """Gives locks back on the event loop, a moment later; at once while none runs."""
+
+    loop: asyncio.AbstractEventLoop | None = None
+
+    def __call__(self, release: Callable[[], None]) -> None:
+        if self.loop is None:
+            release()
+        else:  # from threads, too
+            self.loop.call_soon_threadsafe(self.loop.call_later, _HELD_SECONDS, release)
 
 
 class Keeper:
@@ -78,13 +92,16 @@ class _Server(Server):
         guests: Guests,
         deps: Deps,
         keeper: Keeper,
+        releases: Releases,
     ) -> None:
         super().__init__(config, listening, app, guests)
+        self._releases = releases
         self._deps = deps
         self._keeper = keeper
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
+        self._releases.loop = asyncio.get_running_loop()
         gc.collect()
         gc.freeze()  # what is here by now stays: the collector need not look at it again and again
         print(self.ready, flush=True)
@@ -92,6 +109,7 @@ class _Server(Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         await super().shutdown(sockets)
+        self._releases.loop = None
         self._keeper.audit.close()
 
     async def _maintain(self) -> None:
@@ -215,7 +233,8 @@ def serve(args: argparse.Namespace) -> int:
         limits = limits_of_text(",".join(args.limit))
     except ValueError as e:
         raise SettingsError(f"--limit: {e}.") from e
-    directory = Directory(args.data_dir, limits)
+    releases = Releases()
+    directory = Directory(args.data_dir, limits, releases)
     first = not directory.exists()
     settings = directory.open(args.tenant)
     log = settings.log
@@ -263,7 +282,7 @@ def serve(args: argparse.Namespace) -> int:
                 told = f"{url}{uri.path}" if sys.stdout.isatty() else f"in {directory.credentials_uri}"
                 print(f"credentials URI, a secret for programs on this machine: {told}", flush=True)
             keeper = Keeper(log, args.audit_days, args.audit_mb * 1024**2)
-            server = _Server(config, listening, app, guests, settings.deps, keeper)
+            server = _Server(config, listening, app, guests, settings.deps, keeper, releases)
             server.ready = f"tkms: ready on {url}"
             server.run()
     app.pool.shutdown(wait=False, cancel_futures=True)

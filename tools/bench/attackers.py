@@ -50,7 +50,8 @@ Attack = Callable[[Target], Awaitable[None]]
 async def _hold(target: Target, first: bytes) -> None:
     reader, writer = await target.open()
     writer.write(first)
-    await reader.read()
+    with suppress(OSError):
+        await reader.read()
     writer.close()
     await asyncio.sleep(PAUSE_SECONDS)
 

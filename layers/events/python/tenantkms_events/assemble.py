@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -96,7 +95,6 @@ def objects(
             key,
             msgspec.json.decode(environment["OBJECTS_CONTEXT"], type=dict[str, str]),
             sender(client("events"), environment["EVENT_BUS"]),
-            lambda: datetime.fromtimestamp(clock(), UTC),
         ),
         rejected=RejectedQueue("objects", tenant, actions, sqs, environment["REJECTED_QUEUE_URL"], clock),
         queue=ObjectsQueue(sqs, environment["OBJECTS_QUEUE_URL"]),

@@ -22,8 +22,6 @@ from tenantkms_events.errors import NAME_TOO_LONG, OBJECT_UNREADABLE, TARGET_TAK
 
 PART = 8 << 20
 """Bytes of a part: 10,000 of them are 80 GB."""
-LIVE = 900
-"""Seconds that a function may run: an upload begun before that has nobody who goes on with it."""
 SEQUENCER = "tkms-sequencer"
 """In the metadata: S3's order of the versions of one name, where the notification gave it."""
 _LONGEST_NAME = 1024
@@ -174,10 +172,9 @@ class SealedBucket:
                 return None
             raise
 
-    def write(self, place: Place, metadata: Mapping[str, str], pieces: Iterable[memoryview], now: datetime) -> bool:
+    def write(self, place: Place, metadata: Mapping[str, str], pieces: Iterable[memoryview]) -> bool:
         """False if somebody else was faster, or ended this upload: then look again."""
         where = {"Bucket": self.bucket, "Key": place.name}
-        self._abort_dead(place.name, now)
         made = self._s3.create_multipart_upload(
             **where, Metadata=dict(metadata), ContentType="application/octet-stream"
         )
@@ -198,11 +195,14 @@ class SealedBucket:
         made = self._s3.upload_part(**upload, PartNumber=number, Body=part)
         return {"PartNumber": number, "ETag": made["ETag"]}
 
-    def _abort_dead(self, name: str, now: datetime) -> None:
-        """Uploads of this name whose worker has ended. A live one is left alone: two would end each other for ever."""
+    def clear(self, name: str) -> None:
+        """End the uploads of this name, left by workers that died; whoever lives looks again, and finds it done.
+
+        At the end, not at the beginning: there two workers would end each other for ever.
+        """
         for page in self._s3.get_paginator("list_multipart_uploads").paginate(Bucket=self.bucket, Prefix=name):
             for upload in page.get("Uploads", ()):
-                if upload["Key"] == name and now - upload["Initiated"] > timedelta(seconds=LIVE):
+                if upload["Key"] == name:
                     with suppress(ClientError):
                         self._s3.abort_multipart_upload(Bucket=self.bucket, Key=name, UploadId=upload["UploadId"])
 

@@ -7,7 +7,6 @@ step. An object is worked on from its beginning each time, so no nonce is ever u
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -48,7 +47,6 @@ class ObjectSealer:
         key: str,
         extra: Mapping[str, str],
         tell: Callable[[str, Mapping[str, Any]], None],
-        clock: Callable[[], datetime],
     ) -> None:
         self._tenant = tenant
         self._actions = actions
@@ -57,7 +55,6 @@ class ObjectSealer:
         self._key = key
         self._extra = dict(extra)
         self._tell = tell
-        self._clock = clock
 
     def seal(self, source: Source) -> Outcome:
         """Raises `Rejected` for what will never be sealed, and a retryable domain error for what may be later."""
@@ -98,7 +95,7 @@ class ObjectSealer:
         if sum(len(name) + len(value) for name, value in metadata.items()) > _SPACE:
             raise Rejected(NAME_TOO_LONG)
         measured = Measured(body)
-        self._sealed.write(place, metadata, seal_stream(key.plaintext, canonical(context), measured), self._clock())
+        self._sealed.write(place, metadata, seal_stream(key.plaintext, canonical(context), measured))
         return measured.told
 
     def _finish(self, source: Source, place: Place, proof: Proof, told: Told) -> Outcome:
@@ -115,6 +112,7 @@ class ObjectSealer:
             "bytes": told.size,
             "sha256": proof.sha256,
         }
+        self._sealed.clear(place.name)
         self._tell(OBJECT_SEALED, detail)
         self._inbox.delete(source)
         return Outcome(what="sealed", name=place.name, size=told.size)

@@ -6,12 +6,13 @@ is nothing, so where lines rest in files the head of the chain is kept beside th
 
 from __future__ import annotations
 
-import hashlib
 from binascii import hexlify
 from typing import Annotated
 
 import msgspec
 from msgspec import Meta, Struct
+
+from tenantkms.crypto.hmacs import Hmac
 
 VERSION = 1
 """Of the line: what docs/audit-line.schema.json describes."""
@@ -21,27 +22,6 @@ START = bytes(SHOWN)
 MAC, LAST = b',"mac":"', b'"}\n'
 """Around what a line shows of its HMAC, in hexadecimal digits."""
 _FIRST = b'{"v":%d,' % VERSION
-_BLOCK = 64
-
-
-class Mac:
-    """HMAC-SHA-256 (RFC 2104), 32 bytes, of the shown half of the line before, and the line up to its own.
-
-    What depends on the key alone is done once and not with each line: half of what `hmac.digest` takes.
-    """
-
-    def __init__(self, key: bytes) -> None:
-        if len(key) != hashlib.sha256().digest_size:
-            raise ValueError("The chain's key is not 32 bytes long.")
-        padded = key.ljust(_BLOCK, b"\0")
-        self._inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in padded)).copy
-        self._outer = hashlib.sha256(bytes(byte ^ 0x5C for byte in padded)).copy
-
-    def __call__(self, message: bytes) -> bytes:
-        inner, outer = self._inner(), self._outer()
-        inner.update(message)
-        outer.update(inner.digest())
-        return outer.digest()
 
 
 class Head(Struct, frozen=True):
@@ -57,12 +37,13 @@ class Head(Struct, frozen=True):
 class Chain:
     """The end of a chain, to which lines are added: `seq` is the number of the next line.
 
-    `shown` is what the last line shows of its HMAC.
+    `mac` is HMAC-SHA-256, of the shown half of the line before and the line up to its own. `shown` is what the last
+    line shows of its HMAC.
     """
 
     __slots__ = ("_digest", "_hidden", "_mac", "_name", "id", "seq", "shown")
 
-    def __init__(self, mac: Mac, chain: str, seq: int = 0, shown: bytes = START) -> None:
+    def __init__(self, mac: Hmac, chain: str, seq: int = 0, shown: bytes = START) -> None:
         self._mac = mac
         self._digest = self._hidden = b""
         self.id = chain

@@ -12,6 +12,7 @@ from tenantkms.audit.file_log import FileLog
 from tenantkms.audit.line import Record
 from tenantkms.audit.refusals import Refusals
 from tenantkms.errors import Unavailable
+from tenantkms.store.file_lock import Later, at_once
 
 _DAY = 86_400
 _GIB = 1024**3
@@ -37,9 +38,10 @@ class FileAudit:
         *,
         max_bytes: int = 64 * 1024 * 1024,
         clock: Callable[[], float] = time.time,
+        later: Later = at_once,
     ) -> None:
-        self._calls = FileLog(path, key, max_bytes=max_bytes, clock=clock)
-        self._refused = FileLog(refused, key, max_bytes=self.REFUSED_BYTES // 4, clock=clock)
+        self._calls = FileLog(path, key, max_bytes=max_bytes, clock=clock, later=later)
+        self._refused = FileLog(refused, key, max_bytes=self.REFUSED_BYTES // 4, clock=clock, later=later)
         self._refusals = Refusals()
         self._clock = clock
         self.write = self._calls.write

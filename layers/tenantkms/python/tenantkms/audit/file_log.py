@@ -9,18 +9,16 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from fcntl import LOCK_EX, LOCK_UN, flock
 from os import SEEK_END, lseek
 from pathlib import Path
 from time import monotonic
 
 from msgspec import Struct
 
-from tenantkms.audit.chain import START, Chain, Mac
+from tenantkms.audit.chain import START, Chain
 from tenantkms.audit.files import (
     EMPTY,
     Event,
@@ -35,7 +33,9 @@ from tenantkms.audit.files import (
     write_head,
 )
 from tenantkms.audit.line import NOT_WRITTEN, encode
+from tenantkms.crypto.hmacs import Hmac
 from tenantkms.errors import Unavailable
+from tenantkms.store.file_lock import FileLock, Later, at_once
 
 _MARK_SECONDS = 1.0
 _CLOSING = 256
@@ -45,8 +45,8 @@ _CLOSING = 256
 class FileLog:
     """Lines of one chain in the files of `path` (mode 0600), each of `max_bytes` at most.
 
-    A line is one `write`. Whoever writes holds the lock of the head, so any number of processes and threads may. `key`
-    answers the chain's key; it is asked for with the first line.
+    A line is one `write`. Whoever writes holds the lock of the head, so any number of processes and threads may;
+    `later` gives it back (`FileLock`). `key` answers the chain's key; it is asked for with the first line.
     """
 
     def __init__(
@@ -56,11 +56,11 @@ class FileLog:
         *,
         max_bytes: int = 64 * 1024 * 1024,
         clock: Callable[[], float] = time.time,
+        later: Later = at_once,
     ) -> None:
         self.path, self._key, self._max_bytes, self._clock = path, key, max_bytes, clock
         self._limit = 0
-        self._lock = threading.Lock()
-        self._mac: Mac | None = None
+        self._mac: Hmac | None = None
         self._chain: Chain | None = None
         self._file = self._head = -1
         self._size = -1
@@ -71,14 +71,14 @@ class FileLog:
         """Why the last line was not written; why the file that has reached its limit is still written to."""
         try:
             self._head = os.open(path.with_suffix(".head"), os.O_RDWR | os.O_CREAT, 0o600)
+            self._lock = FileLock(self._head, later)
             self._reopen()
         except OSError as e:
             raise Unavailable(f"The audit log {path} cannot be opened: {e.strerror}.") from e
 
     def __del__(self) -> None:
-        for file in (self._file, self._head):
-            if file >= 0:
-                os.close(file)
+        if self._file >= 0:
+            os.close(self._file)
 
     def _reopen(self) -> None:
         file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
@@ -93,20 +93,16 @@ class FileLog:
         """Raises `Unavailable` when the line is not written."""
         try:
             content = encode(record)
-            with self._lock:
-                flock(self._head, LOCK_EX)
-                try:
-                    chain = self._ready()
+            with self._lock as taken:
+                chain = self._ready(taken)
+                line = chain.line(content)
+                if self._size + len(line) > self._limit and self._size:
+                    self._rotate(chain)
+                    chain = self._ready(taken)
                     line = chain.line(content)
-                    if self._size + len(line) > self._limit and self._size:
-                        self._rotate(chain)
-                        chain = self._ready()
-                        line = chain.line(content)
-                    self._put(chain, line)
-                    if monotonic() >= self._mark_at:
-                        self._mark(chain)
-                finally:
-                    flock(self._head, LOCK_UN)
+                self._put(chain, line)
+                if monotonic() >= self._mark_at:
+                    self._mark(chain)
         except (OSError, ValueError) as e:
             self.fault = getattr(e, "strerror", "") or type(e).__name__
             raise Unavailable(NOT_WRITTEN) from e
@@ -116,18 +112,14 @@ class FileLog:
         """The lock, for what happens rarely. Faults of files are `Unavailable`."""
         try:
             with self._lock:
-                flock(self._head, LOCK_EX)
-                try:
-                    yield
-                finally:
-                    flock(self._head, LOCK_UN)
+                yield
         except (OSError, ValueError) as e:
             raise Unavailable(NOT_WRITTEN) from e
 
-    def _ready(self) -> Chain:
+    def _ready(self, taken: bool = True) -> Chain:
         """The chain, if the file is as this process left it; else as it goes on from what is there."""
         chain = self._chain
-        if chain is None or lseek(self._file, 0, SEEK_END) != self._size:
+        if chain is None or self._size < 0 or (taken and lseek(self._file, 0, SEEK_END) != self._size):
             chain = self._chain = self._resume()
         return chain
 
@@ -156,7 +148,7 @@ class FileLog:
         """Others have written, or a process ended, or something was done to the files: the chain goes on behind the
         last line that is there, and says what is not as it should be."""
         self._reopen()
-        mac = self._mac = self._mac or Mac(self._key())
+        mac = self._mac = self._mac or Hmac(self._key())
         found, stray = end(self._file)
         if found is None:
             older = [file for file in rotated(self.path) if number(file) >= 0]

@@ -15,7 +15,8 @@ from typing import Protocol, TextIO
 import msgspec
 from msgspec import Struct
 
-from tenantkms.audit.chain import Chain, Mac, unchained
+from tenantkms.audit.chain import Chain, unchained
+from tenantkms.crypto.hmacs import Hmac
 from tenantkms.errors import Unavailable
 
 NOT_WRITTEN = "The audit log is not available."
@@ -77,7 +78,7 @@ class StreamAudit:
 
     def write(self, record: Record) -> None:
         if self._chain is None:
-            self._chain = Chain(Mac(self._key()), os.urandom(8).hex())
+            self._chain = Chain(Hmac(self._key()), os.urandom(8).hex())
         try:
             self._send(self._chain.line(self.content(record)))
         except (OSError, ValueError) as e:

@@ -7,6 +7,7 @@ import struct
 from typing import NamedTuple
 
 from tenantkms.crypto.ciphers import SUITES, TAG_SIZE, InvalidTag
+from tenantkms.crypto.hmacs import Hmac
 from tenantkms.errors import InvalidCiphertext
 
 FORMAT = 0x01
@@ -32,19 +33,19 @@ class Header(NamedTuple):
     raw: bytes
 
 
-def derive(material: bytes) -> bytes:
-    """PRK of a key version, 64 bytes: HKDF-Extract (RFC 5869) with SHA-512, once per unsealed version."""
-    return hmac.digest(_EXTRACT_SALT, material, "sha512")
+def derive(material: bytes) -> Hmac:
+    """HMAC under the PRK of a key version: HKDF-Extract (RFC 5869) with SHA-512, once per unsealed version."""
+    return Hmac(hmac.digest(_EXTRACT_SALT, material, "sha512"), "sha512")
 
 
-def _message_keys(prk: bytes, header: bytes, key_size: int) -> tuple[bytes, bytes]:
+def _message_keys(prk: Hmac, header: bytes, key_size: int) -> tuple[bytes, bytes]:
     """(message key, commitment): one block of HKDF-Expand, since neither suite needs more than 64 bytes."""
-    okm = hmac.digest(prk, _MESSAGE_INFO + header + b"\x01", "sha512")[: key_size + _COMMITMENT_SIZE]
+    okm = prk(_MESSAGE_INFO + header + b"\x01")[: key_size + _COMMITMENT_SIZE]
     return okm[:key_size], okm[key_size:]
 
 
 def seal_blob(
-    prk: bytes, *, suite: int, content: int, key_id: str, version: int, salt: bytes, plaintext: bytes, context: bytes
+    prk: Hmac, *, suite: int, content: int, key_id: str, version: int, salt: bytes, plaintext: bytes, context: bytes
 ) -> bytes:
     """A new blob. `context` is the canonical one; `salt` is 24 bytes that were never used before."""
     header = _HEADER.pack(FORMAT, suite, content, 0, bytes.fromhex(key_id.replace("-", "")), version, salt)
@@ -67,7 +68,7 @@ def parse_header(blob: bytes) -> Header:
     return Header(suite, content, _uuid(key_id.hex()), version, blob[: _HEADER.size])
 
 
-def open_blob(prk: bytes, header: Header, blob: bytes, context: bytes) -> bytes:
+def open_blob(prk: Hmac, header: Header, blob: bytes, context: bytes) -> bytes:
     """The plaintext of a blob. Raises `InvalidCiphertext` for every reason there is."""
     row = SUITES[header.suite]
     key, commitment = _message_keys(prk, header.raw, row.key_size)

@@ -23,7 +23,7 @@ from tenantkms.parent.port import ParentKey, key_binding
 from tenantkms.store.port import DeleteAlias, DeleteKey, KeyStore, PutAlias, PutKey, Write
 
 V = TypeVar("V")
-_NO_PRK = os.urandom(64)
+_NO_PRK = envelope.derive(os.urandom(32))
 
 
 class Keyring:

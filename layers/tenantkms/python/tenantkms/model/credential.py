@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from tenantkms.crypto.hmacs import Hmac
+
 
 class Secret(str):
-    """The secret of an access key, and the last signing key derived from it: one is forgotten with the other."""
+    """The secret of an access key, and HMAC under the last signing key of it: one is forgotten with the other."""
 
     __slots__ = ("derived",)
 
     def __init__(self, _text: str = "") -> None:
-        self.derived: tuple[object, bytes] | None = None
+        self.derived: tuple[object, Hmac] | None = None
 
 
 class Credential(Struct, frozen=True, kw_only=True):

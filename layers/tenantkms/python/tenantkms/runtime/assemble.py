@@ -25,6 +25,7 @@ from tenantkms.model.limits import DEFAULT, Limits
 from tenantkms.model.site import Site
 from tenantkms.parent.port import ParentKey
 from tenantkms.parent.root import AnchoredParentKey, Root
+from tenantkms.store.file_lock import Later, at_once
 from tenantkms.store.integrity import PURPOSE as ROWS_KEY
 from tenantkms.store.integrity import RowMac
 from tenantkms.store.port import AccessStore, KeyStore
@@ -101,16 +102,21 @@ def _assemble(
     )
 
 
-def one_machine(data_dir: Path, site: Site, *, state_seconds: float = 1, limits: Limits = DEFAULT) -> Settings:
-    """SQLite, a parent key in a file, and an audit log in `data_dir`, which `tkms.machine.directory` has prepared."""
+def one_machine(
+    data_dir: Path, site: Site, *, state_seconds: float = 1, limits: Limits = DEFAULT, later: Later = at_once
+) -> Settings:
+    """SQLite, a parent key in a file, and an audit log in `data_dir`, which `tkms.machine.directory` has prepared.
+
+    `later` gives back the locks of files (`FileLock`).
+    """
     from tenantkms.audit.file_audit import FileAudit
     from tenantkms.parent.file import FileParentKey
     from tenantkms.store.sqlite import SqliteStore
 
     parent = FileParentKey.load(data_dir / "parent.key")
     root = Root(site.tenant, parent, lambda: store.get_root())  # noqa: PLW0108 - there is no store yet
-    store = SqliteStore(data_dir / "kms.sqlite3", RowMac(partial(root.key, ROWS_KEY)))
-    audit = FileAudit(data_dir / AUDIT_FILE, data_dir / REFUSED_FILE, partial(root.key, AUDIT_KEY))
+    store = SqliteStore(data_dir / "kms.sqlite3", RowMac(partial(root.key, ROWS_KEY)), later)
+    audit = FileAudit(data_dir / AUDIT_FILE, data_dir / REFUSED_FILE, partial(root.key, AUDIT_KEY), later=later)
     settings = _assemble(site, store, store, parent, root, audit, NoMetrics(), state_seconds, limits)
     return replace(settings, log=audit)
 

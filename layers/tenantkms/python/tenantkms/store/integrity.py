@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 from msgspec import msgpack
 
+from tenantkms.crypto.hmacs import Hmac
 from tenantkms.errors import Unavailable
 
 PURPOSE = "rows"
@@ -49,16 +50,14 @@ class RowMac:
 
     def __init__(self, key: Callable[[], bytes], alarm: Callable[[], None] = lambda: None) -> None:
         self._key, self._alarm = key, alarm
-        self._keyed: hmac.HMAC | None = None
+        self._keyed: Hmac | None = None
 
     def make(self, row: object) -> str:
         """The MAC of a row: everything that is stored of it but the MAC itself. Raises `Unavailable` without a key."""
         keyed = self._keyed
         if keyed is None:
-            keyed = self._keyed = hmac.new(self._key(), digestmod="sha256")
-        mac = keyed.copy()
-        mac.update(_encode(row))
-        return mac.hexdigest()[:_SIZE]
+            keyed = self._keyed = Hmac(self._key())
+        return keyed(_encode(row)).hex()[:_SIZE]
 
     def fits(self, row: object, mac: object) -> bool:
         """Whether the row was found with the MAC that it must have. Raises `Unavailable` without a key."""

@@ -17,17 +17,17 @@ missing, and every content of the tables is a valid one. What was decided: docs/
 
 from __future__ import annotations
 
-import fcntl
 import mmap
 import os
 import re
 import struct
-import threading
 from collections.abc import Iterator
 from hashlib import blake2b
 from pathlib import Path
+from threading import Lock
 
 from tenantkms.errors import Unavailable
+from tenantkms.store.file_lock import FileLock, Later, at_once
 from tenantkms.store.nonces_before import OldNonces
 from tenantkms.store.port import nonce_digest
 
@@ -125,35 +125,27 @@ def _write(file: int, data: bytes, offset: int) -> None:
 class NonceFiles:
     """The nonces in `directory`, which is made on first use. `limit`: bytes that its tables may have."""
 
-    def __init__(self, directory: Path, limit: int = LIMIT) -> None:
+    def __init__(self, directory: Path, limit: int = LIMIT, later: Later = at_once) -> None:
         self._directory = directory
-        self._limit = limit
-        self._threads = threading.Lock()
+        self._limit, self._later = limit, later
+        self._opening = Lock()
         self._lock = -1
         self._state = -1  # the length of the file `lock` when the files were looked at
         self._forgotten = 0  # the first half hour of which nothing was removed
         self._half_hours: dict[int, list[_Table]] = {}
         self._old = OldNonces(directory)
 
-    def __del__(self) -> None:
-        if self._lock >= 0:
-            os.close(self._lock)
-
     def use(self, nonce: bytes, *, now: int, expires: int, source: str | None = None, again: int = 0) -> bool:
         """`AccessStore.use_nonce`: a nonce is remembered for at most half an hour too long."""
         try:
-            with self._threads:
-                if self._lock < 0:
-                    self._open()
-                fcntl.flock(self._lock, fcntl.LOCK_EX)
-                try:
-                    state = os.lseek(self._lock, 0, os.SEEK_END)
-                    if state != self._state:
-                        self._scan(state)
-                    user = _NOBODY if source is None else self._keyed_hash(source.encode("utf-8", "replace"))[:4]
-                    return self._put(nonce, now // SECONDS, expires, user, again)
-                finally:
-                    fcntl.flock(self._lock, fcntl.LOCK_UN)
+            if self._lock < 0:
+                self._open()
+            with self._turn as taken:
+                if (taken or self._state < 0) and (state := _lseek(self._lock, 0, _END)) != self._state:
+                    self._state = -1  # until all of it was looked at
+                    self._scan(state)
+                user = _NOBODY if source is None else self._keyed_hash(source.encode("utf-8", "replace"))[:4]
+                return self._put(nonce, now // SECONDS, expires, user, again)
         except (OSError, ValueError) as e:
             raise Unavailable("The store of used nonces is not available.") from e
 
@@ -186,16 +178,14 @@ class NonceFiles:
     # -- files --
 
     def _open(self) -> None:
-        self._directory.mkdir(mode=0o700, exist_ok=True)
-        lock = os.open(self._directory / "lock", os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            self._keyed = blake2b(key=_key(self._directory / "key"), digest_size=_ENTRY)
-            fcntl.flock(lock, fcntl.LOCK_UN)
-        except BaseException:
-            os.close(lock)
-            raise
-        self._lock = lock
+        with self._opening:
+            if self._lock >= 0:
+                return
+            self._directory.mkdir(mode=0o700, exist_ok=True)
+            turn = FileLock(os.open(self._directory / "lock", os.O_RDWR | os.O_CREAT, 0o600), self._later)
+            with turn:
+                self._keyed = blake2b(key=_key(self._directory / "key"), digest_size=_ENTRY)
+            self._turn, self._lock = turn, turn.file
 
     def _keyed_hash(self, text: bytes) -> bytes:
         keyed = self._keyed.copy()

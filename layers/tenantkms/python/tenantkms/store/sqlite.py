@@ -24,6 +24,7 @@ from tenantkms.model.states import KeyState
 from tenantkms.model.version import KeyVersion
 from tenantkms.model.watch import Watch
 from tenantkms.store.buckets import Buckets
+from tenantkms.store.file_lock import Later, at_once
 from tenantkms.store.integrity import UNCHECKED, IntegrityFault, RowMac
 from tenantkms.store.nonces import NonceFiles
 from tenantkms.store.port import MAX_BUCKETS, RevisionConflict, Write
@@ -76,10 +77,11 @@ _BATCH = 1000
 class SqliteStore:
     """`KeyStore` and `AccessStore` on the file `path` and the directory `<path>-nonces`, created on first use.
 
-    Raises `Unavailable` when the file cannot be opened or was written by a newer release.
+    `later` gives back the lock of the nonces (`FileLock`). Raises `Unavailable` when the file cannot be opened or was
+    written by a newer release.
     """
 
-    def __init__(self, path: Path, macs: RowMac) -> None:
+    def __init__(self, path: Path, macs: RowMac, later: Later = at_once) -> None:
         try:
             make_private(path)
             self._at = Connections(path)
@@ -87,7 +89,7 @@ class SqliteStore:
         except (OSError, sqlite3.Error) as e:
             raise Unavailable(f"The key store {path} cannot be opened: {e}.") from e
         self._path, self._macs = path, macs
-        self._nonces = NonceFiles(Path(f"{path}-nonces"))
+        self._nonces = NonceFiles(Path(f"{path}-nonces"), later=later)
         buckets = Buckets(MAX_BUCKETS)
         self.take, self.give_back = buckets.take, buckets.give_back
 

@@ -50,11 +50,11 @@ def settle(headers: Mapping[str, str]) -> tuple[Mapping[str, str], str]:
 
     And the name of one that takes part in authentication and has another character than printable ASCII, or "".
     """
-    # Almost always all are clean, so they are looked at together: one by one takes three times as long.
-    values = [*headers.values()]
-    if [*map(str.strip, values)] == values:
-        together = "".join(values)
-        if together.isascii() and not together.encode().translate(None, _PRINTABLE):
+    # Almost always all are clean, so they are looked at together: one by one takes five times as long.
+    together = "\0".join(("", *headers.values(), ""))
+    if together.isascii() and "\0 " not in together and " \0" not in together:
+        between = together.encode().translate(None, _PRINTABLE)
+        if len(between) == len(headers) + 1 and not between.strip(b"\0"):
             return headers, ""
     settled = {name: value.strip(OWS) for name, value in headers.items()}
     unfit = (name for name, value in settled.items() if not (value.isascii() and value.isprintable()))

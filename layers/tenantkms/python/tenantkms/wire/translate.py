@@ -153,6 +153,10 @@ class Operation(Struct, frozen=True, dict=True):
         return error
 
 
+_FITTING = 1000
+"""How many answers are remembered, and of how many characters each."""
+
+
 class Dialect(Struct, frozen=True, kw_only=True, dict=True):
     """Everything that makes one vendor's protocol, as tables and four small functions.
 
@@ -200,15 +204,30 @@ class Dialect(Struct, frozen=True, kw_only=True, dict=True):
     def fits_another(self, action: str, params: Mapping[str, Any]) -> bool:
         """Whether another operation than `action` takes parameters of these names, which it may refuse by their values.
 
-        It is asked for every request of some schemes, and hardly ever by more than a few names.
+        It is asked for every request of some schemes, so answers are remembered: SDKs send the same few names.
         """
+        if None in params.values():
+            names = (action, *(name for name, value in params.items() if value is not None))
+        else:
+            names = (action, *params)
+        fits = self._fitting.get(names)
+        if fits is None:
+            fits = self._fits(*names)
+            if len(self._fitting) < _FITTING and sum(map(len, names)) < _FITTING:
+                self._fitting[names] = fits
+        return fits
+
+    @cached_property
+    def _fitting(self) -> dict[tuple[str, ...], bool]:
+        return {}
+
+    def _fits(self, action: str, *names: str) -> bool:
         knowing, others = self._knowing, ~self._bits.get(action, 0)
-        for name, value in params.items():
-            if value is not None:
-                others &= knowing.get(name, 0)
+        for name in names:
+            others &= knowing.get(name, 0)
         if not others:
             return False
-        given = {name for name, value in params.items() if value is not None}
+        given = {*names}
         return any(others & bit and self.operations[other].needs <= given for other, bit in self._bits.items())
 
 

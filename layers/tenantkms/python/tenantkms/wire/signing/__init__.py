@@ -13,6 +13,7 @@ from datetime import datetime
 
 from msgspec import Struct
 
+from tenantkms.crypto.hmacs import Hmac
 from tenantkms.errors import RequestExpired, SignatureMismatch, Unsigned
 from tenantkms.model.credential import Secret
 from tenantkms.wire.http import Request
@@ -67,21 +68,23 @@ def verify(claim: Claim, secret: str) -> frozenset[str]:
     raise SignatureMismatch
 
 
-def derive(secret: str, start: str, *parts: str) -> bytes:
-    """The signing key that `parts` make of a secret, one HMAC-SHA256 after the other.
+def derive(secret: str, start: str, *parts: str, end: str = "", name: str = "sha256") -> Hmac:
+    """HMAC under the signing key of a secret between `start` and `end`: what `parts` make of it, one HMAC-SHA256 after
+    the other, if there are any.
 
     They name a day and a service, so that an SDK's requests have the same one all day: a `Secret` keeps the last.
     """
-    name = (start, parts)
+    made = (start, parts, end, name)
     last = secret.derived if isinstance(secret, Secret) else None
-    if last and last[0] == name:
+    if last and last[0] == made:
         return last[1]
-    key = f"{start}{secret}".encode()
+    key = f"{start}{secret}{end}".encode()
     for part in parts:
         key = hmac.digest(key, part.encode(), "sha256")
+    keyed = Hmac(key, name)
     if isinstance(secret, Secret):
-        secret.derived = (name, key)
-    return key
+        secret.derived = (made, keyed)
+    return keyed
 
 
 def check_time(claim: Claim, window: int, now: float) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import hmac
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 
+from tenantkms.crypto.hmacs import Hmac
 from tenantkms.errors import SignatureMismatch, Unsigned, UnsupportedSignature
 from tenantkms.wire.http import Request
 from tenantkms.wire.parse import ESCAPED_NAMES, Parameters, escape
@@ -40,16 +40,16 @@ def canonical_request(
     )
 
 
-def signing_key(algorithm: str, secret: str, date: str = "", region: str = "", product: str = "") -> bytes:
+def signing_key(algorithm: str, secret: str, date: str = "", region: str = "", product: str = "") -> Hmac:
     """ACS3 signs with the secret itself, ACS4 with a key derived for the day, region and product."""
     if algorithm == "ACS3-HMAC-SHA256":
-        return secret.encode()
+        return derive(secret, "")
     return derive(secret, "aliyun_v4", date, region, product, "aliyun_v4_request")
 
 
-def sign(algorithm: str, key: bytes, canonical: str) -> str:
+def sign(algorithm: str, key: Hmac, canonical: str) -> str:
     text = f"{algorithm}\n{hashlib.sha256(canonical.encode()).hexdigest()}"
-    return hmac.digest(key, text.encode(), "sha256").hex()
+    return key(text.encode()).hex()
 
 
 def read(request: Request, params: Parameters) -> Claim:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import base64
-import hmac
 import re
 from collections.abc import Callable, Iterator, Mapping
 
 from tenantkms.errors import UnsupportedSignature
 from tenantkms.wire.http import Remembered, Request
 from tenantkms.wire.parse import ESCAPED_NAMES, STRICT, Parameters, escape
-from tenantkms.wire.signing import Candidate, Claim, Scheme, parse_iso, required
+from tenantkms.wire.signing import Candidate, Claim, Scheme, derive, parse_iso, required
 
 # npm kms-sdk escapes with plain encodeURIComponent, in what it signs as well.
 _LOOSE = re.compile(r"[^A-Za-z0-9_.~!'()*-]")
@@ -40,7 +39,7 @@ def string_to_sign(
 
 
 def sign(secret: str, text: str) -> str:
-    digest = hmac.digest(f"{secret}&".encode(), text.encode(), "sha1")
+    digest = derive(secret, "", end="&", name="sha1")(text.encode())
     return base64.b64encode(digest).decode()
 
 

@@ -8,12 +8,12 @@ replay is the signature, remembered where it would do for another Action or chan
 from __future__ import annotations
 
 import hashlib
-import hmac
 import re
 import time
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 
+from tenantkms.crypto.hmacs import Hmac
 from tenantkms.errors import Unsigned, UnsupportedSignature
 from tenantkms.model.profiles import DAY
 from tenantkms.wire.http import Request
@@ -37,14 +37,14 @@ def canonical_request(method: str, path: str, query: str, headers: Mapping[str, 
     return f"{method}\n{path}\n{query}\n{lines}\n{';'.join(headers)}\n{payload}"
 
 
-def signing_key(secret: str, date: str, service: str) -> bytes:
+def signing_key(secret: str, date: str, service: str) -> Hmac:
     return derive(secret, "TC3", date, service, "tc3_request")
 
 
-def sign(key: bytes, timestamp: str, date: str, service: str, canonical: str) -> str:
+def sign(key: Hmac, timestamp: str, date: str, service: str, canonical: str) -> str:
     digest = hashlib.sha256(canonical.encode()).hexdigest()
     text = f"{ALGORITHM}\n{timestamp}\n{date}/{service}/tc3_request\n{digest}"
-    return hmac.digest(key, text.encode(), "sha256").hex()
+    return key(text.encode()).hex()
 
 
 def hosts(host: str) -> Iterator[str]:

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import hmac
 import re
 from collections.abc import Callable, Iterator, Mapping
 
 from tenantkms.errors import Unsigned, UnsupportedSignature
 from tenantkms.wire.http import Request
 from tenantkms.wire.parse import Parameters
-from tenantkms.wire.signing import Candidate, Claim, Scheme, parse_unix, required
+from tenantkms.wire.signing import Candidate, Claim, Scheme, derive, parse_unix, required
 from tenantkms.wire.signing.tencent_tc3 import hosts
 
 Spelling = Callable[[str], str]
@@ -51,7 +50,7 @@ def joined(
 
 
 def sign(secret: str, method: str, text: str) -> str:
-    digest = hmac.digest(secret.encode(), text.encode("utf-8", "surrogatepass"), _DIGESTS[method])
+    digest = derive(secret, "", name=_DIGESTS[method])(text.encode("utf-8", "surrogatepass"))
     return base64.b64encode(digest).decode()
 
 
