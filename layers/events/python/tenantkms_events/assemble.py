@@ -96,7 +96,7 @@ def objects(
             msgspec.json.decode(environment["OBJECTS_CONTEXT"], type=dict[str, str]),
             sender(client("events"), environment["EVENT_BUS"]),
         ),
-        rejected=RejectedQueue(tenant, actions, sqs, environment["REJECTED_QUEUE_URL"], clock),
+        rejected=RejectedQueue("objects", tenant, actions, sqs, environment["REJECTED_QUEUE_URL"], clock),
         queue=ObjectsQueue(sqs, environment["OBJECTS_QUEUE_URL"]),
     )
 
@@ -130,5 +130,5 @@ def messages(
             Messenger(client("events"), environment["EVENT_BUS"]),
             clock,
         ),
-        rejected=RejectedQueue(tenant, actions, client("sqs"), environment["REJECTED_QUEUE_URL"], clock),
+        rejected=RejectedQueue("messages", tenant, actions, client("sqs"), environment["REJECTED_QUEUE_URL"], clock),
     )

@@ -36,9 +36,12 @@ class Arrived(Struct, frozen=True, kw_only=True):
 
 
 class Rejection(Struct, frozen=True, kw_only=True):
-    """What lies in the queue. `field` is the part of the message that the reason is about, where it is known."""
+    """What lies in the queue. `source` is whose message it was, `messages` or `objects`; `field` the part of the
+    message that the reason is about, where it is known.
+    """
 
     v: int
+    source: str
     reason: str
     field: str
     message_id: str
@@ -62,7 +65,10 @@ def opened(rejection: Rejection, decrypt: Callable[[bytes, dict[str, str]], byte
 
 
 class RejectedQueue:
-    def __init__(self, tenant: str, actions: Actions, client: Any, url: str, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, source: str, tenant: str, actions: Actions, client: Any, url: str, clock: Callable[[], float]
+    ) -> None:
+        self._source = source
         self._tenant = tenant
         self._actions = actions
         self._client = client
@@ -80,6 +86,7 @@ class RejectedQueue:
         pieces = [bytes(piece) for piece in seal_stream(key.plaintext, canonical(context), body)]
         told = Rejection(
             v=1,
+            source=self._source,
             reason=why.reason,
             field=why.field,
             message_id=arrived.message_id,
