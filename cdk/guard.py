@@ -12,6 +12,7 @@ from typing import Any
 
 from aws_cdk import Acknowledgment, Duration, Stack, Validations
 from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_sqs as sqs
@@ -100,7 +101,9 @@ class Guard(Construct):
         self.seen: cloudwatch.Metric = self.events.metric_approximate_number_of_messages_visible(statistic="Maximum")
         key = {"keyId": [parent.key.key_id, parent.key.key_arn]}
         self._rule("ParentKey", "kms", PARENT_KEY_EVENTS, [key])
-        self._tables(tables)
+        self._tables("", tables.keys, tables.access)
+        if tables.events:  # in rules of its own: with its names the others' patterns would be too long
+            self._tables("Events", tables.events)
         made = [{"prefix": tenant.made_prefix}]
         self._rule("Code", "lambda", CODE_EVENTS, [{"functionName": self._functions(tenant)}], by_stack=False)
         # IAM is told of in us-east-1 only: docs/operations.md says how to send that here.
@@ -125,20 +128,20 @@ class Guard(Construct):
         if buckets := [bucket.bucket_name for bucket in sealing.buckets]:
             self._rule("Buckets", "s3", BUCKET_EVENTS, [{"bucketName": buckets}], by_stack=False)
 
-    def _tables(self, tables: Tables) -> None:
+    def _tables(self, prefix: str, *tables: dynamodb.ITable) -> None:
         # Callers name a resource by its id or by its ARN.
-        names = [name for table in tables.all for name in (table.table_name, table.table_arn)]
+        names = [name for table in tables for name in (table.table_name, table.table_arn)]
         # Which field it is depends on the call.
         fields = ("tableName", "sourceTableName", "sourceTableArn", "tableArn", "resourceArn")
-        self._rule("Tables", "dynamodb", TABLE_EVENTS, [{field: names} for field in fields])
-        backups = [{"prefix": f"{table.table_arn}/backup/"} for table in tables.all]
-        self._rule("Backups", "dynamodb", BACKUP_EVENTS, [{"backupArn": backups}])
+        self._rule(f"{prefix}Tables", "dynamodb", TABLE_EVENTS, [{field: names} for field in fields])
+        backups = [{"prefix": f"{table.table_arn}/backup/"} for table in tables]
+        self._rule(f"{prefix}Backups", "dynamodb", BACKUP_EVENTS, [{"backupArn": backups}])
         changes = (
             {"deletionProtectionEnabled": [False]},
             {"streamSpecification": {"streamEnabled": [True]}},
             {"replicaUpdates": {"create": {"regionName": [{"exists": True}]}}},
         )
-        self._rule("Protection", "dynamodb", [CHANGED], [{"tableName": names, **change} for change in changes])
+        self._rule(f"{prefix}Protection", "dynamodb", [CHANGED], [{"tableName": names, **change} for change in changes])
 
     def _functions(self, tenant: Tenant) -> list[dict[str, str]]:
         """Callers name a function by its name, by the end of its ARN, or by the whole."""
