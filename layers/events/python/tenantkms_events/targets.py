@@ -2,7 +2,7 @@
 
 | type | why twice is once | order by `sequence` |
 |---|---|---|
-| secretsmanager | the version's id is made of the row's id | fence |
+| secretsmanager | the version's id is made of the document | fence |
 | ssm | an equal value is not written again | fence |
 | s3 | `If-None-Match`, `If-Match` | the object's metadata, compared and set |
 | dynamodb | item and row in one transaction | fence, in the same transaction |
@@ -95,7 +95,8 @@ class SecretWriter:
         with aws_faults(*self._PERMANENT):
             if not self._put(row.target.name, given) and not self._create(row.target.name, given):
                 self._put(row.target.name, given)
-            if row.sequence is not None:
+        if row.sequence is not None:
+            with aws_faults():  # that the label has been moved meanwhile is told by a code of `_PERMANENT`
                 self._make_current(row.target.name, version)
 
     def _put(self, name: str, given: Mapping[str, str]) -> bool:
