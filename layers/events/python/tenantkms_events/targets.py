@@ -93,7 +93,9 @@ class SecretWriter:
         version = str(uuid5(NAMESPACE_URL, row.document))
         given = {"ClientRequestToken": version, "SecretString": row.document}
         with aws_faults(*self._PERMANENT):
-            if not self._put(row.target.name, given) and not self._create(row.target.name, given):
+            if not self._put(row.target.name, given):
+                if self._create(row.target.name, given):
+                    return  # its only version is the current one
                 self._put(row.target.name, given)
         if row.sequence is not None:
             with aws_faults():  # that the label has been moved meanwhile is told by a code of `_PERMANENT`
