@@ -23,6 +23,14 @@ def sync_directory(path: Path) -> None:
         os.close(directory)
 
 
+def make_directory(path: Path) -> None:
+    """With those that it is in, so that all of them are there after a power cut, too."""
+    missing = [directory for directory in (path, *path.parents) if not directory.is_dir()]
+    for directory in reversed(missing):
+        directory.mkdir(exist_ok=True)
+        sync_directory(directory.parent)
+
+
 @contextmanager
 def writing(path: Path, *, mode: int = 0o600, replace: bool = True) -> Iterator[IO[bytes]]:
     """A file that is `path` once the block has ended, unless that raises: then there is nothing of it.

@@ -11,18 +11,16 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
-from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 from tenantkms.audit.faults import log_fault
 from tenantkms_events.assemble import Messages, aws_client, messages
 from tenantkms_events.errors import Rejected
+from tenantkms_events.log import log
 from tenantkms_events.message import kind_of, read
 from tenantkms_events.rejected import Arrived
 from tenantkms_events.sealing import Outcome
-
-_logger = Logger(service="seal_messages", use_rfc3339=True)
 
 
 class GivenBack(Exception):
@@ -47,7 +45,7 @@ def work(with_: Messages, record: SQSRecord) -> None:
             _sealed(arrived, with_.sealer.seal(*read(arrived.body), arrived.message_id))
         except Rejected as why:
             with_.rejected.put(arrived, why)
-            _logger.warning("rejected", message_id=arrived.message_id, reason=why.reason, field=why.field)
+            log("rejected", message_id=arrived.message_id, reason=why.reason, field=why.field)
     except Exception as error:  # noqa: BLE001 - nothing of it may reach Powertools, which would show it
         log_fault(arrived.message_id, error)
         raise GivenBack("a fault, which the operator's log names") from None
@@ -56,7 +54,7 @@ def work(with_: Messages, record: SQSRecord) -> None:
 def _sealed(arrived: Arrived, outcome: Outcome) -> None:
     """The line of a message: it says which, under which key, and where to, and nothing of what is in it."""
     row = outcome.row
-    _logger.info(
+    log(
         "sealed" if outcome.sealed else "superseded",
         message_id=arrived.message_id,
         request_id=outcome.request_id,

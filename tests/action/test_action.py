@@ -140,7 +140,8 @@ CALL = {
 def test_what_is_not_a_canonical_call_is_malformed(change: dict[str, Any], tenant: Tenant) -> None:
     said = answer.run({**CALL, **change}, tenant.deps)
     assert said["error"]["type"] == "MalformedRequest"
-    assert not tenant.audit.records
+    (line,) = tenant.audit.records
+    assert (line.action, line.profile, line.principal, line.outcome) == (answer.name, "native", "", "MalformedRequest")
 
 
 @pytest.mark.parametrize("name", CALL)
@@ -151,6 +152,8 @@ def test_every_field_of_a_call_is_required(name: str, tenant: Tenant) -> None:
 
 @pytest.mark.parametrize("event", [None, [], "call", 1, b"call", {}, {1: 2}])
 def test_any_event_is_answered(event: Any, tenant: Tenant) -> None:
+    assert answer.run(event, tenant.deps)["error"]["type"] == "MalformedRequest"
+    tenant.audit.broken = True
     assert answer.run(event, tenant.deps)["error"]["type"] == "MalformedRequest"
 
 

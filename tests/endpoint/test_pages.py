@@ -55,7 +55,18 @@ def test_the_health_check(method: str, kms: Kms) -> None:
     assert (answer["statusCode"], json.loads(answer["body"])) == (200, {"status": "ok"})
 
 
-@pytest.mark.parametrize("made", [{}, {"rawPath": "/"}, {"httpMethod": "GET", "path": "/"}, {"Records": []}])
+@pytest.mark.parametrize(
+    "made",
+    [
+        {},
+        {"rawPath": "/"},
+        {"httpMethod": "GET", "path": "/"},
+        {"Records": []},
+        event("\ud800"),
+        event(path="/\ud800"),
+        event(query="a=\ud800"),
+    ],
+)
 def test_an_event_of_another_source_is_refused(made: dict[str, Any], kms: Kms) -> None:
     answer = kms.send(made)
     assert answer["statusCode"] == 400

@@ -26,7 +26,7 @@ from kit.support import Kms
 from tenantkms.errors import InvalidCiphertext
 from tenantkms_events.actions import Actions, request_id
 from tenantkms_events.assemble import Messages, messages
-from tenantkms_events.names import INBOX_KEY, QUARANTINE_KEY
+from tenantkms_events.names import QUARANTINE_KEY, WRAPPING_KEY
 from tenantkms_events.rejected import Rejection, opened
 from tkms.machine.directory import call as operator
 
@@ -113,8 +113,8 @@ def test_its_audit_lines_are_told_by_one_request_id(deployed: Deployed) -> None:
 
 
 def test_a_wrapped_plaintext_never_lies_in_the_queue(deployed: Deployed) -> None:
-    deployed.operator("CreateKey", spec="RSA_2048", alias=INBOX_KEY.partition("/")[2])
-    pem = deployed.operator("GetPublicKey", key_id=INBOX_KEY)["pem"]
+    deployed.operator("CreateKey", spec="RSA_2048", alias=WRAPPING_KEY.partition("/")[2])
+    pem = deployed.operator("GetPublicKey", key_id=WRAPPING_KEY)["pem"]
     public = load_pem_public_key(pem.encode())
     assert isinstance(public, rsa.RSAPublicKey)
     oaep = padding.OAEP(mgf=padding.MGF1(hashes.SHA256()), algorithm=hashes.SHA256(), label=None)

@@ -187,6 +187,23 @@ def test_a_secret_that_was_there_gets_a_new_version(client: Client, table: Table
     assert secret(client) == "a"
 
 
+def test_a_label_that_somebody_else_moves_meanwhile_is_a_fault_and_no_refusal() -> None:
+    aws = Aws(Kms(), TABLES)
+    old, new = row(SECRET, "old", 1), row(SECRET, "new", 2)
+    writer = SecretWriter(aws.client("secretsmanager"))
+    for one in (new, old):
+        writer.write(one)
+
+    def around(operation: str, call: Callable[[], Any]) -> Any:
+        if operation == "update_secret_version_stage":
+            writer.write(new)
+        return call()
+
+    with pytest.raises(Unavailable):
+        SecretWriter(aws.client("secretsmanager", around)).write(new)
+    assert json.loads(aws.secretsmanager.secrets["shop/a"].current)["id"] == "new"
+
+
 def test_a_secret_that_somebody_else_creates_meanwhile() -> None:
     aws = Aws(Kms(), TABLES)
     made: list[str] = []

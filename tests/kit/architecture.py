@@ -30,7 +30,7 @@ ROOMS = (
 )
 # Modules of what events start: each may import those above it, and the rooms of the layer but wire.
 EVENT_MODULES = tuple(
-    "names errors aws message actions table targets sealing rejected arrivals buckets objects assemble".split()
+    "names errors log aws message actions table targets sealing rejected arrivals buckets objects assemble".split()
 )
 ORDERS = {LAYER: ROOMS, EVENTS: EVENT_MODULES}
 OURS = (LAYER, EVENTS, "functions", "tkms")

@@ -5,15 +5,18 @@ from __future__ import annotations
 import io
 import json
 import os
+import signal
 import socket
 import stat
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from kit import tink_peer
+from kit.connections import command
 from kit.support import run_tkms
 from tenantkms.crypto.context import canonical
 from tenantkms.crypto.sealed import read_head
@@ -301,6 +304,20 @@ def test_a_key_that_is_not_there_leaves_nothing(place: OneMachine, work: Path) -
     with pytest.raises(KmsError):
         sealed.seal(place, work / "a", work / "a.tkms", "alias/none", CONTEXT)
     assert contents(work) == {"a": b"text"}
+
+
+def test_who_is_told_to_end_leaves_nothing_half_done(place: OneMachine, work: Path, tmp_path: Path) -> None:
+    with (work / "a").open("wb") as file:
+        file.truncate(2 << 30)
+    words = command("seal", str(work / "a"), "--data-dir", str(tmp_path / "data"))
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as sealing:
+        deadline = time.monotonic() + 60
+        while len(list(work.iterdir())) < 2 and time.monotonic() < deadline:
+            time.sleep(0.005)
+        sealing.terminate()
+        out, err = sealing.communicate(timeout=60)
+    assert (sealing.returncode, out, err) == (128 + signal.SIGTERM, b"", b"")
+    assert [path.name for path in work.iterdir()] == ["a"]
 
 
 def test_what_is_written_appears_whole_or_not_at_all(work: Path) -> None:

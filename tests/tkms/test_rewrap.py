@@ -7,6 +7,7 @@ import json
 import os
 import stat
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -113,7 +114,7 @@ def test_who_is_stopped_goes_on_where_it_was(place: OneMachine, work: Path) -> N
     pauses: list[float] = []
     stopped = Rewrap(Down(), "", dry_run=False, pause=pauses.append).run(files.items([work], CONTEXT))  # type: ignore[arg-type]
     assert (stopped.rewrapped, stopped.failed, pauses) == (3, [], [1, 4])
-    assert "unavailable" in stopped.stopped
+    assert stopped.stopped.startswith(f"{work}/3.tkms: The service is temporarily unavailable")
     asked: list[str] = []
 
     class Counting:
@@ -125,6 +126,32 @@ def test_who_is_stopped_goes_on_where_it_was(place: OneMachine, work: Path) -> N
     assert (report.found, report.rewrapped, report.old) == (6, 3, 0)
     assert asked.count("ReEncrypt") == 3, "what was moved is not moved again"
     assert asked.count("DescribeKey") == 1
+
+
+def test_many_at_a_time_are_all_counted(place: OneMachine, work: Path) -> None:
+    for number in range(60):
+        seal(place, work / f"{number}.tkms", text=b"x")
+    (work / "other").write_bytes(b"")
+    rotate(place)
+    counts: list[int] = []
+    asked: list[str] = []
+
+    class Slow:
+        def call(self, action: str, params: dict[str, object]) -> dict[str, object]:
+            asked.append(f"{action} begins")
+            time.sleep(0.01)
+            answer = place.call(action, params)
+            asked.append(f"{action} ends")
+            return answer
+
+    report = Rewrap(Slow(), "", dry_run=False, workers=5).run(  # type: ignore[arg-type]
+        files.items([work], CONTEXT), counts.append
+    )
+    assert (report.found, report.rewrapped, report.old, report.others) == (60, 60, 0, 1)
+    assert counts == list(range(1, 62))
+    assert asked[:2] == ["DescribeKey begins", "DescribeKey ends"]
+    assert asked.count("DescribeKey begins") == 1
+    assert {at(path)[1] for path in work.glob("*.tkms")} == {2}
 
 
 def test_files_move_to_another_key(place: OneMachine, work: Path) -> None:

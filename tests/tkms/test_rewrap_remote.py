@@ -37,6 +37,7 @@ class Cloud:
         self.before: Callable[[str], None] = lambda _: None
         self.answers: dict[str, Callable[..., Any]] = {}
         self.call = place.call
+        self.outputs = {"KeysTable": "acme-keys", "EventsTableName": "acme-events"}
 
     def client(self, service: str, **_: Any) -> Any:
         client = self._session.create_client(
@@ -336,6 +337,11 @@ def test_documents_of_a_table_are_moved_wherever_they_stand(cloud: Cloud, items:
     assert (after["count"], version(after["sealed"]["S"])) == ({"N": "1"}, 2)
     assert cloud.secret(after["sealed"]["S"]) == "hunter2"
     assert same_but_for_the_key(text, after["sealed"]["S"])
+
+
+def test_the_stack_s_own_tables_are_left_to_its_functions(cloud: Cloud) -> None:
+    report = cloud.rewrap("table:", "acme-events")
+    assert report.stopped == "The table acme-events is the stack's own: only its functions change it."
 
 
 def test_an_item_that_is_written_meanwhile_stays(cloud: Cloud, items: Any) -> None:

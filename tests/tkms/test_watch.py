@@ -127,6 +127,19 @@ def test_the_same_name_again_is_another_file(room: Room) -> None:
     assert room.opened() == {"a.tkms": b"one", "a@2.tkms": b"two", "a@3.tkms": b"six"}
 
 
+def test_a_name_that_something_else_has_is_passed_over(room: Room) -> None:
+    (room.to / "a.tkms").mkdir()
+    (room.to / "a@2.tkms").symlink_to(room.inbox / "a")
+    (room.to / "a@3.tkms").write_bytes(b"x" * 202)  # as long as the sealed one
+    os.mkfifo(room.to / "a@4.tkms")
+    (room.inbox / "a").write_bytes(b"a" * 12)
+    room.look()
+    room.look(SETTLE)
+    assert room.complaints == []
+    assert room.told == [("inbox/a", "sealed/a@5.tkms", 12)]
+    assert room.left() == []
+
+
 def test_hidden_files_links_and_pipes_are_left(room: Room) -> None:
     (room.inbox / ".a.XyZ").write_bytes(b"rsync is about to rename it")
     (room.inbox / ".hidden").mkdir()

@@ -32,8 +32,8 @@ REJECTED = "EventsRejectedQueueUrl"
 _HELD = 300
 """Seconds that a message is out of sight while it is looked at."""
 _BATCH = 10
-_NEVER = ("InvalidParameterValue", "InvalidMessageContents")
-"""What a queue says of a message that it will not take: too long, or of characters that it does not know."""
+_NEVER = ("InvalidParameterValue", "InvalidMessageContents"), "is too long for its queue, or has characters of none"
+"""What a queue says of a message that it will not take."""
 
 
 class Cloud(Protocol):
@@ -248,7 +248,7 @@ class Replay:
             if source not in self._urls:
                 raise NotDone(f"is of {source}, which the stack does not seal")
             if not self._dry_run:
-                with aws_errors("cannot be sent", _NEVER):
+                with aws_errors("It cannot be sent", *_NEVER):
                     self._sqs.send_message(QueueUrl=self._urls[source], MessageBody=body)
                 shelf.take(received)
             self.report.replayed += 1

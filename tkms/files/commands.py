@@ -27,8 +27,14 @@ def told(file: Path, error: Exception) -> str:
     return f"{error.filename if other else ''} {error.strerror or error}".strip()
 
 
+def _end_orderly(status: int) -> None:
+    """Who is told to end (SIGTERM) takes away what it is writing, and ends with `status`."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(status))
+
+
 def _each(args: argparse.Namespace, work: Callable[[Path], dict[str, object]]) -> int:
     """One file after the other, whatever becomes of one."""
+    _end_orderly(128 + signal.SIGTERM)
     done: list[dict[str, object]] = []
     for file in args.files:
         try:
@@ -99,6 +105,6 @@ def watch(args: argparse.Namespace) -> int:
     def complain(path: Path, error: Exception) -> None:
         print(f"tkms: {path}: {told(path, error)}", file=sys.stderr, flush=True)
 
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # what is being written is taken away first
+    _end_orderly(0)
     with held(inbox), held(to):
         return run(Watch(find(args), inbox, to, args.key, pairs, args.settle, tell, complain), once=args.once)

@@ -78,10 +78,6 @@ class _Told:
         return found
 
 
-def _changed(file: IO[bytes], before: Identity) -> bool:
-    return identity(os.fstat(file.fileno())) != before
-
-
 def seal(
     place: Place,
     source: Path,
@@ -102,7 +98,7 @@ def seal(
             out.write(pack_head(blob))
             for piece in seal_stream(data_key, canonical(context), told):
                 out.write(piece)
-            if _changed(file, before) or told.size != before.size:
+            if identity(os.fstat(file.fileno())) != before or told.size != before.size:
                 raise NotDone("is being written")
     return Made(str(made["key_id"]), str(made["key_version_id"]))
 
@@ -132,7 +128,7 @@ def unseal(
 
 def holds(place: Place, target: Path, source: Path, context: Mapping[str, str]) -> bool:
     """Whether `target` is there and opens, from the disk and with what the KMS says, to what `source` says now."""
-    if not os.path.lexists(target):
+    if target.is_symlink() or not target.is_file():
         return False
     with reading(target) as sealed, reading(source) as file:
         size = os.fstat(file.fileno()).st_size

@@ -28,7 +28,7 @@ from tkms.files.sealed import (
 )
 from tkms.output import NotDone, UsageError
 from tkms.places import Place
-from tkms.whole import WRITING
+from tkms.whole import WRITING, make_directory
 
 LOOK_SECONDS = 1
 AGAIN_SECONDS = 60
@@ -122,7 +122,7 @@ class Watch:
         check_closed(source)
         target = self._target(source)
         if not target.exists():
-            target.parent.mkdir(parents=True, exist_ok=True)
+            make_directory(target.parent)
             seal(self._place, source, target, self._key, self._context)
         remove_sealed(self._place, source, target, self._context, found)
         return target

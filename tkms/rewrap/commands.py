@@ -14,6 +14,8 @@ from tkms.places import Place, find
 from tkms.rewrap import files
 from tkms.rewrap.work import Item, Report, Rewrap
 
+_WORKERS = 16
+"""Calls of AWS at a time."""
 SCHEMES = ("s3://", "secretsmanager:", "ssm:", "table:")
 
 
@@ -39,7 +41,7 @@ def rewrap(args: argparse.Namespace) -> int:
     place = find(args)
     dry_run = args.dry_run or args.check
     items, total = _items(place, args)
-    work = Rewrap(place, args.to, dry_run=dry_run)
+    work = Rewrap(place, args.to, dry_run=dry_run, workers=_WORKERS if args.stack else 1)
     try:
         report = work.run(items, Bar("rewrap", total) if shown(args) else None)
     finally:
@@ -61,4 +63,4 @@ def _show(report: Report, dry_run: bool) -> None:
     done = f"{report.old:,} to rewrap" if dry_run else f"{report.rewrapped:,} rewrapped, {report.old:,} left"
     print(f"{report.found:,} sealed, {done}, {len(report.failed):,} failed, {report.others:,} not sealed")
     if report.stopped:
-        print("tkms: stopped; what is done is done: the same command again goes on", file=sys.stderr)
+        print(f"tkms: stopped: {report.stopped} The same command again goes on where it was.", file=sys.stderr)

@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from tenantkms.crypto.sealed import WRAPPED_KEY, read_metadata
+from tenantkms.runtime.assemble import SettingsError
 from tkms.output import NotDone
 from tkms.rewrap.work import Found, Item, Moved
 from tkms.stack.stack import aws_errors
@@ -23,7 +24,9 @@ _CHANGED = ("PreconditionFailed", "ConditionalRequestConflict", "412", "409", "N
 
 
 class Cloud(Protocol):
-    """Where to ask for the account's clients: `tkms.stack.stack.Stack`."""
+    """Where to ask for the account's clients, and what a deployment has made: `tkms.stack.stack.Stack`."""
+
+    outputs: Mapping[str, str]
 
     def client(self, service: str, **config: Any) -> Any: ...
 
@@ -42,10 +45,13 @@ class _Document(Struct, frozen=True):
     encryption_context: dict[str, str]
 
 
+_decode = msgspec.json.Decoder(_Document).decode  # now: two threads that meet a type first crash the process
+
+
 def _document(text: str | bytes, write: Callable[[Moved, str], None]) -> Found | None:
     """`write` gets the answer of ReEncrypt, and the new text."""
     try:
-        read = msgspec.json.decode(text, type=_Document)
+        read = _decode(text)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None
     if read.v != 1:
@@ -224,7 +230,9 @@ def _put_parameter(client: Any, row: Mapping[str, Any], version: int, _moved: Mo
 
 
 def table(cloud: Cloud, name: str) -> Iterator[Item]:
-    """Every attribute that is a document, of all items."""
+    """Every attribute that is a document, of all items. Raises `SettingsError` for a table of the stack itself."""
+    if name in cloud.outputs.values():  # what is delivered twice from `events` must be the same twice
+        raise SettingsError(f"The table {name} is the stack's own: only its functions change it.")
     client = cloud.client("dynamodb")
     with aws_errors(f"The table {name} cannot be read"):
         schema = client.describe_table(TableName=name)["Table"]["KeySchema"]

@@ -9,6 +9,9 @@ import base64
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from threading import Lock
 from typing import Any, NamedTuple
 
 from msgspec import Struct, field
@@ -22,6 +25,8 @@ from tkms.places import Place, reason
 
 _PAUSES = (1, 4)
 """Seconds before what may work later is tried again."""
+_AHEAD = 8
+"""Items for each worker that are begun before the first of them is waited for."""
 
 
 class At(NamedTuple):
@@ -91,22 +96,28 @@ class Report(Struct, kw_only=True):
 class Rewrap:
     """Of many items, to the newest version of `to`, or of the key that each is under."""
 
-    def __init__(self, place: Place, to: str, *, dry_run: bool, pause: Callable[[float], None] = time.sleep) -> None:
+    def __init__(
+        self, place: Place, to: str, *, dry_run: bool, workers: int = 1, pause: Callable[[float], None] = time.sleep
+    ) -> None:
         self._place, self._wanted, self._dry_run, self._pause = place, to, dry_run, pause
         self._newest: dict[str, At | None] = {}
         """Of each key; None: nobody knows it."""
+        self._workers, self._counting, self._asking = workers, Lock(), Lock()
         self._to = self._newest_of(to) if to else None
         self._under: Counter[At] = Counter()
         self.report = Report()
 
     def run(self, items: Iterable[Item], progress: Callable[[int], None] | None = None) -> Report:
-        """Raises nothing that is foreseen: the report says what was done, and why it stopped."""
+        """Nothing that is foreseen is raised: the report says what was done, and why it stopped."""
+        every, number = iter(items), 0
         try:
-            for number, item in enumerate(items, 1):
-                self._try(item)
-                if progress:
-                    progress(number)
-        except (SettingsError, KmsError) as e:
+            with ThreadPoolExecutor(self._workers) as pool:
+                while not self.report.stopped and (some := list(islice(every, self._workers * _AHEAD))):
+                    for _ in pool.map(self._try, some):
+                        number += 1
+                        if progress:
+                            progress(number)
+        except SettingsError as e:  # what is to be looked at could not be listed
             self.report.stopped = _why(e)
         for at, count in sorted(self._under.items()):
             current = at == (self._to or self._newest.get(at.key_id))
@@ -118,43 +129,52 @@ class Rewrap:
         return self.report
 
     def _try(self, item: Item) -> None:
-        """Raises domain errors that may pass: all that follows would meet them too."""
+        """What fails in passing would fail for all that follow, too: that stops it."""
+        if self.report.stopped:
+            return
         try:
             self._one(item)
         except (NotDone, SettingsError, KmsError, OSError) as e:
-            if isinstance(e, KmsError) and e.retryable:
-                raise
-            self.report.failed.append(Failure(item.name, _why(e)))
+            with self._counting:
+                if isinstance(e, KmsError) and e.retryable:
+                    self.report.stopped = f"{item.name}: {_why(e)}"
+                else:
+                    self.report.failed.append(Failure(item.name, _why(e)))
 
     def _one(self, item: Item) -> None:
         found = item.load()
         if found is None:
-            self.report.others += 1
+            with self._counting:
+                self.report.others += 1
             return
         header = parse_header(found.blob)
         at = At(header.key_id, header.version)
-        self.report.found += 1
-        self._under[at] += 1
+        with self._counting:
+            self.report.found += 1
+            self._under[at] += 1
         if at == (self._to or self._newest_of(at.key_id)) or self._dry_run:
             return
         moved = self._re_encrypt(found)
         found.write(moved)
-        self._under[at] -= 1
-        self._under[_at(moved.key_id, moved.key_version_id)] += 1
-        self.report.rewrapped += 1
+        with self._counting:
+            self._under[at] -= 1
+            self._under[_at(moved.key_id, moved.key_version_id)] += 1
+            self.report.rewrapped += 1
 
     def _newest_of(self, key: str) -> At | None:
-        if key not in self._newest:
-            try:
-                described: Any = self._call("DescribeKey", {"key_ids": [key]})
-            except KmsError as e:
-                if e.retryable or key == self._wanted:
-                    raise
-                self._newest[key] = None
-            else:
-                known = described["keys"][0]
-                self._newest[key] = _at(known["id"], known["primary_version_id"])
-        return self._newest[key]
+        """Asked once for each key, so also the first call of all is made alone: a place makes its clients with it."""
+        with self._asking:
+            if key not in self._newest:
+                try:
+                    described: Any = self._call("DescribeKey", {"key_ids": [key]})
+                except KmsError as e:
+                    if e.retryable or key == self._wanted:
+                        raise
+                    self._newest[key] = None
+                else:
+                    known = described["keys"][0]
+                    self._newest[key] = _at(known["id"], known["primary_version_id"])
+            return self._newest[key]
 
     def _re_encrypt(self, found: Found) -> Moved:
         context = dict(found.context)

@@ -37,18 +37,18 @@ _SWEEP_SECONDS = 310
 
 
 @contextmanager
-def aws_errors(what: str, changed: Container[str] = ()) -> Iterator[None]:
+def aws_errors(what: str, codes: Container[str] = (), why: str = "was changed meanwhile: try again") -> Iterator[None]:
     """What AWS refuses, and what is missing to ask it, as `SettingsError` that says so.
 
-    `changed`: codes that say that somebody else has changed it meanwhile, which is `NotDone`.
+    `codes`: of errors that are about this one thing only, which is `NotDone` because of `why`.
     """
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:
         yield
     except (BotoCoreError, ClientError) as e:
-        if isinstance(e, ClientError) and e.response["Error"]["Code"] in changed:
-            raise NotDone("was changed meanwhile: try again") from None
+        if isinstance(e, ClientError) and e.response["Error"]["Code"] in codes:
+            raise NotDone(why) from None
         raise SettingsError(f"{what}: {e}") from e
 
 

@@ -4,6 +4,7 @@ A module imports only modules that stand above it in this list, and of the share
 
 names     that functions, stack and command agree on
 errors    why a message can never be sealed
+log       the line of each message or object
 aws       what AWS's services say when they do not do their part
 message   what is to be sealed, and where the ciphertext goes
 actions   the Actions, called by invoking their functions

@@ -7,10 +7,10 @@ IAM lets them invoke, and what the policy says that they bring (`policy`).
 from __future__ import annotations
 
 import base64
+import hashlib
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, TypeVar
-from uuid import NAMESPACE_URL, uuid5
 
 import msgspec
 from msgspec import Struct
@@ -18,7 +18,7 @@ from msgspec import Struct
 from tenantkms.access.policy import ALLOW_ALL
 from tenantkms.errors import AliasExists, AliasNotFound
 from tenantkms.runtime.invoke import Dispatcher, ask
-from tenantkms_events.names import CALLER, INBOX_KEY, QUARANTINE_KEY, UNWRAP_ALGORITHM
+from tenantkms_events.names import CALLER, QUARANTINE_KEY, UNWRAP_ALGORITHM, WRAPPING_KEY
 
 
 class Sealed(Struct, frozen=True, kw_only=True):
@@ -50,19 +50,19 @@ R = TypeVar("R", Sealed, DataKey, _Opened)
 
 def policy(keys: Sequence[str], *actions: str) -> str:
     """The policy that allows `actions` on `keys`, which are resources of policies: `*`, `key/..` or `alias/..`; on
-    `QUARANTINE_KEY` what these functions do with it; and on `INBOX_KEY` the opening of what was wrapped for them.
+    `QUARANTINE_KEY` what these functions do with it; and on `WRAPPING_KEY` the opening of what was wrapped for them.
     """
     statements = [
         {"Effect": "Allow", "Action": list(actions), "Resource": list(keys)},
         {"Effect": "Allow", "Action": ["GenerateDataKey", "Decrypt"], "Resource": [QUARANTINE_KEY]},
-        {"Effect": "Allow", "Action": ["AsymmetricDecrypt"], "Resource": [INBOX_KEY]},
+        {"Effect": "Allow", "Action": ["AsymmetricDecrypt"], "Resource": [WRAPPING_KEY]},
     ]
     return msgspec.json.encode({"Statement": statements}).decode()
 
 
 def request_id(tenant: str, event: str) -> str:
     """What audit lines of all calls for one event have in common, however often it is delivered."""
-    return str(uuid5(NAMESPACE_URL, f"tenantkms:{tenant}:{event}"))
+    return hashlib.sha256(f"{tenant}:{event}".encode()).hexdigest()[:32]
 
 
 class Actions:
@@ -94,8 +94,8 @@ class Actions:
         return self._ask(_Opened, request, "Decrypt", ciphertext=_text(ciphertext), context=context).plaintext
 
     def unwrap(self, request: str, wrapped: bytes) -> bytes:
-        """What was encrypted with RSAES_OAEP_SHA_256 under the public key of the inbox key's primary version."""
-        params = {"key_id": INBOX_KEY, "algorithm": UNWRAP_ALGORITHM, "ciphertext": _text(wrapped)}
+        """What was encrypted with RSAES_OAEP_SHA_256 under the public key of the wrapping key's primary version."""
+        params = {"key_id": WRAPPING_KEY, "algorithm": UNWRAP_ALGORITHM, "ciphertext": _text(wrapped)}
         return self._ask(_Opened, request, "AsymmetricDecrypt", **params).plaintext
 
     def _ask(self, kind: type[R], request: str, action: str, **params: Any) -> R:

@@ -4,7 +4,7 @@
      "target": {"type": "secretsmanager", "name": "shop/github"}, "sequence": 17}
 
 The plaintext is given once: as `plaintext` (a text), `plaintext_base64` (bytes), or `plaintext_wrapped` (encrypted
-under the inbox key, base64). `encryption_context` and `sequence` may be left out.
+under the wrapping key, base64). `encryption_context` and `sequence` may be left out.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ class Message(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Secret(Struct, frozen=True):
-    """What a message brings: the plaintext, or what it was encrypted to under the inbox key."""
+    """What a message brings: the plaintext, or what it was encrypted to under the wrapping key."""
 
     content: bytes
     wrapped: bool

@@ -9,7 +9,7 @@ CALLER = "events"
 """In whose name the Actions are called, in their audit lines."""
 QUARANTINE_KEY = "alias/tkms-quarantine"
 """The CMK of these functions themselves: it seals what was rejected, and what the table `events` must not show."""
-INBOX_KEY = "alias/tkms-inbox"
+WRAPPING_KEY = "alias/tkms-wrapping"
 """The RSA CMK under whose public key senders may wrap a plaintext."""
 UNWRAP_ALGORITHM = "RSAES_OAEP_SHA_256"
 

@@ -2,7 +2,7 @@
 
 | type | why twice is once | order by `sequence` |
 |---|---|---|
-| secretsmanager | the version's id is made of the row's id | fence |
+| secretsmanager | the version's id is made of the document | fence |
 | ssm | an equal value is not written again | fence |
 | s3 | `If-None-Match`, `If-Match` | the object's metadata, compared and set |
 | dynamodb | item and row in one transaction | fence, in the same transaction |
@@ -93,9 +93,12 @@ class SecretWriter:
         version = str(uuid5(NAMESPACE_URL, row.document))
         given = {"ClientRequestToken": version, "SecretString": row.document}
         with aws_faults(*self._PERMANENT):
-            if not self._put(row.target.name, given) and not self._create(row.target.name, given):
+            if not self._put(row.target.name, given):
+                if self._create(row.target.name, given):
+                    return  # its only version is the current one
                 self._put(row.target.name, given)
-            if row.sequence is not None:
+        if row.sequence is not None:
+            with aws_faults():  # that the label has been moved meanwhile is told by a code of `_PERMANENT`
                 self._make_current(row.target.name, version)
 
     def _put(self, name: str, given: Mapping[str, str]) -> bool:

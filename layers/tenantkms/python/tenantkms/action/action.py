@@ -24,6 +24,7 @@ from tenantkms.action.call import Call, Params, Result, prepare
 from tenantkms.action.rule import Rule
 from tenantkms.action.scope import Scope
 from tenantkms.audit.faults import log_fault
+from tenantkms.audit.line import Record
 from tenantkms.keys.deps import Deps
 from tenantkms.model.profiles import PROFILES
 from tenantkms.model.specs import Need
@@ -50,9 +51,10 @@ class Action(Generic[P]):
         try:
             call = msgspec.convert(event, Call)
             profile = PROFILES[call.profile]
-            _encode(call)  # JSON lets lone surrogates through, which no log and no store can hold
+            if call.profile == NATIVE:
+                _encode(call)  # lone surrogates, which no log and no store can hold: dialects refuse them
         except (msgspec.ValidationError, UnicodeEncodeError, KeyError):
-            return {"error": e.to_data(e.MalformedRequest("The call is not a canonical call of version 1."))}
+            return self.refuse(e.MalformedRequest("The call is not a canonical call of version 1."), deps)
         caller = call.principal
         borrowed = native and (call.profile != NATIVE or caller.session or not _CALLER.fullmatch(caller.id))
         if borrowed:  # the audit line tells whose call it is not
@@ -79,6 +81,27 @@ class Action(Generic[P]):
             log_fault(call.request_id, error)
             return {"error": e.to_data(e.Unavailable())}
         return answer
+
+    def refuse(self, error: e.KmsError, deps: Deps) -> dict[str, Any]:
+        """The answer to what says nothing that is to be believed, not even who calls."""
+        if error.retryable:
+            log_fault("", error)
+        outcome = type(error).__name__
+        try:
+            deps.audit.refuse(
+                Record(
+                    time=deps.clock(),
+                    request_id="",  # the caller is told none
+                    tenant=deps.tenant,
+                    action=self.name,
+                    profile=NATIVE,
+                    principal="",
+                    outcome=outcome,
+                )
+            )
+        except e.Unavailable as fault:
+            log_fault("", fault)
+        return {"error": e.to_data(error)}
 
     def _run(self, call: Call, scope: Scope) -> Result:
         if call.action != self.name:

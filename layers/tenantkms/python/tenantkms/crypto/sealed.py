@@ -57,7 +57,7 @@ def read_metadata(metadata: Mapping[str, str]) -> tuple[bytes, dict[str, str]] |
             raise ValueError(VERSION)
         blob, text = (_canonical(metadata[name]) for name in (WRAPPED_KEY, SOURCE))
         return blob, msgspec.json.decode(text, type=dict[str, str])
-    except (KeyError, ValueError, msgspec.DecodeError):
+    except (KeyError, ValueError):  # of base64, UTF-8, JSON and its shape
         raise InvalidCiphertext(_NO_OBJECT) from None
 
 

@@ -8,9 +8,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from tenantkms.action.vouch import CALLS, is_vouched, vouched
-from tenantkms.audit.faults import log_fault
 from tenantkms.audit.metrics import COLD_START
-from tenantkms.errors import KmsError, to_data
+from tenantkms.errors import KmsError
 from tenantkms.runtime.assemble import Settings, invoke_config, on_aws
 
 if TYPE_CHECKING:
@@ -52,8 +51,7 @@ def entry(action: Action[Any]) -> Callable[[Mapping[str, Any], object], dict[str
         try:
             call = vouched(event, settings.root.key(CALLS), int(settings.deps.clock()))
         except KmsError as error:
-            log_fault("", error)
-            return {"error": to_data(error)}
+            return action.refuse(error, settings.deps)
         return action.run(call, settings.deps)
 
     return handler

@@ -121,7 +121,7 @@ def request_from_event(event: Mapping[str, Any]) -> Request:
         headers, unfit = settle(event.get("headers") or {})
         text = event.get("body") or ""
         body = base64.b64decode(text, validate=True) if event.get("isBase64Encoded") else text.encode("utf-8")
-        return Request(
+        request = Request(
             method=http["method"],
             path=event["rawPath"],
             query=event.get("rawQueryString") or "",
@@ -130,6 +130,10 @@ def request_from_event(event: Mapping[str, Any]) -> Request:
             source_ip=http.get("sourceIp", ""),
             unfit=unfit,
         )
+        for text in (request.method, request.path, request.query, request.source_ip):
+            if not text.isascii():
+                text.encode("utf-8")  # lone surrogates
+        return request  # noqa: TRY300
     except (AttributeError, KeyError, TypeError, ValueError, UnicodeError) as e:
         raise MalformedRequest("The event is not an API Gateway HTTP API event of payload format 2.0.") from e
 

@@ -140,12 +140,17 @@ _decoder = json.JSONDecoder(object_pairs_hook=unique, parse_constant=_no_constan
 
 
 def parse_json(text: str) -> Any:
-    """Strict JSON. Raises `MalformedRequest` for repeated keys, NaN, endless digits and deep nesting."""
+    """Strict JSON. Raises `MalformedRequest` for repeated keys, NaN, endless digits, lone surrogates, deep nesting."""
     try:
         value = _decoder.decode(text)
     except (ValueError, RecursionError) as e:
         raise MalformedRequest("The JSON could not be parsed.") from e
     _depth(value, MAX_DEPTH)
+    if "\\u" in text:
+        try:
+            msgspec.json.encode(value)
+        except UnicodeEncodeError as e:
+            raise MalformedRequest("A text of the JSON has half of a character.") from e
     return value
 
 
