@@ -183,6 +183,12 @@ _TARGET_NAMES = {
 }
 
 
+def _fits_beside_a_name(context: Mapping[str, str]) -> bool:
+    """Metadata of an object have 2 KB, and its name of up to 1 KB is in the context too."""
+    size = sum(len(name) + len(value) for name, value in context.items())
+    return size <= 100 and not {"bucket", "key", "version"} & context.keys()
+
+
 def _is_own(target: Target, tenant: Tenant) -> bool:
     """Whether it is a part of the tenant's stack, or what stands for one."""
     own = target.name.startswith(f"{tenant.stack}-") or target.name in (tenant.keys_table, tenant.access_table)
@@ -301,6 +307,11 @@ _CHECKS: tuple[Check, ...] = (
         "events",
         lambda t: not (t.events and t.events.objects) or _matches(r"[\w:/-]{1,512}", t.events.objects.key),
         "the key of objects is an id, or alias/<name>",
+    ),
+    (
+        "events",
+        lambda t: _fits_beside_a_name(t.events.objects.context) if t.events and t.events.objects else True,
+        "the context of objects has 100 characters at most, and none of the names bucket, key and version",
     ),
 )
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +16,7 @@ from cdk.tenants import SEALING, actions
 from kit import templates
 from kit.iam import flat, may, role_statements
 from kit.templates import Template
+from tools import init_times
 
 INVOKE = "lambda:InvokeFunction"
 SETUPS = {
@@ -397,3 +400,17 @@ def test_the_layer_has_botocore_s_data_of_what_is_called_and_nothing_twice() -> 
     assert (layer / "aws_lambda_powertools").is_dir()
     assert not (layer / "botocore").exists()
     assert bundles.size(bundles.layer(source=bundles.EVENTS)) < 20_000_000
+
+
+@pytest.mark.parametrize(("source", "given_back"), [("messages", ["m"]), ("objects", [])])
+def test_a_function_starts_with_its_two_layers_and_nothing_else(
+    source: str, given_back: list[str], tmp_path: Path
+) -> None:
+    """On AWS they are one folder. A message that is none cannot be rejected without AWS; S3's test is skipped."""
+    for layer in (bundles.SHARED, bundles.EVENTS):
+        shutil.copytree(bundles.layer(bundles.HERE, layer).path, tmp_path / "opt", dirs_exist_ok=True)
+    folder, client = SEALING[source], init_times.runtime_client(tmp_path / "client")
+    code, handler = bundles.function(folder).path, f"functions.{folder}.handler.handler"
+    outcome = init_times.run(code, tmp_path / "opt", client, handler, init_times.event(folder))
+    assert outcome.error is None, outcome.output
+    assert [row["itemIdentifier"] for row in outcome.answer["batchItemFailures"]] == given_back

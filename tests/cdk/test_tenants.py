@@ -111,6 +111,8 @@ def test_an_entry_needs_three_fields_only() -> None:
         ({**_target("dynamodb", "restored"), "keys_table": "restored"}, "no target is of the tenant's stack"),
         ({"events": {"objects": {"key": ""}}}, "the key of objects is an id, or alias/<name>"),
         ({"events": {"objects": {"key": "alias/a", "context": {"a": 1}}}}, "events.objects.context[...]: Expected"),
+        ({"events": {"objects": {"key": "alias/a", "context": {"key": "mine"}}}}, "none of the names bucket, key and"),
+        ({"events": {"objects": {"key": "alias/a", "context": {"a": "b" * 100}}}}, "100 characters at most"),
         ({"sandbox": "yes"}, "sandbox: Expected `bool`, got `str`"),
         ({"tags": {"team": 1}}, "Expected `str`, got `int`"),
         ({"regoin": "eu-central-1"}, "Object contains unknown field `regoin`"),

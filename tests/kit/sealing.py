@@ -43,8 +43,30 @@ TENANT = {
 }
 VISIBILITY = 30
 """Seconds, instead of six time-outs, which no test can wait for."""
+KINDS = tuple(target["type"] for target in TARGETS)
+MARKER = "correct-horse-battery-staple-4711"
+"""In every plaintext that a test puts in."""
 Place = tuple[str, bytes]
 """Where something rests, and what."""
+
+
+def message(name: str, kind: str = "ssm", **changes: Any) -> str:
+    target = {
+        "secretsmanager": {"name": f"shop/{name}"},
+        "ssm": {"name": f"/shop/{name}"},
+        "s3": {"name": f"in/{name}"},
+        "dynamodb": {"name": ITEMS, "key": {"name": name}},
+        "eventbridge": {"name": BUS},
+    }[kind]
+    told = {
+        "v": 1,
+        "id": name,
+        "key": "alias/shop",
+        "plaintext": f"{MARKER} {name}",
+        "encryption_context": {"app": "shop"},
+        "target": {"type": kind, **target},
+    }
+    return json.dumps({**told, **changes})
 
 
 @dataclass
@@ -103,6 +125,17 @@ class Sealing:
         put = self.client("s3").put_object
         return str(put(Bucket=self.outputs["InboxBucketName"], Key=key, Body=content)["VersionId"])
 
+    def inbox(self) -> list[str]:
+        """Names of what is in it, delete markers too."""
+        found = self.client("s3").list_object_versions(Bucket=self.outputs["InboxBucketName"])
+        return [row["Key"] for row in [*found.get("Versions", []), *found.get("DeleteMarkers", [])]]
+
+    def swept(self) -> int:
+        """How many objects a sweep finds that nobody came for."""
+        invoke = self.client("lambda").invoke
+        answer = invoke(FunctionName=f"{STACK}-seal_objects", Payload=b'{"source": "aws.events"}')
+        return int(json.loads(answer["Payload"].read())["left"])
+
     def waiting(self, queue: str) -> int:
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
         url = self.outputs.get(queue, queue)
@@ -112,10 +145,10 @@ class Sealing:
     def settle(self, done: Callable[[], bool], seconds: float = 120) -> None:
         end = time.monotonic() + seconds
         while not done():
-            assert time.monotonic() < end, f"it does not come to rest: {self._faults()}"
+            assert time.monotonic() < end, f"it does not come to rest: {self.faults()}"
             time.sleep(0.3)
 
-    def _faults(self) -> list[str]:
+    def faults(self) -> list[str]:
         """The last that the functions have said of faults."""
         logs = self.client("logs")
         groups = [
