@@ -94,8 +94,9 @@ init-times: .venv/ready ## the layer's size, and how long each AWS function take
 negative-vectors: .venv/ready ## write tests/vectors/format/negative, which are the same each time
 	@$(TOOL) tools.make_negative_vectors
 
-pins: .venv/ready ## write the layer's requirements from uv.lock
+pins: .venv/ready ## write the layers' requirements from uv.lock
 	@$(RUN) uv export --quiet --only-group layer --no-emit-project --no-header -o layers/tenantkms/requirements.txt
+	@$(RUN) uv export --quiet --only-group events --no-emit-project --no-header -o layers/events/requirements.txt
 
 lock: $(UV) ## renew uv.lock, and the pins of the emulator
 	@$(UV) lock

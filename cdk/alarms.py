@@ -11,21 +11,26 @@ from constructs import Construct
 
 from cdk.api import Api
 from cdk.catalog import CATALOG
-from cdk.functions import Functions, pascal
+from cdk.events import VISIBILITY, Events, Sealing
+from cdk.functions import SIZES, Functions, pascal
 from cdk.guard import Guard
-from cdk.metrics import own
+from cdk.metrics import own, waiting
 from cdk.schedules import MINUTES
-from cdk.tenants import SCHEDULED, Tenant
+from cdk.tenants import SCHEDULED, SEALING, Tenant
 from tenantkms.audit import metrics
 
 _PARENT_KEY = ("DisabledException", "KMSInvalidStateException")
+_LATE = 900
+"""Seconds that a secret waits to be sealed when somebody is to know; longer where one delivery may take longer."""
+_MANY = 1000
+"""Messages that wait, for 15 minutes: more come than are sealed."""
 
 
 class Alarms(Construct):
     """They go to the tenant's topic, if it names one. `parent_key_faults` is for the dashboard, too."""
 
     def __init__(
-        self, scope: Construct, name: str, tenant: Tenant, functions: Functions, api: Api, guard: Guard
+        self, scope: Construct, name: str, tenant: Tenant, functions: Functions, api: Api, guard: Guard, sealing: Events
     ) -> None:
         super().__init__(scope, name)
         self._tenant = tenant
@@ -36,6 +41,19 @@ class Alarms(Construct):
         self._alarm("Tampering", guard.seen, 1)
         for folder in SCHEDULED:
             self._sweeper(folder, functions)
+        for source, of in sealing.by_source.items():
+            self._sealing(pascal(SEALING[source]), of)
+        if sealing.rejected:
+            self._alarm("Rejected", waiting(sealing.rejected), 1)
+        if sealing.left:
+            self._alarm("SealObjectsLeft", sealing.left, 1)
+
+    def _sealing(self, name: str, of: Sealing) -> None:
+        late = max(_LATE, SIZES[of.folder].timeout * VISIBILITY)
+        self._alarm(f"{name}Age", of.queue.metric_approximate_age_of_oldest_message(statistic="Maximum"), late)
+        self._alarm(f"{name}Lag", waiting(of.queue), _MANY, periods=3)
+        self._alarm(f"{name}DeadLetters", waiting(of.dead_letters), 1)
+        self._alarm(f"{name}Errors", of.function.metric_errors(period=Duration.minutes(5)), 1)
 
     def _service(self, functions: Functions, api: Api) -> None:
         minutes = Duration.minutes(5)
@@ -56,8 +74,7 @@ class Alarms(Construct):
         self._alarm(f"{name}Failures", own(self._tenant, SCHEDULED[folder].metric("Failed"), minutes=4 * MINUTES), 1)
         if SCHEDULED[folder].careful:
             self._alarm(f"{name}Held", own(self._tenant, SCHEDULED[folder].metric("Held"), minutes=4 * MINUTES), 1)
-        waiting = functions.dead_letters[folder].metric_approximate_number_of_messages_visible(statistic="Maximum")
-        self._alarm(f"{name}DeadLetters", waiting, 1)
+        self._alarm(f"{name}DeadLetters", waiting(functions.dead_letters[folder]), 1)
         cloudwatch.Alarm(
             self,
             f"{name}Missed",

@@ -1,4 +1,4 @@
-"""What is uploaded: the code of each function, and the layer. Built once for the same sources, then kept in `build/`.
+"""What is uploaded: the code of each function, and the layers. Built once for the same sources, then kept in `build/`.
 
 Nothing here needs Docker: uv takes wheels of the platform that is named, and only wheels.
 """
@@ -21,9 +21,6 @@ from msgspec import Struct
 from cdk.tenants import ROOT
 
 BUILD = ROOT / "build" / "cdk"
-REQUIREMENTS = ROOT / "layers/tenantkms/requirements.txt"
-SERVICES = ("dynamodb", "kms", "lambda")
-"""What botocore's data is kept of: all that the functions call."""
 _MAKER = "2"
 """Changes when the same sources shall be built differently."""
 
@@ -45,6 +42,33 @@ EMULATOR = "TKMS_EMULATOR"
 def target() -> Platform:
     """What this synthesis builds the layer for."""
     return HERE if os.environ.get(EMULATOR) else LAMBDA
+
+
+class Source(Struct, frozen=True):
+    """What a layer is made of: pins and a package in `layers/<folder>`, and botocore's data of `services`.
+
+    `extends`: its functions have another layer beneath it, with botocore, whose data then stands apart in `DATA`.
+    """
+
+    folder: str
+    package: str
+    services: tuple[str, ...]
+    extends: Source | None = None
+
+    @property
+    def requirements(self) -> Path:
+        return ROOT / "layers" / self.folder / "requirements.txt"
+
+    @property
+    def code(self) -> Path:
+        return ROOT / "layers" / self.folder / "python" / self.package
+
+
+SHARED = Source("tenantkms", "tenantkms", ("dynamodb", "kms", "lambda"))
+"""The services are all that the functions call."""
+EVENTS = Source("events", "tenantkms_events", ("events", "s3", "secretsmanager", "sqs", "ssm"), SHARED)
+DATA = "botocore_data"
+"""Beside the package, which tells botocore of it: two layers are one folder on AWS, and two elsewhere."""
 
 
 class Bundle(Struct, frozen=True):
@@ -128,25 +152,34 @@ def function(folder: str, inline: Iterable[str] = ()) -> Bundle:
     return _built(folder, _hash([python, _form(python)], files), fill)
 
 
-def layer(platform: Platform = LAMBDA) -> Bundle:
-    """The shared layer: pinned wheels, their hashes checked, and tenantkms."""
-    source = ROOT / "layers/tenantkms/python/tenantkms"
-    files = [REQUIREMENTS, *_sources(source)]
+def layer(platform: Platform = LAMBDA, source: Source = SHARED) -> Bundle:
+    """A layer: pinned wheels, their hashes checked, and a package of ours."""
+    pins = [one.requirements for one in (source, source.extends) if one]
 
     def fill(made: Path) -> None:
         python = made / "python"
-        _install(python, platform)
-        shutil.copytree(source, python / "tenantkms", ignore=shutil.ignore_patterns("__pycache__"))
+        _install(python, source.requirements, platform)
+        if source.extends:
+            with tempfile.TemporaryDirectory(dir=BUILD, prefix=".botocore-") as temporary:
+                _install(Path(temporary), source.extends.requirements, platform)
+                for service in source.services:
+                    shutil.copytree(Path(temporary, "botocore/data", service), python / DATA / service)
+        else:
+            for data in (python / "botocore/data").iterdir():
+                if data.is_dir() and data.name not in source.services:
+                    shutil.rmtree(data)
+        shutil.copytree(source.code, python / source.package, ignore=shutil.ignore_patterns("__pycache__"))
         _compile(python, platform.python, "/opt/python")
 
-    salt = [platform.system, platform.python, _form(platform.python), *SERVICES]
-    return _built(f"layer-{platform.system}-{platform.python.replace('.', '')}", _hash(salt, files), fill)
+    salt = [source.folder, platform.system, platform.python, _form(platform.python), *source.services]
+    name = f"layer-{source.folder}-{platform.system}-{platform.python.replace('.', '')}"
+    return _built(name, _hash(salt, [*pins, *_sources(source.code)]), fill)
 
 
-def _install(target: Path, platform: Platform) -> None:
+def _install(target: Path, requirements: Path, platform: Platform) -> None:
     wheels = ["--python-platform", platform.system, "--python-version", platform.python, "--only-binary", ":all:"]
     quiet = ["--quiet", "--no-config", "--link-mode", "copy", "--require-hashes", "--no-deps"]
-    command = [uv.find_uv_bin(), "pip", "install", *quiet, *wheels, "--target", str(target), "-r", str(REQUIREMENTS)]
+    command = [uv.find_uv_bin(), "pip", "install", *quiet, *wheels, "--target", str(target), "-r", str(requirements)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
     if done.returncode:
         raise RuntimeError(f"The layer for {platform.system} was not made:\n{done.stderr}")
@@ -154,9 +187,6 @@ def _install(target: Path, platform: Platform) -> None:
     shutil.rmtree(target / "bin", ignore_errors=True)
     for record in target.glob("*.dist-info/RECORD"):
         record.unlink()  # it has the hashes of scripts, which name this machine's Python
-    for data in (target / "botocore/data").iterdir():
-        if data.is_dir() and data.name not in SERVICES:
-            shutil.rmtree(data)
 
 
 def size(bundle: Bundle) -> int:

@@ -10,8 +10,10 @@ from math import ceil
 
 from msgspec import Struct
 
+from cdk.events import BATCH, SWEEP_HOURS
 from cdk.functions import ENDPOINT, SIZES, Size
 from cdk.schedules import MINUTES
+from cdk.tenants import SEALING
 
 PRICES_FROM = "November 2026, us-east-1, list prices of aws.amazon.com and alibabacloud.com: re-check before publishing"
 MILLION, GB = 1_000_000, 1e9
@@ -39,6 +41,10 @@ class Prices(Struct, frozen=True, kw_only=True):
     metric_month: float = 0.30
     alarm_month: float = 0.10
     dashboard_month: float = 3.00
+    sqs_request: float = 0.40
+    event: float = 1.00
+    s3_write: float = 5.00
+    s3_read: float = 0.40
 
 
 class Waits(Struct, frozen=True, kw_only=True):
@@ -49,6 +55,15 @@ class Waits(Struct, frozen=True, kw_only=True):
     parent_key: float = 10
     invoke: float = 12
     """Of the endpoint for an Action's function, besides the milliseconds of that."""
+    action: float = 8
+    """The milliseconds of that, for a function that events start."""
+    put_event: float = 10
+    deliver: float = 15
+    """A ciphertext to its target."""
+    s3: float = 20
+    """Until an answer of S3 begins."""
+    s3_mb: float = 13
+    """For each MB of it."""
 
 
 class Measured(Struct, frozen=True, kw_only=True):
@@ -138,6 +153,68 @@ def encrypt(case: Case, measured: Measured, prices: Prices, waits: Waits) -> dic
         "DynamoDB nonce write": prices.write_1kb if case.nonce else 0,
         "parent-key calls": 2 * prices.kms_call / case.calls,
         "logs": logged * MILLION / GB * prices.logs_gb,
+    }
+
+
+EVENT_LINE = 400
+"""Bytes that a function logs for a message, and an Action for its call."""
+ROW_KB = 2
+"""Of a message in the events table: its document and what identifies it."""
+S3_WRITES, S3_READS = 4, 6
+"""For an object of one part: upload, part, completion and the look for open uploads; what is there, read and read back.
+
+Each part of 8 MB more is a write more. The sender's own PUT is the sender's; deletions are free.
+"""
+
+
+def sealing(prices: Prices, waits: Waits, megabytes: float = 1) -> dict[str, dict[str, float]]:
+    """Dollars of sealing a million messages, and a million objects of so many MB; none is poison, none comes twice."""
+    called = waits.invoke + waits.action
+    message = called + waits.get_item + 2 * waits.put_item + waits.deliver + waits.put_event
+    calls = (S3_WRITES + S3_READS) * waits.s3 + 2 * called + waits.put_event
+    taken = calls + 3 * megabytes * waits.s3_mb  # read, written, and read back
+    objects, messages = SIZES[SEALING["objects"]], SIZES[SEALING["messages"]]
+    action = gb_seconds(waits.action, Size().memory)
+    writes = S3_WRITES + ceil(megabytes / 8) - 1
+
+    def logs(lines: float, invocations: float) -> float:
+        return (lines * (EVENT_LINE + LOG_EVENT) + invocations * (PLATFORM_LINES + 3 * LOG_EVENT)) * MILLION / GB
+
+    batch = BATCH["messages"]
+    return {
+        "messages": {
+            "SQS": (1 + 2 / batch) * prices.sqs_request,
+            "Lambda requests": (1 + 1 / batch) * prices.lambda_request,
+            "Lambda GB-seconds": (gb_seconds(message * batch, messages.memory) / batch + action)
+            * prices.lambda_gb_second
+            * MILLION,
+            "DynamoDB": 2 * ROW_KB * prices.write_1kb + prices.strong_read_4kb,
+            "S3": 0,
+            "events": prices.event,
+            "logs": logs(2, 1 + 1 / batch) * prices.logs_gb,
+        },
+        f"objects of {megabytes:g} MB": {
+            "SQS": 3 * prices.sqs_request,
+            "Lambda requests": 3 * prices.lambda_request,
+            "Lambda GB-seconds": (gb_seconds(taken, objects.memory) + 2 * action) * prices.lambda_gb_second * MILLION,
+            "DynamoDB": 0,
+            "S3": writes * prices.s3_write + S3_READS * prices.s3_read,
+            "events": prices.event,
+            "logs": logs(3, 3) * prices.logs_gb,
+        },
+    }
+
+
+def sealing_month(alarms: int, prices: Prices) -> dict[str, float]:
+    """Dollars that both sources cost a month without anything to seal. `alarms`: those that come with them."""
+    runs = DAYS * 24 / SWEEP_HOURS
+    swept = gb_seconds(200, SIZES[SEALING["objects"]].memory) * prices.lambda_gb_second
+    return {
+        "alarms": alarms * prices.alarm_month,
+        "metrics": prices.metric_month,  # objects left in the inbox
+        "sweeps": runs * (prices.lambda_request / MILLION + swept),
+        # AWS Lambda asks an empty queue 5 times at once, each for up to 20 s.
+        "SQS": 2 * 5 * HOURS * 3600 / 20 * prices.sqs_request / MILLION,
     }
 
 

@@ -9,8 +9,9 @@ from constructs import Construct
 
 from cdk.alarms import Alarms
 from cdk.api import Api
+from cdk.events import Events
 from cdk.functions import Functions
-from cdk.metrics import by_action, by_function, own
+from cdk.metrics import by_action, by_function, own, waiting
 from cdk.tables import Tables
 from cdk.tenants import SCHEDULED, Tenant
 from tenantkms.audit import metrics
@@ -29,6 +30,7 @@ class Dashboard(Construct):
         tables: Tables,
         api: Api,
         alarms: Alarms,
+        sealing: Events,
     ) -> None:
         super().__init__(scope, name)
         board = cloudwatch.Dashboard(self, "Board", dashboard_name=tenant.stack)
@@ -38,6 +40,7 @@ class Dashboard(Construct):
             _limits(tenant, tables),
             _parent_key(tenant, alarms),
             _scheduled(tenant, functions),
+            *([_sealing(sealing)] if sealing.by_source else []),
         ):
             board.add_widgets(
                 *(cloudwatch.GraphWidget(title=title, left=metrics, width=8) for title, metrics in row.items())
@@ -68,9 +71,7 @@ def _actions(tenant: Tenant) -> Row:
 
 def _limits(tenant: Tenant, tables: Tables) -> Row:
     throttled = [
-        table.metric(f"{way}ThrottleEvents", statistic="Sum")
-        for table in (tables.keys, tables.access)
-        for way in ("Read", "Write")
+        table.metric(f"{way}ThrottleEvents", statistic="Sum") for table in tables.all for way in ("Read", "Write")
     ]
     return {
         "Throttles": [by_function(tenant, "Throttles", "Sum"), own(tenant, metrics.THROTTLED), *throttled],
@@ -90,9 +91,21 @@ def _parent_key(tenant: Tenant, alarms: Alarms) -> Row:
 
 
 def _scheduled(tenant: Tenant, functions: Functions) -> Row:
-    waiting = [functions.dead_letters[folder].metric_approximate_number_of_messages_visible() for folder in SCHEDULED]
     return {
         "Keys pending deletion": [own(tenant, metrics.KEYS_PENDING_DELETION, "Maximum", minutes=15)],
         "Rotations and deletions": [own(tenant, name, minutes=15) for name in _DONE],
-        "Dead letters": waiting,
+        "Dead letters": [waiting(functions.dead_letters[folder]) for folder in SCHEDULED],
+    }
+
+
+def _sealing(sealing: Events) -> Row:
+    sources = sealing.by_source.values()
+    refused = [sealing.rejected] if sealing.rejected else []
+    return {
+        "To be sealed": [waiting(of.queue) for of in sources],
+        "To be sealed, age of the oldest": [of.queue.metric_approximate_age_of_oldest_message() for of in sources],
+        "Not sealed: rejected, dead letters, left in the inbox": [
+            *(waiting(queue) for queue in (*refused, *(of.dead_letters for of in sources))),
+            *([sealing.left] if sealing.left else []),
+        ],
     }

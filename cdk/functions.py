@@ -1,8 +1,9 @@
-"""The functions of a tenant: the endpoint, one for each Action, and the scheduled ones, each under its own role."""
+"""The functions of every tenant: the endpoint, one for each Action, and the scheduled ones, each under its own role."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from aws_cdk import Acknowledgment, Duration, RemovalPolicy, Stack, Validations
 from aws_cdk import aws_iam as iam
@@ -16,7 +17,7 @@ from cdk import bundles, catalog
 from cdk.layer import ARCHITECTURE, RUNTIME, Layer, code
 from cdk.parent_key import ParentKey
 from cdk.tables import Tables
-from cdk.tenants import RETENTION_DAYS, SCHEDULED, Tenant, actions, folders
+from cdk.tenants import RETENTION_DAYS, SCHEDULED, SEALING, Tenant, actions, folders
 
 ENDPOINT = "endpoint"
 
@@ -39,6 +40,10 @@ SIZES: Mapping[str, Size] = {
     "asymmetric_decrypt": _RSA,
     "asymmetric_sign": _RSA,
     **dict.fromkeys(SCHEDULED, _SWEEPER),
+    # Ten messages of a few calls each, of which every one may be waited for. The core is for 100 MB of an object in a
+    # second, and the time for 5 GB of it, written and read back (docs/events.md).
+    SEALING["messages"]: Size(memory=1024, timeout=60),
+    SEALING["objects"]: Size(memory=1769, timeout=900),
 }
 
 _RETENTION = dict(
@@ -66,6 +71,49 @@ def pascal(folder: str) -> str:
     return "".join(word.capitalize() for word in folder.split("_"))
 
 
+def made(
+    room: Construct,
+    tenant: Tenant,
+    folder: str,
+    *,
+    layers: Sequence[lambda_.ILayerVersion],
+    logs_into: logs.LogGroup,
+    may: Iterable[iam.PolicyStatement],
+    environment: Mapping[str, str],
+    inline: Iterable[str] = (),
+    **how: Any,
+) -> lambda_.Function:
+    """A function under a role of its own, which may do what `may` says and write its log."""
+    size = SIZES.get(folder, Size())
+    return lambda_.Function(
+        room,
+        "Function",
+        function_name=f"{tenant.function_prefix}{folder}",
+        runtime=RUNTIME,
+        architecture=ARCHITECTURE,
+        handler=f"functions.{folder}.handler.handler",
+        code=code(bundles.function(folder, inline)),
+        layers=layers,
+        role=_role(room, tenant.role_path, logs_into, may),
+        log_group=logs_into,
+        memory_size=size.memory,
+        timeout=Duration.seconds(size.timeout),
+        environment=environment,
+        **how,
+    )
+
+
+def _role(room: Construct, path: str, group: logs.LogGroup, may: Iterable[iam.PolicyStatement]) -> iam.Role:
+    write = iam.PolicyStatement(actions=["logs:CreateLogStream", "logs:PutLogEvents"], resources=[group.log_group_arn])
+    return iam.Role(
+        room,
+        "Role",
+        path=path,
+        assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
+        inline_policies={"Catalog": iam.PolicyDocument(statements=[write, *may])},
+    )
+
+
 class Functions(Construct):
     """`by_folder` has them all; `logs` their log groups, `dead_letters` the queues of the scheduled ones."""
 
@@ -78,7 +126,7 @@ class Functions(Construct):
             )
         )
         self._tenant = tenant
-        self._layer = Layer(self, "Layer")
+        self.layer = Layer(self, "Layer", bundles.layer(bundles.target()), "tenantkms and its libraries").version
         stack = Stack.of(self)
         self._resources = catalog.Resources(
             tenant=tenant.name,
@@ -129,36 +177,17 @@ class Functions(Construct):
             self.dead_letters[folder] = sqs.Queue(
                 room, "DeadLetters", enforce_ssl=True, retention_period=Duration.days(14)
             )
-        size = SIZES.get(folder, Size())
-        return lambda_.Function(
+        return made(
             room,
-            "Function",
-            function_name=f"{self._tenant.function_prefix}{folder}",
-            runtime=RUNTIME,
-            architecture=ARCHITECTURE,
-            handler=f"functions.{folder}.handler.handler",
-            code=code(bundles.function(folder, inline)),
-            layers=[self._layer.version],
-            role=self._role(room, self._tenant.role_path, group, statements),
-            log_group=group,
-            memory_size=size.memory,
-            timeout=Duration.seconds(size.timeout),
-            reserved_concurrent_executions=self._tenant.reserved_concurrency.get(folder),
+            self._tenant,
+            folder,
+            inline=inline,
+            layers=[self.layer],
+            logs_into=group,
+            may=statements,
             environment={**self._environment, **(environment or {})},
+            reserved_concurrent_executions=self._tenant.reserved_concurrency.get(folder),
             dead_letter_queue=self.dead_letters.get(folder),
             retry_attempts=2 if scheduled else None,
             max_event_age=Duration.hours(1) if scheduled else None,
-        )
-
-    @staticmethod
-    def _role(room: Construct, path: str, group: logs.LogGroup, statements: list[iam.PolicyStatement]) -> iam.Role:
-        write = iam.PolicyStatement(
-            actions=["logs:CreateLogStream", "logs:PutLogEvents"], resources=[group.log_group_arn]
-        )
-        return iam.Role(
-            room,
-            "Role",
-            path=path,
-            assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
-            inline_policies={"Catalog": iam.PolicyDocument(statements=[write, *statements])},
         )

@@ -12,11 +12,13 @@ from typing import Any
 
 from aws_cdk import Acknowledgment, Duration, Stack, Validations
 from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
+from cdk.events import Events
 from cdk.parent_key import ParentKey
 from cdk.tables import Tables
 from cdk.tenants import Tenant
@@ -65,14 +67,29 @@ since that need not name the stack.
 """
 RULE_EVENTS = ("DeleteRule", "DisableRule", "RemoveTargets")
 CLOUDFORMATION = "cloudformation.amazonaws.com"
-_SHORTEST = 24
-"""Characters of a stack's name that are in the names that CloudFormation makes, however long both are."""
+BUS_EVENTS = ("PutPermission", "PutRule", "PutTargets", "RemovePermission")
+"""Each could hand secrets on that wait to be sealed; an archive would keep them."""
+BUCKET_EVENTS = (
+    "DeleteBucketEncryption",
+    "DeleteBucketPolicy",
+    "DeleteBucketPublicAccessBlock",
+    "PutBucketAcl",
+    "PutBucketLifecycle",
+    "PutBucketNotification",
+    "PutBucketPolicy",
+    "PutBucketPublicAccessBlock",
+    "PutBucketReplication",
+    "PutBucketVersioning",
+)
+QUEUE_EVENTS = ("AddPermission", "SetQueueAttributes", "StartMessageMoveTask")
 
 
 class Guard(Construct):
     """`seen`: how many events nobody has looked at. Purging the queue `events` ends the alarm."""
 
-    def __init__(self, scope: Construct, name: str, tenant: Tenant, tables: Tables, parent: ParentKey) -> None:
+    def __init__(
+        self, scope: Construct, name: str, tenant: Tenant, tables: Tables, parent: ParentKey, sealing: Events
+    ) -> None:
         super().__init__(scope, name)
         self.events = sqs.Queue(self, "Events", enforce_ssl=True, retention_period=Duration.days(14))
         Validations.of(self.events).acknowledge(
@@ -84,8 +101,10 @@ class Guard(Construct):
         self.seen: cloudwatch.Metric = self.events.metric_approximate_number_of_messages_visible(statistic="Maximum")
         key = {"keyId": [parent.key.key_id, parent.key.key_arn]}
         self._rule("ParentKey", "kms", PARENT_KEY_EVENTS, [key])
-        self._tables(tables)
-        made = [{"prefix": f"{tenant.stack}-"[:_SHORTEST]}]
+        self._tables("", tables.keys, tables.access)
+        if tables.events:  # in rules of its own: with its names the others' patterns would be too long
+            self._tables("Events", tables.events)
+        made = [{"prefix": tenant.made_prefix}]
         self._rule("Code", "lambda", CODE_EVENTS, [{"functionName": self._functions(tenant)}], by_stack=False)
         # IAM is told of in us-east-1 only: docs/operations.md says how to send that here.
         roles: list[dict[str, Any]] = [{"roleName": made}, {"path": [tenant.role_path]}]
@@ -94,22 +113,35 @@ class Guard(Construct):
         self._rule("Rules", "events", RULE_EVENTS, [{"name": made}, {"rule": made}], by_stack=False)
         stack = [tenant.stack, {"prefix": self._arn("cloudformation", f"stack/{tenant.stack}/")}]
         self._rule("Stack", "cloudformation", STACK_EVENTS, [{"stackName": stack}])
+        self._sealing(sealing)
 
-    def _tables(self, tables: Tables) -> None:
-        both = (tables.keys, tables.access)
+    def _sealing(self, sealing: Events) -> None:
+        """Secrets rest in these until they are sealed."""
+        if not (bus := sealing.bus):
+            return
+        self._rule("Archive", "events", ["CreateArchive"], [{"eventSourceArn": [bus.event_bus_arn]}])
+        named = [bus.event_bus_name, bus.event_bus_arn]
+        self._rule("Bus", "events", BUS_EVENTS, [{"eventBusName": named}], by_stack=False)
+        queues = [queue.queue_url for of in sealing.by_source.values() for queue in (of.queue, of.dead_letters)]
+        arns = [of.dead_letters.queue_arn for of in sealing.by_source.values()]
+        self._rule("Queues", "sqs", QUEUE_EVENTS, [{"queueUrl": queues}, {"sourceArn": arns}], by_stack=False)
+        if buckets := [bucket.bucket_name for bucket in sealing.buckets]:
+            self._rule("Buckets", "s3", BUCKET_EVENTS, [{"bucketName": buckets}], by_stack=False)
+
+    def _tables(self, prefix: str, *tables: dynamodb.ITable) -> None:
         # Callers name a resource by its id or by its ARN.
-        names = [name for table in both for name in (table.table_name, table.table_arn)]
+        names = [name for table in tables for name in (table.table_name, table.table_arn)]
         # Which field it is depends on the call.
         fields = ("tableName", "sourceTableName", "sourceTableArn", "tableArn", "resourceArn")
-        self._rule("Tables", "dynamodb", TABLE_EVENTS, [{field: names} for field in fields])
-        backups = [{"prefix": f"{table.table_arn}/backup/"} for table in both]
-        self._rule("Backups", "dynamodb", BACKUP_EVENTS, [{"backupArn": backups}])
+        self._rule(f"{prefix}Tables", "dynamodb", TABLE_EVENTS, [{field: names} for field in fields])
+        backups = [{"prefix": f"{table.table_arn}/backup/"} for table in tables]
+        self._rule(f"{prefix}Backups", "dynamodb", BACKUP_EVENTS, [{"backupArn": backups}])
         changes = (
             {"deletionProtectionEnabled": [False]},
             {"streamSpecification": {"streamEnabled": [True]}},
             {"replicaUpdates": {"create": {"regionName": [{"exists": True}]}}},
         )
-        self._rule("Protection", "dynamodb", [CHANGED], [{"tableName": names, **change} for change in changes])
+        self._rule(f"{prefix}Protection", "dynamodb", [CHANGED], [{"tableName": names, **change} for change in changes])
 
     def _functions(self, tenant: Tenant) -> list[dict[str, str]]:
         """Callers name a function by its name, by the end of its ARN, or by the whole."""

@@ -1,4 +1,4 @@
-"""The layer that all functions of a tenant share."""
+"""The layers of a tenant's functions: one that all share, and one of those that seal events."""
 
 from __future__ import annotations
 
@@ -20,16 +20,15 @@ def code(bundle: bundles.Bundle) -> lambda_.Code:
 class Layer(Construct):
     """`version` is kept when a newer one replaces it: functions are updated one after another."""
 
-    def __init__(self, scope: Construct, name: str) -> None:
+    def __init__(self, scope: Construct, name: str, bundle: bundles.Bundle, holds: str) -> None:
         super().__init__(scope, name)
-        bundle = bundles.layer(bundles.target())
         self.version = lambda_.LayerVersion(
             self,
             "Version",
             code=code(bundle),
             compatible_runtimes=[RUNTIME],
             compatible_architectures=[ARCHITECTURE],
-            description=f"tenantkms and its libraries, {bundles.size(bundle) / 1e6:.1f} MB",
+            description=f"{holds}, {bundles.size(bundle) / 1e6:.1f} MB",
             removal_policy=RemovalPolicy.RETAIN,
         )
         if bundles.target() != bundles.LAMBDA:

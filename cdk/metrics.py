@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from aws_cdk import Duration
 from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_sqs as sqs
 
 from cdk.tenants import Tenant
 from tenantkms.audit.metrics import NAMESPACE
@@ -18,6 +19,11 @@ def own(tenant: Tenant, name: str, statistic: str = "Sum", minutes: int = 5) -> 
         statistic=statistic,
         period=Duration.minutes(minutes),
     )
+
+
+def waiting(queue: sqs.Queue) -> cloudwatch.Metric:
+    """Messages of a queue that nobody has taken."""
+    return queue.metric_approximate_number_of_messages_visible(statistic="Maximum")
 
 
 def by_action(tenant: Tenant, name: str, statistic: str) -> cloudwatch.MathExpression:

@@ -8,6 +8,7 @@ from constructs import Construct
 from cdk.alarms import Alarms
 from cdk.api import Api
 from cdk.dashboard import Dashboard
+from cdk.events import Events
 from cdk.functions import Functions
 from cdk.guard import Guard
 from cdk.parent_key import ParentKey
@@ -32,9 +33,10 @@ class TenantStack(Stack):
         functions = Functions(self, "Functions", tenant, tables, parent)
         api = Api(self, "Api", tenant, functions.endpoint)
         Schedules(self, "Schedules", tenant, functions)
-        guard = Guard(self, "Guard", tenant, tables, parent)
-        alarms = Alarms(self, "Alarms", tenant, functions, api, guard)
-        Dashboard(self, "Dashboard", tenant, functions, tables, api, alarms)
+        sealing = Events(self, "Events", tenant, functions, tables)
+        guard = Guard(self, "Guard", tenant, tables, parent, sealing)
+        alarms = Alarms(self, "Alarms", tenant, functions, api, guard, sealing)
+        Dashboard(self, "Dashboard", tenant, functions, tables, api, alarms, sealing)
         # What `tkms` and people need to find the deployment; none of it is secret.
         for name, value in {
             "Url": api.url,
@@ -46,5 +48,6 @@ class TenantStack(Stack):
             "ParentKeyArn": parent.key.key_arn,
             "FunctionPrefix": tenant.function_prefix,
             "Sandbox": str(tenant.sandbox).lower(),
+            **sealing.outputs,
         }.items():
             CfnOutput(self, name, value=value)

@@ -1,4 +1,4 @@
-"""The two DynamoDB tables of a tenant, as `dynamodb_layout` lays them out."""
+"""The DynamoDB tables of a tenant: keys and access as `dynamodb_layout` lays them out, and that of sealed messages."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from constructs import Construct
 
 from cdk.tenants import Tenant
 from tenantkms.store import dynamodb_layout as layout
+from tenantkms_events.names import EXPIRES
 
 
 def _string(name: str) -> dynamodb.Attribute:
@@ -27,6 +28,7 @@ class Tables(Construct):
     """On demand, encrypted, restorable to any second of 35 days; kept when the stack goes, except in a sandbox.
 
     A table that the tenant names, one that was restored or moved, is used as it is: nothing of it is the stack's.
+    `events` is there where messages are sealed.
     """
 
     def __init__(self, scope: Construct, name: str, tenant: Tenant) -> None:
@@ -34,6 +36,12 @@ class Tables(Construct):
         self._tenant = tenant
         self.keys = self._adopted("Keys", tenant.keys_table) or self._keys()
         self.access = self._adopted("Access", tenant.access_table) or self._access()
+        sealing = tenant.events and tenant.events.messages
+        self.events = self._table("Events", time_to_live_attribute=EXPIRES) if sealing else None
+
+    @property
+    def all(self) -> list[dynamodb.ITable]:
+        return [table for table in (self.keys, self.access, self.events) if table]
 
     def _adopted(self, name: str, table: str) -> dynamodb.ITable | None:
         return dynamodb.Table.from_table_name(self, name, table) if table else None

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from msgspec import Struct
@@ -15,6 +15,7 @@ from tenantkms.access.limits import limits_of
 from tenantkms.keys.maintenance import JOBS
 from tenantkms.model.limits import COUNTS
 from tenantkms.names import folder
+from tenantkms_events.names import FUNCTIONS
 
 ROOT = Path(__file__).parent.parent
 RETENTION_DAYS = (
@@ -44,10 +45,47 @@ RETENTION_DAYS = (
 """What CloudWatch Logs allows."""
 SCHEDULED = {folder(job.name): job for job in JOBS.values()}
 """The functions that a timer invokes, by their folders."""
+SEALING = dict(zip(("messages", "objects"), FUNCTIONS, strict=True))
+"""Sources of an entry's `events` -> folders of the functions that seal what comes from them."""
 
 
 class TenantError(Exception):
     """An entry is not valid; the message names it and says what is wrong."""
+
+
+class Target(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where sealed messages may go. A `*` may be the end of `name`, but of a table's or a bus's.
+
+    The name of an object is its key in the bucket of what is sealed.
+    """
+
+    type: Literal["secretsmanager", "ssm", "s3", "dynamodb", "eventbridge"]
+    name: str
+
+
+class Messages(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`bus`: what is put on the tenant's bus as `SealSecret` is sealed too, besides what comes by the queue.
+
+    `keys`: the CMKs that a message may name, as policies name resources.
+    """
+
+    targets: tuple[Target, ...]
+    keys: tuple[str, ...] = ("*",)
+    bus: bool = False
+
+
+class Objects(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`key`: the CMK of what is put into the inbox; `context` is a part of each object's encryption context."""
+
+    key: str
+    context: dict[str, str] = {}
+
+
+class Events(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The sources of secrets that are sealed without a call of the API; each is off unless it is named."""
+
+    messages: Messages | None = None
+    objects: Objects | None = None
 
 
 class Tenant(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -72,6 +110,7 @@ class Tenant(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     access_table: str = ""
     parent_key_arn: str = ""
     reserved_concurrency: dict[str, int] = {}
+    events: Events | None = None
     sandbox: bool = False
     tags: dict[str, str] = {}
 
@@ -88,11 +127,17 @@ class Tenant(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         """Of the roles of the stack, by which policies know them all."""
         return f"/{self.stack}/"
 
+    @property
+    def made_prefix(self) -> str:
+        """What names begin with that CloudFormation makes: 24 characters of the stack's, however long all are."""
+        return f"{self.stack}-"[:24]
+
 
 @cache
 def folders() -> tuple[str, ...]:
-    """The folders under `functions/` that hold a Lambda function."""
-    return tuple(sorted(path.parent.name for path in (ROOT / "functions").glob("*/handler.py")))
+    """The folders under `functions/` that hold a Lambda function of every stack."""
+    there = {path.parent.name for path in (ROOT / "functions").glob("*/handler.py")}
+    return tuple(sorted(there - {*SEALING.values()}))
 
 
 @cache
@@ -119,6 +164,35 @@ def _are_limits(given: Mapping[str, int]) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _targets(tenant: Tenant) -> tuple[Target, ...]:
+    return tenant.events.messages.targets if tenant.events and tenant.events.messages else ()
+
+
+def _keys(tenant: Tenant) -> tuple[str, ...]:
+    return tenant.events.messages.keys if tenant.events and tenant.events.messages else ()
+
+
+_TARGET_NAMES = {
+    "secretsmanager": r"[\w/+=.@-]{1,512}\*?",
+    "ssm": r"/?[\w./-]{1,1000}\*?",
+    "s3": r"[\w!.'()/=-]{1,1000}\*?",
+    "dynamodb": r"[\w.-]{3,255}",
+    "eventbridge": r"[\w./-]{1,256}",
+}
+
+
+def _fits_beside_a_name(context: Mapping[str, str]) -> bool:
+    """Metadata of an object have 2 KB, and its name of up to 1 KB is in the context too."""
+    size = sum(len(name) + len(value) for name, value in context.items())
+    return size <= 100 and not {"bucket", "key", "version"} & context.keys()
+
+
+def _is_own(target: Target, tenant: Tenant) -> bool:
+    """Whether it is a part of the tenant's stack, or what stands for one."""
+    own = target.name.startswith(f"{tenant.stack}-") or target.name in (tenant.keys_table, tenant.access_table)
+    return target.type == "dynamodb" and own
 
 
 _ARN = r"arn:aws[a-z-]*"
@@ -211,6 +285,33 @@ _CHECKS: tuple[Check, ...] = (
         "reserved_concurrency",
         lambda t: all(1 <= count <= 1000 for count in t.reserved_concurrency.values()),
         "1 to 1000 for each function",
+    ),
+    ("events", lambda t: not t.events or bool(t.events.messages or t.events.objects), "messages, objects or both"),
+    (
+        "events",
+        lambda t: not (t.events and t.events.messages) or bool(_targets(t)),
+        "messages need one target at least",
+    ),
+    (
+        "events",
+        lambda t: all(_matches(_TARGET_NAMES[target.type], target.name) for target in _targets(t)),
+        "targets are named as AWS names them; a `*` may be the end of the name, but of a table's and a bus's",
+    ),
+    (
+        "events",
+        lambda t: all(_matches(r"\*|(key|alias)/[\w/-]{1,256}\*?", key) for key in _keys(t)),
+        "keys are *, key/<id> or alias/<name>",
+    ),
+    ("events", lambda t: not any(_is_own(target, t) for target in _targets(t)), "no target is of the tenant's stack"),
+    (
+        "events",
+        lambda t: not (t.events and t.events.objects) or _matches(r"[\w:/-]{1,512}", t.events.objects.key),
+        "the key of objects is an id, or alias/<name>",
+    ),
+    (
+        "events",
+        lambda t: _fits_beside_a_name(t.events.objects.context) if t.events and t.events.objects else True,
+        "the context of objects has 100 characters at most, and none of the names bucket, key and version",
     ),
 )
 

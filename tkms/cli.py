@@ -18,6 +18,7 @@ from tenantkms.runtime.assemble import SettingsError
 from tenantkms.store.port import RevisionConflict
 from tkms import commands, credential_commands, doctor_commands, policy_commands
 from tkms.audit import commands as audit_commands
+from tkms.events import commands as event_commands
 from tkms.files import options as file_options
 from tkms.machine.directory import DEFAULT_ALIAS, default_directory
 from tkms.output import Run, UsageError, duration
@@ -273,6 +274,7 @@ def _parser() -> argparse.ArgumentParser:
             "--context", action="append", default=[], metavar="NAME=VALUE", help="encryption context; repeat"
         )
     file_options.add(words, command, as_json)
+    event_commands.add(words, command, deployed, as_json)
     return top
 
 

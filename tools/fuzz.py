@@ -58,7 +58,7 @@ def _run(name: str, *options: str) -> None:
     """One target in this process, until libFuzzer ends it."""
     import atheris
 
-    with atheris.instrument_imports(include=["tenantkms", "functions"]):
+    with atheris.instrument_imports(include=["tenantkms", "tenantkms_events", "functions"]):
         from kit.fuzz.targets import TARGETS
     again = BUILD / name / "again"  # by which libFuzzer starts this anew, where it looks for smaller corpora
     again.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m tools.fuzz --run {name} "$@"\n', "utf-8")

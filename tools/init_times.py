@@ -22,7 +22,7 @@ from threading import Event, Thread
 from typing import Any
 
 from cdk import bundles
-from cdk.tenants import folders
+from cdk.tenants import SEALING, folders
 
 ENVIRONMENT = {
     "TENANT": "acme",
@@ -32,12 +32,27 @@ ENVIRONMENT = {
     "ACCESS_TABLE": "access",
     "PARENT_KEY_ARN": "arn:aws:kms:eu-central-1:123456789012:key/5c438b18-05be-40ad-b6c2-3be6752cfa7e",
     "FUNCTION_PREFIX": "tkms-acme-",
+    "EVENTS_TABLE": "events",
+    "EVENT_BUS": "tkms-acme",
+    "REJECTED_QUEUE_URL": "http://127.0.0.1:9/rejected",
+    "TARGETS": '[{"type":"ssm","name":"*"}]',
+    "INBOX_BUCKET": "inbox",
+    "SEALED_BUCKET": "sealed",
+    "OBJECTS_QUEUE_URL": "http://127.0.0.1:9/objects",
+    "OBJECTS_KEY": "alias/inbox",
+    "OBJECTS_CONTEXT": "{}",
     "AWS_REGION": "eu-central-1",
     "AWS_DEFAULT_REGION": "eu-central-1",
     "AWS_ACCESS_KEY_ID": "test",
     "AWS_SECRET_ACCESS_KEY": "test",
     # A port that nobody listens on: no function may need AWS to answer here.
     "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
+}
+_MESSAGE = {
+    "messageId": "m",
+    "receiptHandle": "r",
+    "eventSource": "aws:sqs",
+    "attributes": {"SentTimestamp": "0", "ApproximateReceiveCount": "1"},
 }
 _CLIENT = ("awslambdaric", "runtime_client", "snapshot_restore_py", "simplejson")
 _PROGRAM = """
@@ -177,6 +192,8 @@ def event(folder: str) -> Any:
     if folder == "endpoint":
         http = {"method": "GET", "path": "/healthz", "sourceIp": "192.0.2.1"}
         return {"version": "2.0", "rawPath": "/healthz", "headers": {}, "requestContext": {"http": http}}
+    if folder in SEALING.values():
+        return {"Records": [{**_MESSAGE, "body": '{"Event": "s3:TestEvent"}'}]}
     return {"dry_run": True} if folder in ("rotate_due_keys", "delete_due_keys") else {"v": 1}
 
 

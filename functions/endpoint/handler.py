@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
-from functions.endpoint.dispatch import Dispatcher, dispatcher, inline_actions
+from functions.endpoint.dispatch import dispatcher, inline_actions
 from functions.endpoint.pages import human_page, plain_error
 from tenantkms import errors as e
 from tenantkms.access.credentials import Access
@@ -21,6 +21,7 @@ from tenantkms.audit.line import Record
 from tenantkms.model.credential import Credential, Session
 from tenantkms.names import CHANGING
 from tenantkms.runtime.assemble import Settings
+from tenantkms.runtime.invoke import Dispatcher
 from tenantkms.runtime.lambda_entry import from_environment, invoke_client
 from tenantkms.wire.dialects import Spoken, check_unambiguous, recognise
 from tenantkms.wire.http import Request, Response, check_headers, check_size, request_from_event

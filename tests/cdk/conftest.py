@@ -29,7 +29,7 @@ def example(assembly: Path) -> Template:
 
 @pytest.fixture(scope="session")
 def full(assembly: Path) -> Template:
-    """Every option is used."""
+    """Every option is used but `events`."""
     return Template.read(assembly, "full")
 
 
@@ -43,6 +43,12 @@ def sandbox(assembly: Path) -> Template:
 def adopted(assembly: Path) -> Template:
     """It uses tables and a parent key that were there before."""
     return Template.read(assembly, "moved")
+
+
+@pytest.fixture(scope="session")
+def sealing(assembly: Path) -> Template:
+    """It seals what events bring, from every source and to every kind of target."""
+    return Template.read(assembly, "sealing")
 
 
 @pytest.fixture(params=["example", "full", "sandbox"])

@@ -100,7 +100,7 @@ def test_the_layer_is_small_and_has_only_the_services_that_are_called() -> None:
     layer = bundles.layer()
     assert bundles.size(layer) < 40_000_000
     services = {path.name for path in (layer.path / "python/botocore/data").iterdir() if path.is_dir()}
-    assert services == set(bundles.SERVICES)
+    assert services == set(bundles.SHARED.services)
 
 
 def test_the_layer_holds_tenantkms_as_it_is() -> None:
@@ -127,7 +127,6 @@ def test_the_same_sources_make_the_same_layer_and_others_another(
     root = tmp_path / "checkout"
     shutil.copytree(ROOT / "layers", root / "layers", ignore=shutil.ignore_patterns("__pycache__"))
     monkeypatch.setattr(bundles, "ROOT", root)
-    monkeypatch.setattr(bundles, "REQUIREMENTS", root / "layers/tenantkms/requirements.txt")
     monkeypatch.setattr(bundles, "BUILD", tmp_path / "build")
     second = bundles.layer()
     assert second.hash == first.hash
@@ -153,7 +152,7 @@ def test_a_function_s_hash_follows_its_own_code_only(tmp_path: Path, monkeypatch
 
 def test_the_pins_of_the_layer_are_those_of_the_lock_file() -> None:
     locked = {row["name"]: row.get("version") for row in tomllib.loads((ROOT / "uv.lock").read_text())["package"]}
-    pinned = dict(re.findall(r"^([\w-]+)==(\S+)", bundles.REQUIREMENTS.read_text(), re.MULTILINE))
+    pinned = dict(re.findall(r"^([\w-]+)==(\S+)", bundles.SHARED.requirements.read_text(), re.MULTILINE))
     assert {"botocore", "cryptography", "msgspec"} <= set(pinned)
     for name, version in pinned.items():
         assert locked[name] == version, "make pins"

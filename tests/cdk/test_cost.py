@@ -88,6 +88,30 @@ def test_a_tenant_s_month() -> None:
     assert found["sweepers"] == pytest.approx(5760 * (0.2e-6 + 0.025 * 0.0000133334))
 
 
+def test_sealing_a_million() -> None:
+    waits = cost.Waits(get_item=4, put_item=6, invoke=12, action=8, put_event=10, deliver=15, s3=20, s3_mb=13)
+    rows = cost.sealing(PRICES, waits)
+    messages, objects = rows["messages"], rows["objects of 1 MB"]
+    assert messages["SQS"] == pytest.approx(1.2 * 0.40)
+    # One invocation for ten messages, and one of the Action for each.
+    assert messages["Lambda requests"] == pytest.approx(1.1 * 0.20)
+    # 61 ms at 1 GB, and 8 ms of the Action at half a GB.
+    assert messages["Lambda GB-seconds"] == pytest.approx((0.061 + 0.004) * 13.3334)
+    assert messages["DynamoDB"] == pytest.approx(4 * 0.625 + 0.125)
+    assert objects["S3"] == pytest.approx(4 * 5 + 6 * 0.4)
+    # Ten calls of S3, two Actions, an event, and three times 13 ms: 289 ms at 1769 MB.
+    assert objects["Lambda GB-seconds"] == pytest.approx((0.289 * 1769 / 1024 + 2 * 0.004) * 13.3334)
+    larger = cost.sealing(PRICES, waits, 100)["objects of 100 MB"]
+    assert larger["S3"] == pytest.approx(objects["S3"] + 12 * 5), "13 parts"
+    assert messages.keys() == objects.keys() == larger.keys()
+
+
+def test_what_waits_for_events_costs_little() -> None:
+    found = cost.sealing_month(10, PRICES)
+    assert (found["alarms"], found["metrics"]) == (1, 0.3)
+    assert sum(found.values()) < 3
+
+
 def test_the_table_has_a_sum() -> None:
     text = list(cost.table({"row": {"one": 1.0, "two": 2.5}}, "first"))
     assert text == ["| first | one | two | **sum** |", "|---|---:|---:|---:|", "| row | 1.00 | 2.50 | **3.50** |"]

@@ -195,3 +195,32 @@ def test_events_are_kept_where_only_the_rules_put_them(template: Template) -> No
     allowed = [statement for statement in policy if statement["Effect"] == "Allow"]
     assert {statement["Principal"]["Service"] for statement in allowed} == {"events.amazonaws.com"}
     assert all(statement["Condition"]["ArnEquals"]["aws:SourceArn"] for statement in allowed)
+
+
+def test_where_secrets_wait_to_be_sealed(sealing: Template, example: Template) -> None:
+    """An archive or a second rule would keep or hand on what comes by the bus; so would a bucket's replica."""
+    outputs, bus = sealing.outputs, f"arn:aws:events:{REGION}:{ACCOUNT}:event-bus/{sealing.stack}"
+    (made,) = sealing.of("AWS::Events::EventBus")
+    for name, parameters in (
+        ("PutRule", {"name": "mine", "eventBusName": outputs["EventsBusName"]}),
+        ("PutTargets", {"rule": "mine", "eventBusName": sealing.arn(made)}),
+        ("PutPermission", {"eventBusName": outputs["EventsBusName"]}),
+    ):
+        assert noticed(sealing, "events", name, **parameters), name
+        assert not noticed(sealing, "events", name, caller=CLOUDFORMATION, **parameters)
+        assert not noticed(sealing, "events", name, **{**parameters, "eventBusName": "default"})
+        assert not noticed(example, "events", name, **parameters)
+    assert noticed(sealing, "events", "CreateArchive", eventSourceArn=sealing.arn(made), archiveName="a")
+    assert noticed(sealing, "events", "CreateArchive", caller=CLOUDFORMATION, eventSourceArn=sealing.arn(made))
+    assert not noticed(sealing, "events", "CreateArchive", eventSourceArn=bus.replace(sealing.stack, "default"))
+    for output in ("InboxBucketName", "SealedBucketName"):
+        for name in ("PutBucketPolicy", "PutBucketReplication", "PutBucketNotification", "PutBucketVersioning"):
+            assert noticed(sealing, "s3", name, bucketName=outputs[output]), name
+            assert not noticed(sealing, "s3", name, bucketName="another")
+    for output in ("EventsQueueUrl", "EventsDeadLetterQueueUrl", "ObjectsQueueUrl", "ObjectsDeadLetterQueueUrl"):
+        for name in ("SetQueueAttributes", "AddPermission"):
+            assert noticed(sealing, "sqs", name, queueUrl=outputs[output]), name
+    (dead,) = (name for name in sealing.of("AWS::SQS::Queue") if name.startswith("EventsMessagesDeadLetters"))
+    assert noticed(sealing, "sqs", "StartMessageMoveTask", sourceArn=sealing.arn(dead))
+    assert noticed(sealing, "dynamodb", "DeleteTable", tableName=outputs["EventsTableName"])
+    assert max(len(json.dumps(pattern)) for pattern in patterns(sealing)) < 2048

@@ -18,12 +18,17 @@ CERTIFICATE = "arn:aws:acm:eu-central-1:123456789012:certificate/6f1e2d3c-1111-4
 DOMAIN = {"domain": "kms.example.com", "certificate": CERTIFICATE}
 
 
+def _target(kind: str, name: str) -> dict[str, Any]:
+    return {"events": {"messages": {"targets": [{"type": kind, "name": name}]}}}
+
+
 def test_the_example_and_what_these_tests_use_are_valid() -> None:
     assert [tenant.name for tenant in parse([dict(entry) for entry in templates.VARIANTS])] == [
         "acme",
         "full",
         "play",
         "moved",
+        "sealing",
     ]
 
 
@@ -90,6 +95,24 @@ def test_an_entry_needs_three_fields_only() -> None:
             "reserved_concurrency: {'Encrypt': 1} is not valid: names of folders",
         ),
         ({"reserved_concurrency": {"encrypt": 0}}, "1 to 1000 for each function"),
+        ({"events": {}}, "messages, objects or both"),
+        ({"events": {"mesages": {}}}, "events: Object contains unknown field `mesages`"),
+        ({"events": {"messages": {}}}, "events.messages: Object missing required field `targets`"),
+        ({"events": {"messages": {"targets": []}}}, "messages need one target at least"),
+        (_target("sqs", "shop"), "events.messages.targets[0].type: Invalid enum value 'sqs'"),
+        (_target("dynamodb", "shop*"), "targets are named as AWS names them"),
+        (_target("s3", "in/*/x"), "targets are named"),
+        (_target("secretsmanager", "shop/*/x"), "a `*` may be the end"),
+        (_target("dynamodb", "tkms-acme-TablesKeys"), "no target is of the tenant's stack"),
+        (
+            {"events": {"messages": {"targets": [{"type": "ssm", "name": "a"}], "keys": ["mine"]}}},
+            "keys are *, key/<id> or alias/<name>",
+        ),
+        ({**_target("dynamodb", "restored"), "keys_table": "restored"}, "no target is of the tenant's stack"),
+        ({"events": {"objects": {"key": ""}}}, "the key of objects is an id, or alias/<name>"),
+        ({"events": {"objects": {"key": "alias/a", "context": {"a": 1}}}}, "events.objects.context[...]: Expected"),
+        ({"events": {"objects": {"key": "alias/a", "context": {"key": "mine"}}}}, "none of the names bucket, key and"),
+        ({"events": {"objects": {"key": "alias/a", "context": {"a": "b" * 100}}}}, "100 characters at most"),
         ({"sandbox": "yes"}, "sandbox: Expected `bool`, got `str`"),
         ({"tags": {"team": 1}}, "Expected `str`, got `int`"),
         ({"regoin": "eu-central-1"}, "Object contains unknown field `regoin`"),

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
 
 import pytest
 
-from kit.deployment import STACK, Deployment
-from kit.emulator import Emulator
+from kit.deployment import Deployment, without
 from kit.sdk_alibaba import CALLS as ALIBABA_CALLS
 from kit.sdk_alibaba import Alibaba
 from kit.sdk_clients import REQUEST_ID, Qcloud, Tea, Tencent
@@ -58,24 +53,6 @@ def test_the_sweepers(guarded: Deployment) -> None:
 
 
 # -- a grant less ----------------------------------------------------------------------------------------
-
-
-@contextmanager
-def without(emulator: Emulator, folder: str, action: str) -> Iterator[None]:
-    """The role of one function has lost one right."""
-    iam, function = emulator.client("iam"), emulator.client("lambda")
-    arn = function.get_function_configuration(FunctionName=f"{STACK}-{folder}")["Role"]
-    role = arn.rpartition("/")[2]
-    (name,) = iam.list_role_policies(RoleName=role)["PolicyNames"]
-    document: Any = iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
-    left = [row for row in document["Statement"] if action not in (row["Action"], *row["Action"])]
-    assert len(left) < len(document["Statement"])
-    put = {"RoleName": role, "PolicyName": name}
-    iam.put_role_policy(**put, PolicyDocument=json.dumps({**document, "Statement": left}))
-    try:
-        yield
-    finally:
-        iam.put_role_policy(**put, PolicyDocument=json.dumps(document))
 
 
 GRANTS = [

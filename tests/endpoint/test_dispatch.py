@@ -21,13 +21,14 @@ from botocore.exceptions import (
     ResponseStreamingError,
 )
 
-from functions.endpoint.dispatch import InlineDispatcher, LambdaDispatcher, dispatcher, inline_actions
+from functions.endpoint.dispatch import InlineDispatcher, dispatcher, inline_actions
 from functions.endpoint.handler import Endpoint
 from kit.action_samples import ListAudit
 from kit.support import Kms
 from tenantkms.action.vouch import CALLS, vouched
 from tenantkms.errors import ERRORS, from_data
 from tenantkms.runtime.assemble import Settings, aws_config, invoke_config
+from tenantkms.runtime.invoke import LambdaDispatcher
 
 PREFIX = "tkms-acme-"
 CONFLICT = {"error": {"type": "Conflict", "message": "again"}}

@@ -16,6 +16,7 @@ from tenantkms.access import key_policy, policy
 from tenantkms.crypto import envelope, sealed, streaming
 from tenantkms.wire import parse
 from tenantkms.wire.signing import tencent_tc3
+from tenantkms_events import message
 
 MOST_BYTES = 400_000
 """Of all corpora: they are in every checkout."""
@@ -76,6 +77,8 @@ BREAKS = {
     ),
     "what stands behind the end is not looked at": Break("sealed", streaming, "_segments", _one_segment),
     "metadata may have what is no base64": Break("sealed", sealed, "_canonical", _lenient),
+    "the last of two wins in a message": Break("message", message, "_once", dict),
+    "a message that does not fit raises something else": Break("message", message, "_misfit", _raising),
     "the last of two wins in a query": Break("query", parse, "unique", dict),
     "the last of two wins in a form": Break("form", parse, "unique", dict),
     "escapes stay in a query": Break("query", parse, "unescape", lambda text: text),

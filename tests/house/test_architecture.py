@@ -19,7 +19,7 @@ from kit import architecture_actions as actions
 from tenantkms import names as spelling
 
 ROOT = Path(__file__).parent.parent.parent
-LAYER = house.LAYER
+LAYER, EVENTS = house.LAYER, house.EVENTS
 
 
 RULES = (*house.RULES, *actions.RULES)
@@ -34,7 +34,7 @@ def test_the_house_keeps(rule: house.Rule) -> None:
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
     """A copy of the source that a test may break."""
-    for folder in (LAYER, "functions", "tkms"):
+    for folder in house.OURS:
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
     return tmp_path
 
@@ -55,6 +55,15 @@ BREAKS = [
     ),
     (house.imports_go_one_way, f"{LAYER}/wire/http.py", "from tenantkms.runtime import assemble", "tenantkms.runtime"),
     (house.imports_go_one_way, f"{LAYER}/attic.py", "from tenantkms import errors", "attic has no place"),
+    (
+        house.imports_go_one_way,
+        f"{EVENTS}/names.py",
+        "from tenantkms_events import actions",
+        "tenantkms_events.actions",
+    ),
+    (house.events_stand_apart, ENCRYPT, "def f():\n    from tenantkms_events import names", "tenantkms_events.names"),
+    (house.events_stand_apart, f"{LAYER}/wire/http.py", "import aws_lambda_powertools", "aws_lambda_powertools"),
+    (house.events_stand_apart, f"{EVENTS}/actions.py", "from tenantkms.keys.deps import Deps", "through the Actions"),
     (
         house.no_room_has_a_circle,
         f"{LAYER}/wire/http.py",
@@ -90,6 +99,7 @@ BREAKS = [
         "runtime.assemble",
     ),
     (house.every_room_has_a_place, f"{LAYER}/attic.py", "", "attic: not in the order"),
+    (house.every_room_has_a_place, f"{EVENTS}/attic.py", "", "attic: not in the order"),
     (house.every_room_has_a_place, f"{LAYER}/wire/attic/__init__.py", "", "wire/attic has one file"),
     (house.docstring_says_the_order, f"{LAYER}/__init__.py", None, "the order is errors, names"),
     (

@@ -12,7 +12,11 @@ import pytest
 from cdk.node import NODE
 
 ROOT = Path(__file__).parent.parent.parent
-ROOMS = {"layers/tenantkms/python": "tenantkms", ".": "functions tkms cdk tools"}
+ROOMS = {
+    "layers/tenantkms/python": "tenantkms",
+    "layers/events/python": "tenantkms_events",
+    ".": "functions tkms cdk tools",
+}
 # The CDK's library sets a variable of its own when it is imported, for the program that it starts.
 OTHERS = {"JSII_AGENT"}
 # What `make` runs with packages that the project does not have.
@@ -38,7 +42,7 @@ APART = {"tools.mutants"}
 """What they import comes with their own target of the Makefile only."""
 
 
-@pytest.mark.parametrize("package", "tenantkms functions tkms cdk tools".split())
+@pytest.mark.parametrize("package", "tenantkms tenantkms_events functions tkms cdk tools".split())
 def test_an_import_sets_no_variable(package: str) -> None:
     found = [name for name in modules(package) if name not in APART]
     assert len(found) > 4

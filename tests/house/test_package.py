@@ -1,4 +1,4 @@
-"""What `pip install` puts on a user's path: two packages of ours, and a command that works from anywhere."""
+"""What `pip install` puts on a user's path: three packages of ours, and a command that works from anywhere."""
 
 from __future__ import annotations
 
@@ -42,6 +42,7 @@ def python(installed: Path, folder: Path, *args: str, stdin: str = "") -> str:
 def test_no_name_is_taken_that_is_not_ours(installed: Path) -> None:
     assert {path.name for path in installed.iterdir()} == {
         "tenantkms",
+        "tenantkms_events",
         "tkms",
         f"tenant_kms-{__version__}.dist-info",
     }

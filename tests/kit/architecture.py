@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 LAYER = "layers/tenantkms/python/tenantkms"
+EVENTS = "layers/events/python/tenantkms_events"
 
 # Rooms of the layer: each may import those that stand above it.
 ROOMS = (
@@ -27,6 +28,15 @@ ROOMS = (
     "wire",
     "runtime",
 )
+# Modules of what events start: each may import those above it, and the rooms of the layer but wire.
+EVENT_MODULES = tuple(
+    "names errors log aws message actions table targets sealing rejected arrivals buckets objects assemble".split()
+)
+ORDERS = {LAYER: ROOMS, EVENTS: EVENT_MODULES}
+OURS = (LAYER, EVENTS, "functions", "tkms")
+EVENT_ADAPTERS = ("aws", "table", "targets", "buckets", "assemble")
+# The functions that are of that layer; the others, and the endpoint, know nothing of it.
+STARTED = ("seal_messages", "seal_objects")
 
 MAX_LINES = 320
 TABLES = {f"{LAYER}/wire/dialects/alibaba/operations.py": "the tables of one dialect"}
@@ -37,7 +47,14 @@ ACTION_LIBRARIES = frozenset(
     " operator re secrets string struct time typing uuid cryptography".split()
 )
 AWS = ("boto3", "botocore", "s3transfer", "aiobotocore")
-AWS_ADAPTERS = ("runtime.assemble", "runtime.lambda_entry", "parent.aws_kms", "store.dynamodb", "store.dynamodb_table")
+AWS_ADAPTERS = (
+    "runtime.assemble",
+    "runtime.lambda_entry",
+    "runtime.invoke",
+    "parent.aws_kms",
+    "store.dynamodb",
+    "store.dynamodb_table",
+)
 HANDS_ON: Mapping[str, str] = {
     f"{LAYER}/wire/signing/__init__.py": "what the schemes, one file each, have in common",
     f"{LAYER}/wire/dialects/__init__.py": "where dialects register",
@@ -71,7 +88,7 @@ parsed = cache(ast.parse)
 def packages() -> frozenset[str]:
     """Folders of modules: `from tenantkms.keys import cache` names one, `from tenantkms.errors import X` does not."""
     root = Path(__file__).parent.parent.parent
-    found = [path.parent for folder in (LAYER, "functions", "tkms") for path in (root / folder).rglob("__init__.py")]
+    found = [path.parent for folder in OURS for path in (root / folder).rglob("__init__.py")]
     return frozenset(_module(folder.relative_to(root).as_posix()) for folder in found)
 
 
@@ -100,7 +117,7 @@ def _from(file: str, node: ast.ImportFrom, lazy: bool, typing: bool) -> Iterator
     if node.level:
         package = file.removesuffix(".py").removesuffix("/__init__").split("/")
         package = package[: len(package) - node.level + file.endswith("/__init__.py")]
-        module = ".".join([*package, *filter(None, [module])]).replace("layers.tenantkms.python.", "")
+        module = ".".join([*package, *filter(None, [module])]).split(".python.")[-1]
     shallow = module in packages()
     for name in [f"{module}.{name.name}" for name in node.names] if shallow else [module]:
         yield Import(file, node.lineno, name, lazy, typing)
@@ -113,35 +130,41 @@ def all_imports(root: Path, *folders: str) -> Iterator[Import]:
 
 def _module(file: str) -> str:
     """`tenantkms.wire.http` of its path."""
-    return (
-        file.removeprefix(LAYER.removesuffix("tenantkms"))
-        .removesuffix(".py")
-        .removesuffix("/__init__")
-        .replace("/", ".")
-    )
+    return re.sub(r"^layers/\w+/python/", "", file).removesuffix(".py").removesuffix("/__init__").replace("/", ".")
 
 
 # -- rooms -----------------------------------------------------------------------------------------------
 
 
 def imports_go_one_way(root: Path) -> Iterator[str]:
-    """A room of the layer imports only rooms above it."""
-    for found in all_imports(root, LAYER):
-        if not found.of("tenantkms"):
-            continue
-        here, there = (f"{module}.".split(".")[1] for module in (_module(found.file), found.module))
-        if here and there:
-            unknown = [name for name in (here, there) if name not in ROOMS]
-            if unknown:
-                yield f"{found}: {unknown[0]} has no place in the order of rooms"
-            elif ROOMS.index(there) > ROOMS.index(here):
-                yield f"{found}, which stands below it"
+    """A room of a layer imports only rooms above it."""
+    for layer, order in ORDERS.items():
+        for found in all_imports(root, layer):
+            if not found.of(Path(layer).name):
+                continue
+            here, there = (f"{module}.".split(".")[1] for module in (_module(found.file), found.module))
+            if here and there:
+                unknown = [name for name in (here, there) if name not in order]
+                if unknown:
+                    yield f"{found}: {unknown[0]} has no place in the order of rooms"
+                elif order.index(there) > order.index(here):
+                    yield f"{found}, which stands below it"
+
+
+def events_stand_apart(root: Path) -> Iterator[str]:
+    """What events start is imported by its own functions, the command and itself: the API does not grow by it."""
+    for found in all_imports(root, LAYER, "functions"):
+        if found.of("tenantkms_events", "aws_lambda_powertools") and found.file.split("/")[1] not in STARTED:
+            yield str(found)
+    for found in all_imports(root, EVENTS):
+        if found.of("tenantkms.wire", "tenantkms.store", "tenantkms.keys", "tenantkms.parent"):
+            yield f"{found}: keys are reached through the Actions only"
 
 
 def no_room_has_a_circle(root: Path) -> Iterator[str]:
     """Inside a room, too, no module needs itself by way of others."""
     needs: dict[str, set[str]] = {}
-    for found in all_imports(root, LAYER, "functions", "tkms"):
+    for found in all_imports(root, *OURS):
         needs.setdefault(_module(found.file), set()).add(found.module)
     graph = TopologicalSorter({module: {n for n in found if n in needs} for module, found in needs.items()})
     try:
@@ -152,11 +175,12 @@ def no_room_has_a_circle(root: Path) -> Iterator[str]:
 
 def every_room_has_a_place(root: Path) -> Iterator[str]:
     """The order names what there is, and nothing else; a room has more than one file, and none has another's name."""
-    there = {path.stem for path in (root / LAYER).glob("*.py")} | {
-        path.parent.name for path in (root / LAYER).glob("*/__init__.py")
-    }
-    for name in sorted((there - {"__init__"}) ^ set(ROOMS)):
-        yield f"{LAYER}/{name}: {'not in the order' if name in there else 'in the order, but not there'}"
+    for layer, order in ORDERS.items():
+        there = {path.stem for path in (root / layer).glob("*.py")} | {
+            path.parent.name for path in (root / layer).glob("*/__init__.py")
+        }
+        for name in sorted((there - {"__init__"}) ^ set(order)):
+            yield f"{layer}/{name}: {'not in the order' if name in there else 'in the order, but not there'}"
     for room in sorted({path.parent for path in (root / LAYER).rglob("__init__.py")}):
         files = [path for path in room.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()]
         if len(files) < 3:
@@ -164,19 +188,20 @@ def every_room_has_a_place(root: Path) -> Iterator[str]:
 
 
 def docstring_says_the_order(root: Path) -> Iterator[str]:
-    """The package's own docstring gives the same order."""
-    text = ast.get_docstring(ast.parse((root / LAYER / "__init__.py").read_text("utf-8"))) or ""
-    said = tuple(re.findall(r"^(\w+) {2,}\S", text, re.MULTILINE))
-    if said != ROOMS:
-        yield f"{LAYER}/__init__.py says {', '.join(said)}; the order is {', '.join(ROOMS)}"
+    """A package's own docstring gives the same order."""
+    for layer, order in ORDERS.items():
+        text = ast.get_docstring(ast.parse((root / layer / "__init__.py").read_text("utf-8"))) or ""
+        said = tuple(re.findall(r"^(\w+) {2,}\S", text, re.MULTILINE))
+        if said != order:
+            yield f"{layer}/__init__.py says {', '.join(said)}; the order is {', '.join(order)}"
 
 
 def packages_say_nothing(root: Path) -> Iterator[str]:
     """What is imported is imported from where it is: an `__init__.py` hands nothing on."""
-    for file, tree in sources(root, LAYER, "functions", "tkms"):
+    for file, tree in sources(root, *OURS):
         if file.endswith("/__init__.py") and file not in HANDS_ON:
             for found in imports(file, tree):
-                if found.of("tenantkms", "functions", "tkms"):
+                if found.of("tenantkms", "tenantkms_events", "functions", "tkms"):
                     yield str(found)
 
 
@@ -195,14 +220,14 @@ def tests_stand_in_rooms(root: Path) -> Iterator[str]:
 
 
 def layer_knows_no_function(root: Path) -> Iterator[str]:
-    for found in all_imports(root, LAYER):
+    for found in all_imports(root, LAYER, EVENTS):
         if found.of("functions", "tkms"):
             yield str(found)
 
 
 def imports_are_plain_to_see(root: Path) -> Iterator[str]:
     """No import by a name that is put together; `functions/endpoint/dispatch.py` looks for Actions in this way."""
-    for file, tree in sources(root, LAYER, "functions"):
+    for file, tree in sources(root, LAYER, EVENTS, "functions"):
         for node in ast.walk(tree):
             called = ast.unparse(node.func) if isinstance(node, ast.Call) else ""
             hidden = called.rpartition(".")[2] in ("import_module", "__import__")
@@ -229,14 +254,16 @@ def actions_know_only_the_domain(root: Path) -> Iterator[str]:
             continue
         entry = found.of("tenantkms.runtime.lambda_entry")
         own = entry or (found.of("tenantkms") and not found.of("tenantkms.wire", "tenantkms.runtime"))
+        own = own or (folder in STARTED and found.of("os", "tenantkms_events", "aws_lambda_powertools"))
         if not own and not found.of(f"functions.{folder}", *ACTION_LIBRARIES):
             yield str(found)
 
 
 def aws_is_loaded_late(root: Path) -> Iterator[str]:
     """boto3 and botocore: only in the AWS adapters, inside functions; their exceptions anywhere in these."""
-    adapters = {f"tenantkms.{name}" for name in AWS_ADAPTERS} | {"functions.endpoint.dispatch", "tkms.stack.stack"}
-    for found in all_imports(root, LAYER, "functions", "tkms"):
+    adapters = {f"tenantkms.{name}" for name in AWS_ADAPTERS} | {"tkms.stack.stack"}
+    adapters |= {f"tenantkms_events.{name}" for name in EVENT_ADAPTERS}
+    for found in all_imports(root, *OURS):
         if not found.of(*AWS) or found.typing:
             continue
         if _module(found.file) not in adapters:
@@ -258,7 +285,7 @@ def errors_know_no_vendor(root: Path) -> Iterator[str]:
 
 
 def files_are_short(root: Path) -> Iterator[str]:
-    for file, _ in sources(root, LAYER, "functions", "tkms"):
+    for file, _ in sources(root, *OURS):
         lines = len((root / file).read_text("utf-8").splitlines())
         if lines >= MAX_LINES and file not in TABLES:
             yield f"{file} has {lines} lines: split it by subject"
@@ -266,6 +293,7 @@ def files_are_short(root: Path) -> Iterator[str]:
 
 RULES: tuple[Rule, ...] = (
     imports_go_one_way,
+    events_stand_apart,
     no_room_has_a_circle,
     every_room_has_a_place,
     docstring_says_the_order,

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-from kit.architecture import LAYER, Rule, parsed
+from kit.architecture import LAYER, STARTED, Rule, parsed
 
 # Functions that a timer calls; they serve no caller.
 SCHEDULED = ("rotate_due_keys", "delete_due_keys")
@@ -45,9 +45,9 @@ def functions_have_one_shape(root: Path) -> Iterator[str]:
             yield f"functions/{path.name} has {', '.join(sorted(names)) or 'nothing'}"
     for name, tree in handlers(root):
         actions = list(actions_of(tree))
-        if name in SCHEDULED:
+        if name in (*SCHEDULED, *STARTED):
             if actions or not any(isinstance(node, ast.FunctionDef) and node.name == "handler" for node in tree.body):
-                yield f"functions/{name} is scheduled: a function `handler` and no Action"
+                yield f"functions/{name} serves no caller: a function `handler` and no Action"
             continue
         if [(function, folder(action)) for function, action in actions] != [(name, name)]:
             yield f"functions/{name} has the Actions {actions}"

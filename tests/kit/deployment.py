@@ -32,9 +32,11 @@ class Deployment:
         return json.loads(tkms(self.emulator, *args, "--json", stdin=stdin).stdout)
 
 
-def tkms(emulator: Emulator, *args: str, stdin: str = "", status: int = 0) -> subprocess.CompletedProcess[str]:
+def tkms(
+    emulator: Emulator, *args: str, stdin: str = "", status: int = 0, stack: str = STACK
+) -> subprocess.CompletedProcess[str]:
     done = subprocess.run(
-        [sys.executable, "-m", "tkms.cli", *args, "--stack", STACK],
+        [sys.executable, "-m", "tkms.cli", *args, "--stack", stack],
         env=emulator.environment,
         input=stdin,
         capture_output=True,
@@ -55,3 +57,25 @@ def deployed(emulator: Emulator, outputs: dict[str, str]) -> Iterator[Deployment
         who = (made["access_key_id"], made["access_key_secret"])
         plain = Login(f"{name}:{emulator.port}", *who)
         yield Deployment(emulator, outputs, plain, Login(f"{name}:{port}", *who, str(certificate)))
+
+
+@contextmanager
+def without(emulator: Emulator, folder: str, action: str, stack: str = STACK) -> Iterator[None]:
+    """The role of one function has lost one right."""
+    iam, function = emulator.client("iam"), emulator.client("lambda")
+    arn = function.get_function_configuration(FunctionName=f"{stack}-{folder}")["Role"]
+    role = arn.rpartition("/")[2]
+    (name,) = iam.list_role_policies(RoleName=role)["PolicyNames"]
+    document: Any = iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
+    left = []
+    for row in document["Statement"]:
+        actions = [row["Action"]] if isinstance(row["Action"], str) else row["Action"]
+        if kept := [one for one in actions if one != action]:
+            left.append({**row, "Action": kept})
+    assert left != document["Statement"]
+    put = {"RoleName": role, "PolicyName": name}
+    iam.put_role_policy(**put, PolicyDocument=json.dumps({**document, "Statement": left}))
+    try:
+        yield
+    finally:
+        iam.put_role_policy(**put, PolicyDocument=json.dumps(document))

@@ -56,7 +56,29 @@ ADOPTED = {
     "access_table": "moved-access-restored",
     "parent_key_arn": ADOPTED_KEY,
 }
-VARIANTS = (EXAMPLE, FULL, SANDBOX, ADOPTED)
+SEALING = {
+    "name": "sealing",
+    "account": ACCOUNT,
+    "region": REGION,
+    "log_retention_days": 30,
+    "alarm_topic": TOPIC,
+    "events": {
+        "messages": {
+            "targets": [
+                {"type": "secretsmanager", "name": "shop/*"},
+                {"type": "secretsmanager", "name": "ci/token"},
+                {"type": "ssm", "name": "/shop/*"},
+                {"type": "s3", "name": "in/*"},
+                {"type": "dynamodb", "name": "shop-secrets"},
+                {"type": "eventbridge", "name": "shop"},
+            ],
+            "keys": ["alias/shop*"],
+            "bus": True,
+        },
+        "objects": {"key": "alias/inbox", "context": {"purpose": "uploads"}},
+    },
+}
+VARIANTS = (EXAMPLE, FULL, SANDBOX, ADOPTED, SEALING)
 
 
 def synthesize(folder: Path) -> Path:
@@ -65,7 +87,9 @@ def synthesize(folder: Path) -> Path:
     with (folder / "cdk.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (out / "manifest.json").exists():
-            bundles.layer()  # its wheels may have to be downloaded; the synthesis itself needs nothing from outside
+            # Wheels may have to be downloaded; the synthesis itself needs nothing from outside.
+            for source in (bundles.SHARED, bundles.EVENTS):
+                bundles.layer(source=source)
             tenants = folder / "tenants.json"
             tenants.write_text(json.dumps(VARIANTS))
             command = [
@@ -139,9 +163,10 @@ class Template:
         row = self.resources[name]
         service, path = _ARNS[row["Type"]]
         label = row["Properties"].get("FunctionName", f"{self.stack}-{name}")
-        region = "" if service == "iam" else REGION
+        region = "" if service in ("iam", "s3") else REGION
+        account = "" if service == "s3" else ACCOUNT
         label = row["Properties"].get("Path", "/").removeprefix("/") + label
-        return f"arn:aws:{service}:{region}:{ACCOUNT}:{path.format(label)}"
+        return f"arn:aws:{service}:{region}:{account}:{path.format(label)}"
 
     def resolved(self, value: Any) -> Any:
         """`value` with its intrinsic functions done. A `Ref` is a resource's name, made of the stack's and its own."""
@@ -172,5 +197,7 @@ _ARNS = {
     "AWS::SQS::Queue": ("sqs", "{}"),
     "AWS::IAM::Role": ("iam", "role/{}"),
     "AWS::Events::Rule": ("events", "rule/{}"),
+    "AWS::Events::EventBus": ("events", "event-bus/{}"),
+    "AWS::S3::Bucket": ("s3", "{}"),
 }
 FOLDERS = folders()

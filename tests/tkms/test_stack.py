@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from functions.endpoint.dispatch import LambdaDispatcher
 from tenantkms.runtime.assemble import SettingsError
+from tenantkms.runtime.invoke import LambdaDispatcher
 from tenantkms.store import dynamodb_layout as layout
 from tkms.findings import OK, PROBLEM, WARNING
 from tkms.stack import doctor
@@ -104,9 +104,9 @@ class Stack:
         return self._answers["describe"]
 
     def call(self, action: str, params: dict[str, object]) -> dict[str, object]:
-        from tkms.machine.directory import ask
+        from tkms.machine.directory import as_operator
 
-        return ask(LambdaDispatcher(self.client("lambda"), OUTPUTS["FunctionPrefix"]), action, params)
+        return as_operator(LambdaDispatcher(self.client("lambda"), OUTPUTS["FunctionPrefix"]), action, params)
 
 
 def table(**changes: Any) -> Any:

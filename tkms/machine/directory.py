@@ -22,14 +22,14 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from functions.endpoint.dispatch import Dispatcher, InlineDispatcher
+from functions.endpoint.dispatch import InlineDispatcher
 from tenantkms.access.policy import ALLOW_ALL
-from tenantkms.errors import from_data
 from tenantkms.model.limits import DEFAULT, Limits
 from tenantkms.model.site import Site
-from tenantkms.names import DIALECTS, NATIVE
+from tenantkms.names import DIALECTS
 from tenantkms.parent.port import SealBroken
 from tenantkms.runtime.assemble import Settings, SettingsError, check_tenant, one_machine
+from tenantkms.runtime.invoke import Dispatcher, ask
 from tenantkms.store.file_lock import Later, at_once
 from tkms.anchor import anchor, take_over
 from tkms.whole import WRITING, write_whole
@@ -201,24 +201,11 @@ class Directory:
         return answer.get("url")
 
 
-def ask(dispatch: Dispatcher, action: str, params: dict[str, object]) -> dict[str, object]:
+def as_operator(dispatch: Dispatcher, action: str, params: dict[str, object]) -> dict[str, object]:
     """Run an Action as the operator. Raises its domain error."""
-    answer = dispatch(
-        {
-            "v": 1,
-            "request_id": secrets.token_hex(16),
-            "action": action,
-            "principal": {"id": "tkms", "policy": ALLOW_ALL},
-            "profile": NATIVE,
-            "params": params,
-        }
-    )
-    if "error" in answer:
-        raise from_data(answer["error"])
-    result: dict[str, object] = answer["result"]
-    return result
+    return ask(dispatch, "tkms", ALLOW_ALL, secrets.token_hex(16), action, params)
 
 
 def call(settings: Settings, action: str, params: dict[str, object]) -> dict[str, object]:
-    """`ask`, in this process."""
-    return ask(InlineDispatcher(settings.deps), action, params)
+    """`as_operator`, in this process."""
+    return as_operator(InlineDispatcher(settings.deps), action, params)

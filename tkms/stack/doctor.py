@@ -15,6 +15,7 @@ import functions
 from tenantkms.errors import KmsError
 from tenantkms.runtime.assemble import SettingsError
 from tenantkms.store import dynamodb_layout as layout
+from tenantkms_events.names import FUNCTIONS as STARTED_BY_EVENTS
 from tkms.findings import OK, PROBLEM, ROWS, WARNING, Finding, Found, examine_rows
 from tkms.output import time_text
 from tkms.places import reason
@@ -146,7 +147,8 @@ def _parent_key(stack: Stack, _listing: Listing) -> Found:
 
 
 def _folders() -> list[str]:
-    return sorted(path.parent.name for path in Path(functions.__path__[0]).glob("*/handler.py"))
+    there = {path.parent.name for path in Path(functions.__path__[0]).glob("*/handler.py")}
+    return sorted(there - set(STARTED_BY_EVENTS))
 
 
 def _functions(stack: Stack, listing: Listing) -> Found:

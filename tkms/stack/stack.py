@@ -14,14 +14,14 @@ from typing import Any
 
 import msgspec
 
-from functions.endpoint.dispatch import LambdaDispatcher
 from tenantkms.access.credentials import Access
 from tenantkms.keys.maintenance import JOBS, Progress, Report
 from tenantkms.names import folder
 from tenantkms.parent.port import SealBroken
 from tenantkms.runtime.assemble import Settings, SettingsError, on_aws
+from tenantkms.runtime.invoke import LambdaDispatcher
 from tkms.anchor import anchor, has_rows
-from tkms.machine.directory import ask
+from tkms.machine.directory import as_operator
 from tkms.output import NotDone
 
 _OUTPUTS = {
@@ -37,18 +37,18 @@ _SWEEP_SECONDS = 310
 
 
 @contextmanager
-def aws_errors(what: str, changed: Container[str] = ()) -> Iterator[None]:
+def aws_errors(what: str, codes: Container[str] = (), why: str = "was changed meanwhile: try again") -> Iterator[None]:
     """What AWS refuses, and what is missing to ask it, as `SettingsError` that says so.
 
-    `changed`: codes that say that somebody else has changed it meanwhile, which is `NotDone`.
+    `codes`: of errors that are about this one thing only, which is `NotDone` because of `why`.
     """
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:
         yield
     except (BotoCoreError, ClientError) as e:
-        if isinstance(e, ClientError) and e.response["Error"]["Code"] in changed:
-            raise NotDone("was changed meanwhile: try again") from None
+        if isinstance(e, ClientError) and e.response["Error"]["Code"] in codes:
+            raise NotDone(why) from None
         raise SettingsError(f"{what}: {e}") from e
 
 
@@ -126,7 +126,7 @@ class Stack:
         return LambdaDispatcher(client, self.outputs["FunctionPrefix"])
 
     def call(self, action: str, params: dict[str, object]) -> dict[str, object]:
-        return ask(self._dispatch, action, params)
+        return as_operator(self._dispatch, action, params)
 
     def maintain(
         self, bar: Callable[[str, int], Progress] | None, *, dry_run: bool, trust_clock: bool

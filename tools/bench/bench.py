@@ -9,6 +9,7 @@
    ratios of runs that followed each other.
 3. Resident memory of the server after all that, at least 100,000 requests.
 4. Sealed files: `tools.bench.files`, which `make bench ARGS=files` measures alone (`--small`: whether it works).
+5. Secrets that come as messages: `tools.bench.events`, which `make bench ARGS=events` measures alone.
 
 `make bench ARGS=attack` measures something else instead: `tools.bench.attack`.
 """
@@ -45,7 +46,7 @@ from tenantkms.model.specs import KeySpec, KeyUsage, Origin
 from tenantkms.model.states import KeyState
 from tenantkms.store.port import PutKey
 from tkms.machine.directory import Directory
-from tools.bench import attack, files
+from tools.bench import attack, events, files
 
 ROUNDS, REQUESTS = 20, 300
 PLAINTEXT = base64.b64encode(b"x" * 64).decode()
@@ -333,17 +334,20 @@ def _served(data_dir: Path) -> int:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", nargs="?", choices=["attack", "files"], help="only: under attack, sealed files")
+    parser.add_argument("what", nargs="?", choices=["attack", "events", "files"], help="only: this part")
     parser.add_argument("--json", type=Path, metavar="FILE", help="save the numbers")
     parser.add_argument("--seconds", type=int, default=3, help="of each HTTP run (default: %(default)s)")
     parser.add_argument("--cpu-only", action="store_true", help="only the first part")
-    parser.add_argument("--small", action="store_true", help="of files: little data, one round")
+    parser.add_argument("--small", action="store_true", help="of files and events: little data, one round")
     args = parser.parse_args()
     if args.what == "attack":
         save(args.json, {"attack": attack.rows(args.seconds)})
         return
     if args.what == "files":
         save(args.json, {"files": files.rows(small=args.small)})
+        return
+    if args.what == "events":
+        save(args.json, {"events": events.rows(small=args.small)})
         return
     print("CPU per request, event to answer:", flush=True)
     before = hmac_us()
@@ -354,6 +358,8 @@ def main() -> None:
     if not args.cpu_only:
         print("sealed files, MB per second of CPU:", flush=True)
         results["files"] = files.rows(small=args.small)
+        print("messages of seal_messages, AWS in memory:", flush=True)
+        results["events"] = events.rows(small=args.small)
         if shutil.which("wrk") is None:
             raise SystemExit("wrk is not installed, and the HTTP part needs it: apt-get install wrk")
         print(

@@ -25,13 +25,14 @@ from cdk import cost
 from cdk.api import ACCESS_LOG
 from cdk.app import build
 from functions.encrypt.handler import encrypt
-from functions.endpoint.dispatch import InlineDispatcher, LambdaDispatcher
+from functions.endpoint.dispatch import InlineDispatcher
 from functions.endpoint.handler import Endpoint
 from kit.support import Kms, Signer
 from tenantkms.access.policy import ALLOW_ALL
 from tenantkms.audit.metrics import EmbeddedMetrics
 from tenantkms.names import DIALECTS
 from tenantkms.runtime.assemble import AUDIT_KEY, Settings, on_aws
+from tenantkms.runtime.invoke import LambdaDispatcher
 from tenantkms.store.dynamodb_layout import TAKEN
 
 ROUNDS, TIMES = 5, 400
@@ -201,18 +202,23 @@ def _access_log_bytes() -> int:
     return len(json.dumps(dict.fromkeys(ACCESS_LOG, "x" * 20)))
 
 
-def _alarms() -> int:
-    """How many the example of cdk.json has."""
+BOTH = {"messages": {"targets": [{"type": "ssm", "name": "/*"}]}, "objects": {"key": "alias/inbox"}}
+"""An entry's `events` with both sources."""
+
+
+def _alarms(**more: Any) -> int:
+    """How many the example of cdk.json has, with `more` in its entry."""
     from aws_cdk import App
 
     root = Path(__file__).parent.parent.parent
-    assembly = build(App(context=json.loads((root / "cdk.json").read_text())["context"])).synth()
+    entry = json.loads((root / "cdk.json").read_text())["context"]["tenants"][0]
+    assembly = build(App(context={"tenants": [{**entry, **more}]})).synth()
     resources = assembly.stacks[0].template["Resources"].values()
     return sum(row["Type"] == "AWS::CloudWatch::Alarm" for row in resources)
 
 
 def report() -> dict[str, Any]:
-    measured, prices, waits = measure(), cost.Prices(), cost.Waits()
+    measured, prices, waits, alarms = measure(), cost.Prices(), cost.Waits(), _alarms()
     return {
         "prices_from": cost.PRICES_FROM,
         "measured": msgspec.to_builtins(measured),
@@ -220,9 +226,15 @@ def report() -> dict[str, Any]:
         "durations_ms": {case.name: cost.durations(case, measured, waits) for case in cost.CASES},
         "million_encrypt": {case.name: cost.encrypt(case, measured, prices, waits) for case in cost.CASES},
         "keys_month": {f"{n:,} keys": cost.keys_month(n, measured, prices) for n in (1000, 10_000)},
-        "tenant_month": {"one tenant": cost.fixed_month(cost.Fixed(alarms=_alarms()), prices)},
+        "tenant_month": {"one tenant": cost.fixed_month(cost.Fixed(alarms=alarms), prices)},
+        "sealing": {**cost.sealing(prices, waits), **_objects_only(cost.sealing(prices, waits, 100))},
+        "sealing_month": {"both sources": cost.sealing_month(_alarms(events=BOTH) - alarms, prices)},
         "elsewhere": cost.elsewhere(prices),
     }
+
+
+def _objects_only(rows: dict[str, dict[str, float]]) -> dict[str, dict[str, float]]:
+    return {name: row for name, row in rows.items() if name.startswith("objects")}
 
 
 def show(found: Mapping[str, Any]) -> None:
@@ -234,6 +246,8 @@ def show(found: Mapping[str, Any]) -> None:
         ("Dollars of a million Encrypt", "million_encrypt", "way of calling"),
         ("Dollars of keeping keys for a month", "keys_month", "keys"),
         ("Dollars of a tenant's month before the first request", "tenant_month", ""),
+        ("Dollars of sealing a million, targets of messages apart", "sealing", "a million"),
+        ("Dollars of `events` a month before there is anything to seal", "sealing_month", ""),
     ):
         print(f"\n{title}:\n")
         print("\n".join(cost.table(found[name], first)))
