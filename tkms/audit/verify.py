@@ -215,9 +215,10 @@ def verify_log(path: Path, mac: Hmac, noted: Head | None = None) -> Report:
         checker.meets(head, path.with_suffix(".head").name)
     if noted:
         checker.meets(noted, "the head that was noted")
-    for file in rotated(path):
-        if number(file) < 0:
-            checker.tell(NOTE, file.name, "a file of an earlier release, of no chain: nothing tells of changes", report.last)
+    unchained = "a file of an earlier release, of no chain: nothing tells of changes"
+    for older in rotated(path):
+        if number(older) < 0:
+            checker.tell(NOTE, older.name, unchained, report.last)
     return report
 
 
