@@ -351,6 +351,16 @@ def test_the_oldest_files_go_when_they_are_too_many(log: Path) -> None:
     assert [status for status, _ in found(log)] == [PROBLEM]
 
 
+def test_a_line_that_says_what_was_removed_is_not_believed_before_it_is_checked(log: Path) -> None:
+    dated(log, 10, Now()).retain(float("inf"), 6_000)
+    assert found(log) == []
+    lines = log.read_bytes()
+    at = lines.rindex(b'"shown":"') + len(b'"shown":"')
+    for shown in (b"no hexadecimal digits at all....", b"0" * 32):
+        log.write_bytes(lines[:at] + shown + lines[at + 32 :])
+        assert PROBLEM in [status for status, _ in found(log)]
+
+
 def test_the_oldest_files_go_when_they_are_old(log: Path) -> None:
     now = Now()
     audit = dated(log, 10, now)
