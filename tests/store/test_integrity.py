@@ -198,6 +198,16 @@ def test_an_id_that_is_no_text_ends_no_list_of_what_is_due(sqlite: SqliteStore) 
     assert sqlite.list_due(200, limit=10) == [(102, key_id(2))]
 
 
+@pytest.mark.parametrize("value", ["x", 1e300, 2**62])
+def test_what_has_no_mac_is_of_its_kind_whatever_somebody_wrote(sqlite: SqliteStore, value: object) -> None:
+    sqlite.put_credential(credential(1), new=True)
+    sqlite.put_root(b"sealed")
+    sqlite._at.db.execute("UPDATE credentials SET last_used = ?", (value,))
+    sqlite._at.db.execute("UPDATE root SET sealed = ?", (value,))
+    assert sqlite.last_uses() == {}
+    assert isinstance(sqlite.get_root(), bytes)
+
+
 @pytest.mark.parametrize("seen", ["x", 2**62, -1])
 def test_a_watch_that_no_run_can_have_left_is_none(store: KeyStore, seen: str | int) -> None:
     store.put_watch("job", Watch(since=1, seen=2))

@@ -22,7 +22,7 @@ from tenantkms.model.credential import Credential
 from tenantkms.model.key import Key, KeyFilter
 from tenantkms.model.states import KeyState
 from tenantkms.model.version import KeyVersion
-from tenantkms.model.watch import Watch, kept
+from tenantkms.model.watch import LATEST, Watch, kept
 from tenantkms.store.buckets import Buckets
 from tenantkms.store.file_lock import Later, at_once
 from tenantkms.store.integrity import UNCHECKED, IntegrityFault, RowMac
@@ -184,7 +184,7 @@ class SqliteStore:
 
     @_faults
     def get_root(self) -> bytes | None:
-        row = self._at.db.execute("SELECT sealed FROM root").fetchone()
+        row = self._at.db.execute("SELECT CAST(sealed AS BLOB) FROM root").fetchone()
         return row[0] if row else None
 
     @_faults
@@ -231,7 +231,8 @@ class SqliteStore:
 
     @_faults
     def last_uses(self) -> dict[str, int]:
-        return dict(self._at.db.execute("SELECT access_key_id, last_used FROM credentials WHERE last_used > 0"))
+        select = "SELECT access_key_id, last_used FROM credentials WHERE last_used > 0"
+        return {name: used for name, used in self._at.db.execute(select) if isinstance(used, int) and used <= LATEST}
 
     @_faults
     def has_credentials(self) -> bool:
