@@ -224,7 +224,7 @@ def test_a_line_of_which_only_the_end_was_cut_is_one(log: Path, first: int) -> N
                 file_log(log).write(record("y", 1))
         file_log(log).write(record("z", 1))
         assert PROBLEM not in [status for status, _ in found(log)], cut
-        numbers = [int(line.partition(b'"seq":')[2].partition(b",")[0]) for line in raw(log) if b'"mac":' in line]
+        numbers = [int(line.partition(b'"seq":')[2].partition(b",")[0]) for line in raw(log) if line.endswith(b'"}')]
         assert numbers == sorted(set(numbers)), cut
         for file, data in zip(files, kept, strict=True):
             file.write_bytes(data)
@@ -349,6 +349,16 @@ def test_the_oldest_files_go_when_they_are_too_many(log: Path) -> None:
     # And not one more without being missed.
     left[0].unlink()
     assert [status for status, _ in found(log)] == [PROBLEM]
+
+
+def test_a_line_that_says_what_was_removed_is_not_believed_before_it_is_checked(log: Path) -> None:
+    dated(log, 10, Now()).retain(float("inf"), 6_000)
+    assert found(log) == []
+    lines = log.read_bytes()
+    at = lines.rindex(b'"shown":"') + len(b'"shown":"')
+    for shown in (b"no hexadecimal digits at all....", b"0" * 32):
+        log.write_bytes(lines[:at] + shown + lines[at + 32 :])
+        assert PROBLEM in [status for status, _ in found(log)]
 
 
 def test_the_oldest_files_go_when_they_are_old(log: Path) -> None:

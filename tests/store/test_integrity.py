@@ -14,6 +14,7 @@ from tenantkms.errors import Unavailable, kind
 from tenantkms.model.alias import Alias
 from tenantkms.model.key import KeyFilter
 from tenantkms.model.states import KeyState
+from tenantkms.model.watch import Watch
 from tenantkms.store.dynamodb import DynamoKeyStore
 from tenantkms.store.integrity import IntegrityFault, RowMac
 from tenantkms.store.port import AccessStore, KeyStore, PutAlias, PutKey, PutVersion
@@ -189,6 +190,35 @@ def test_one_row_that_fails_hides_no_key_that_is_due(store: KeyStore) -> None:
         if key_id(2) in str(row):
             raw.put(without_mac(row))
     assert store.list_due(200, limit=10) == [(101, key_id(1)), (102, key_id(2)), (103, key_id(3))]
+
+
+def test_an_id_that_is_no_text_ends_no_list_of_what_is_due(sqlite: SqliteStore) -> None:
+    sqlite.commit([PutKey(key(n, state=KeyState.PENDING_DELETION, deletion_date=100 + n)) for n in (1, 2)])
+    sqlite._at.db.execute("UPDATE keys SET id = CAST(x'ff' AS TEXT) WHERE due = 101")
+    assert sqlite.list_due(200, limit=10) == [(102, key_id(2))]
+
+
+@pytest.mark.parametrize("value", ["x", 1e300, 2**62])
+def test_what_has_no_mac_is_of_its_kind_whatever_somebody_wrote(sqlite: SqliteStore, value: object) -> None:
+    sqlite.put_credential(credential(1), new=True)
+    sqlite.put_root(b"sealed")
+    sqlite._at.db.execute("UPDATE credentials SET last_used = ?", (value,))
+    sqlite._at.db.execute("UPDATE root SET sealed = ?", (value,))
+    assert sqlite.last_uses() == {}
+    assert isinstance(sqlite.get_root(), bytes)
+
+
+@pytest.mark.parametrize("seen", ["x", 2**62, -1])
+def test_a_watch_that_no_run_can_have_left_is_none(store: KeyStore, seen: str | int) -> None:
+    store.put_watch("job", Watch(since=1, seen=2))
+    if isinstance(store, SqliteStore):
+        store._at.db.execute("UPDATE watches SET seen = ?", (seen,))
+    else:
+        assert isinstance(store, DynamoKeyStore)
+        (row,) = (row for row in store._client.scan(TableName=store._table)["Items"] if "since" in row)
+        typed: Any = {"N": str(seen)} if isinstance(seen, int) else {"S": seen}
+        store._client.put_item(TableName=store._table, Item={**row, "seen": typed})
+    assert store.get_watch("job") is None
 
 
 @pytest.mark.parametrize(

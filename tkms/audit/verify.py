@@ -110,8 +110,6 @@ class Checker:
             report.first = line.at.seq
         if line.at.seq > report.last:
             report.last, report.head = line.at.seq, f"{line.at.seq}:{line.at.mac}"
-        if line.event.event == "dropped":
-            self._dropped[line.event.last] = line.event.shown
 
     def _check(self, line: _Line, where: str) -> None:
         seq, report = line.at.seq, self.report
@@ -137,6 +135,8 @@ class Checker:
             self.tell(PROBLEM, where, f"line {seq} is not what was written, or the one before it is not", seq)
         elif line.event.event == "unmarked":
             self.tell(PROBLEM, where, f"before line {seq} the head was missing, and perhaps lines at the end", seq)
+        elif line.event.event == "dropped":
+            self._dropped[line.event.last] = line.event.shown
         if seq in self._digests:
             self._digests[seq] = digest
 
@@ -215,9 +215,10 @@ def verify_log(path: Path, mac: Hmac, noted: Head | None = None) -> Report:
         checker.meets(head, path.with_suffix(".head").name)
     if noted:
         checker.meets(noted, "the head that was noted")
-    for file in rotated(path):
-        if number(file) < 0:
-            checker.tell(NOTE, file.name, "a file of an earlier release, of no chain: nothing tells of changes", report.last)
+    unchained = "a file of an earlier release, of no chain: nothing tells of changes"
+    for older in rotated(path):
+        if number(older) < 0:
+            checker.tell(NOTE, older.name, unchained, report.last)
     return report
 
 

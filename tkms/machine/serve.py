@@ -116,14 +116,14 @@ class _Server(Server):
         told = 0
         while True:
             request_id = str(uuid4())
-            try:
-                for job in JOBS.values():
+            for job in JOBS.values():
+                try:
                     report = await asyncio.to_thread(run, job, self._deps, request_id)
                     if report.due and report.held not in (0, told):
                         told = report.held
                         print(f"tkms: {held_text(told)}", file=sys.stderr, flush=True)
-            except KmsError as error:  # the store is out of order: the next minute may be better
-                log_fault(request_id, error)
+                except Exception as error:  # noqa: BLE001 - whatever it is, the next minute may be better
+                    log_fault(request_id, error)
             await asyncio.to_thread(self._keeper.keep)
             await asyncio.sleep(_MAINTENANCE_SECONDS)
 

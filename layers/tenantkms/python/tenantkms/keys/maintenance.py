@@ -21,13 +21,12 @@ from tenantkms.keys.destruction import destroy_due, destroys
 from tenantkms.keys.rotation import rotate_due, rotates
 from tenantkms.model.key import Key
 from tenantkms.model.profiles import DAY
-from tenantkms.model.watch import Watch, watched
+from tenantkms.model.watch import LATEST, Watch, watched
 from tenantkms.store.port import RevisionConflict
 
 CLOCK_TRUSTED = "clock-trusted"
 """The note of the audit line of an operator's word."""
 _PAGE = 100
-_FOREVER = 99_999_999_999
 Progress = Callable[[int], None]
 """Told how many keys have been looked at so far."""
 
@@ -93,7 +92,7 @@ def run(
     if not held and not dry_run:
         _remember(job, deps, watch, now, request_id)
     # Once a day those are looked at that seem to have time: a clock that was ahead may have dated them.
-    until = now if last and last.seen // DAY == now // DAY else _FOREVER
+    until = now if last and last.seen // DAY == now // DAY else LATEST
     due = done = failed = 0
     for key_id in _due(deps, until):
         is_due = True  # so far as is known, if the key cannot be read

@@ -20,6 +20,17 @@ class Watch(Struct, frozen=True, kw_only=True):
     seen: int
 
 
+LATEST = 99_999_999_999
+"""Unix seconds that no clock has reached."""
+
+
+def kept(since: object, seen: object) -> Watch | None:
+    """The watch that rests in a store, where others may write; None for what no run can have left there."""
+    if isinstance(since, int) and isinstance(seen, int) and 0 <= since <= seen <= LATEST:
+        return Watch(since=since, seen=seen)
+    return None
+
+
 def watched(last: Watch | None, now: int) -> Watch | None:
     """The watch after a run at `now`, or None if the clock is not where the last run left it.
 

@@ -24,7 +24,7 @@ from tenantkms.model.credential import Credential
 from tenantkms.model.key import Key, KeyFilter
 from tenantkms.model.states import KeyState
 from tenantkms.model.version import KeyVersion
-from tenantkms.model.watch import Watch
+from tenantkms.model.watch import Watch, kept
 from tenantkms.store.dynamodb_layout import (
     ABSENT,
     ALIASES,
@@ -179,7 +179,10 @@ class DynamoKeyStore(Table):
 
     def get_watch(self, job: str) -> Watch | None:
         found = self._get(pk=watch_pk(job), sk=META)
-        return Watch(since=int(found[SINCE]["N"]), seen=int(found[SEEN]["N"])) if found else None
+        try:
+            return kept(*(int(found[name]["N"]) for name in (SINCE, SEEN))) if found else None
+        except (KeyError, ValueError):  # no release wrote it
+            return None
 
     def put_watch(self, job: str, watch: Watch) -> None:
         row = typed(pk=watch_pk(job), sk=META, since=watch.since, seen=watch.seen)

@@ -22,7 +22,7 @@ from tenantkms.model.credential import Credential
 from tenantkms.model.key import Key, KeyFilter
 from tenantkms.model.states import KeyState
 from tenantkms.model.version import KeyVersion
-from tenantkms.model.watch import Watch
+from tenantkms.model.watch import LATEST, Watch, kept
 from tenantkms.store.buckets import Buckets
 from tenantkms.store.file_lock import Later, at_once
 from tenantkms.store.integrity import UNCHECKED, IntegrityFault, RowMac
@@ -127,8 +127,9 @@ class SqliteStore:
     @_faults
     def list_due(self, before: int, *, limit: int, after: tuple[int, str] = (0, "")) -> list[tuple[int, str]]:
         rows = self._at.db.execute(
+            # An id that is no text would end the list for all that follow it.
             "SELECT due, id FROM keys WHERE due IS NOT NULL AND due <= ? AND (due, id) > (?, ?)"
-            " ORDER BY due, id LIMIT ?",
+            " AND id NOT GLOB '*[^0-9a-f-]*' ORDER BY due, id LIMIT ?",
             (before, *after, limit),
         )
         return list(rows)
@@ -183,7 +184,7 @@ class SqliteStore:
 
     @_faults
     def get_root(self) -> bytes | None:
-        row = self._at.db.execute("SELECT sealed FROM root").fetchone()
+        row = self._at.db.execute("SELECT CAST(sealed AS BLOB) FROM root").fetchone()
         return row[0] if row else None
 
     @_faults
@@ -193,7 +194,7 @@ class SqliteStore:
     @_faults
     def get_watch(self, job: str) -> Watch | None:
         row = self._at.db.execute("SELECT since, seen FROM watches WHERE job = ?", (job,)).fetchone()
-        return Watch(since=row[0], seen=row[1]) if row else None
+        return kept(*row) if row else None
 
     @_faults
     def put_watch(self, job: str, watch: Watch) -> None:
@@ -230,7 +231,8 @@ class SqliteStore:
 
     @_faults
     def last_uses(self) -> dict[str, int]:
-        return dict(self._at.db.execute("SELECT access_key_id, last_used FROM credentials WHERE last_used > 0"))
+        select = "SELECT access_key_id, last_used FROM credentials WHERE last_used > 0"
+        return {name: used for name, used in self._at.db.execute(select) if isinstance(used, int) and used <= LATEST}
 
     @_faults
     def has_credentials(self) -> bool:
