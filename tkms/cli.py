@@ -222,7 +222,7 @@ def _parser() -> argparse.ArgumentParser:
     create.add_argument(
         "--spec",
         default="AES_256",
-        choices=list(KeySpec),
+        choices=[spec.value for spec in KeySpec],
         metavar="SPEC",
         help=f"one of {', '.join(KeySpec)} (default: %(default)s)",
     )

@@ -32,6 +32,14 @@ def named(credentials: Sequence[Credential], wanted: str) -> list[Credential]:
     return [c for c in credentials if wanted in (c.access_key_id, c.name)]
 
 
+def only(found: Sequence[Credential], wanted: str) -> Credential:
+    """The one of `found`, which is not empty. Raises `UsageError` for several: what they may can differ."""
+    if len(found) > 1:
+        ids = ", ".join(c.access_key_id for c in found)
+        raise UsageError(f"{len(found)} credentials are called {wanted}: name one by its id ({ids})")
+    return found[0]
+
+
 def _credential_for(place: Place, wanted: str | None, dialect: str) -> Credential:
     """The active credential with the id or name `wanted`, or the first one; an empty `dialect` is any."""
     now = time.time()
@@ -45,10 +53,7 @@ def _credential_for(place: Place, wanted: str | None, dialect: str) -> Credentia
         raise UsageError(
             f"No active credential of that name is for the dialect {dialect}: tkms credential list, or create"
         )
-    if wanted and len(fitting) > 1:
-        ids = ", ".join(c.access_key_id for c in fitting)
-        raise UsageError(f"{len(fitting)} credentials are called {wanted}: name one by its id ({ids})")
-    return fitting[0]
+    return only(fitting, wanted) if wanted else fitting[0]
 
 
 def snippet(args: argparse.Namespace) -> int:

@@ -14,7 +14,7 @@ from tenantkms.errors import InvalidPolicy, UnknownAccessKey
 from tenantkms.model.credential import Credential
 from tenantkms.names import DIALECTS
 from tkms import policies
-from tkms.commands import named, no_credential
+from tkms.commands import named, no_credential, only
 from tkms.output import UsageError, print_json, table, time_text
 from tkms.places import Place, find
 
@@ -66,10 +66,7 @@ def _one_active(place: Place, wanted: str, now: float) -> Credential:
     found = [c for c in named(place.access.store.list_credentials(), wanted) if c.active(now)]
     if not found:
         raise UsageError(f"There is no active credential {wanted}: tkms credential list")
-    if len(found) > 1:
-        ids = ", ".join(c.access_key_id for c in found)
-        raise UsageError(f"{len(found)} active credentials are called {wanted}: name one by its id ({ids})")
-    return found[0]
+    return only(found, wanted)
 
 
 def rotate(args: argparse.Namespace) -> int:
@@ -128,15 +125,23 @@ def list_(args: argparse.Namespace) -> int:
     return 0
 
 
+def _no_id(place: Place, wanted: str) -> UsageError:
+    """No access key has the id `wanted`: perhaps some have that name."""
+    ids = ", ".join(c.access_key_id for c in named(place.access.store.list_credentials(), wanted))
+    return UsageError(f"{wanted} is a name: say which by its id ({ids})") if ids else no_credential(wanted)
+
+
 def switch(args: argparse.Namespace) -> int:
+    place = find(args)
     try:
-        find(args).access.change(args.access_key_id, time.time(), enabled=args.verb == "enable")
+        place.access.change(args.access_key_id, time.time(), enabled=args.verb == "enable")
     except UnknownAccessKey:
-        raise no_credential(args.access_key_id) from None
+        raise _no_id(place, args.access_key_id) from None
     return 0
 
 
 def delete(args: argparse.Namespace) -> int:
-    if not find(args).access.store.delete_credential(args.access_key_id):
-        raise no_credential(args.access_key_id)
+    place = find(args)
+    if not place.access.store.delete_credential(args.access_key_id):
+        raise _no_id(place, args.access_key_id)
     return 0

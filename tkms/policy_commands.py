@@ -17,7 +17,7 @@ from tenantkms.errors import InvalidPolicy
 from tenantkms.model.alias import ALIAS_PREFIX
 from tenantkms.model.credential import Credential
 from tkms import policies
-from tkms.commands import context, named, no_credential
+from tkms.commands import context, named, no_credential, only
 from tkms.output import UsageError, print_json, table
 from tkms.places import Place, find
 
@@ -104,7 +104,8 @@ def policy_check(args: argparse.Namespace) -> int:
     found = named(place.access.store.list_credentials(), args.credential)
     if not found:
         raise no_credential(args.credential)
-    credential = found[0]
+    active = [c for c in found if c.active(time.time())]
+    credential = only(active or found, args.credential)
     facts = _facts(args, credential)
     decisions = _decisions(args, place, credential, facts)
     spoken = facts.dialect in credential.dialects

@@ -75,6 +75,17 @@ def test_a_policy_that_says_nothing_is_refused(text: str) -> None:
         key_policy.check(text.replace('"Effect"', '"Principal": "*", "Effect"'))
 
 
+@pytest.mark.parametrize("action", ["ListKeys", "GenerateRandom", "*Random", "DescribeService", "IssueSession"])
+@pytest.mark.parametrize("resource", ["alias/prod-*", ["key/*", "alias/*"]])
+def test_a_denial_by_name_of_what_is_asked_for_no_name_is_refused(action: str, resource: str | list[str]) -> None:
+    for actions in (action, ["Encrypt", action]):
+        with pytest.raises(InvalidPolicy, match="uses no key: its Resource is \\*"):
+            policy.check(document(actions, Effect="Deny", Resource=resource))
+    for fits in ("CreateKey", "Generate*", "List*", "*"):
+        assert policy.check(document(fits, Effect="Deny", Resource=resource))
+    assert policy.check(document(action, Effect="Deny", Resource=["alias/prod-*", "*"]))
+
+
 def test_a_statement_needs_a_resource_and_a_principal() -> None:
     for resource, said in ((None, "no Resource"), ([], "Resource is empty")):
         with pytest.raises(InvalidPolicy, match=said):

@@ -315,6 +315,26 @@ def test_a_file_that_somebody_moved_away_is_made_again_and_missed(log: Path) -> 
     assert [status for status, _ in found(log)] == [PROBLEM]
 
 
+@pytest.mark.parametrize("put", ["nothing", "a file", "a directory"])
+def test_a_file_that_was_taken_away_gets_no_line_a_moment_later(log: Path, put: str) -> None:
+    audit = fill(log, 2)
+    away = log.rename(log.parent / "elsewhere")
+    if put == "a file":  # as any `tkms` command makes, which opens the log
+        log.touch()
+    elif put == "a directory":
+        log.mkdir()
+    before = away.read_bytes()
+    audit.settle()  # each second
+    if put == "a directory":
+        with pytest.raises(Unavailable):
+            audit.write(record("y", 0))
+        log.rmdir()
+    audit.write(record("y", 1))
+    assert away.read_bytes() == before
+    assert (calls(log), events(log)) == (["y-1"], ["lost"])
+    assert [status for status, _ in found(log)] == [PROBLEM]
+
+
 # -- keeping ---------------------------------------------------------------------------------------------
 
 

@@ -27,10 +27,9 @@ CAPTURES = (
     "tencent3-tencentcloud-node-Encrypt-TC3-POST",
 )
 HEADED = [found for found in captures() if found.name in CAPTURES]
-AROUND = (
-    "".join(map(chr, [*range(0x21), 0x7F, 0x85, 0xA0, 0x1680, 0x2003, 0x2028, 0x2029, 0x3000, 0xFEFF])) + "a,;\u00e9"
-)
-TEXTS = st.text(AROUND, max_size=3)
+SPACES = [*"\t\n\x0b\x0c\r\x1c\x1d\x1e\x1f \x85\xa0\u1680\u2003\u2028\u2029\u3000"]
+OTHERS = [*map(chr, range(9)), *map(chr, range(0x0E, 0x1C)), *"\x7f\ufeffa,;\u00e9"]
+TEXTS = st.just("") | st.text(SPACES, min_size=1, max_size=2) | st.text(SPACES + OTHERS, max_size=3)
 
 
 @pytest.fixture(scope="module")
@@ -65,27 +64,24 @@ def _replay(request: Request, of: Capture) -> str | None:
     return f"{claim.access_key_id} {claim.signature} {claim.replay}"
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
-@given(data=st.data(), before=TEXTS, after=TEXTS)
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@given(before=TEXTS, after=TEXTS)
 @pytest.mark.parametrize("door", ["event", "machine"])
 @pytest.mark.parametrize("of", HEADED, ids=str)
 def test_no_two_texts_of_a_header_verify_and_are_remembered_apart(
-    door: str, of: Capture, port: int, data: st.DataObject, before: str, after: str
+    door: str, of: Capture, port: int, before: str, after: str
 ) -> None:
     event = of.event
-    name = data.draw(st.sampled_from(sorted(event["headers"])))
-    changed = with_headers(event, **{name: before + event["headers"][name] + after})
-    request = request_from_event(changed) if door == "event" else _machine(port, changed)
     expected = _replay(request_from_event(event), of)
     assert expected
-    assert request is None or _replay(request, of) in (None, expected)
-
-
-SPACES = ["\x0b", "\x0c", "\x1c", "\x1f", "\x85", "\xa0", "\u2003", "\u3000", "\n"]
+    for name, value in event["headers"].items():  # one of them is the nonce, whose other text would count as new
+        changed = with_headers(event, **{name: before + value + after})
+        request = request_from_event(changed) if door == "event" else _machine(port, changed)
+        assert request is None or _replay(request, of) in (None, expected)
 
 
 @pytest.mark.parametrize("name", ["x-acs-signature-nonce", "x-acs-date", "host", "authorization", "x-acs-action"])
-@pytest.mark.parametrize("space", SPACES, ids=ascii)
+@pytest.mark.parametrize("space", sorted({*SPACES} - {" ", "\t"}), ids=ascii)
 def test_white_space_that_http_does_not_know_is_refused_in_the_callers_dialect(name: str, space: str, kms: Kms) -> None:
     event = kms.signer.alibaba_acs3("ListKeys")
     assert error_code("alibaba", kms.send(event)) is None

@@ -52,14 +52,15 @@ def test_nobody_can_choose_nonces_that_meet(directory: Path) -> None:
 
 
 def test_each_directory_has_a_key_of_its_own_that_only_its_owner_reads(tmp_path: Path) -> None:
-    keys = set()
+    keys, tables = set(), set()
     for name in ("a", "b"):
         assert use(NonceFiles(tmp_path / name), 1)
         key = tmp_path / name / "key"
         assert (len(key.read_bytes()), stat.S_IMODE(key.stat().st_mode)) == (32, 0o600)
         assert nonce(1)[:10] not in b"".join(path.read_bytes() for path in (tmp_path / name).iterdir())
         keys.add(key.read_bytes())
-    assert len(keys) == 2
+        tables.add(b"".join(path.read_bytes() for path in (tmp_path / name).iterdir() if path != key))
+    assert len(keys) == len(tables) == 2  # one nonce, and nobody can tell from one where it stands in the other
 
 
 def test_a_key_that_is_no_key_refuses(directory: Path) -> None:

@@ -73,6 +73,11 @@ def test_a_wrong_command_line_ends_with_status_2(args: list[str], text: str) -> 
     _refused(run_tkms(*args, check=False), 2, text)
 
 
+def test_a_spec_that_is_none_is_told_which_there_are() -> None:
+    refused = run_tkms("key", "create", "--spec", "RSA", check=False).stderr
+    assert re.search(r"choose from '?AES_256'?, '?SM4_128'?, '?RSA_2048'?, ", refused)
+
+
 # -- credentials ---------------------------------------------------------------------------------------
 
 
@@ -95,6 +100,13 @@ def test_a_credential_from_creation_to_deletion(tkms: Tkms) -> None:
         _refused(tkms("credential", verb, id_), 2, f"There is no credential {id_}")
 
 
+def test_a_credential_is_ended_by_its_id_and_a_name_tells_it(tkms: Tkms) -> None:
+    made = json.loads(_ok(tkms("credential", "create", "--name", "app", "--json")))
+    for verb in ("disable", "enable", "delete"):
+        _refused(tkms("credential", verb, "app"), 2, f"app is a name: say which by its id ({made['access_key_id']})")
+    assert json.loads(_ok(tkms("credential", "list", "--json")))[-1]["enabled"]
+
+
 def test_credentials_for_people(tkms: Tkms) -> None:
     printed = _ok(tkms("credential", "create", "--name", "people", "--dialect", "tencent", "--dialect", "alibaba"))
     (id_word, id_), (secret_word, secret) = (line.split() for line in printed.splitlines())
@@ -114,7 +126,7 @@ def test_a_credential_is_rotated(tkms: Tkms) -> None:
     new = json.loads(_ok(tkms("credential", "rotate", "rota", "--json")))
     assert len(new["access_key_secret"]) == 40
     assert (new["name"], new["dialects"], new["expires"], new["replaces"]) == ("rota", ["tencent"], 0, old)
-    _refused(tkms("credential", "rotate", "rota"), 2, "2 active credentials are called rota")
+    _refused(tkms("credential", "rotate", "rota"), 2, "2 credentials are called rota")
     for args in (["rotate", old], ["create", "--name", "rota"]):
         _refused(tkms("credential", *args), 1, "rota has 2 active access keys")
     _ok(tkms("credential", "disable", old))

@@ -267,6 +267,29 @@ def test_what_cannot_be_checked(args: tuple[str, ...], text: str, tkms: Tkms) ->
     assert text in done.stderr
 
 
+def test_of_access_keys_with_one_name_the_active_one_is_checked(tkms: Tkms, tmp_path: Path) -> None:
+    def create(action: str) -> str:
+        file = tmp_path / "policy.json"
+        file.write_text(json.dumps({"Statement": [{"Effect": "Allow", "Action": action, "Resource": "*"}]}))
+        made = json.loads(tkms("credential", "create", "--name", "app", "--policy", str(file), "--json").stdout)
+        return str(made["access_key_id"])
+
+    def check() -> subprocess.CompletedProcess[str]:
+        return tkms("policy", "check", "--credential", "app", "--action", "ListKeys")
+
+    old, new = create("Encrypt"), create("ListKeys")
+    done = check()
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "2 credentials are called app: name one by its id" in done.stderr
+    assert old in done.stderr
+    tkms("credential", "disable", old)
+    assert check().returncode == 0
+    tkms("credential", "disable", new)
+    assert check().returncode == 2
+    tkms("credential", "delete", new)
+    assert "the access key is disabled" in check().stdout
+
+
 def test_a_stored_policy_that_denies_nothing_is_told_of(data: Path, tkms: Tkms) -> None:
     """It stays as it is, since nobody may be locked out by an upgrade."""
     deny = {"Effect": "Deny", "Action": "SignByAsymmetricKey", "Resource": "*"}

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import Literal, Protocol, TypeVar
 
@@ -28,6 +29,7 @@ from msgspec import UNSET, Struct, UnsetType
 
 from tenantkms.access.conditions import (
     NO_TAGS,
+    WITHOUT_KEY,
     Condition,
     Facts,
     Tags,
@@ -52,6 +54,8 @@ _MAX_SIZE = 32_768
 MAX_WORK = 1_000
 """Of a document that is set: about a millisecond for a key of fifty long aliases."""
 _STATEMENT_WORK = 6
+_NO_NAMES = WITHOUT_KEY - {"CreateKey"}
+"""Actions that are asked for no key and no alias, which CreateKey may be given."""
 _ACTION = re.compile(r"[A-Za-z*]{1,64}")
 _KEY = re.compile(rf"key/({UUID_FORM.pattern}|[0-9a-f-]*\*[0-9a-f*-]*)")
 _RESOURCE = re.compile(r"\*|(key|alias)/[A-Za-z0-9_/*-]{1,255}")
@@ -159,9 +163,18 @@ def flaws(text: str) -> Iterator[str]:
         else:
             yield from complaints(number, statement.action, ("Resource", statement.resource))
             yield from unmeetable(number, statement.action, rules[number - 1].conditions)
+            if "*" not in listed(statement.resource):
+                yield from _keyless(number, statement.action)
             for name in listed(statement.resource):
                 if name.startswith(KEY_PREFIX) and not _KEY.fullmatch(name):
                     yield f"Resource {name!r} of statement {number} of the policy is no key: its id is in lower case."
+
+
+def _keyless(number: int, actions: str | list[str]) -> Iterator[str]:
+    """Patterns of a statement about keys and aliases that match only Actions that are asked for neither."""
+    for pattern in listed(actions):
+        if {action for action in ACTIONS if fnmatchcase(action, pattern)} <= _NO_NAMES:
+            yield f"Action {pattern!r} of statement {number} of the policy uses no key: its Resource is *."
 
 
 def check(text: str) -> str:

@@ -211,8 +211,13 @@ class FileLog:
     # -- keeping --
 
     def settle(self, seconds: float = float("inf")) -> None:
-        """Bring the head up to the last line, and close a file that was begun `seconds` ago. Never fails."""
+        """Bring the head up to the last line, and close a file that was begun `seconds` ago. Never fails.
+
+        A file that somebody took away is not written to any more: lines that it takes are lost with it.
+        """
         with suppress(Unavailable), self._turn():
+            if not self._is_current():
+                self._size = -1
             if self._chain is not None and self._size > 0:
                 chain = self._ready()
                 self._mark(chain)
