@@ -290,7 +290,7 @@ def _add_verify(audit: argparse.ArgumentParser) -> None:
     verify.add_argument("--json", action="store_true", help="print JSON")
     verify.add_argument("--since", metavar="TIME", help="with --stack: not before")
     verify.add_argument("--head", default="", metavar="SEQ:MAC", help="a line that was the last one, as noted then")
-    verify.add_argument("--from", dest="first", type=int, default=0, metavar="SEQ", help="only from this line on")
+    verify.add_argument("--from", dest="first", type=int, default=-1, metavar="SEQ", help="only from this line on")
     verify.add_argument("files", nargs="*", default=[], type=Path, metavar="FILE", help="exported lines; none: all")
     verify.set_defaults(run=audit_commands.verify)
 

@@ -12,7 +12,7 @@ from typing import Any
 from tenantkms.model.alias import ALIAS_PREFIX
 from tenantkms.model.credential import Credential
 from tenantkms.wire.parse import decode_base64
-from tkms.output import Bar, UsageError, clear, held_text, print_json, shown, table, time_text
+from tkms.output import Bar, UsageError, clear, held_text, path_text, print_json, shown, table, time_text
 from tkms.places import Place, find
 from tkms.snippets import SNIPPETS, render
 
@@ -132,6 +132,8 @@ def context(args: argparse.Namespace) -> dict[str, str]:
         raise UsageError("--context takes NAME=VALUE")
     if len({name for name, _, _ in pairs}) != len(pairs):
         raise UsageError("--context names a pair twice")
+    if path_text("".join(args.context)) != "".join(args.context):
+        raise UsageError("--context is not UTF-8")
     return {name: value for name, _, value in pairs}
 
 

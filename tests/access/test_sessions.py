@@ -157,6 +157,12 @@ def test_a_policy_that_could_not_be_a_credential_s_is_refused(world: World, poli
         world.sessions.issue("other", 3600, policy, NOW)
 
 
+def test_limits_that_would_limit_nothing_are_refused(world: World) -> None:
+    policy = POLICY.removesuffix("}") + ',"Limits":{"Encrypt":1}}'
+    with pytest.raises(InvalidPolicy, match="no Limits"):
+        world.sessions.issue("other", 3600, policy, NOW)
+
+
 def test_every_altered_character_is_noticed(world: World) -> None:
     issued = world.sessions.issue("other", 3600, POLICY, NOW)
     fresh = world.process()

@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from subprocess import PIPE
 from typing import Any
@@ -162,7 +162,7 @@ def test_a_log_of_an_earlier_release_goes_on_as_a_chain(log: Path) -> None:
     Path(f"{log}.1").write_bytes(b'{"time":0.5,"request_id":"old-0"}\n')
     fill(log, 1)
     assert calls(log) == ["old-0", "old-1", "old-2", "x-0"]
-    assert found(log) == [(NOTE, 0)]
+    assert found(log) == [(NOTE, 0), (NOTE, 1)]
     log.write_bytes(log.read_bytes().replace(b"old-2", b"new-2"))
     assert (PROBLEM, 0) in found(log)
 
@@ -209,6 +209,25 @@ def test_a_line_that_was_cut_by_a_full_disk_is_told_and_spoils_no_other(log: Pat
         log.write_bytes(changed)
         assert (PROBLEM, 2) in found(log)
         log.write_bytes(kept)
+
+
+@pytest.mark.parametrize("first", [0, 20])
+def test_a_line_of_which_only_the_end_was_cut_is_one(log: Path, first: int) -> None:
+    """Of a call, and of what tells of another one that was cut."""
+    fill(log, 1)
+    files = (log, log.with_suffix(".head"))
+    kept = [file.read_bytes() for file in files]
+    size = log.stat().st_size
+    for cut in range(first + 1, first + 300):
+        for more in (first, cut) if first else (cut,):
+            with room(size + more), suppress(Unavailable):
+                file_log(log).write(record("y", 1))
+        file_log(log).write(record("z", 1))
+        assert PROBLEM not in [status for status, _ in found(log)], cut
+        numbers = [int(line.partition(b'"seq":')[2].partition(b",")[0]) for line in raw(log) if b'"mac":' in line]
+        assert numbers == sorted(set(numbers)), cut
+        for file, data in zip(files, kept, strict=True):
+            file.write_bytes(data)
 
 
 def test_a_line_that_is_being_written_is_no_problem(log: Path) -> None:
@@ -323,7 +342,8 @@ def test_the_oldest_files_go_when_they_are_too_many(log: Path) -> None:
     audit.retain(float("inf"), 6_000)
     left = rotated(log)
     assert 2 <= len(left) < count
-    assert sum(path.stat().st_size for path in (*left, log)) <= 6_000
+    said_so = 300 * events(log).count("dropped")
+    assert sum(path.stat().st_size for path in (*left, log)) <= 6_000 + said_so
     assert events(log)[-1] == "dropped"
     assert found(log) == []
     # And not one more without being missed.
@@ -334,12 +354,30 @@ def test_the_oldest_files_go_when_they_are_too_many(log: Path) -> None:
 def test_the_oldest_files_go_when_they_are_old(log: Path) -> None:
     now = Now()
     audit = dated(log, 10, now)
+    before = rotated(log)
     audit.retain(3 * 86_400, 1_000_000)
+    removed = set(before) - set(rotated(log))
     times = [line["time"] for line in said(log)]
     assert now.time - 5 * 86_400 < times[0] <= now.time - 2 * 86_400
     assert found(log) == []
     audit.retain(3 * 86_400, 1_000_000)
-    assert events(log).count("dropped") == 1
+    assert 1 < events(log).count("dropped") == len(removed)
+
+
+def test_files_that_were_removed_and_are_there_again_are_checked(log: Path) -> None:
+    audit = dated(log, 10, Now())
+    kept = {path: path.read_bytes() for path in rotated(log)}
+    audit.retain(float("inf"), 6_000)
+    *_, last = removed = [path for path in kept if not path.exists()]
+    for first in removed:  # the process ended before it removed these
+        for path in removed[removed.index(first) :]:
+            path.write_bytes(kept[path])
+        assert found(log) == []
+        for path in removed:
+            path.unlink(missing_ok=True)
+    lines = kept[last].splitlines(keepends=True)[3:]
+    last.write_bytes(b"".join([lines[0].replace(b'"principal":"x"', b'"principal":"y"'), *lines[1:]]))
+    assert [status for status, _ in found(log)] == [PROBLEM]
 
 
 def test_a_clock_that_jumps_ahead_removes_nothing(log: Path) -> None:

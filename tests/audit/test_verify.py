@@ -10,7 +10,7 @@ import pytest
 
 from kit.audit_writers import MAC, file_log, record
 from tenantkms.audit.files import rotated
-from tkms.audit.verify import PROBLEM, parse_head, verify_log
+from tkms.audit.verify import PROBLEM, parse_head, verify_lines, verify_log
 
 Lines = list[bytes]
 COUNT = 30
@@ -47,10 +47,16 @@ def altered(line: bytes) -> bytes:
     return line.replace(b'"principal":"x"', b'"principal":"y"').replace(b'"time":', b'"time":1')
 
 
+def added(line: bytes) -> bytes:
+    """Whoever reads JSON takes the last member of a name."""
+    return line.removesuffix(b"}\n") + b',"principal":"y","outcome":"ok"}\n'
+
+
 CHANGES: dict[str, Callable[[Lines, int], object]] = {
     "removed": lambda lines, at: lines.pop(at),
     "changed": lambda lines, at: lines.__setitem__(at, altered(lines[at])),
     "its mac changed": lambda lines, at: lines.__setitem__(at, lines[at][:-5] + b'00"}\n'),
+    "its members given again behind its mac": lambda lines, at: lines.__setitem__(at, added(lines[at])),
     "no line any more": lambda lines, at: lines.__setitem__(at, b"gone\n"),
     "empty": lambda lines, at: lines.__setitem__(at, b"\n"),
     "twice": lambda lines, at: lines.insert(at, lines[at]),
@@ -118,6 +124,33 @@ def test_what_is_cut_off_at_the_end_is_found(log: Path, count: int) -> None:
     for _ in range(3):
         file_log(log).write(record("y", 1))
     assert len(problems(log)) == 1
+
+
+FORGED = b'{"v":1,"time":1.0,"principal":"y","outcome":"ok"}'
+
+
+@pytest.mark.parametrize("text", [FORGED + b"\n", FORGED, b"cut\n" + FORGED + b"\ncut"])
+def test_a_line_that_is_added_at_the_end_is_not_taken_for_one_that_was_cut(log: Path, text: bytes) -> None:
+    with log.open("ab") as file:
+        file.write(text)
+    assert problems(log)
+    file_log(log).write(record("x", COUNT))  # says what it has found, as it does of a line that was cut
+    (said,) = problems(log)
+    assert said.endswith("a line was added")
+
+
+def test_a_line_that_was_changed_at_the_end_of_an_export_is_found(log: Path) -> None:
+    lines = log.read_bytes().splitlines()
+    exported = [("export", line) for line in [*lines[:-1], added(lines[-1] + b"\n").rstrip()]]
+    (report,) = verify_lines(exported, MAC)
+    assert [finding.status for finding in report.findings if "behind line" in finding.found] == [PROBLEM]
+
+
+def test_a_file_of_no_chain_is_told_of(log: Path) -> None:
+    log.with_name(f"{log.name}.1").write_bytes(FORGED + b"\n")
+    (finding,) = verify_log(log, MAC).findings
+    assert finding.where == f"{log.name}.1"
+    assert "no chain" in finding.found
 
 
 def test_all_but_the_head_removed_is_found(log: Path) -> None:

@@ -18,6 +18,7 @@ from tenantkms.store.dynamodb import DynamoKeyStore
 from tenantkms.store.integrity import IntegrityFault, RowMac
 from tenantkms.store.port import AccessStore, KeyStore, PutAlias, PutKey, PutVersion
 from tenantkms.store.sqlite import SqliteStore
+from tenantkms.store.sqlite_layout import TABLES
 
 LEAVING = key(1, state=KeyState.PENDING_DELETION, deletion_date=1_800_000_000, aliases=("a",))
 ALIAS = Alias(name="a", key_id=key_id(1))
@@ -121,6 +122,23 @@ def test_rows_that_change_places_are_not_believed(store: KeyStore, access: Acces
         refused(lambda n=number: store.get_version(key_id(n), 1))
         refused(lambda n=number: store.get_alias(f"a{n}"))
         refused(lambda n=number: access.get_credential(credential(n).access_key_id))
+
+
+def test_a_table_that_finds_another_row_is_not_believed(sqlite: SqliteStore) -> None:
+    """What compares names rests in the file as well. The row is authentic, and another one than was asked for."""
+    sqlite.commit([PutKey(key(10)), PutVersion(key_id(10), version(1))])
+    sqlite.commit([PutAlias(Alias(name="MINE", key_id=key_id(10)), expect=None)])
+    sqlite.put_credential(credential(1), new=True)
+    db = sqlite._at.db
+    for table in TABLES:
+        db.execute(f"ALTER TABLE {table.name} RENAME TO was_{table.name}")
+        lower = ", ".join(f"{column} COLLATE NOCASE AS {column}" for column in table.columns)
+        db.execute(f"CREATE VIEW {table.name} AS SELECT {lower}, mac FROM was_{table.name}")
+    assert sqlite.get_alias("MINE") == Alias(name="MINE", key_id=key_id(10))
+    refused(lambda: sqlite.get_alias("mine"))
+    refused(lambda: sqlite.get_credential(ID.swapcase()))
+    refused(lambda: sqlite.get(key_id(10).upper()))
+    refused(lambda: sqlite.get_version(key_id(10).upper(), 1))
 
 
 def test_a_row_of_another_tenant_is_not_believed(store: KeyStore) -> None:

@@ -121,7 +121,7 @@ def test_verify_says_that_all_is_well_and_what_is_not(tkms: Tkms, data: Path) ->
     assert "0 problems" in _ok(tkms("verify", "--head", first["head"]))
     assert "0 problems" in _ok(tkms("verify", str(data / "audit.jsonl")))
     log = data / "audit.jsonl"
-    kept = log.read_bytes()
+    kept, head = log.read_bytes(), log.with_suffix(".head").read_bytes()
     log.write_bytes(kept.replace(b'"Decrypt"', b'"Encrypt"'))
     try:
         done = tkms("verify")
@@ -132,8 +132,13 @@ def test_verify_says_that_all_is_well_and_what_is_not(tkms: Tkms, data: Path) ->
         assert exported.returncode == 1
         after = json.loads(exported.stdout)[0]["findings"][0]["seq"] + 1
         assert "0 problems" in _ok(tkms("verify", "--from", str(after)))
+        log.write_bytes(b'{"v":1}\n')  # no line of the chain at all
+        log.with_suffix(".head").unlink()
+        done = tkms("verify")
+        assert (done.returncode, "!!  audit.jsonl:1" in done.stdout) == (1, True)
     finally:
         log.write_bytes(kept)
+        log.with_suffix(".head").write_bytes(head)
 
 
 def test_follow_shows_lines_through_a_change_of_file(tmp_path: Path) -> None:

@@ -342,3 +342,30 @@ def test_what_is_written_appears_whole_or_not_at_all(work: Path) -> None:
     with pytest.raises(FileExistsError, match="there already"), writing(work / "a", replace=False):
         pytest.fail("it began")
     assert contents(work) == {"a": b"whole", "c": b"another came first"}
+
+
+def test_names_of_others_are_written_so_that_no_terminal_obeys_them(tkms: Tkms, work: Path) -> None:
+    """Not UTF-8, on two lines, with an escape sequence."""
+    names = [b"r\xe9port", b"two\nlines", b"\x1b[2J"]
+    files = [os.fsdecode(os.fsencode(work) + b"/" + name) for name in names]
+    for file in files:
+        Path(file).write_bytes(b"text")
+    done = tkms("seal", *files, "none\x1b")
+    assert done.returncode == 1
+    there = [f"{work}/{name}" for name in ("r\\xe9port", "two\\nlines", "\\x1b[2J")]
+    assert done.stdout.splitlines() == [f"{name} -> {name}.tkms" for name in there]
+    assert done.stderr == "tkms: none\\x1b: No such file or directory\n"
+    done = tkms("unseal", "--json", "--to", str(work.parent), *(f"{file}.tkms" for file in files))
+    told = [made["target"].removeprefix(f"{work.parent}/") for made in json.loads(done.stdout)]
+    assert told == ["r\\xe9port", "two\nlines", "\x1b[2J"]
+    assert {os.fsencode(path.name) for path in work.parent.iterdir()} > set(names)
+    done = tkms("rewrap", "--json", *files)
+    assert [failure["name"] for failure in json.loads(done.stdout)["failed"]] == [
+        f"{work}/{name}" for name in ("r\\xe9port", "two\nlines", "\x1b[2J")
+    ]
+
+
+def test_a_context_that_is_not_utf8_is_said(tkms: Tkms, work: Path) -> None:
+    (work / "a").write_bytes(b"text")
+    done = tkms("seal", "--context", "a=\udcff", str(work / "a"))
+    assert (done.returncode, done.stderr) == (2, "tkms: --context is not UTF-8\n")

@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct, field
 
-from tenantkms.audit.chain import MAC, SHOWN, START, Head, Link, link
+from tenantkms.audit.chain import LAST, MAC, SHOWN, START, Head, Link, link
 from tenantkms.audit.files import Event, number, read_head, rotated
 from tenantkms.crypto.hmacs import Hmac
 
@@ -52,17 +52,27 @@ class _Line(Struct, frozen=True):
 
 
 _NONE = Event(time=0, event="")
+_END = LAST.rstrip()
 
 
 def _line(raw: bytes) -> _Line | None:
     text = raw.rstrip(b"\r\n")
     at, cut = link(text), text.rfind(MAC)
-    if at is None or cut < 0:
+    if at is None or text[cut:] != MAC + at.mac.encode() + _END:  # no HMAC is of what follows it
         return None
     event = _NONE
     with suppress(msgspec.ValidationError):
         event = msgspec.json.decode(text, type=Event)
     return _Line(at, event, text[:cut])
+
+
+def _readable(data: bytes) -> bool:
+    """Whether a whole line is in it, which a reader takes for one: of what was cut off none is JSON."""
+    for text in data.split(b"\n"):
+        with suppress(msgspec.DecodeError, UnicodeDecodeError):
+            msgspec.json.decode(text)
+            return True
+    return False
 
 
 def _lines(first: int, last: int) -> str:
@@ -141,6 +151,8 @@ class Checker:
             self.tell(PROBLEM, where, f"before line {line.at.seq} something was added or changed", line.at.seq)
         elif event.event == "began":
             self.tell(NOTE, where, f"{event.bytes} bytes from before the chain, as they were then", line.at.seq)
+        elif _readable(data):
+            self.tell(PROBLEM, where, f"before line {line.at.seq} a line was added", line.at.seq)
         else:
             cut = "bytes of a line that could not be written whole: nobody was answered for it"
             self.tell(NOTE, where, f"{event.bytes} {cut}", line.at.seq)
@@ -149,16 +161,20 @@ class Checker:
         """No more lines. `whole`: the chain was shown from its beginning, or from where a line says."""
         report, first = self.report, self._first
         if self._stray:
-            torn = len(self._stray) == 1 and not self._stray[0].endswith(b"\n")
+            (data, *more) = self._stray
+            torn = not (more or data.endswith(b"\n") or _readable(data))
             status, found = (NOTE, "a line is not whole yet") if torn else (PROBLEM, "something was added or changed")
             self.tell(status, self._stray_at, f"behind line {report.last} {found}", report.last)
         if first is not None:
             before = first.at.seq - 1
             shown = self._dropped.get(before, "")
-            if shown and self._mac(bytes.fromhex(shown) + first.body)[:SHOWN] != first.at.shown:
-                self.tell(PROBLEM, "", f"line {first.at.seq} is not what was written", first.at.seq)
-            elif not any(before <= last for last in self._dropped):
-                status = PROBLEM if whole else NOTE
+            status = PROBLEM if whole else NOTE
+            if shown:
+                if self._mac(bytes.fromhex(shown) + first.body)[:SHOWN] != first.at.shown:
+                    self.tell(PROBLEM, "", f"line {first.at.seq} is not what was written", first.at.seq)
+            elif any(before < last for last in self._dropped):
+                self.tell(status, "", f"{_lines(0, before)} missing, where no file was removed", first.at.seq)
+            else:
                 self.tell(status, "", f"{_lines(0, before)} missing, and no line says why", first.at.seq)
         return report
 
@@ -199,6 +215,9 @@ def verify_log(path: Path, mac: Hmac, noted: Head | None = None) -> Report:
         checker.meets(head, path.with_suffix(".head").name)
     if noted:
         checker.meets(noted, "the head that was noted")
+    for file in rotated(path):
+        if number(file) < 0:
+            checker.tell(NOTE, file.name, "a file of an earlier release, of no chain: nothing tells of changes", report.last)
     return report
 
 

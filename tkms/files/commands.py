@@ -15,7 +15,7 @@ from tkms.commands import context
 from tkms.files import sealed
 from tkms.files.sealed import SUFFIX
 from tkms.files.watch import Watch, held, run
-from tkms.output import Bar, NotDone, UsageError, clear, print_json, shown
+from tkms.output import Bar, NotDone, UsageError, clear, path_text, print_json, printable, shown
 from tkms.places import find, reason
 
 
@@ -24,7 +24,7 @@ def told(file: Path, error: Exception) -> str:
     if not isinstance(error, OSError):
         return reason(error)
     other = error.filename and Path(error.filename) != file
-    return f"{error.filename if other else ''} {error.strerror or error}".strip()
+    return f"{path_text(error.filename) if other else ''} {error.strerror or error}".strip()
 
 
 def _end_orderly(status: int) -> None:
@@ -41,11 +41,11 @@ def _each(args: argparse.Namespace, work: Callable[[Path], dict[str, object]]) -
             done.append(work(file))
             line, out = "{source} -> {target}".format_map(done[-1]), sys.stdout
         except (NotDone, OSError, KmsError) as e:
-            line, out = f"tkms: {file}: {told(file, e)}", sys.stderr
+            line, out = f"tkms: {path_text(file)}: {told(file, e)}", sys.stderr
         if shown(args):
             clear()
         if out is sys.stderr or not args.json:
-            print(line, file=out, flush=True)
+            print(printable(line), file=out, flush=True)
     if args.json:
         print_json(done)
     return 0 if len(done) == len(args.files) else 1
@@ -54,7 +54,7 @@ def _each(args: argparse.Namespace, work: Callable[[Path], dict[str, object]]) -
 def _bar(args: argparse.Namespace, file: Path) -> Callable[[int], None] | None:
     if not shown(args):
         return None
-    bar = Bar(file.name, file.lstat().st_size >> 20, " MB")
+    bar = Bar(printable(path_text(file.name)), file.lstat().st_size >> 20, " MB")
     return lambda size: bar(size >> 20)
 
 
@@ -64,7 +64,7 @@ def seal(args: argparse.Namespace) -> int:
     def work(source: Path) -> dict[str, object]:
         before = sealed.identity(source.lstat())
         target = (args.to or source.parent) / (sealed.own_name(source) + SUFFIX)
-        done: dict[str, object] = {"source": str(source), "target": str(target), "bytes": before.size}
+        done: dict[str, object] = {"source": path_text(source), "target": path_text(target), "bytes": before.size}
         if not (args.remove and sealed.holds(place, target, source, pairs)):
             made = sealed.seal(place, source, target, args.key, pairs, _bar(args, source))
             done |= made._asdict()
@@ -83,7 +83,7 @@ def unseal(args: argparse.Namespace) -> int:
             raise NotDone(f"its name does not end in {SUFFIX}")
         target = (args.to or source.parent) / source.stem
         size = sealed.unseal(place, source, target, pairs, _bar(args, source))
-        return {"source": str(source), "target": str(target), "bytes": size}
+        return {"source": path_text(source), "target": path_text(target), "bytes": size}
 
     return _each(args, work)
 
@@ -99,11 +99,12 @@ def watch(args: argparse.Namespace) -> int:
             raise UsageError("INBOX and SEALED are two directories, and neither is in the other")
 
     def tell(source: Path, target: Path, size: int) -> None:
-        said = {"source": str(source), "target": str(target), "bytes": size}
-        print(msgspec.json.encode(said).decode() if args.json else f"{source} -> {target}", flush=True)
+        said = {"source": path_text(source), "target": path_text(target), "bytes": size}
+        line = msgspec.json.encode(said).decode() if args.json else printable("{source} -> {target}".format_map(said))
+        print(line, flush=True)
 
     def complain(path: Path, error: Exception) -> None:
-        print(f"tkms: {path}: {told(path, error)}", file=sys.stderr, flush=True)
+        print(printable(f"tkms: {path_text(path)}: {told(path, error)}"), file=sys.stderr, flush=True)
 
     _end_orderly(0)
     with held(inbox), held(to):

@@ -17,7 +17,7 @@ from tenantkms.crypto.context import canonical
 from tenantkms.crypto.sealed import pack_head, read_head
 from tenantkms.crypto.streaming import Reader, open_stream, read_full, seal_stream, sealed_size
 from tenantkms.errors import KmsError
-from tkms.output import NotDone
+from tkms.output import NotDone, path_text
 from tkms.places import Place
 from tkms.whole import sync_directory, writing
 
@@ -171,13 +171,13 @@ def remove_sealed(place: Place, source: Path, target: Path, context: Mapping[str
     """
     aside = source.with_name(ASIDE + own_name(source))
     if aside != source and os.path.lexists(aside):
-        raise NotDone(f"is left: {aside} is to be removed before it")
+        raise NotDone(f"is left: {path_text(aside)} is to be removed before it")
     check_closed(source)
     if not holds(place, target, source, context):
-        raise NotDone(f"is left: {target} does not open to it")
+        raise NotDone(f"is left: {path_text(target)} does not open to it")
     source.rename(aside)
     check_closed(aside)
     if identity(aside.lstat()) != before:
-        raise NotDone(f"is left as {aside}: it was changed meanwhile")
+        raise NotDone(f"is left as {path_text(aside)}: it was changed meanwhile")
     aside.unlink()
     sync_directory(source.parent)

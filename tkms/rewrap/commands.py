@@ -9,7 +9,7 @@ from itertools import chain
 from pathlib import Path
 
 from tkms.commands import context
-from tkms.output import Bar, UsageError, clear, print_json, shown, table
+from tkms.output import Bar, UsageError, clear, print_json, printable, shown, table
 from tkms.places import Place, find
 from tkms.rewrap import files
 from tkms.rewrap.work import Item, Report, Rewrap
@@ -59,8 +59,9 @@ def _show(report: Report, dry_run: bool) -> None:
     if rows:
         table([("KEY ID", "VERSION", "COUNT", ""), *rows])
     for failure in report.failed:
-        print(f"tkms: {failure.name}: {failure.reason}", file=sys.stderr)
+        print(printable(f"tkms: {failure.name}: {failure.reason}"), file=sys.stderr)
     done = f"{report.old:,} to rewrap" if dry_run else f"{report.rewrapped:,} rewrapped, {report.old:,} left"
     print(f"{report.found:,} sealed, {done}, {len(report.failed):,} failed, {report.others:,} not sealed")
     if report.stopped:
-        print(f"tkms: stopped: {report.stopped} The same command again goes on where it was.", file=sys.stderr)
+        said = f"tkms: stopped: {report.stopped} The same command again goes on where it was."
+        print(printable(said), file=sys.stderr)

@@ -12,7 +12,7 @@ from pathlib import Path
 from tenantkms.crypto.sealed import MAGIC, pack_head, read_head
 from tenantkms.errors import InvalidCiphertext
 from tkms.files.sealed import identity, reading
-from tkms.output import NotDone
+from tkms.output import NotDone, path_text
 from tkms.rewrap.work import Found, Item, Moved
 from tkms.whole import WRITING, writing
 
@@ -24,7 +24,7 @@ def items(paths: Iterable[Path], context: Mapping[str, str]) -> list[Item]:
         if path.is_dir():
             found += _within(path, context)
         else:
-            found.append(Item(str(path), partial(_load, path, context, named=True)))
+            found.append(Item(path_text(path), partial(_load, path, context, named=True)))
     return found
 
 
@@ -34,9 +34,9 @@ def _within(directory: Path, context: Mapping[str, str]) -> Iterator[Item]:
         names.sort()
         for path in (Path(found, name) for name in sorted(files) if not name.startswith(WRITING)):
             if not path.is_symlink():
-                yield Item(str(path), partial(_load, path, context, named=False))
+                yield Item(path_text(path), partial(_load, path, context, named=False))
     for error in unreadable:
-        yield Item(str(error.filename), partial(_fail, error))
+        yield Item(path_text(error.filename), partial(_fail, error))
 
 
 def _fail(error: OSError) -> Found | None:

@@ -162,6 +162,7 @@ def _reading_json(content: bytes) -> dict[str, Any] | None:
 
     try:
         value = json.loads(content.decode("utf-8"), object_pairs_hook=once, parse_constant=none)
+        json.dumps(value, ensure_ascii=False).encode()  # no lone surrogates
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) and _depth(value) <= MAX_DEPTH else None

@@ -52,6 +52,8 @@ def _narrowed(text: str) -> str:
     """The policy of a session without white space, "" for none. Raises `InvalidPolicy`."""
     if not text:
         return ""
+    if policies.rates(text):
+        raise InvalidPolicy("The policy of a session has no Limits: it counts towards those of its access key.")
     compact = msgspec.json.format(policies.check(text), indent=-1)
     if len(compact.encode()) > MAX_POLICY:
         raise InvalidPolicy(f"The policy of a session is longer than {MAX_POLICY} bytes: it travels in a header.")

@@ -18,7 +18,7 @@ from time import monotonic
 
 from msgspec import Struct
 
-from tenantkms.audit.chain import START, Chain
+from tenantkms.audit.chain import START, Chain, link
 from tenantkms.audit.files import (
     EMPTY,
     Event,
@@ -150,6 +150,9 @@ class FileLog:
         self._reopen()
         mac = self._mac = self._mac or Hmac(self._key())
         found, stray = end(self._file)
+        if link(stray.rpartition(b"\n")[2]):  # of a line nothing but its end was cut off: it is one
+            os.write(self._file, b"\n")
+            found, stray = end(self._file)
         if found is None:
             older = [file for file in rotated(self.path) if number(file) >= 0]
             found = end_of(older[-1])[0] if older else None
@@ -218,7 +221,7 @@ class FileLog:
 
     def retain(self, seconds: float, total_bytes: int) -> None:
         """Remove the oldest files while all of them have more than `total_bytes`, and those whose last line is older
-        than `seconds`; first a line says so. Raises `Unavailable`.
+        than `seconds`; first a line for each says so. Raises `Unavailable`.
 
         Age is counted to when the newest closed file was begun and closed, whichever is earlier: a clock that jumps
         ahead removes nothing before a whole file was written by it.
@@ -238,8 +241,9 @@ class FileLog:
                 gone.append(file)
                 excess -= sizes[file]
             links = [found for file in gone if (found := end_of(file)[0])]
+            for found in links:  # this may end before all are gone, and then another file is the first
+                self._tell(chain, self._event("dropped", last=found.seq, shown=found.mac))
             if links:
-                self._tell(chain, self._event("dropped", last=links[-1].seq, shown=links[-1].mac))
                 self._mark(chain)
         try:
             for file in gone:

@@ -113,12 +113,12 @@ class SqliteStore:
     @_faults
     def get(self, key_id: str) -> Key | None:
         row = self._at.db.execute(_GET_KEY, (key_id,)).fetchone()
-        return _decode_key(KEYS.checked(self._macs, row)[-1]) if row else None
+        return _decode_key(KEYS.called(self._macs, row, key_id)[-1]) if row else None
 
     @_faults
     def get_version(self, key_id: str, number: int) -> KeyVersion | None:
         row = self._at.db.execute(_GET_VERSION, (key_id, number)).fetchone()
-        return _decode_version(VERSIONS.checked(self._macs, row)[-1]) if row else None
+        return _decode_version(VERSIONS.called(self._macs, row, key_id, number)[-1]) if row else None
 
     @_faults
     def list_versions(self, key_id: str, first: int, last: int) -> list[KeyVersion]:
@@ -150,7 +150,7 @@ class SqliteStore:
     @_faults
     def get_alias(self, name: str) -> Alias | None:
         row = self._at.db.execute(_GET_ALIAS, (name,)).fetchone()
-        return Alias(name=name, key_id=ALIASES.checked(self._macs, row)[1]) if row else None
+        return Alias(name=name, key_id=ALIASES.called(self._macs, row, name)[1]) if row else None
 
     @_faults
     def commit(self, writes: Sequence[Write]) -> None:
@@ -205,7 +205,7 @@ class SqliteStore:
     @_faults
     def get_credential(self, access_key_id: str) -> Credential | None:
         row = self._at.db.execute(_GET_CREDENTIAL, (access_key_id,)).fetchone()
-        return _decode_credential(CREDENTIALS.checked(self._macs, row)[-1]) if row else None
+        return _decode_credential(CREDENTIALS.called(self._macs, row, access_key_id)[-1]) if row else None
 
     @_faults
     def put_credential(self, credential: Credential, *, new: bool) -> None:

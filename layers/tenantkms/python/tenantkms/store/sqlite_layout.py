@@ -117,6 +117,10 @@ class Table(Struct, frozen=True, kw_only=True):
         macs.check((self.name, row), found[-1], self.name, *row[: self.named_by])
         return row
 
+    def called(self, macs: RowMac, found: tuple[Any, ...], *name: object) -> tuple[Any, ...]:
+        """`checked`, of the row of that name: what finds rows rests in the file too, and may take others for it."""
+        return self.checked(macs, (*name, *found[self.named_by :]))
+
 
 KEYS = Table(
     name="keys", columns=("id", "revision", "created", "state", "spec", "usage", "origin", "creator", "due", "doc")
