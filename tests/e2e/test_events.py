@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -95,6 +96,28 @@ def test_what_is_put_on_the_bus_is_sealed_too(sealing: Sealing, stack: Stack) ->
     ((_, document),) = documents(sealing, {"by-bus": "ssm"})
     assert sealing.decrypt(stack, document["ciphertext"], {"app": "shop"}).decode() == f"{MARKER} by-bus"
     assert [row["detail"]["id"] for row in sealing.receive(sealing.told)] == ["by-bus"]
+
+
+def test_what_was_rejected_goes_back_once_its_key_is_enabled(sealing: Sealing, stack: Stack) -> None:
+    def command(*args: str) -> Any:
+        return json.loads(tkms(sealing.emulator, *args, "--json", stack=STACK).stdout)
+
+    stack.call("DisableKey", {"key_ids": ["alias/shop"]})
+    time.sleep(2)  # a function may know a key's state for a second
+    sealing.send([message("late", "ssm"), "nonsense"])
+    sealing.settle(lambda: sealing.empty() and sealing.waiting("EventsRejectedQueueUrl") == 2)
+    assert {row["reason"] for row in command("events", "rejected")} == {"KeyDisabled", "InvalidMessage"}
+    stack.call("EnableKey", {"key_ids": ["alias/shop"]})
+    time.sleep(2)
+    assert command("events", "replay", "--dry-run")["replayed"] == 2
+    assert command("events", "replay", "--reason", "KeyDisabled")["replayed"] == 1
+    sealing.settle(sealing.empty)
+    ((_, document),) = documents(sealing, {"late": "ssm"})
+    assert document["id"] == "late"
+    depth = {row["queue"]: row["waiting"] + row["in_flight"] for row in command("events", "status")}
+    assert depth == {name: int(name == "rejected") for name in depth}
+    assert [row["reason"] for row in sealing.receive("EventsRejectedQueueUrl")] == ["InvalidMessage"]
+    sealing.receive(sealing.told)
 
 
 def test_messages_are_sealed_once_whenever_the_function_dies(sealing: Sealing, stack: Stack) -> None:

@@ -21,6 +21,7 @@ from kit.objects_world import (
     QUEUE,
     REJECTED,
     SEALED,
+    Killed,
     Meter,
     World,
     record,
@@ -171,6 +172,19 @@ def test_the_source_stays_until_what_is_sealed_is_right(here: World, damage: str
     assert [row["Key"] for row in here.versions(INBOX)] == ["b"]
     ciphertext = here.s3.get_object(Bucket=SEALED, Key="a")["Body"].read()
     assert [detail["sha256"] for _, detail in here.told] == [hashlib.sha256(ciphertext).hexdigest()]
+
+
+def test_what_is_sealed_under_another_context_is_made_anew(here: World) -> None:
+    """Its own metadata open it, but nobody who goes by the entry's context could."""
+    source = here.put("a", MARKER)
+    with pytest.raises(Killed):
+        here.worker(Meter(12, FAULTS["killed before"]), {"purpose": "another"}).sealer.seal(source)
+    assert here.opened("a") == MARKER
+    assert here.deliver(s3_says(source)) == "done"
+    assert here.opened("a") == MARKER
+    _, context = read_metadata(here.s3.head_object(Bucket=SEALED, Key="a")["Metadata"]) or (b"", {})
+    assert context["purpose"] == CONTEXT["purpose"]
+    assert here.versions(INBOX) == []
 
 
 # -- crashes, lost answers, and two at once --------------------------------------------------------------
@@ -408,6 +422,11 @@ def test_who_is_swept_is_older_than_whoever_came_by_a_message(here: World) -> No
     assert here.deliver(s3_says(told)) == "done"
     again = here.put("a", b"swept again")
     assert here.deliver(notification(again)) == "done"
+    last = here.put("b", b"swept"), here.put("b", b"swept too")
+    for source in last:
+        assert here.deliver(notification(source)) == "done"
+    assert here.opened("b") == b"swept", "which of them is newer is not known"
+    assert here.opened(f"b@{last[1].version}") == b"swept too"
     assert here.opened("a") == b"told"
     assert here.opened(f"a@{again.version}") == b"swept again"
 

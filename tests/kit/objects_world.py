@@ -156,7 +156,7 @@ class World:
 
     # -- a worker --
 
-    def worker(self, meter: Meter | None = None) -> ObjectsOf:
+    def worker(self, meter: Meter | None = None, context: Mapping[str, str] = CONTEXT) -> ObjectsOf:
         meter = meter or Meter()
         dispatch = InlineDispatcher(self.tenant.deps)
         clients = {"s3": Client(self.s3, meter), "sqs": Client(self._sqs, meter), "events": _Bus(self.told, meter)}
@@ -167,7 +167,7 @@ class World:
             "INBOX_BUCKET": INBOX,
             "SEALED_BUCKET": SEALED,
             "OBJECTS_KEY": KEY,
-            "OBJECTS_CONTEXT": json.dumps(CONTEXT),
+            "OBJECTS_CONTEXT": json.dumps(context),
             "OBJECTS_QUEUE_URL": self.urls[QUEUE],
             "REJECTED_QUEUE_URL": self.urls[REJECTED],
             "EVENT_BUS": "tkms-acme",
