@@ -9,6 +9,7 @@ import os
 import pty
 import re
 import shutil
+import signal
 import stat
 import subprocess
 import sys
@@ -281,3 +282,16 @@ def test_commands_get_their_turn_at_the_files_of_a_busy_server(server: Server) -
     assert answered > 100
     assert len(ids) == 3
     server.tkms("audit", "verify")
+
+
+def test_commands_do_not_wait_for_a_server_that_is_stopped(tmp_path: Path) -> None:
+    """As by Ctrl-Z, a moment after it has taken its locks."""
+    with starting(tmp_path / "data") as start:
+        signer = Signer(*Server(start.url, tmp_path / "data", start.process).credential())
+        with Wire(start.port) as wire:
+            for _ in range(5):
+                assert wire.ask(signer.tencent("GenerateRandom", {"NumberOfBytes": 1}))["Response"]["Plaintext"]
+                start.process.send_signal(signal.SIGTSTP)
+                assert os.waitid(os.P_PID, start.process.pid, os.WSTOPPED)
+                run_tkms("key", "create", "--data-dir", str(tmp_path / "data"))
+                start.process.send_signal(signal.SIGCONT)

@@ -7,6 +7,7 @@ import asyncio
 import gc
 import ipaddress
 import os
+import signal
 import socket
 import ssl
 import sys
@@ -48,15 +49,41 @@ WELCOME = "welcome.txt"
 
 
 class Releases:
-    """Gives locks back on the event loop, a moment later; at once while none runs."""
+    """Gives locks back on the event loop, a moment later; at once while none runs. Threads may ask it, too."""
 
-    loop: asyncio.AbstractEventLoop | None = None
+    def __init__(self) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._waiting: list[Callable[[], None]] = []
 
     def __call__(self, release: Callable[[], None]) -> None:
-        if self.loop is None:
+        loop = self._loop
+        if loop is None:
             release()
-        else:  # from threads, too
-            self.loop.call_soon_threadsafe(self.loop.call_later, _HELD_SECONDS, release)
+        else:
+            loop.call_soon_threadsafe(self._later, loop, release)
+
+    def _later(self, loop: asyncio.AbstractEventLoop, release: Callable[[], None]) -> None:
+        if not self._waiting:
+            loop.call_later(_HELD_SECONDS, self._now)
+        self._waiting.append(release)
+
+    def _now(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for release in waiting:
+            release()
+
+    def start(self) -> None:
+        """The loop runs. Who stops the server from a terminal (Ctrl-Z) stops no command that waits for a lock."""
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_signal_handler(signal.SIGTSTP, self._stop)
+
+    def _stop(self) -> None:
+        self._now()
+        os.kill(os.getpid(), signal.SIGSTOP)
+
+    def end(self) -> None:
+        self._loop = None
+        self._now()
 
 
 class Keeper:
@@ -101,7 +128,7 @@ class _Server(Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        self._releases.loop = asyncio.get_running_loop()
+        self._releases.start()
         gc.collect()
         gc.freeze()  # what is here by now stays: the collector need not look at it again and again
         print(self.ready, flush=True)
@@ -109,7 +136,7 @@ class _Server(Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         await super().shutdown(sockets)
-        self._releases.loop = None
+        self._releases.end()
         self._keeper.audit.close()
 
     async def _maintain(self) -> None:

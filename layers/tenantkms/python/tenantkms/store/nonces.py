@@ -10,14 +10,13 @@ The first ten bytes of an entry say which nonce it is, two when it expires, and 
 that counts: of an attacker's addresses one in four billion has the same four.
 
 Several processes and threads may use one directory at once: who looks and writes holds the lock of the file `lock`,
-whose length also says whether others have added or removed files. Tables are mapped into memory, and their length is
-looked at before each use: touching what somebody cut off would end the process. After a power cut some nonces may be
-missing, and every content of the tables is a valid one. What was decided: docs/decisions/0007-nonces.md.
+whose length also says whether others have added or removed files. Tables are read and written by
+calls: mapped into memory, what somebody cuts off would end the process that touches it. After a power cut some nonces
+may be missing, and every content of the tables is a valid one. What was decided: docs/decisions/0007-nonces.md.
 """
 
 from __future__ import annotations
 
-import mmap
 import os
 import re
 import struct
@@ -44,7 +43,7 @@ _PROBES = 64
 """Buckets that are looked at before a table is full."""
 _KEPT = 8
 """Half hours that stay at least, for a clock that jumped ahead and is put back."""
-_lseek, _END = os.lseek, os.SEEK_END
+_lseek, _pread, _END = os.lseek, os.pread, os.SEEK_END
 _NUMBER = struct.Struct("<Q")
 _NAME = re.compile(r"(\d{1,9})-(\d)")
 
@@ -52,36 +51,42 @@ _NAME = re.compile(r"(\d{1,9})-(\d)")
 class _Table:
     """One file. Only who holds the lock of the directory may use it."""
 
-    __slots__ = ("_file", "_map", "buckets", "level", "path", "size")
+    __slots__ = ("_file", "_first", "buckets", "level", "path", "size")
 
     def __init__(self, path: Path, level: int) -> None:
         self.path, self.level = path, level
         self.buckets = _FIRST * 4**level
         self.size = (1 + self.buckets) * _BUCKET
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        self._first = 0, b""  # the bucket that was read first for a nonce, and where it stands
+        file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
-            # Writing to a part of the mapping that has no place on a full disk would end the process.
-            os.posix_fallocate(self._file, 0, self.size)
-            self._map = mmap.mmap(self._file, self.size)
+            os.posix_fallocate(file, 0, self.size)
         except BaseException:
-            os.close(self._file)
+            os.close(file)
             raise
+        self._file = file
 
     def __del__(self) -> None:
-        if hasattr(self, "_map"):
-            self._map.close()
+        if hasattr(self, "_file"):
             os.close(self._file)
+
+    def _read(self, at: int) -> bytes:
+        """A bucket. What somebody cut off the file is empty again."""
+        bucket = _pread(self._file, _BUCKET, at)
+        if len(bucket) < _BUCKET:
+            os.posix_fallocate(self._file, 0, self.size)
+            bucket = bucket.ljust(_BUCKET, b"\0")
+        return bucket
 
     def find(self, head: bytes, place: int) -> bytes:
         """The entry that begins with `head`, or b"". Only after this `add` may be called, in the same lock."""
-        if _lseek(self._file, 0, _END) < self.size:
-            os.posix_fallocate(self._file, 0, self.size)
         start = _BUCKET + place % self.buckets * _BUCKET
-        bucket = self._map[start : start + _BUCKET]
+        bucket = self._read(start)
+        self._first = start, bucket
         if head not in bucket and bucket.endswith(_EMPTY):
             return b""
         for at in self._buckets(place):
-            bucket = self._map[at : at + _BUCKET]
+            bucket = self._read(at)
             found = bucket.find(head)
             while found % _ENTRY and found > 0:  # over the end of one entry and the beginning of the next
                 found = bucket.find(head, found + 1)
@@ -98,22 +103,22 @@ class _Table:
     def add(self, entry: bytes, place: int) -> int | None:
         """Write an entry; how much of its bucket is filled, None if there is no room."""
         at = _BUCKET + place % self.buckets * _BUCKET
-        room = self._map[at : at + _BUCKET].find(_EMPTY)
+        room = (self._first[1] if self._first[0] == at else self._read(at)).find(_EMPTY)
         if room < 0:
             for at in self._buckets(place):
-                room = self._map[at : at + _BUCKET].find(_EMPTY)
+                room = self._read(at).find(_EMPTY)
                 if room >= 0:
                     break
             else:
                 return None
         filled = room + -room % _ENTRY + _ENTRY  # the entry before may end in zeros
-        self._map[at + filled - _ENTRY : at + filled] = entry
+        _write(self._file, entry, at + filled - _ENTRY)
         return filled
 
     def crowded(self) -> bool:
         """Count one more full bucket; whether there are many by now."""
-        count = min(_NUMBER.unpack(self._map[:8])[0] + 1, self.buckets)
-        self._map[:8] = _NUMBER.pack(count)
+        count = min(_NUMBER.unpack(self._read(0)[:8])[0] + 1, self.buckets)
+        _write(self._file, _NUMBER.pack(count), 0)
         return bool(count > self.buckets // 8)
 
 
