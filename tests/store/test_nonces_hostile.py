@@ -133,8 +133,8 @@ assert use(nonces, "after") and not use(nonces, "after")
 
 
 def test_a_file_that_somebody_cuts_does_not_end_the_process(directory: Path) -> None:
-    """Nor does a cut in the midst of a use: a mapped file would (SIGBUS). What is gone from the file is gone; what comes
-    after it is remembered.
+    """Nor does a cut in the midst of a use: a mapped file would (SIGBUS). What is gone from the file is gone, and what
+    comes after it is remembered.
     """
     program = CUT.format(path=[str(Path(__file__).parent), *sys.path])
     done = subprocess.run([sys.executable, "-c", program, directory], check=False, capture_output=True, text=True)
