@@ -217,7 +217,9 @@ def verify_log(path: Path, mac: Hmac, noted: Head | None = None) -> Report:
         checker.meets(noted, "the head that was noted")
     for file in rotated(path):
         if number(file) < 0:
-            checker.tell(NOTE, file.name, "a file of an earlier release, of no chain: nothing tells of changes", report.last)
+            checker.tell(
+                NOTE, file.name, "a file of an earlier release, of no chain: nothing tells of changes", report.last
+            )
     return report
 
 
