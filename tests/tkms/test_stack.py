@@ -86,11 +86,17 @@ class Client:
         return ask
 
 
+EVENT_URLS = {
+    "EventsQueueUrl": "https://sqs.example.test/123456789012/work",
+    "EventsDeadLetterQueueUrl": "https://sqs.example.test/123456789012/dead",
+}
+
+
 class Stack:
     """A stack as the doctor asks for it."""
 
     name = STACK
-    outputs = OUTPUTS
+    outputs = OUTPUTS | EVENT_URLS
     url = "http://127.0.0.1:9"
     settings = SimpleNamespace(root=SimpleNamespace(exists=lambda: True))
 
@@ -148,7 +154,10 @@ CASES: dict[str, tuple[str, list[Resource], dict[str, Any], str, str, str]] = {
     "a key that goes": ("parent key", [], {"describe_key": {"KeyMetadata": {"KeyState": "PendingDeletion"}}}, PROBLEM, "PendingDeletion", "cancel-key-deletion"),
     "a key that stays": ("parent key", [], {"describe_key": {"KeyMetadata": {"KeyState": "Enabled"}}, "get_key_rotation_status": {"KeyRotationEnabled": False}}, WARNING, "rotation is off", "enable-key-rotation"),
     "no schedule": ("schedules", [], {}, PROBLEM, "none", "cdk deploy"),
-    "schedule off": ("schedules", [RULE], {"describe_rule": {"State": "DISABLED"}, "list_targets_by_rule": {"Targets": [{}]}}, PROBLEM, "DISABLED", "enable-rule"),
+    "schedule off": ("schedules", [RULE], {"list_rules": {"Rules": [{"Name": "tkms-acme-Rule", "State": "DISABLED"}]}, "list_targets_by_rule": {"Targets": [{}]}}, PROBLEM, "DISABLED", "enable-rule"),
+    "no such schedule": ("schedules", [RULE], {"list_rules": {"Rules": [{"Name": "tkms-acme-Rule-2", "State": "ENABLED"}]}}, PROBLEM, "tkms-acme-Rule is nowhere", "enable-rule"),
+    "on another bus": ("schedules", [Resource("AWS::Events::Rule", "tkms-acme|tkms-acme-Rule")], {"list_rules": {"Rules": [{"Name": "tkms-acme-Rule", "State": "DISABLED"}]}, "list_targets_by_rule": {"Targets": [{}]}}, PROBLEM, "DISABLED", "--event-bus-name tkms-acme"),
+    "secrets that nobody sealed": ("dead letters", [Resource("AWS::SQS::Queue", EVENT_URLS["EventsDeadLetterQueueUrl"])], {"get_queue_attributes": {"Attributes": {"ApproximateNumberOfMessages": "3"}}}, WARNING, "3 in dead", "tkms events replay"),
     "letters": ("dead letters", [QUEUE], {"get_queue_attributes": {"Attributes": {"ApproximateNumberOfMessages": "3"}}}, WARNING, "3 in letters", "log"),
     "no letters": ("dead letters", [QUEUE], {"get_queue_attributes": {"Attributes": {"ApproximateNumberOfMessages": "0"}}}, OK, "empty", ""),
     "it rings": ("alarms", [ALARM], {"describe_alarms": {"MetricAlarms": [{"AlarmName": "Faults", "StateValue": "ALARM", "AlarmActions": TOPIC}]}}, WARNING, "Faults rings", "docs"),
@@ -176,6 +185,13 @@ def test_what_the_doctor_finds(
     worst = max(findings, key=lambda finding: (OK, WARNING, PROBLEM).index(finding.status))
     assert worst.status == status
     assert any(found in finding.found and advice in finding.advice for finding in findings)
+
+
+def test_what_waits_to_be_sealed_is_no_dead_letter(monkeypatch: pytest.MonkeyPatch) -> None:
+    work = [Resource("AWS::SQS::Queue", EVENT_URLS["EventsQueueUrl"])]
+    monkeypatch.setattr(doctor, "CHECKS", {"dead letters": doctor.CHECKS["dead letters"]})
+    monkeypatch.setattr(doctor, "_resources", lambda _stack: work)
+    assert list(doctor.examine(Stack())) == []  # type: ignore[arg-type]
 
 
 def test_where_the_resources_may_not_be_listed_the_rest_is_still_checked(monkeypatch: pytest.MonkeyPatch) -> None:

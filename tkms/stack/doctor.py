@@ -16,6 +16,7 @@ from tenantkms.errors import KmsError
 from tenantkms.runtime.assemble import SettingsError
 from tenantkms.store import dynamodb_layout as layout
 from tenantkms_events.names import FUNCTIONS as STARTED_BY_EVENTS
+from tkms.events.queues import SOURCES
 from tkms.findings import OK, PROBLEM, ROWS, WARNING, Finding, Found, examine_rows
 from tkms.output import time_text
 from tkms.places import reason
@@ -171,24 +172,38 @@ def _functions(stack: Stack, listing: Listing) -> Found:
         yield PROBLEM, f"{len(versions)} versions of runtime and layer side by side", f"cdk deploy {stack.name}"
 
 
+_WORK = {queue for queue, _ in SOURCES.values()}
+"""Outputs with the queues of what is to be sealed."""
+
+
 def _schedules(stack: Stack, listing: Listing) -> Found:
     client, rules = stack.client("events"), _of(listing, "AWS::Events::Rule")
     if not rules:
         yield PROBLEM, "there is none: no key is rotated or destroyed", f"cdk deploy {stack.name}"
     for rule in rules:
-        name = rule.rpartition("/")[2].rpartition("|")[2]
-        state = client.describe_rule(Name=name)["State"]
-        targets = client.list_targets_by_rule(Rule=name)["Targets"]
-        enable = f"aws events enable-rule --name {name}"
+        bus, _, name = rule.rpartition("/")[2].rpartition("|")
+        # A rule of another bus has it in its id; an emulator's has not.
+        buses = [bus] if bus else ["default", *filter(None, [stack.outputs.get("EventsBusName")])]
+        state, targets = "nowhere", []
+        for where in buses:
+            for row in client.list_rules(NamePrefix=name, EventBusName=where)["Rules"]:
+                if row["Name"] == name:
+                    bus, state = where, row["State"]
+                    targets = client.list_targets_by_rule(Rule=name, EventBusName=where)["Targets"]
+        enable = f"aws events enable-rule --name {name} --event-bus-name {bus or buses[0]}"
         yield _either(state == "ENABLED" and targets, f"{name} is on", PROBLEM, f"{name} is {state}", enable)
 
 
 def _dead_letters(stack: Stack, listing: Listing) -> Found:
-    client = stack.client("sqs")
+    client, named = stack.client("sqs"), {url: output for output, url in stack.outputs.items()}
     for url in _of(listing, "AWS::SQS::Queue"):
+        if named.get(url) in _WORK:
+            continue  # what waits there is on its way
         asked = client.get_queue_attributes(QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages"])
         count, name = int(asked["Attributes"]["ApproximateNumberOfMessages"]), url.rpartition("/")[2]
         advice = "Read the function's log, mend the cause, then purge the queue: what is due stays due."
+        if url in named:  # it holds secrets, and nobody else may have them
+            advice = f"tkms events rejected --stack {stack.name} says why; mend the cause, then: tkms events replay"
         yield _either(not count, f"{name} is empty", WARNING, f"{count} in {name}", advice)
 
 
