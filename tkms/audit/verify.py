@@ -215,10 +215,10 @@ def verify_log(path: Path, mac: Hmac, noted: Head | None = None) -> Report:
         checker.meets(head, path.with_suffix(".head").name)
     if noted:
         checker.meets(noted, "the head that was noted")
-    for file in rotated(path):
-        if number(file) < 0:
+    for old in rotated(path):
+        if number(old) < 0:
             checker.tell(
-                NOTE, file.name, "a file of an earlier release, of no chain: nothing tells of changes", report.last
+                NOTE, old.name, "a file of an earlier release, of no chain: nothing tells of changes", report.last
             )
     return report
 
