@@ -15,6 +15,8 @@ from kit.emulator import Emulator
 from kit.sealing import ITEMS, KINDS, MARKER, STACK, TENANT, Sealing, message
 from tkms.stack.stack import Stack
 
+SETTLED = 1.1
+"""Seconds: `state_cache_seconds`, after which every function sees a change, and a little more."""
 SENT, POISON, TWICE = 1_000, 50, 100
 CALLS = {"seal_messages": 8, "seal_objects": 14}
 """Of AWS for one message, at each of which the function is ended once before and once after; a few more do no harm."""
@@ -182,6 +184,7 @@ def test_a_key_that_is_disabled_rejects_and_the_object_stays_until_it_may_be_sea
         ]
     }
     stack.call("DisableKey", key)
+    time.sleep(SETTLED)
     try:
         sealing.put("waits", MARKER.encode())
         sealing.settle(lambda: sealing.empty() and bool(sealing.waiting("EventsRejectedQueueUrl")))
@@ -191,6 +194,7 @@ def test_a_key_that_is_disabled_rejects_and_the_object_stays_until_it_may_be_sea
         assert sealing.swept() == 0, "what was rejected is not brought again"
     finally:
         stack.call("EnableKey", key)
+    time.sleep(SETTLED)
     # As if nobody had told of it: it is put again without a rejection.
     sealing.put("waits", MARKER.encode())
     sealing.settle(lambda: sealing.empty() and len(sealing.inbox()) == 1)
