@@ -15,8 +15,6 @@ from kit.emulator import Emulator
 from kit.sealing import ITEMS, KINDS, MARKER, STACK, TENANT, Sealing, message
 from tkms.stack.stack import Stack
 
-SETTLED = 1.1
-"""Seconds: `state_cache_seconds`, after which every function sees a change, and a little more."""
 SENT, POISON, TWICE = 1_000, 50, 100
 CALLS = {"seal_messages": 8, "seal_objects": 14}
 """Of AWS for one message, at each of which the function is ended once before and once after; a few more do no harm."""
@@ -64,6 +62,12 @@ def documents(sealing: Sealing, names: dict[str, str]) -> Iterator[tuple[str, di
         yield name, json.loads(text)
 
 
+def switch(stack: Stack, action: str, key: str) -> None:
+    """And wait: a function that is warm knows the state of a key for a second."""
+    stack.call(action, {"key_ids": [key]})
+    time.sleep(2)
+
+
 # -- messages --------------------------------------------------------------------------------------------
 
 
@@ -104,13 +108,11 @@ def test_what_was_rejected_goes_back_once_its_key_is_enabled(sealing: Sealing, s
     def command(*args: str) -> Any:
         return json.loads(tkms(sealing.emulator, *args, "--json", stack=STACK).stdout)
 
-    stack.call("DisableKey", {"key_ids": ["alias/shop"]})
-    time.sleep(2)  # a function may know a key's state for a second
+    switch(stack, "DisableKey", "alias/shop")
     sealing.send([message("late", "ssm"), "nonsense"])
     sealing.settle(lambda: sealing.empty() and sealing.waiting("EventsRejectedQueueUrl") == 2)
     assert {row["reason"] for row in command("events", "rejected")} == {"KeyDisabled", "InvalidMessage"}
-    stack.call("EnableKey", {"key_ids": ["alias/shop"]})
-    time.sleep(2)
+    switch(stack, "EnableKey", "alias/shop")
     assert command("events", "replay", "--dry-run")["replayed"] == 2
     assert command("events", "replay", "--reason", "KeyDisabled")["replayed"] == 1
     sealing.settle(sealing.empty)
@@ -178,13 +180,7 @@ def test_what_brings_no_object_is_skipped_or_rejected(sealing: Sealing) -> None:
 def test_a_key_that_is_disabled_rejects_and_the_object_stays_until_it_may_be_sealed(
     sealing: Sealing, stack: Stack
 ) -> None:
-    key = {
-        "key_ids": [
-            json.loads(tkms(sealing.emulator, "key", "describe", "alias/inbox", "--json", stack=STACK).stdout)["id"]
-        ]
-    }
-    stack.call("DisableKey", key)
-    time.sleep(SETTLED)
+    switch(stack, "DisableKey", "alias/inbox")
     try:
         sealing.put("waits", MARKER.encode())
         sealing.settle(lambda: sealing.empty() and bool(sealing.waiting("EventsRejectedQueueUrl")))
@@ -193,8 +189,7 @@ def test_a_key_that_is_disabled_rejects_and_the_object_stays_until_it_may_be_sea
         assert sealing.inbox() == ["waits"]
         assert sealing.swept() == 0, "what was rejected is not brought again"
     finally:
-        stack.call("EnableKey", key)
-    time.sleep(SETTLED)
+        switch(stack, "EnableKey", "alias/inbox")
     # As if nobody had told of it: it is put again without a rejection.
     sealing.put("waits", MARKER.encode())
     sealing.settle(lambda: sealing.empty() and len(sealing.inbox()) == 1)
