@@ -199,6 +199,17 @@ def test_a_key_that_is_disabled_rejects_and_the_object_stays_until_it_may_be_sea
     sealing.client("s3").delete_object(Bucket=bucket, Key="waits", VersionId=left["VersionId"])
 
 
+def test_the_doctor_finds_every_rule_and_nothing_set_aside(sealing: Sealing) -> None:
+    """What it misses is the emulator's: tables that cannot be restored, and a name that nobody resolves."""
+    lines = tkms(sealing.emulator, "doctor", stack=STACK, status=1).stdout.splitlines()
+    found = [line.split() for line in lines if line[3:].startswith((" schedules", " dead letters"))]
+    assert {row[0] for row in found} == {"ok"}
+    told = " ".join(word for row in found for word in row)
+    for part in ("EventsFromBus", "EventsSweep", "EventsMessagesDeadLetters", "EventsObjectsDeadLetters"):
+        assert part in told
+    assert "EventsMessagesQueue" not in told, "what waits there is on its way"
+
+
 # -- nowhere ---------------------------------------------------------------------------------------------
 
 
