@@ -430,6 +430,21 @@ def test_who_is_swept_is_older_than_whoever_came_by_a_message(here: World) -> No
     assert here.opened(f"a@{again.version}") == b"swept again"
 
 
+def _refuse(code: str) -> Any:
+    raise refused(code)
+
+
+@pytest.mark.parametrize("code", ["NoSuchKey", "NoSuchVersion", "AccessDenied"])
+def test_one_version_that_goes_or_hides_stops_no_sweep(here: World, code: str) -> None:
+    """Workers take versions away all the time."""
+    for name in "abc":
+        here.put(name, MARKER)
+    calls = Meter(1, lambda _call: _refuse(code))
+    left = handler.sweep(here.worker(calls), datetime.now(UTC) + timedelta(hours=2))
+    assert calls.names[1] == "get_object_tagging"
+    assert left == (3 if code == "AccessDenied" else 2)
+
+
 def test_a_sweep_that_is_refused_raises_nothing_of_what_it_saw(here: World) -> None:
     here.put("a", MARKER)
     with pytest.raises(Exception, match="not available"):
