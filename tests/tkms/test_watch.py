@@ -194,7 +194,7 @@ def test_a_sealed_file_of_a_key_that_is_gone_does_not_stop_another_of_its_name(r
 
 
 def test_what_a_killed_one_left_is_taken_up(room: Room) -> None:
-    (room.to / f"{WRITING}abc").write_bytes(b"half")
+    (room.to / f"{WRITING}abcd_123").write_bytes(b"half")
     (room.inbox / "a").write_bytes(b"sealed before")
     sealed.seal(room.place, room.inbox / "a", room.to / "a.tkms", "alias/default", CONTEXT)
     (room.inbox / f"{sealed.ASIDE}b").write_bytes(b"set aside before it was sealed, by a person")
@@ -209,6 +209,16 @@ def test_what_a_killed_one_left_is_taken_up(room: Room) -> None:
     }
     assert room.left() == []
     assert not list(room.to.glob(f"{WRITING}*"))
+
+
+def test_a_sealed_file_whose_name_only_begins_as_one_that_is_not_whole_stays(room: Room) -> None:
+    (room.inbox / f"{sealed.ASIDE}{WRITING}a").write_bytes(b"a")
+    (room.to / f"{WRITING}directory").mkdir()
+    room.look()
+    room.look(SETTLE)
+    room.watch = room.start()
+    assert room.opened() == {f"{WRITING}a.tkms": b"a"}
+    assert room.left() == []
 
 
 # -- the process -----------------------------------------------------------------------------------------
@@ -327,3 +337,4 @@ def test_two_directories_are_needed(tmp_path: Path, inbox: str, to: str) -> None
     done = run_tkms("watch", str(tmp_path / inbox), str(tmp_path / to), check=False)
     assert (done.returncode, done.stdout) == (2, "")
     assert "directory" in done.stderr or "directories" in done.stderr
+
