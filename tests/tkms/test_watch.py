@@ -221,6 +221,31 @@ def test_a_sealed_file_whose_name_only_begins_as_one_that_is_not_whole_stays(roo
     assert room.left() == []
 
 
+def test_a_link_that_takes_the_place_of_a_directory_leads_nowhere(room: Room) -> None:
+    """Whoever may write into the inbox may do so while a file is sealed, and no other directory is changed."""
+    other, directory = room.path / "other", room.inbox / "deep"
+    for path in (other, directory):
+        path.mkdir()
+        (path / "a").write_bytes(b"a")
+    calls = 0
+
+    class Meddling:
+        def call(self, action: str, params: dict[str, object]) -> dict[str, object]:
+            nonlocal calls
+            calls += 1
+            if action == "Decrypt":
+                directory.rename(room.path / "gone")
+                directory.symlink_to(other)
+            return room.place.call(action, params)
+
+    room.watch = room.start(Meddling())
+    room.look()
+    room.look(SETTLE)
+    assert calls == 2
+    assert [path.name for path in other.iterdir()] == ["a"]
+    assert room.complaints == [("inbox/deep/a", "is left: it was changed meanwhile")]
+
+
 # -- the process -----------------------------------------------------------------------------------------
 
 _DIES = """
@@ -235,9 +260,9 @@ place = OneMachine(Directory(root / "data"))
 
 def step(event, args):
     global left
-    if event in ("open", "os.rename", "os.link", "os.remove", "os.mkdir") and str(args[0]).startswith(
-        (str(root / "inbox"), str(root / "sealed"))
-    ):
+    here = (str(root / "inbox"), str(root / "sealed"))
+    named = str(args[0]).startswith(here) or event in ("os.rename", "os.remove") and args[-1] >= 0
+    if event in ("open", "os.rename", "os.link", "os.remove", "os.mkdir") and named:
         left -= 1
         if left < 0:
             os._exit(9)
@@ -337,4 +362,3 @@ def test_two_directories_are_needed(tmp_path: Path, inbox: str, to: str) -> None
     done = run_tkms("watch", str(tmp_path / inbox), str(tmp_path / to), check=False)
     assert (done.returncode, done.stdout) == (2, "")
     assert "directory" in done.stderr or "directories" in done.stderr
-
