@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -199,6 +200,27 @@ def test_the_reasons_are_told_and_the_messages_stay(stack: Stack) -> None:
     assert (told.message_id, told.reason, told.field, told.source) == ("m1", "KeyDisabled", "key", "messages")
     assert (nonsense.reason, nonsense.rejected) == ("", 0)
     assert stack.waiting() == {"rejected": 2}
+
+
+def test_what_comes_back_waits_for_the_next_one_whatever_the_clock_says(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The clock of this machine may be wrong, or SQS's may be ahead by as much as a message needs."""
+    for hours in (-1, 1):
+        monkeypatch.setattr("time.time", lambda hours=hours, now=time.time: now() + 3600 * hours)
+        stack.reject(BODY, "KeyDisabled")
+        work = replay(stack)
+        send = work._sqs.send_message
+
+        def send_message(send: Any = send, **given: Any) -> Any:
+            sent = send(**given)
+            stack.reject(given["MessageBody"], "KeyDisabled", message_id=sent["MessageId"])
+            return sent
+
+        monkeypatch.setattr(work._sqs, "send_message", send_message)
+        assert work.run().replayed == 1
+        assert stack.waiting()["rejected"] == 1
+        stack.bodies("EventsRejectedQueueUrl")
 
 
 def test_a_stack_without_events_says_so(stack: Stack) -> None:
