@@ -223,6 +223,27 @@ def test_what_comes_back_waits_for_the_next_one_whatever_the_clock_says(
         stack.bodies("EventsRejectedQueueUrl")
 
 
+def test_no_terminal_obeys_what_lies_in_the_queue(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stack.reject(BODY, "\x1b[2J")
+    assert run(stack, monkeypatch, "rejected") == 0
+    out = capsys.readouterr().out
+    assert "\x1b" not in out
+    assert "\\x1b[2J" in out
+
+
+def test_a_time_that_no_calendar_has_is_no_rejection(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stack.reject(BODY, "KeyDisabled")
+    (body,) = stack.bodies("EventsRejectedQueueUrl")
+    for seconds in (10**17, -(10**17)):
+        stack.send("EventsRejectedQueueUrl", json.dumps({**json.loads(body), "rejected": seconds}))
+    assert run(stack, monkeypatch, "rejected") == 0
+    assert capsys.readouterr().out.count("no rejected message") == 2
+
+
 def test_a_stack_without_events_says_so(stack: Stack) -> None:
     stack.outputs.clear()
     with pytest.raises(SettingsError, match="no `events`"):
