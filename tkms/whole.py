@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,12 @@ from typing import IO
 
 WRITING = ".writing-"
 """How the name begins of a file that is not whole yet, or that a killed process left so."""
+_UNFINISHED = re.compile(re.escape(WRITING) + r"[a-z0-9_]{8}")
+
+
+def is_unfinished(name: str) -> bool:
+    """Whether it is exactly what `writing` calls a file that is not whole: others may only begin so."""
+    return _UNFINISHED.fullmatch(name) is not None
 
 
 def sync_directory(path: Path) -> None:

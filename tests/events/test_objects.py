@@ -251,6 +251,24 @@ def test_a_stream_that_breaks_off_is_begun_again(here: World, monkeypatch: pytes
     sealed_once(here, source, MARKER * 100_000)
 
 
+def test_a_worker_whose_upload_another_one_ends_seals_nothing_more(here: World) -> None:
+    """What it had read by then is not the object; what the other one has sealed is."""
+    content = MARKER * 1_000_000
+    calls = Meter()
+    assert here.deliver(s3_says(here.put("a", content)), calls) == "done"
+    here.told.clear()
+    body = s3_says(here.put("b", content))
+    ending = 1  # a call more: it ends the upload
+    other = Meter(calls.names.index("delete_object") + ending, FAULTS["killed before"])
+    mine = Meter(calls.names.index("upload_part") + 1, meanwhile=lambda: here.deliver(body, other))
+    assert here.deliver(body, mine) == "done"
+    assert [row["Key"] for row in here.versions(SEALED)] == ["a", "b"]
+    assert here.versions(INBOX) == []
+    (first, second) = here.told
+    assert first == second
+    assert here.opened("b") == content
+
+
 def test_what_the_dead_have_left_is_cleared_away(here: World) -> None:
     source = here.put("a", MARKER)
     other = here.s3.create_multipart_upload(Bucket=SEALED, Key="ab")["UploadId"]
@@ -429,6 +447,21 @@ def test_who_is_swept_is_older_than_whoever_came_by_a_message(here: World) -> No
     assert here.opened(f"b@{last[1].version}") == b"swept too"
     assert here.opened("a") == b"told"
     assert here.opened(f"a@{again.version}") == b"swept again"
+
+
+def _refuse(code: str) -> Any:
+    raise refused(code)
+
+
+@pytest.mark.parametrize("code", ["NoSuchKey", "NoSuchVersion", "AccessDenied"])
+def test_one_version_that_goes_or_hides_stops_no_sweep(here: World, code: str) -> None:
+    """Workers take versions away all the time."""
+    for name in "abc":
+        here.put(name, MARKER)
+    calls = Meter(1, lambda _call: _refuse(code))
+    left = handler.sweep(here.worker(calls), datetime.now(UTC) + timedelta(hours=2))
+    assert calls.names[1] == "get_object_tagging"
+    assert left == (3 if code == "AccessDenied" else 2)
 
 
 def test_a_sweep_that_is_refused_raises_nothing_of_what_it_saw(here: World) -> None:

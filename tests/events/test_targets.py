@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
+import msgspec
 import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 from moto import mock_aws
@@ -17,7 +19,7 @@ from tenantkms_events.assemble import aws_client
 from tenantkms_events.errors import TARGET_REFUSED, TARGET_TAKEN, Rejected
 from tenantkms_events.message import Item, Object, Parameter, SecretsManager, Target
 from tenantkms_events.sealing import Messenger
-from tenantkms_events.table import DELIVERED, SEALED, Fence, Row, Table, fence_key
+from tenantkms_events.table import DELIVERED, KEPT, SEALED, Fence, Row, Table, fence_key
 from tenantkms_events.targets import Fenced, Items, Objects, ParameterWriter, SecretWriter
 
 Client = Callable[[str], Any]
@@ -127,6 +129,18 @@ def parameter(client: Client) -> Any:
     return json.loads(client("ssm").get_parameter(Name="/shop/a")["Parameter"]["Value"])["id"]
 
 
+def texts(client: Client) -> dict[str, str]:
+    """All that stands at the two names that the tests use."""
+    found = {}
+    for name in ("shop/a", "/shop/a", "/shop/b"):
+        with suppress(ClientError, KeyError):
+            found[name] = client("ssm").get_parameter(Name=name)["Parameter"]["Value"]
+        with suppress(ClientError, KeyError):
+            answer = client("secretsmanager").get_secret_value(SecretId=name, VersionStage="AWSCURRENT")
+            found[name] = answer["SecretString"]
+    return found
+
+
 Writers = {
     "secretsmanager": (lambda client: SecretWriter(client("secretsmanager")), SECRET, secret),
     "ssm": (lambda client: ParameterWriter(client("ssm")), PARAMETER, parameter),
@@ -170,6 +184,23 @@ def test_what_wrote_too_late_is_put_right(client: Client, table: Table, make: An
     assert read(client) == "old"
     assert not Fenced(writer, table).deliver(old)
     assert read(client) == "new"
+
+
+@pytest.mark.parametrize(("make", "target", "read"), Writers.values(), ids=Writers)
+def test_an_id_that_was_forgotten_is_another_one_at_the_fence(
+    client: Client, table: Table, make: Any, target: Target, read: Any
+) -> None:
+    """After 45 days an id is new; the fences that name it are not."""
+    later = Table(client("dynamodb"), TABLE, lambda: NOW + KEPT)
+    old, writer = row(target, "a", 2), Fenced(make(client), later)
+    assert Fenced(make(client), table).deliver(table.fix(old))
+    elsewhere = type(target)(name="/shop/b")
+    later.fix(msgspec.structs.replace(row(elsewhere, "a", 9, "of another target"), created=NOW + KEPT))
+    assert not writer.deliver(later.fix(row(target, "late", 1)))
+    lower = msgspec.structs.replace(row(target, "a", 1, "older"), created=NOW + KEPT)
+    assert not writer.deliver(lower)
+    assert read(client) == "a"
+    assert texts(client) == {target.name: old.document}, "and nothing is anywhere else"
 
 
 def test_what_is_not_new_is_no_version(client: Client, table: Table) -> None:

@@ -96,13 +96,15 @@ class Meter:
 
 
 class Client:
-    """A client of moto whose calls are metered, and that keeps the condition that moto does not."""
+    """A client of moto whose calls are metered, and that keeps the condition that moto does not, and says as S3 does
+    that an upload was ended."""
 
     def __init__(self, inner: Any, meter: Meter) -> None:
         self._inner, self._meter = inner, meter
 
     def __getattr__(self, name: str) -> Any:
-        made = self._completed if name == "complete_multipart_upload" else getattr(self._inner, name)
+        own = {"complete_multipart_upload": self._completed, "upload_part": self._part}
+        made = own.get(name) or getattr(self._inner, name)
         return lambda **given: self._meter(name, lambda: made(**given))
 
     def get_paginator(self, name: str) -> Any:
@@ -114,6 +116,12 @@ class Client:
                 return found
 
         return Paginator()
+
+    def _part(self, **given: Any) -> Any:
+        try:
+            return self._inner.upload_part(**given)
+        except KeyError:
+            raise refused("NoSuchUpload") from None
 
     def _completed(self, *, IfMatch: str = "", **given: Any) -> Any:  # noqa: N803 - AWS's names
         if IfMatch:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -199,6 +200,48 @@ def test_the_reasons_are_told_and_the_messages_stay(stack: Stack) -> None:
     assert (told.message_id, told.reason, told.field, told.source) == ("m1", "KeyDisabled", "key", "messages")
     assert (nonsense.reason, nonsense.rejected) == ("", 0)
     assert stack.waiting() == {"rejected": 2}
+
+
+def test_what_comes_back_waits_for_the_next_one_whatever_the_clock_says(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The clock of this machine may be wrong, or SQS's may be ahead by as much as a message needs."""
+    for hours in (-1, 1):
+        monkeypatch.setattr("time.time", lambda hours=hours, now=time.time: now() + 3600 * hours)
+        stack.reject(BODY, "KeyDisabled")
+        work = replay(stack)
+        send = work._sqs.send_message
+
+        def send_message(send: Any = send, **given: Any) -> Any:
+            sent = send(**given)
+            stack.reject(given["MessageBody"], "KeyDisabled", message_id=sent["MessageId"])
+            return sent
+
+        monkeypatch.setattr(work._sqs, "send_message", send_message)
+        assert work.run().replayed == 1
+        assert stack.waiting()["rejected"] == 1
+        stack.bodies("EventsRejectedQueueUrl")
+
+
+def test_no_terminal_obeys_what_lies_in_the_queue(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stack.reject(BODY, "\x1b[2J")
+    assert run(stack, monkeypatch, "rejected") == 0
+    out = capsys.readouterr().out
+    assert "\x1b" not in out
+    assert "\\x1b[2J" in out
+
+
+def test_a_time_that_no_calendar_has_is_no_rejection(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stack.reject(BODY, "KeyDisabled")
+    (body,) = stack.bodies("EventsRejectedQueueUrl")
+    for seconds in (10**17, -(10**17)):
+        stack.send("EventsRejectedQueueUrl", json.dumps({**json.loads(body), "rejected": seconds}))
+    assert run(stack, monkeypatch, "rejected") == 0
+    assert capsys.readouterr().out.count("no rejected message") == 2
 
 
 def test_a_stack_without_events_says_so(stack: Stack) -> None:

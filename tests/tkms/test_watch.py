@@ -194,7 +194,7 @@ def test_a_sealed_file_of_a_key_that_is_gone_does_not_stop_another_of_its_name(r
 
 
 def test_what_a_killed_one_left_is_taken_up(room: Room) -> None:
-    (room.to / f"{WRITING}abc").write_bytes(b"half")
+    (room.to / f"{WRITING}abcd_123").write_bytes(b"half")
     (room.inbox / "a").write_bytes(b"sealed before")
     sealed.seal(room.place, room.inbox / "a", room.to / "a.tkms", "alias/default", CONTEXT)
     (room.inbox / f"{sealed.ASIDE}b").write_bytes(b"set aside before it was sealed, by a person")
@@ -211,6 +211,41 @@ def test_what_a_killed_one_left_is_taken_up(room: Room) -> None:
     assert not list(room.to.glob(f"{WRITING}*"))
 
 
+def test_a_sealed_file_whose_name_only_begins_as_one_that_is_not_whole_stays(room: Room) -> None:
+    (room.inbox / f"{sealed.ASIDE}{WRITING}a").write_bytes(b"a")
+    (room.to / f"{WRITING}directory").mkdir()
+    room.look()
+    room.look(SETTLE)
+    room.watch = room.start()
+    assert room.opened() == {f"{WRITING}a.tkms": b"a"}
+    assert room.left() == []
+
+
+def test_a_link_that_takes_the_place_of_a_directory_leads_nowhere(room: Room) -> None:
+    """Whoever may write into the inbox may do so while a file is sealed, and no other directory is changed."""
+    other, directory = room.path / "other", room.inbox / "deep"
+    for path in (other, directory):
+        path.mkdir()
+        (path / "a").write_bytes(b"a")
+    calls = 0
+
+    class Meddling:
+        def call(self, action: str, params: dict[str, object]) -> dict[str, object]:
+            nonlocal calls
+            calls += 1
+            if action == "Decrypt":
+                directory.rename(room.path / "gone")
+                directory.symlink_to(other)
+            return room.place.call(action, params)
+
+    room.watch = room.start(Meddling())
+    room.look()
+    room.look(SETTLE)
+    assert calls == 2
+    assert [path.name for path in other.iterdir()] == ["a"]
+    assert room.complaints == [("inbox/deep/a", "is left: it was changed meanwhile")]
+
+
 # -- the process -----------------------------------------------------------------------------------------
 
 _DIES = """
@@ -225,9 +260,9 @@ place = OneMachine(Directory(root / "data"))
 
 def step(event, args):
     global left
-    if event in ("open", "os.rename", "os.link", "os.remove", "os.mkdir") and str(args[0]).startswith(
-        (str(root / "inbox"), str(root / "sealed"))
-    ):
+    here = (str(root / "inbox"), str(root / "sealed"))
+    named = str(args[0]).startswith(here) or event in ("os.rename", "os.remove") and args[-1] >= 0
+    if event in ("open", "os.rename", "os.link", "os.remove", "os.mkdir") and named:
         left -= 1
         if left < 0:
             os._exit(9)

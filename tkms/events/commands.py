@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING, Any
 
-from tkms.output import Bar, clear, print_json, shown, table, time_text
+from tkms.output import Bar, clear, print_json, printable, shown, table, time_text
 
 if TYPE_CHECKING:
     from tkms.stack.stack import Stack
@@ -41,7 +41,9 @@ def rejected(args: argparse.Namespace) -> int:
             (time_text(one.rejected), one.source, one.message_id, one.reason or "no rejected message", one.field)
             for one in found
         ]
-        table([("REJECTED", "SOURCE", "MESSAGE", "REASON", "FIELD"), *rows])
+        table(
+            [("REJECTED", "SOURCE", "MESSAGE", "REASON", "FIELD"), *([printable(cell) for cell in row] for row in rows)]
+        )
     return 0
 
 
@@ -65,7 +67,7 @@ def replay(args: argparse.Namespace) -> int:
         print_json(report)
     else:
         for failure in report.failed:
-            print(f"tkms: {failure.message_id}: {failure.reason}", file=sys.stderr)
+            print(printable(f"tkms: {failure.message_id}: {failure.reason}"), file=sys.stderr)
         done = "to replay" if args.dry_run else "replayed"
         print(f"{report.replayed:,} {done}, {len(report.failed):,} failed")
         if report.stopped:

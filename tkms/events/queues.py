@@ -7,7 +7,6 @@ since the functions know it by its id.
 from __future__ import annotations
 
 import base64
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
@@ -85,7 +84,6 @@ class _Received(Struct, frozen=True, kw_only=True):
     message_id: str
     body: str
     handle: str
-    sent: float
 
 
 class _Event(Struct, frozen=True):
@@ -127,8 +125,7 @@ class Shelf:
         self._held: dict[str, str] = {}
 
     def __iter__(self) -> Iterator[_Received]:
-        """Each message once, of those that were there when it began."""
-        began = time.time()
+        """Each message once, until none is in sight."""
         while True:
             with aws_errors("The queue cannot be read"):
                 answer = self._sqs.receive_message(
@@ -136,19 +133,14 @@ class Shelf:
                     MaxNumberOfMessages=_BATCH,
                     VisibilityTimeout=_HELD,
                     WaitTimeSeconds=1,
-                    AttributeNames=["SentTimestamp"],
                 )
             if not (batch := answer.get("Messages")):
                 return
+            new = [one for one in batch if one["MessageId"] not in self._held]
             for one in batch:
                 self._held[one["MessageId"]] = one["ReceiptHandle"]
-            for one in batch:
-                sent = int(one["Attributes"]["SentTimestamp"]) / 1000
-                received = _Received(
-                    message_id=one["MessageId"], body=one["Body"], handle=one["ReceiptHandle"], sent=sent
-                )
-                if sent <= began:  # what the replay itself brings back waits for the next one
-                    yield received
+            for one in new:
+                yield _Received(message_id=one["MessageId"], body=one["Body"], handle=one["ReceiptHandle"])
 
     def take(self, received: _Received) -> None:
         with aws_errors("It was sent again, but cannot be deleted"):
@@ -211,6 +203,8 @@ class Replay:
         self._urls = queues(cloud)
         self._why = why
         self._dry_run = dry_run
+        self._sent: set[str] = set()
+        """What was sent again: what comes back of it waits for the next replay."""
         self._shelves: list[tuple[str, Unpack]] = []
         if rejected:
             self._shelves.append(("rejected", self._opened))
@@ -249,7 +243,8 @@ class Replay:
                 raise NotDone(f"is of {source}, which the stack does not seal")
             if not self._dry_run:
                 with aws_errors("It cannot be sent", *_NEVER):
-                    self._sqs.send_message(QueueUrl=self._urls[source], MessageBody=body)
+                    sent = self._sqs.send_message(QueueUrl=self._urls[source], MessageBody=body)
+                self._sent.add(sent["MessageId"])
                 shelf.take(received)
             self.report.replayed += 1
         except (NotDone, KmsError) as e:
@@ -259,13 +254,13 @@ class Replay:
 
     def _opened(self, body: str) -> tuple[str, str] | None:
         rejection = _rejection(body)
-        if self._why not in ("", rejection.reason):
+        if self._why not in ("", rejection.reason) or rejection.message_id in self._sent:
             return None
         if self._dry_run:
             return rejection.source, ""
         try:
             return rejection.source, opened(rejection, self._decrypt)
-        except InvalidCiphertext:
+        except (InvalidCiphertext, UnicodeError):
             raise NotDone("does not open: it was changed, or sealed for another tenant") from None
 
     def _decrypt(self, blob: bytes, context: dict[str, str]) -> bytes:

@@ -19,7 +19,7 @@ from tenantkms.crypto.streaming import Reader, open_stream, read_full, seal_stre
 from tenantkms.errors import KmsError
 from tkms.output import NotDone, path_text
 from tkms.places import Place
-from tkms.whole import sync_directory, writing
+from tkms.whole import writing
 
 SUFFIX = ".tkms"
 _LONGEST_HEAD = len(pack_head(b"")) + 0xFFFF
@@ -163,11 +163,21 @@ def own_name(source: Path) -> str:
     return source.name.removeprefix(ASIDE)
 
 
+@contextmanager
+def _opened_directory(path: Path) -> Iterator[int]:
+    directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield directory
+    finally:
+        os.close(directory)
+
+
 def remove_sealed(place: Place, source: Path, target: Path, context: Mapping[str, str], before: Identity) -> None:
     """Remove `source`, which was read as `before` says, once `target` was read back and holds it.
 
-    It is renamed first, so that nothing that comes under its name meanwhile is removed. Raises `NotDone` and leaves it,
-    under one name or the other, if anything is not as it should be.
+    It is renamed first, so that nothing that comes under its name meanwhile is removed; and in its directory as that is
+    opened here, since who may write there may put a link in its place. Raises `NotDone` and leaves it, under one name
+    or the other, if anything is not as it should be.
     """
     aside = source.with_name(ASIDE + own_name(source))
     if aside != source and os.path.lexists(aside):
@@ -175,9 +185,12 @@ def remove_sealed(place: Place, source: Path, target: Path, context: Mapping[str
     check_closed(source)
     if not holds(place, target, source, context):
         raise NotDone(f"is left: {path_text(target)} does not open to it")
-    source.rename(aside)
-    check_closed(aside)
-    if identity(aside.lstat()) != before:
-        raise NotDone(f"is left as {path_text(aside)}: it was changed meanwhile")
-    aside.unlink()
-    sync_directory(source.parent)
+    with _opened_directory(source.parent) as directory:
+        if identity(os.lstat(source.name, dir_fd=directory)) != before:
+            raise NotDone("is left: it was changed meanwhile")
+        os.rename(source.name, aside.name, src_dir_fd=directory, dst_dir_fd=directory)
+        check_closed(aside)
+        if identity(os.lstat(aside.name, dir_fd=directory)) != before:
+            raise NotDone(f"is left as {path_text(aside)}: it was changed meanwhile")
+        os.unlink(aside.name, dir_fd=directory)
+        os.fsync(directory)

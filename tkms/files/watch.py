@@ -28,7 +28,7 @@ from tkms.files.sealed import (
 )
 from tkms.output import NotDone, UsageError
 from tkms.places import Place
-from tkms.whole import WRITING, make_directory
+from tkms.whole import WRITING, is_unfinished, make_directory
 
 LOOK_SECONDS = 1
 AGAIN_SECONDS = 60
@@ -71,7 +71,8 @@ class Watch:
         self._unreadable: set[str] = set()
         self.failed: set[Path] = set()
         for left in to.rglob(WRITING + "*"):  # by a process that was killed
-            left.unlink()
+            if is_unfinished(left.name) and left.is_file():
+                left.unlink()
 
     @property
     def waiting(self) -> bool:

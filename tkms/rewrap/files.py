@@ -14,7 +14,7 @@ from tenantkms.errors import InvalidCiphertext
 from tkms.files.sealed import identity, reading
 from tkms.output import NotDone, path_text
 from tkms.rewrap.work import Found, Item, Moved
-from tkms.whole import WRITING, writing
+from tkms.whole import is_unfinished, writing
 
 
 def items(paths: Iterable[Path], context: Mapping[str, str]) -> list[Item]:
@@ -32,7 +32,7 @@ def _within(directory: Path, context: Mapping[str, str]) -> Iterator[Item]:
     unreadable: list[OSError] = []
     for found, names, files in os.walk(directory, onerror=unreadable.append):
         names.sort()
-        for path in (Path(found, name) for name in sorted(files) if not name.startswith(WRITING)):
+        for path in (Path(found, name) for name in sorted(files) if not is_unfinished(name)):
             if not path.is_symlink():
                 yield Item(path_text(path), partial(_load, path, context, named=False))
     for error in unreadable:

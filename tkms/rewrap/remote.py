@@ -230,8 +230,11 @@ def _put_parameter(client: Any, row: Mapping[str, Any], version: int, _moved: Mo
 
 
 def table(cloud: Cloud, name: str) -> Iterator[Item]:
-    """Every attribute that is a document, of all items. Raises `SettingsError` for a table of the stack itself."""
-    if name in cloud.outputs.values():  # what is delivered twice from `events` must be the same twice
+    """Every attribute that is a document, of all items of a table, by its name or ARN.
+
+    Raises `SettingsError` for a table of the stack itself: what is delivered twice from it must be the same twice.
+    """
+    if name.rpartition("/")[2] in cloud.outputs.values():
         raise SettingsError(f"The table {name} is the stack's own: only its functions change it.")
     client = cloud.client("dynamodb")
     with aws_errors(f"The table {name} cannot be read"):

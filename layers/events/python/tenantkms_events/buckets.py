@@ -122,7 +122,14 @@ class Inbox:
                         yield source
 
     def _rejected(self, source: Source) -> bool:
-        tags = self._s3.get_object_tagging(**self._of(source))["TagSet"]
+        """Or gone since it was listed. What does not tell is brought: whoever reads it finds out."""
+        try:
+            tags = self._s3.get_object_tagging(**self._of(source))["TagSet"]
+        except ClientError as e:
+            code = code_of(e)
+            if code not in (*_GONE, *_UNREADABLE):
+                raise
+            return code in _GONE
         return any(tag["Key"] == "tkms-rejected" for tag in tags)
 
     @staticmethod

@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from tenantkms.crypto.context import canonical
 from tenantkms.crypto.sealed import pack_metadata
-from tenantkms.crypto.streaming import seal_stream
+from tenantkms.crypto.streaming import Reader, seal_stream
 from tenantkms.errors import InvalidCiphertext, KmsError
 from tenantkms_events.actions import Actions, request_id
 from tenantkms_events.arrivals import Source
@@ -79,24 +79,22 @@ class ObjectSealer:
                     continue
                 if proof.told == told:
                     return self._finish(source, place, proof, told)
-            told = self._write(source, place)
-            if told is None:
+            body = self._inbox.open(source)
+            if body is None:
                 return Outcome(what="vanished")
+            told = self._write(source, place, body)
         raise unavailable()
 
-    def _write(self, source: Source, place: Place) -> Told | None:
-        """Seal the version there; what it held, None if it is gone. The next look says whether it is there."""
-        body = self._inbox.open(source)
-        if body is None:
-            return None
+    def _write(self, source: Source, place: Place, body: Reader) -> Told | None:
+        """Seal the version there; what it held, None if somebody else was faster, and it may not be read to its end."""
         context = self._context(source)
         key = self._actions.generate_data_key(self._request(source), self._key, context)
         metadata = pack_metadata(key.ciphertext, context) | ({SEQUENCER: source.sequencer} if source.sequencer else {})
         if sum(len(name) + len(value) for name, value in metadata.items()) > _SPACE:
             raise Rejected(NAME_TOO_LONG)
         measured = Measured(body)
-        self._sealed.write(place, metadata, seal_stream(key.plaintext, canonical(context), measured))
-        return measured.told
+        written = self._sealed.write(place, metadata, seal_stream(key.plaintext, canonical(context), measured))
+        return measured.told if written else None
 
     def _finish(self, source: Source, place: Place, proof: Proof, told: Told) -> Outcome:
         """The event first: who finds the version gone has nothing to tell of it any more. So it may come twice."""

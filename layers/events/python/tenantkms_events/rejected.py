@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from io import BytesIO
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from tenantkms.crypto.context import canonical
 from tenantkms.crypto.sealed import pack_head, read_head
@@ -35,6 +35,10 @@ class Arrived(Struct, frozen=True, kw_only=True):
         return f"Arrived({self.message_id})"
 
 
+_Seconds = Annotated[int, Meta(ge=0, lt=1 << 35)]
+"""Unix seconds that every calendar knows."""
+
+
 class Rejection(Struct, frozen=True, kw_only=True):
     """What lies in the queue. `source` is whose message it was, `messages` or `objects`; `field` the part of the
     message that the reason is about, where it is known.
@@ -45,9 +49,9 @@ class Rejection(Struct, frozen=True, kw_only=True):
     reason: str
     field: str
     message_id: str
-    sent: int
+    sent: _Seconds
     received: int
-    rejected: int
+    rejected: _Seconds
     body_sealed: bytes
 
 

@@ -20,8 +20,8 @@ from botocore.exceptions import ClientError
 
 from tenantkms_events.aws import aws_faults, code_of
 from tenantkms_events.errors import TARGET_REFUSED, TARGET_TAKEN, Rejected, unavailable
-from tenantkms_events.message import Item
-from tenantkms_events.table import DELIVERED, SEALED, Row, Table
+from tenantkms_events.message import Item, Target
+from tenantkms_events.table import DELIVERED, SEALED, Fence, Row, Table
 
 LONGEST: Mapping[str, int] = {"ssm": 4096}
 """Bytes of a document, by the type of target, where it takes less than a message can become."""
@@ -72,13 +72,18 @@ class Fenced:
         for _ in range(_ROUNDS):
             if fence is None:
                 break
-            newest = row if fence.id == row.id else self._table.get(fence.id)
-            if newest is not None:  # else it was done so long ago that its row has expired
+            newest = row if _is_of(fence, row, row.target) else self._table.get(fence.id)
+            if newest is not None and _is_of(fence, newest, row.target):
                 self._writer.write(newest)
             before, fence = fence, self._table.fence(row.target)
             if fence == before:
-                return fence.id == row.id
+                return _is_of(fence, row, row.target)
         raise unavailable()
+
+
+def _is_of(fence: Fence, row: Row, target: Target) -> bool:
+    """Whether the fence of `target` names this row: its id may be another wish's, once its own row has expired."""
+    return (fence.id, fence.sequence, target) == (row.id, row.sequence, row.target)
 
 
 class SecretWriter:
