@@ -236,9 +236,14 @@ def test_the_plaintext_is_nowhere(sealing: Sealing) -> None:
 
 
 def test_it_would_have_been_found(sealing: Sealing) -> None:
-    sqs, s3 = sealing.client("sqs"), sealing.client("s3")
+    sqs, s3, logs = sealing.client("sqs"), sealing.client("s3"), sealing.client("logs")
     queue, bucket = sealing.outputs["EventsDeadLetterQueueUrl"], sealing.outputs["SealedBucketName"]
     sqs.send_message(QueueUrl=queue, MessageBody=message("found"))
     s3.put_object(Bucket=bucket, Key="found", Body=base64.b64encode(f"a {MARKER} b".encode()))
     s3.delete_object(Bucket=bucket, Key="found")
-    assert {where.rpartition("/")[2] for where in places(sealing)} == {queue.rpartition("/")[2], "found"}
+    group = sealing.log_groups()[-1]
+    logs.create_log_stream(logGroupName=group, logStreamName="found")
+    said = {"timestamp": int(time.time() * 1000), "message": MARKER}
+    logs.put_log_events(logGroupName=group, logStreamName="found", logEvents=[said])
+    last = {where.rpartition("/")[2] for where in (queue, "found", group)}
+    assert {where.rpartition("/")[2] for where in places(sealing)} == last

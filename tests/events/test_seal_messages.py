@@ -189,6 +189,16 @@ def _no_canary(deployed: Deployed, capfd: pytest.CaptureFixture[str]) -> None:
         assert spelling not in whole
 
 
+def test_the_key_that_opens_what_is_wrapped_is_told_from_the_message_s(deployed: Deployed) -> None:
+    """Without the field both would be an alias that is not there."""
+    wrapped = message(plaintext=None, plaintext_wrapped=base64.b64encode(CANARY.encode()).decode())
+    assert deployed.batch(wrapped, message(id="b", key="alias/none")) == []
+    assert [(told.reason, told.field) for told in deployed.rejected()] == [
+        ("AliasNotFound", "plaintext_wrapped"),
+        ("AliasNotFound", ""),
+    ]
+
+
 def test_a_disabled_key_is_its_reason(deployed: Deployed) -> None:
     deployed.batch(message())  # the key of the functions themselves is made
     deployed.operator("DisableKey", key_ids=["alias/default"])

@@ -150,11 +150,8 @@ class Sealing:
 
     def faults(self) -> list[str]:
         """The last that the functions have said of faults."""
-        logs = self.client("logs")
-        groups = [
-            row["logGroupName"] for row in logs.describe_log_groups()["logGroups"] if "-Events" in row["logGroupName"]
-        ]
-        found = [event["message"] for group in groups for event in logs.filter_log_events(logGroupName=group)["events"]]
+        groups = [group for group in self.log_groups() if "/Events" in group]
+        found = [line for group in groups for line in self._lines(group)]
         return [message for message in found if '"error"' in message or "Task timed out" in message][-10:]
 
     def empty(self) -> bool:
@@ -202,28 +199,35 @@ class Sealing:
             ):
                 yield from ((url, message["Body"].encode()) for message in got)
         for bucket in (row["Name"] for row in s3.list_buckets()["Buckets"] if row["Name"].startswith(STACK)):
-            for version in s3.list_object_versions(Bucket=bucket).get("Versions", []):
+            for version in self._all("s3", "list_object_versions", "Versions", Bucket=bucket):
                 given = {"Bucket": bucket, "Key": version["Key"], "VersionId": version["VersionId"]}
                 found = s3.get_object(**given)
                 yield f"{bucket}/{version['Key']}", found["Body"].read() + json.dumps(found["Metadata"]).encode()
-        dynamodb = self.client("dynamodb")
-        for table in dynamodb.list_tables()["TableNames"]:
-            for page in dynamodb.get_paginator("scan").paginate(TableName=table):
-                yield from ((table, json.dumps(item, default=_readable).encode()) for item in page["Items"])
-        logs = self.client("logs")
-        for group in (row["logGroupName"] for row in logs.describe_log_groups()["logGroups"]):
-            for page in logs.get_paginator("filter_log_events").paginate(logGroupName=group):
-                yield from ((group, event["message"].encode()) for event in page["events"])
+        for table in self._all("dynamodb", "list_tables", "TableNames"):
+            items = self._all("dynamodb", "scan", "Items", TableName=table)
+            yield from ((table, json.dumps(item, default=_readable).encode()) for item in items)
+        for group in self.log_groups():
+            yield from ((group, line.encode()) for line in self._lines(group))
         yield from self._targets()
         yield "the emulator's own log", (self.emulator.folder / "emulator.log").read_bytes()
 
     def _targets(self) -> Iterator[Place]:
-        secrets, ssm = self.client("secretsmanager"), self.client("ssm")
-        for page in secrets.get_paginator("list_secrets").paginate():
-            for row in page["SecretList"]:
-                yield row["Name"], secrets.get_secret_value(SecretId=row["Name"])["SecretString"].encode()
-        for page in ssm.get_paginator("get_parameters_by_path").paginate(Path="/shop", Recursive=True):
-            yield from ((row["Name"], row["Value"].encode()) for row in page["Parameters"])
+        secrets = self.client("secretsmanager")
+        for row in self._all("secretsmanager", "list_secrets", "SecretList"):
+            yield row["Name"], secrets.get_secret_value(SecretId=row["Name"])["SecretString"].encode()
+        parameters = self._all("ssm", "get_parameters_by_path", "Parameters", Path="/shop", Recursive=True)
+        yield from ((row["Name"], row["Value"].encode()) for row in parameters)
+
+    def log_groups(self) -> list[str]:
+        return [row["logGroupName"] for row in self._all("logs", "describe_log_groups", "logGroups")]
+
+    def _lines(self, group: str) -> Iterator[str]:
+        yield from (event["message"] for event in self._all("logs", "filter_log_events", "events", logGroupName=group))
+
+    def _all(self, service: str, operation: str, member: str, **given: Any) -> Iterator[Any]:
+        """Of every page: an emulator, too, answers with the first of them only, such as 50 groups of logs."""
+        for page in self.client(service).get_paginator(operation).paginate(**given):
+            yield from page.get(member, [])
 
     def uploads(self) -> list[str]:
         """Of those that are open: what their parts hold cannot be read, so there are to be none."""

@@ -135,7 +135,7 @@ def test_only_what_was_rejected_for_a_reason(stack: Stack) -> None:
     stack.reject(BODY, "KeyDisabled")
     stack.reject("nonsense", "InvalidMessage")
     report = replay(stack, dead_letters=False, why="KeyDisabled").run()
-    assert (report.replayed, stack.waiting()) == (1, {"rejected": 1, "messages": 1})
+    assert (report.replayed, report.left, stack.waiting()) == (1, 1, {"rejected": 1, "messages": 1})
 
 
 def test_more_than_one_batch(stack: Stack) -> None:
@@ -271,6 +271,8 @@ def test_the_command_says_it_all(
     told = capsys.readouterr()
     assert told.out == "1 to replay, 1 failed\n"
     assert "is no rejected message" in told.err
+    assert run(stack, monkeypatch, "replay", reason="KeyDisable") == 1
+    assert capsys.readouterr().out == "0 replayed, 1 failed, 1 of other reasons\n"
     assert run(stack, monkeypatch, "replay", only="rejected", json=True) == 1
     report = msgspec.json.decode(capsys.readouterr().out)
     assert (report["replayed"], len(report["failed"])) == (1, 1)

@@ -22,8 +22,8 @@ from tkms.files import sealed
 from tkms.machine.directory import Directory
 from tkms.output import NotDone
 from tkms.places import OneMachine
-from tkms.rewrap import files
-from tkms.rewrap.work import Found, Item, Moved, Rewrap
+from tkms.rewrap import commands, files
+from tkms.rewrap.work import Found, Item, Moved, Report, Rewrap
 
 CONTEXT = {"app": "shop"}
 TEXT = b"body " * 300_000
@@ -284,7 +284,7 @@ def test_the_command_says_how_much_lies_where(tkms: Tkms, place: OneMachine, wor
         (["s3://bucket/prefix"], 2, "s3://bucket/prefix is of a deployed stack: name it with --stack"),
         (["table:keys"], 2, "--stack"),
         (["none.tkms"], 1, "none.tkms: No such file"),
-        (["none.tkms", "--to", "alias/none"], 1, "alias"),
+        (["none.tkms", "--to", "alias/none"], 1, "tkms: --to alias/none: The alias does not exist."),
         ([], 2, "PATH"),
     ],
 )
@@ -293,6 +293,19 @@ def test_what_is_wrong_is_said(tkms: Tkms, args: list[str], status: int, text: s
     assert done.returncode == status
     assert text in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("rewrapped", "why", "said"),
+    [
+        (0, "The table is the stack's own.", "tkms: stopped: The table is the stack's own.\n"),
+        (0, "It cannot be read: no", "tkms: stopped: It cannot be read: no.\n"),
+        (3, "No answer.", "tkms: stopped: No answer. The same command again goes on where it was.\n"),
+    ],
+)
+def test_why_it_stopped_is_said(rewrapped: int, why: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    commands._show(Report(rewrapped=rewrapped, stopped=why), dry_run=False)
+    assert capsys.readouterr().err == said
 
 
 def test_a_named_file_that_is_not_sealed_is_an_error(tkms: Tkms, work: Path) -> None:

@@ -69,7 +69,8 @@ def replay(args: argparse.Namespace) -> int:
         for failure in report.failed:
             print(printable(f"tkms: {failure.message_id}: {failure.reason}"), file=sys.stderr)
         done = "to replay" if args.dry_run else "replayed"
-        print(f"{report.replayed:,} {done}, {len(report.failed):,} failed")
+        left = f", {report.left:,} of other reasons" if args.reason else ""
+        print(f"{report.replayed:,} {done}, {len(report.failed):,} failed{left}")
         if report.stopped:
             print(f"tkms: stopped: {report.stopped} The same command again goes on.", file=sys.stderr)
     return 1 if report.failed or report.stopped else 0

@@ -73,9 +73,10 @@ class Failure(Struct, frozen=True):
 
 
 class Report(Struct, kw_only=True):
-    """`stopped` says why it ended early, if it did."""
+    """`left`: of another reason than was asked for. `stopped` says why it ended early, if it did."""
 
     replayed: int = 0
+    left: int = 0
     failed: list[Failure] = field(default_factory=list)
     stopped: str = ""
 
@@ -237,6 +238,7 @@ class Replay:
         try:
             found = unpack(received.body)
             if found is None:
+                self.report.left += 1
                 return
             source, body = found
             if source not in self._urls:

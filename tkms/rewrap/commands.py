@@ -8,9 +8,11 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 from pathlib import Path
 
+from tenantkms.errors import KmsError
+from tenantkms.runtime.assemble import SettingsError
 from tkms.commands import context
 from tkms.output import Bar, UsageError, clear, print_json, printable, shown, table
-from tkms.places import Place, find
+from tkms.places import Place, find, reason
 from tkms.rewrap import files
 from tkms.rewrap.work import Item, Report, Rewrap
 
@@ -41,7 +43,10 @@ def rewrap(args: argparse.Namespace) -> int:
     place = find(args)
     dry_run = args.dry_run or args.check
     items, total = _items(place, args)
-    work = Rewrap(place, args.to, dry_run=dry_run, workers=_WORKERS if args.stack else 1)
+    try:
+        work = Rewrap(place, args.to, dry_run=dry_run, workers=_WORKERS if args.stack else 1)
+    except KmsError as e:
+        raise SettingsError(f"--to {args.to}: {reason(e)}") from e
     try:
         report = work.run(items, Bar("rewrap", total) if shown(args) else None)
     finally:
@@ -63,5 +68,5 @@ def _show(report: Report, dry_run: bool) -> None:
     done = f"{report.old:,} to rewrap" if dry_run else f"{report.rewrapped:,} rewrapped, {report.old:,} left"
     print(f"{report.found:,} sealed, {done}, {len(report.failed):,} failed, {report.others:,} not sealed")
     if report.stopped:
-        said = f"tkms: stopped: {report.stopped} The same command again goes on where it was."
-        print(printable(said), file=sys.stderr)
+        again = " The same command again goes on where it was." if report.rewrapped else ""
+        print(printable(f"tkms: stopped: {report.stopped.removesuffix('.')}.{again}"), file=sys.stderr)

@@ -30,9 +30,9 @@ class Rejected(Exception):
         self.field = field
 
 
-def rejection(error: KmsError) -> Rejected | None:
+def rejection(error: KmsError, field: str = "") -> Rejected | None:
     """What an Action's refusal means for the message; None if the message may come again."""
-    return None if error.retryable else Rejected(kind(error).__name__)
+    return None if error.retryable else Rejected(kind(error).__name__, field)
 
 
 def unavailable() -> Unavailable:

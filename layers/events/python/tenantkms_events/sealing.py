@@ -88,8 +88,8 @@ class Sealer:
             raise Rejected(TARGET_NOT_ALLOWED, "target")
         request = request_id(self._tenant, message.id)
         kind = kind_of(message.target)
+        plaintext = self._opened(request, secret) if secret.wrapped else secret.content
         try:
-            plaintext = self._actions.unwrap(request, secret.content) if secret.wrapped else secret.content
             mac = hmac.digest(self._request_key(), request_of(message, plaintext), hashlib.sha256().name)
             row = self._table.get(message.id)
             if row is None:
@@ -111,6 +111,15 @@ class Sealer:
             self._messenger.tell(row, sealed=sealed)
             self._table.finish(row)
         return Outcome(request_id=request, row=row, sealed=sealed, again=again)
+
+    def _opened(self, request: str, secret: Secret) -> bytes:
+        """The plaintext. What is said of the wrapping key must not read as if it were of the message's."""
+        try:
+            return self._actions.unwrap(request, secret.content)
+        except KmsError as error:
+            if refused := rejection(error, "plaintext_wrapped"):
+                raise refused from None
+            raise
 
     def _encrypted(self, message: Message, plaintext: bytes, request: str, mac: bytes, message_id: str) -> Row:
         context = dict(sorted(message.encryption_context.items()))
