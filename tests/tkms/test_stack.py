@@ -178,6 +178,56 @@ def test_what_the_doctor_finds(
     assert any(found in finding.found and advice in finding.advice for finding in findings)
 
 
+def test_the_doctor_lets_nobody_purge_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What waits for its function is nothing to be told, and what was set aside is nowhere else."""
+    host = "https://sqs.example.test/123456789012/"
+    named = {
+        "EventsQueueUrl": host + "work",
+        "EventsDeadLetterQueueUrl": host + "letters",
+        "EventsRejectedQueueUrl": host + "rejected",
+    }
+    monkeypatch.setattr(doctor, "CHECKS", {"dead letters": doctor.CHECKS["dead letters"]})
+    monkeypatch.setattr(
+        doctor, "_resources", lambda _stack: [Resource("AWS::SQS::Queue", url) for url in (*named.values(), host + "x")]
+    )
+    stack = Stack(get_queue_attributes={"Attributes": {"ApproximateNumberOfMessages": "3"}})
+    monkeypatch.setattr(stack, "outputs", {**OUTPUTS, **named})
+    letters, rejected, scheduled = doctor.examine(stack)  # type: ignore[arg-type]
+    assert (letters.found, rejected.found, scheduled.found) == ("3 in letters", "3 in rejected", "3 in x")
+    assert letters.advice.endswith(f"tkms events replay --stack {STACK}.")
+    assert f"tkms events rejected --stack {STACK}" in rejected.advice
+    assert [finding.advice.startswith("Never purge") for finding in (letters, rejected, scheduled)] == [
+        True,
+        True,
+        False,
+    ]
+
+
+def test_a_rule_of_the_tenant_s_bus_is_looked_for_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    rules = {"tkms-acme": ("FromBus", "DISABLED"), "default": ("Rotate", "ENABLED")}
+
+    class Events:
+        def list_rules(self, *, EventBusName: str) -> Any:  # noqa: N803 - AWS's names
+            return {"Rules": [{"Name": rules[EventBusName][0]}]}
+
+        def describe_rule(self, *, Name: str, EventBusName: str = "default") -> Any:  # noqa: N803
+            assert rules[EventBusName][0] == Name, "there is none of that name on that bus"
+            return {"State": rules[EventBusName][1]}
+
+        def list_targets_by_rule(self, *, Rule: str, EventBusName: str = "default") -> Any:  # noqa: N803
+            return {"Targets": [{}] if rules[EventBusName][0] == Rule else []}
+
+    monkeypatch.setattr(doctor, "CHECKS", {"schedules": doctor.CHECKS["schedules"]})
+    found = [Resource("AWS::Events::Rule", name) for name in ("tkms-acme|FromBus", "Rotate")]
+    monkeypatch.setattr(doctor, "_resources", lambda _stack: found)
+    stack = Stack()
+    monkeypatch.setattr(stack, "outputs", {**OUTPUTS, "EventsBusName": "tkms-acme"})
+    monkeypatch.setattr(stack, "client", lambda _service: Events())
+    from_bus, rotate = doctor.examine(stack)  # type: ignore[arg-type]
+    assert (from_bus.found, from_bus.status, rotate.status) == ("FromBus is DISABLED", PROBLEM, OK)
+    assert from_bus.advice == "aws events enable-rule --name FromBus --event-bus-name tkms-acme"
+
+
 def test_where_the_resources_may_not_be_listed_the_rest_is_still_checked(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(_stack: object) -> list[Resource]:
         raise SettingsError("The resources of the stack cannot be listed.")

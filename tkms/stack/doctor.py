@@ -23,6 +23,17 @@ from tkms.stack.stack import Stack, aws_errors
 
 _SOON = 14 * 86_400
 """Seconds before an access key expires, in which it is told."""
+PURGE = "Read the function's log, mend the cause, then purge the queue: what is due stays due."
+_LETTERS = "Never purge it. Read the function's log, mend the cause, then tkms events replay --stack {}."
+SECRETS = {
+    # Here messages wait for their function, and alarms look at how long.
+    "EventsQueueUrl": "",
+    "ObjectsQueueUrl": "",
+    "EventsDeadLetterQueueUrl": _LETTERS,
+    "ObjectsDeadLetterQueueUrl": _LETTERS,
+    "EventsRejectedQueueUrl": "Never purge it. tkms events rejected --stack {} says why; mend that, then replay.",
+}
+"""Output that names a queue of events -> what to do about what lies in it; empty: nothing."""
 
 
 class Resource(Struct, frozen=True):
@@ -175,20 +186,26 @@ def _schedules(stack: Stack, listing: Listing) -> Found:
     client, rules = stack.client("events"), _of(listing, "AWS::Events::Rule")
     if not rules:
         yield PROBLEM, "there is none: no key is rotated or destroyed", f"cdk deploy {stack.name}"
+    bus = stack.outputs.get("EventsBusName")
+    of_bus = {row["Name"] for row in client.list_rules(EventBusName=bus)["Rules"]} if bus else set()
     for rule in rules:
         name = rule.rpartition("/")[2].rpartition("|")[2]
-        state = client.describe_rule(Name=name)["State"]
-        targets = client.list_targets_by_rule(Rule=name)["Targets"]
-        enable = f"aws events enable-rule --name {name}"
+        where = {"EventBusName": bus} if name in of_bus else {}
+        state = client.describe_rule(Name=name, **where)["State"]
+        targets = client.list_targets_by_rule(Rule=name, **where)["Targets"]
+        enable = f"aws events enable-rule --name {name}" + (f" --event-bus-name {bus}" if where else "")
         yield _either(state == "ENABLED" and targets, f"{name} is on", PROBLEM, f"{name} is {state}", enable)
 
 
 def _dead_letters(stack: Stack, listing: Listing) -> Found:
-    client = stack.client("sqs")
+    """Those of the scheduled functions may be purged. Those of events hold secrets that are nowhere else."""
+    client, of_events = stack.client("sqs"), {stack.outputs.get(output, ""): output for output in SECRETS}
     for url in _of(listing, "AWS::SQS::Queue"):
+        advice = SECRETS.get(of_events.get(url, ""), PURGE).format(stack.name)
+        if not advice:
+            continue
         asked = client.get_queue_attributes(QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages"])
         count, name = int(asked["Attributes"]["ApproximateNumberOfMessages"]), url.rpartition("/")[2]
-        advice = "Read the function's log, mend the cause, then purge the queue: what is due stays due."
         yield _either(not count, f"{name} is empty", WARNING, f"{count} in {name}", advice)
 
 
