@@ -178,6 +178,27 @@ def test_what_the_doctor_finds(
     assert any(found in finding.found and advice in finding.advice for finding in findings)
 
 
+@pytest.mark.parametrize(
+    ("change", "status", "found"),
+    [
+        ({}, WARNING, "old messages stay for ever"),
+        ({"describe_time_to_live": expiry("ENABLED")}, OK, "old messages expire"),
+        ({"describe_continuous_backups": backups("DISABLED")}, PROBLEM, "point-in-time recovery is off: no restore"),
+        ({"describe_table": table(DeletionProtectionEnabled=False)}, PROBLEM, "deletion protection is off"),
+    ],
+)
+def test_the_table_of_events_is_looked_at_where_there_is_one(
+    monkeypatch: pytest.MonkeyPatch, change: dict[str, Any], status: str, found: str
+) -> None:
+    monkeypatch.setattr(doctor, "CHECKS", {"events table": doctor.CHECKS["events table"]})
+    stack = Stack(**{**TABLE, **change})
+    assert list(doctor.examine(stack)) == []  # type: ignore[arg-type]
+    monkeypatch.setattr(stack, "outputs", {**OUTPUTS, "EventsTableName": "events"})
+    findings = list(doctor.examine(stack))  # type: ignore[arg-type]
+    assert (status, found) in [(finding.status, finding.found) for finding in findings]
+    assert not any("index" in finding.found for finding in findings)
+
+
 def test_the_doctor_lets_nobody_purge_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     """What waits for its function is nothing to be told, and what was set aside is nowhere else."""
     host = "https://sqs.example.test/123456789012/"
