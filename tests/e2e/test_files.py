@@ -71,8 +71,8 @@ def test_what_lies_in_the_account_s_services_moves_to_another_key(deployment: De
     s3.put_object(
         Bucket="sealed", Key="in/a", Body=b"stream", Metadata=pack_metadata(blob, CONTEXT), ContentType="text/csv"
     )
-    secrets.create_secret(Name="shop/db", SecretString=text)
-    ssm.put_parameter(Name="/shop/db", Value=text, Type="String")
+    secrets.create_secret(Name="files/db", SecretString=text)
+    ssm.put_parameter(Name="/files/db", Value=text, Type="String")
     dynamodb.create_table(
         TableName="documents",
         BillingMode="PAY_PER_REQUEST",
@@ -80,7 +80,7 @@ def test_what_lies_in_the_account_s_services_moves_to_another_key(deployment: De
         KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
     )
     dynamodb.put_item(TableName="documents", Item={"pk": {"S": "a"}, "sealed": {"S": text}})
-    places = ("s3://sealed/in/", "secretsmanager:shop/", "ssm:/shop/", "table:documents")
+    places = ("s3://sealed/in/", "secretsmanager:files/", "ssm:/files/", "table:documents")
     before = deployment.tkms("rewrap", "--dry-run", "--to", "alias/new", *places)
     assert (before["found"], before["old"], before["rewrapped"]) == (4, 4, 0)
     report = deployment.tkms("rewrap", "--to", "alias/new", *places)
@@ -88,9 +88,9 @@ def test_what_lies_in_the_account_s_services_moves_to_another_key(deployment: De
     assert deployment.tkms("rewrap", "--check", "--to", "alias/new", *places)["old"] == 0
 
     expected = (new["primary_version_id"], "hunter2")
-    secret: Any = secrets.get_secret_value(SecretId="shop/db", VersionStage="AWSCURRENT")
+    secret: Any = secrets.get_secret_value(SecretId="files/db", VersionStage="AWSCURRENT")
     assert _secret(deployment, secret["SecretString"]) == expected
-    assert _secret(deployment, ssm.get_parameter(Name="/shop/db")["Parameter"]["Value"]) == expected
+    assert _secret(deployment, ssm.get_parameter(Name="/files/db")["Parameter"]["Value"]) == expected
     item = dynamodb.get_item(TableName="documents", Key={"pk": {"S": "a"}})["Item"]
     assert _secret(deployment, item["sealed"]["S"]) == expected
     found = s3.get_object(Bucket="sealed", Key="in/a")

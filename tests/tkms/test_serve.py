@@ -233,7 +233,7 @@ def test_a_policy_holds_on_the_server(server: Server, tmp_path: Path) -> None:
     names = ("app-1", "app-2", "other-1")
     app, denied, other = (tencent(port, every, "CreateKey", Alias=name)["KeyId"] for name in names)
     policy = tmp_path / "policy.json"
-    allow = {"Effect": "Allow", "Action": ["Encrypt", "ListKeys"], "Resource": "alias/app-*"}
+    allow = {"Effect": "Allow", "Action": "Encrypt", "Resource": "alias/app-*"}
     deny = {"Effect": "Deny", "Action": "*", "Resource": f"key/{denied}"}
     policy.write_text(json.dumps({"Statement": [allow, deny]}))
     signer = Signer(*server.credential("--policy", str(policy)))
@@ -289,6 +289,8 @@ def test_commands_do_not_wait_for_a_server_that_is_stopped(tmp_path: Path) -> No
     with starting(tmp_path / "data") as start:
         signer = Signer(*Server(start.url, tmp_path / "data", start.process).credential())
         with Wire(start.port) as wire:
+            wire.ask(signer.tencent("GenerateRandom", {"NumberOfBytes": 1}))
+            time.sleep(0.5)  # the use of the access key is written by now, which has a lock of SQLite's
             for _ in range(5):
                 assert wire.ask(signer.tencent("GenerateRandom", {"NumberOfBytes": 1}))["Response"]["Plaintext"]
                 start.process.send_signal(signal.SIGTSTP)

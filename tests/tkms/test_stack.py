@@ -194,6 +194,27 @@ def test_what_waits_to_be_sealed_is_no_dead_letter(monkeypatch: pytest.MonkeyPat
     assert list(doctor.examine(Stack())) == []  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(
+    ("change", "status", "found"),
+    [
+        ({}, WARNING, "old messages stay for ever"),
+        ({"describe_time_to_live": expiry("ENABLED")}, OK, "old messages expire"),
+        ({"describe_continuous_backups": backups("DISABLED")}, PROBLEM, "point-in-time recovery is off: no restore"),
+        ({"describe_table": table(DeletionProtectionEnabled=False)}, PROBLEM, "deletion protection is off"),
+    ],
+)
+def test_the_table_of_events_is_looked_at_where_there_is_one(
+    monkeypatch: pytest.MonkeyPatch, change: dict[str, Any], status: str, found: str
+) -> None:
+    monkeypatch.setattr(doctor, "CHECKS", {"events table": doctor.CHECKS["events table"]})
+    stack = Stack(**{**TABLE, **change})
+    assert list(doctor.examine(stack)) == []  # type: ignore[arg-type]
+    monkeypatch.setattr(stack, "outputs", {**OUTPUTS, "EventsTableName": "events"})
+    findings = list(doctor.examine(stack))  # type: ignore[arg-type]
+    assert (status, found) in [(finding.status, finding.found) for finding in findings]
+    assert not any("index" in finding.found for finding in findings)
+
+
 def test_where_the_resources_may_not_be_listed_the_rest_is_still_checked(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(_stack: object) -> list[Resource]:
         raise SettingsError("The resources of the stack cannot be listed.")
