@@ -130,9 +130,9 @@ def request_from_event(event: Mapping[str, Any]) -> Request:
             source_ip=http.get("sourceIp", ""),
             unfit=unfit,
         )
-        for text in (request.method, request.path, request.query, request.source_ip):
-            if not text.isascii():
-                text.encode("utf-8")  # lone surrogates
+        texts = f"{request.method}{request.path}{request.query}{request.source_ip}"
+        if not texts.isascii():
+            texts.encode("utf-8")  # lone surrogates
         return request  # noqa: TRY300
     except (AttributeError, KeyError, TypeError, ValueError, UnicodeError) as e:
         raise MalformedRequest("The event is not an API Gateway HTTP API event of payload format 2.0.") from e

@@ -60,20 +60,22 @@ def read(request: Request, parameters: Parameters) -> Claim:
     if method not in _DIGESTS and method != _HASHED:
         raise UnsupportedSignature("SignatureMethod is one of HmacSHA1, HmacSHA256, TC2-HmacSHA256.")
 
-    if any(_HIDDEN.search(value) for value in params.values()):
+    # What is looked for in each is looked for in all of them first, which is a tenth of the work.
+    names, values = "\0".join(params), "\0".join(params.values())
+    if "&" in values and any(_HIDDEN.search(value) for value in params.values()):
         raise Unsigned(
             "A value holds `&name=`, which this signature cannot tell from a parameter: use TC3-HMAC-SHA256."
         )
-    if any("&" in name or "=" in name for name in params):
+    if "&" in names or "=" in names:
         raise Unsigned("A name holds `&` or `=`, which this signature cannot tell from its end: use TC3-HMAC-SHA256.")
 
     def candidates(secret: str) -> Iterator[Candidate]:
         # The old Python and Node SDKs leave values that begin with `@` (their mark of a file) out of what they sign.
-        files = (
-            frozenset(n for n, v in params.items() if v.startswith("@")) if request.method == "POST" else frozenset()
-        )
+        files: frozenset[str] = frozenset()
+        if "@" in values and request.method == "POST":
+            files = frozenset(name for name, value in params.items() if value.startswith("@"))
         # Python SDKs write `_` in names as `.` before they sort, the old Node SDK after it, the new one never.
-        spellings = [{"before": _dotted}, {"after": _dotted_inside}] if _rewritten(params) else []
+        spellings = [{"before": _dotted}, {"after": _dotted_inside}] if "_" in names and _rewritten(params) else []
         forms = [
             (joined(params, skip, **spelling), skip) for skip in {frozenset(), files} for spelling in ({}, *spellings)
         ]
@@ -95,7 +97,7 @@ def read(request: Request, parameters: Parameters) -> Claim:
 
 def _rewritten(params: Mapping[str, str]) -> bool:
     """Whether `_` may be written as `.`: not if two names became one, for then one would not be covered."""
-    return any("_" in name for name in params) and len({_dotted(name) for name in params}) == len(params)
+    return len({_dotted(name) for name in params}) == len(params)
 
 
 def _sign_form(secret: str, start: str, text: str, method: str) -> str:
