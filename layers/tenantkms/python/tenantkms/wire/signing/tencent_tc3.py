@@ -122,7 +122,9 @@ def _candidates(
     headers = {name: sent[name] for name in signed}
     if "x-tc-action" in headers:
         headers["x-tc-action"] = headers["x-tc-action"].lower()
-    seen: set[str] = set()
+    first = canonical_request(method, request.path, query, headers, payload)
+    yield Candidate(sign(key, timestamp, date, service, first))
+    seen = {first}
     # The documentation lower-cases header values, the SDKs send them as signed; Python signs `/` where it
     # sends the path of its endpoint.
     for path in dict.fromkeys([request.path, "/"]):
