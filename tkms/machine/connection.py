@@ -69,6 +69,18 @@ class Application(Protocol):
     def finish(self, work: Any) -> Response: ...
 
 
+class Cancelled(Protocol):
+    """What can be ended."""
+
+    def cancel(self) -> object: ...
+
+
+class Opening(Cancelled, Protocol):
+    """What goes before a connection. It begins with `look`."""
+
+    def look(self) -> None: ...
+
+
 class Connection(Reader, asyncio.Protocol):
     """One of the `guests`, whose requests `app` answers. `address`: what counts as one; `host`: as the log has it."""
 
@@ -78,7 +90,7 @@ class Connection(Reader, asyncio.Protocol):
         self.known = False
         self.held = 0
         self._loop = asyncio.get_running_loop()
-        self._opening: asyncio.Task[None] | None = None
+        self._opening: Cancelled | None = None
         self._transport: Any = None
         self._unparsed = memoryview(b"")
         self._waiting: deque[tuple[Request, bool]] = deque()  # each with: it is the last one
@@ -93,14 +105,25 @@ class Connection(Reader, asyncio.Protocol):
 
     # -- the transport --
 
-    def open(self, opening: asyncio.Task[None]) -> None:
-        """`opening` makes the connection: a TLS handshake may take long in it, or fail. It has the same deadline."""
+    def wait(self, opening: Opening, seconds: float) -> None:
+        """`opening` is what goes before `open`, and has so many seconds for it."""
         self._opening = opening
+        self._deadline = self._loop.time() + seconds
+        opening.look()
+
+    def open(self, opening: asyncio.Task[None]) -> None:
+        """`opening` makes the connection: a TLS handshake may take long in it, or fail. It has a deadline anew."""
+        self._opening = opening
+        self._deadline = self._loop.time() + FIRST_SECONDS
         opening.add_done_callback(self._opened)
 
     def _opened(self, _opening: asyncio.Task[None]) -> None:
         if self._transport is None:
-            self._guests.remove(self)
+            self.gone()
+
+    def gone(self) -> None:
+        """There will be no connection."""
+        self._guests.remove(self)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport
@@ -266,6 +289,8 @@ class Connection(Reader, asyncio.Protocol):
         """Called every second: end the connection if its client took too long."""
         if now > self._deadline:
             self._leave()
+            if self._transport is None:
+                self.gone()
 
     def leave(self) -> None:
         # Next in the loop, since a task that has not begun yet would not close its socket.

@@ -10,7 +10,9 @@ import errno
 import os
 import socket
 import ssl
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import uvicorn
@@ -34,6 +36,89 @@ _SCARCE = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 _NOT_TLS = written(plain(400, "This server speaks TLS: its URL begins with https."), "", True)
 _FULL = written(plain(503, "There are too many connections."), "", True)
+
+
+def _tell(taken: socket.socket, answer: bytes) -> None:
+    with suppress(OSError):
+        taken.send(answer)
+        taken.shutdown(socket.SHUT_WR)
+
+
+class Greeting:
+    """Waits for the whole first record of TLS, which stays to be read: then `done` is called, and `failed` where it is
+    none. Neither is called once it was cancelled.
+
+    What a handshake needs is not made before: it costs ten times what a connection does, and one that stands still
+    would cost it too. For the same reason nothing of this is a task.
+    """
+
+    __slots__ = ("_done", "_failed", "_loop", "_reading", "_taken", "_wanted")
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        taken: socket.socket,
+        done: Callable[[], None],
+        failed: Callable[[], None],
+    ) -> None:
+        self._loop, self._taken, self._done, self._failed = loop, taken, done, failed
+        self._wanted = _RECORD_HEAD
+        self._reading = False
+
+    def look(self, *, woken: bool = False) -> None:
+        """`woken`: what is wanted has come, or no more will."""
+        try:
+            seen = self._taken.recv(self._wanted, socket.MSG_PEEK)
+        except BlockingIOError:
+            self._wait()
+            return
+        except OSError:
+            self._fail()
+            return
+        if len(seen) < self._wanted:
+            if woken or not seen:
+                self._fail()
+            else:
+                self._wait()
+        elif self._wanted > _RECORD_HEAD:
+            self._stop()
+            self._done()
+        else:
+            length = int.from_bytes(seen[3:])
+            if seen.startswith(_HANDSHAKE) and 0 < length <= _MAX_RECORD:
+                self._wanted += length
+                self.look()
+            else:
+                _tell(self._taken, _NOT_TLS)
+                self._fail()
+
+    def _wait(self) -> None:
+        """Fewer bytes than are wanted do not wake the loop again and again."""
+        self._taken.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, self._wanted)
+        if not self._reading:
+            self._reading = True
+            self._loop.add_reader(self._taken, self._woken)
+
+    def _woken(self) -> None:
+        self.look(woken=True)
+
+    def _stop(self) -> None:
+        if self._reading:
+            self._reading = False
+            self._loop.remove_reader(self._taken)
+            self._taken.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
+
+    def _fail(self) -> None:
+        self.cancel()
+        self._failed()
+
+    def cancel(self) -> None:
+        """End the connection."""
+        with self._taken, suppress(OSError):
+            self._stop()
+            self._taken.recv(
+                _RECEIVED
+            )  # what is left unread would make a reset of the end, and take back what was told
 
 
 class Listener:
@@ -76,72 +161,35 @@ class Listener:
 
     def _take(self, taken: socket.socket, host: str) -> None:
         guest = Connection(self._app, self._guests, host, network(host))
-        if self._guests.admit(guest):
-            guest.open(self._loop.create_task(self._open(taken, guest)))
-        else:
+        if not self._guests.admit(guest):
             self._refuse(taken)
+            return
+        taken.setblocking(False)
+        if self._tls:
+            guest.wait(Greeting(self._loop, taken, partial(self._begin, taken, guest), guest.gone), HANDSHAKE_SECONDS)
+        else:
+            self._begin(taken, guest)
+
+    def _begin(self, taken: socket.socket, guest: Connection) -> None:
+        if guest not in self._guests.all:  # it has made room meanwhile
+            taken.close()
+            return
+        guest.open(self._loop.create_task(self._open(taken, guest)))
 
     def _refuse(self, taken: socket.socket) -> None:
         with taken:
             taken.setblocking(False)
             if self._tls is None:
-                self._tell(taken, _FULL)
-
-    @staticmethod
-    def _tell(taken: socket.socket, answer: bytes) -> None:
-        with suppress(OSError):
-            taken.send(answer)
-            taken.shutdown(socket.SHUT_WR)
+                _tell(taken, _FULL)
 
     async def _open(self, taken: socket.socket, guest: Connection) -> None:
-        """The transport of the event loop owns the socket in the end."""
-        taken.setblocking(False)
-        try:
-            taken.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            if self._tls:
-                await self._greeted(taken)
-        except BaseException as error:
-            with taken, suppress(OSError):
-                taken.recv(_RECEIVED)  # what is left unread would make a reset of the end, and take back what was told
-            if not isinstance(error, OSError):  # it is gone already, or speaks no TLS
-                raise
-            return
+        """The transport of the event loop owns the socket from here on."""
         handshake = HANDSHAKE_SECONDS if self._tls else None
-        with suppress(OSError):
+        with suppress(OSError):  # gone already, or no TLS
+            taken.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             await self._loop.connect_accepted_socket(
                 lambda: guest, taken, ssl=self._tls, ssl_handshake_timeout=handshake
             )
-
-    async def _greeted(self, taken: socket.socket) -> None:
-        """Wait for the whole first record of TLS, which stays to be read. Raises `OSError` where it is none.
-
-        What a handshake needs is not made before: it costs ten times what a connection does, and one that stands still
-        would cost it too.
-        """
-        head = await self._peeked(taken, _RECORD_HEAD)
-        length = int.from_bytes(head[3:])
-        if not head.startswith(_HANDSHAKE) or length > _MAX_RECORD:
-            self._tell(taken, _NOT_TLS)
-            raise ConnectionError
-        await self._peeked(taken, _RECORD_HEAD + length)
-
-    async def _peeked(self, taken: socket.socket, count: int) -> bytes:
-        """The next `count` bytes, which stay to be read. Raises `OSError` where the other end sends fewer."""
-        with suppress(BlockingIOError):
-            if len(seen := taken.recv(count, socket.MSG_PEEK)) == count:
-                return seen
-        arrived = asyncio.Event()
-        taken.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, count)  # fewer do not wake the loop again and again
-        self._loop.add_reader(taken, arrived.set)
-        try:
-            async with asyncio.timeout(HANDSHAKE_SECONDS):
-                await arrived.wait()
-        finally:
-            self._loop.remove_reader(taken)
-        taken.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
-        if len(seen := taken.recv(count, socket.MSG_PEEK)) < count:
-            raise ConnectionError
-        return seen
 
     # -- without a file descriptor for the next connection, the poll would report it again and again --
 
