@@ -16,15 +16,11 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 from tenantkms.audit.faults import log_fault
 from tenantkms_events.assemble import Messages, aws_client, messages
-from tenantkms_events.errors import Rejected
+from tenantkms_events.errors import GivenBack, Rejected
 from tenantkms_events.log import log
 from tenantkms_events.message import kind_of, read
 from tenantkms_events.rejected import Arrived
 from tenantkms_events.sealing import Outcome
-
-
-class GivenBack(Exception):
-    """The message comes again. Powertools keeps this exception and may show it, so it holds no value of the record."""
 
 
 @lru_cache(maxsize=1)
@@ -34,12 +30,7 @@ def _messages() -> Messages:
 
 def work(with_: Messages, record: SQSRecord) -> None:
     """One message. Raises `GivenBack` for every fault."""
-    arrived = Arrived(
-        message_id=record.message_id,
-        body=record.body,
-        sent=int(record.attributes.sent_timestamp) // 1000,
-        received=int(record.attributes.approximate_receive_count),
-    )
+    arrived = Arrived.of(record)
     try:
         try:
             _sealed(arrived, with_.sealer.seal(*read(arrived.body), arrived.message_id))
@@ -48,7 +39,7 @@ def work(with_: Messages, record: SQSRecord) -> None:
             log("rejected", message_id=arrived.message_id, reason=why.reason, field=why.field)
     except Exception as error:  # noqa: BLE001 - nothing of it may reach Powertools, which would show it
         log_fault(arrived.message_id, error)
-        raise GivenBack("a fault, which the operator's log names") from None
+        raise GivenBack from None
 
 
 def _sealed(arrived: Arrived, outcome: Outcome) -> None:

@@ -21,7 +21,7 @@ from tenantkms.audit.faults import log_fault
 from tenantkms.errors import Unavailable
 from tenantkms_events.arrivals import arrivals
 from tenantkms_events.assemble import ObjectsOf, aws_client, objects
-from tenantkms_events.errors import Rejected
+from tenantkms_events.errors import GivenBack, Rejected
 from tenantkms_events.rejected import Arrived
 
 AGE = timedelta(hours=1)
@@ -32,10 +32,6 @@ MOST = 10_000
 _logger = Logger(service="seal_objects", use_rfc3339=True)
 
 
-class GivenBack(Exception):
-    """The message comes again. Powertools keeps this exception and may show it, so it holds no value of the record."""
-
-
 @lru_cache(maxsize=1)
 def _objects() -> ObjectsOf:
     return objects(os.environ, aws_client())
@@ -43,19 +39,14 @@ def _objects() -> ObjectsOf:
 
 def work(with_: ObjectsOf, record: SQSRecord) -> None:
     """One message. Raises `GivenBack` for every fault."""
-    arrived = Arrived(
-        message_id=record.message_id,
-        body=record.body,
-        sent=int(record.attributes.sent_timestamp) // 1000,
-        received=int(record.attributes.approximate_receive_count),
-    )
+    arrived = Arrived.of(record)
     try:
         _sealed(with_, arrived)
     except Exception as error:  # noqa: BLE001 - nothing of it may reach Powertools, which would show it
         log_fault(arrived.message_id, error)
         with suppress(Unavailable):
             with_.queue.later(record.receipt_handle, arrived.received)
-        raise GivenBack("a fault, which the operator's log names") from None
+        raise GivenBack from None
 
 
 def _sealed(with_: ObjectsOf, arrived: Arrived) -> None:

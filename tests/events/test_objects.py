@@ -31,7 +31,7 @@ from kit.objects_world import (
 from tenantkms.crypto.sealed import read_metadata
 from tenantkms.crypto.streaming import SEGMENT
 from tenantkms_events.arrivals import Source, notification
-from tenantkms_events.errors import Rejected
+from tenantkms_events.errors import GivenBack, Rejected
 from tenantkms_events.names import OBJECT_SEALED
 
 MARKER = b"a partner's export"
@@ -288,7 +288,7 @@ def test_a_fault_lets_the_message_come_again_soon(here: World) -> None:
             asked.append(given)
 
     for received in (1, 2, 20):
-        with pytest.raises(handler.GivenBack, match="operator's log") as raised:
+        with pytest.raises(GivenBack, match="operator's log") as raised:
             handler.work(here_worker(here, Queue()), record(body, received))
         assert MARKER.decode() not in str(raised.value)
     assert [given["VisibilityTimeout"] for given in asked] == [20, 40, 2560]

@@ -14,10 +14,11 @@ from typing import Any
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from botocore.exceptions import ClientError, ReadTimeoutError
 
-from functions.seal_messages.handler import GivenBack, work
+from functions.seal_messages.handler import work
 from kit.event_fakes import Aws, Call, error
 from tenantkms.errors import AliasNotFound, to_data
 from tenantkms_events.assemble import messages
+from tenantkms_events.errors import GivenBack
 
 NOW = 1_800_000_000
 TABLE, ITEMS, BUCKET, BUS, REJECTED = "events", "vault", "sealed", "own", "https://sqs.example.test/rejected"

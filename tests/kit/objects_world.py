@@ -18,13 +18,14 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 from moto import mock_aws
 
 from functions.endpoint.dispatch import InlineDispatcher
-from functions.seal_objects.handler import GivenBack, work
+from functions.seal_objects.handler import work
 from kit.action_samples import Tenant
 from tenantkms.crypto.context import canonical
 from tenantkms.crypto.sealed import read_metadata
 from tenantkms.crypto.streaming import open_stream
 from tenantkms_events.arrivals import Source
 from tenantkms_events.assemble import ObjectsOf, objects
+from tenantkms_events.errors import GivenBack
 
 REGION = "eu-central-1"
 INBOX, SEALED = "tkms-acme-inbox", "tkms-acme-sealed"

@@ -30,6 +30,13 @@ class Rejected(Exception):
         self.field = field
 
 
+class GivenBack(Exception):
+    """The message comes again. Powertools keeps this exception and may show it, so it holds no value of the record."""
+
+    def __init__(self) -> None:
+        super().__init__("a fault, which the operator's log names")
+
+
 def rejection(error: KmsError, field: str = "") -> Rejected | None:
     """What an Action's refusal means for the message; None if the message may come again."""
     return None if error.retryable else Rejected(kind(error).__name__, field)

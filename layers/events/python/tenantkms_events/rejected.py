@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from io import BytesIO
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import msgspec
 from msgspec import Meta, Struct
@@ -22,6 +22,9 @@ from tenantkms_events.actions import Actions, request_id
 from tenantkms_events.aws import aws_faults
 from tenantkms_events.errors import Rejected, unavailable
 
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+
 
 class Arrived(Struct, frozen=True, kw_only=True):
     """A message of the queue: `sent` in Unix seconds, `received` how often by now."""
@@ -33,6 +36,16 @@ class Arrived(Struct, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         return f"Arrived({self.message_id})"
+
+    @classmethod
+    def of(cls, record: SQSRecord) -> Self:
+        """What a record of the event of a queue tells."""
+        return cls(
+            message_id=record.message_id,
+            body=record.body,
+            sent=int(record.attributes.sent_timestamp) // 1000,
+            received=int(record.attributes.approximate_receive_count),
+        )
 
 
 _Seconds = Annotated[int, Meta(ge=0, lt=1 << 35)]
