@@ -20,7 +20,7 @@ from tkms import commands, credential_commands, doctor_commands, policy_commands
 from tkms.audit import commands as audit_commands
 from tkms.events import commands as event_commands
 from tkms.files import options as file_options
-from tkms.machine.directory import DEFAULT_ALIAS, default_directory
+from tkms.machine.directory import DEFAULT_ALIAS, DEFAULT_REGION, default_directory
 from tkms.output import Run, UsageError, duration
 from tkms.places import reason
 from tkms.policies import READY
@@ -76,7 +76,7 @@ def _parser() -> argparse.ArgumentParser:
 
     top = argparse.ArgumentParser(
         prog="tkms",
-        description="A key management service that Alibaba Cloud and Tencent Cloud KMS SDKs can use.",
+        description="A key management service that the SDKs of Alibaba Cloud, Tencent Cloud and AWS KMS can use.",
         epilog=_EPILOG % {"directory": default_directory()},
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -101,6 +101,11 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     serve.add_argument("--port", type=int, default=8480, help="port; 0 picks a free one (default: %(default)s)")
     serve.add_argument("--tenant", help="name of the tenant, chosen on the first start (default: local)")
+    serve.add_argument(
+        "--region",
+        help=f"region in ARNs, chosen on the first start (default: {DEFAULT_REGION}): it stands in messages for ever",
+    )
+    serve.add_argument("--account", metavar="DIGITS", help="account in ARNs, likewise (default: 12 random digits)")
     serve.add_argument(
         "--audit-days", type=int, default=365, metavar="N", help="keep audit lines so long (default: %(default)s)"
     )

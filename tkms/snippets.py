@@ -6,7 +6,7 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from tenantkms.model.alias import ALIAS_PREFIX
-from tenantkms.names import ALIBABA, TENCENT, TENCENT_V2
+from tenantkms.names import ALIBABA, AWS, TENCENT, TENCENT_V2
 
 
 class Snippet(NamedTuple):
@@ -63,6 +63,19 @@ r.KeyId, r.Plaintext = "{key_id}", "aGVsbG8="; print(kms.Encrypt(r))
 from QcloudApi.qcloudapi import QcloudApi
 kms = QcloudApi("kms-meta", dict(Region="gz", secretId="{id}", secretKey="{secret}", endpoint="{host}", method="post"))
 print(kms.call("Encrypt", dict(keyId="{key_id}", plaintext="aGVsbG8=")))
+""",
+    ),
+    "aws": Snippet(
+        "AWS, Python SDK",
+        AWS,
+        "pip install boto3",
+        """\
+import boto3
+login = dict(aws_access_key_id="{id}", aws_secret_access_key="{secret}", region_name="cn-hangzhou")
+kms = boto3.client("kms", endpoint_url="{scheme}://{host}", **login)
+made = kms.encrypt(KeyId="{key}", Plaintext=b"hello")
+print("the key's ARN, for AWS's Encryption SDK:", made["KeyId"])
+print(kms.decrypt(CiphertextBlob=made["CiphertextBlob"])["Plaintext"].decode())
 """,
     ),
     "curl": Snippet(

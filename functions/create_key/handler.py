@@ -14,7 +14,7 @@ from tenantkms.action.action import action
 from tenantkms.action.call import Params, Result
 from tenantkms.action.rule import NO_KEY
 from tenantkms.action.scope import Scope
-from tenantkms.errors import ExternalOrigin, InvalidKeyUsage, InvalidParameter, RotationUnsupported
+from tenantkms.errors import ExternalOrigin, InvalidKeyUsage, InvalidParameter, MissingParameter, RotationUnsupported
 from tenantkms.keys.rotation import DEFAULT_INTERVAL, check_interval, new_material
 from tenantkms.keys.views import KeyView, view
 from tenantkms.model.alias import Alias
@@ -53,6 +53,10 @@ class Created(Result, frozen=True, kw_only=True):
 def _check(params: CreateKey, scope: Scope) -> None:
     if len(params.description) > scope.profile.description_limit:
         raise InvalidParameter(f"is longer than {scope.profile.description_limit} characters.", field="description")
+    if params.usage is None and scope.profile.names_usage and params.spec not in SYMMETRIC:
+        raise MissingParameter(
+            "You must specify a KeyUsage value for all KMS keys except for symmetric encryption keys."
+        )
     usages = SPEC_USAGES[params.spec]
     if params.usage not in (None, *usages):
         raise InvalidKeyUsage(f"A key of spec {params.spec} has the usage {' or '.join(usages)}.")

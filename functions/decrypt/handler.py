@@ -16,10 +16,14 @@ from tenantkms.runtime.lambda_entry import entry
 
 
 class Decrypt(Params, frozen=True, kw_only=True):
-    """`receiver`: the plaintext is for the one who has the private key, and leaves encrypted under the public one."""
+    """`key_id`: the blob must be of this key; empty: of any.
+
+    `receiver`: the plaintext is for the one who has the private key, and leaves encrypted under the public one.
+    """
 
     ciphertext: bytes
     context: dict[str, str] = {}
+    key_id: str = ""
     receiver: Receiver | None = field(default=None, name="wrap")
 
 
@@ -34,7 +38,7 @@ class Decrypted(Result, frozen=True, kw_only=True):
 
 @action("Decrypt", refuses=OPEN, needs=BLOBS)
 def decrypt(params: Decrypt, scope: Scope) -> Decrypted:
-    header, plaintext = scope.open(params.ciphertext, params.context)
+    header, plaintext = scope.open(params.ciphertext, params.context, params.key_id)
     return Decrypted(
         key_id=header.key_id,
         key_version_id=version_id(header.key_id, header.version),

@@ -24,7 +24,7 @@ def delete_key_material(params: DeleteKeyMaterial, scope: Scope) -> Nothing:
     def change(keys: Sequence[Key]) -> list[Write]:
         (key,) = keys
         if key.origin is not Origin.EXTERNAL:
-            raise NotExternal
+            raise NotExternal(key=key.id)
         if key.primary is None:
             return []
         state = key.state if key.state is KeyState.PENDING_DELETION else KeyState.PENDING_IMPORT

@@ -14,6 +14,7 @@ from typing import Any
 
 from functions.endpoint.dispatch import dispatcher, inline_actions
 from functions.endpoint.pages import human_page, plain_error
+from functions.endpoint.repeats import REPEATED, Answers
 from tenantkms import errors as e
 from tenantkms.access.credentials import Access
 from tenantkms.audit.faults import log_fault
@@ -44,6 +45,7 @@ class Endpoint:
         self._clock = settings.deps.clock
         self._tenant = settings.site.tenant
         self._view = View(settings.site)
+        self._answers = Answers()
         self._dispatch = dispatch
 
     def __call__(self, event: Mapping[str, Any]) -> dict[str, Any]:
@@ -123,7 +125,7 @@ class Endpoint:
         if uncovered:
             raise e.MalformedRequest("A value begins with '@', which this client does not sign: it is not accepted.")
         answer.action, version, params = dialect.parse(request, scheme, parameters)
-        operation = dialect.operations.get(answer.action)
+        operation = dialect.operation(answer.action, params)
         rate = dialect.rates.get(answer.action, dialect.other_rate)
         bucket = self._limiter.take(credential, operation.action if operation else "", rate, now)
         try:
@@ -135,17 +137,16 @@ class Endpoint:
         used = credential.access_key_id
         if now >= self._noted.get(used, 0):
             self._noted[used] = self._access.note_use(used, now)
-        if not answer.action:
-            raise e.MissingParameter("Action is required.")
-        if version != dialect.version:
-            raise e.UnknownVersion(f"The Version must be {dialect.version}.")
-        self._prepare(answer, operation, credential, params)
+        if not self._repeated(answer, claim, operation, now):
+            self._prepare(answer, operation, version, credential, params)
 
     def _refuse_replay(
         self, answer: Answer, claim: Claim, operation: Operation | None, params: Mapping[str, Any], now: int
     ) -> None:
         """Raises `NonceReused`. What is not signed, as the Action may be, is not judged before it."""
         scheme, dialect, action = answer.spoken.scheme, answer.spoken.dialect, answer.action
+        if answer.spoken.scheme.repeats:
+            return
         once, source = claim.replay, None
         if scheme.alike:
             once = f"{claim.replay}\n{action}" if operation and operation.action in CHANGING else ""
@@ -157,15 +158,34 @@ class Endpoint:
         if once:
             self._access.use_nonce(scheme.name, claim.access_key_id, once, now=now, window=scheme.window)
 
+    def _repeated(self, answer: Answer, claim: Claim, operation: Operation | None, now: float) -> bool:
+        """Whether `answer` has the response that the very same request had before, which had changed something."""
+        if answer.spoken.scheme.repeats and operation and operation.action in CHANGING:
+            answer.once = f"{claim.access_key_id}\n{claim.replay}"
+            answer.response = self._answers.get(answer.once, now)
+            if answer.response:
+                self._audit.write(self._record(answer, "ok", REPEATED))
+        return answer.response is not None
+
     def _prepare(
-        self, answer: Answer, operation: Operation | None, credential: Credential, params: Mapping[str, Any]
+        self,
+        answer: Answer,
+        operation: Operation | None,
+        version: str,
+        credential: Credential,
+        params: Mapping[str, Any],
     ) -> None:
         dialect = answer.spoken.dialect
+        if not answer.action:
+            raise e.MissingParameter("Action is required.")
+        if version != dialect.version:
+            raise e.UnknownVersion(f"The Version must be {dialect.version}.")
         if operation is None:
             if answer.action in dialect.unsupported:
                 reason = dialect.unsupported[answer.action]
                 raise e.UnsupportedAction(f"{answer.action} is not supported: {reason}.")
             raise e.UnknownAction
+        dialect.check_site(params, self._view.site)
         canonical, fields = decode(operation, params, dialect.common)
         principal = {"id": credential.access_key_id, "policy": credential.policy}
         if answer.session:
@@ -189,7 +209,10 @@ class Endpoint:
         if "error" in outcome:
             raise operation.named(e.from_data(outcome["error"]))
         rendered = encode(operation.out, outcome["result"], self._view)
-        return dialect.success(answer.request, answer.action, rendered, answer.request_id)
+        response = dialect.success(answer.request, answer.action, rendered, answer.request_id)
+        if answer.once:
+            self._answers.put(answer.once, response, self._clock() + 2 * answer.spoken.scheme.window)
+        return response
 
     def _refuse(self, answer: Answer, error: e.KmsError) -> Response:
         """The dialect's answer to `error`; what no Action has audited is audited here."""
@@ -200,29 +223,32 @@ class Endpoint:
                 log_fault(answer.request_id, error)
             tell = self._audit.write if answer.admitted else self._audit.refuse
             try:
-                tell(
-                    Record(
-                        time=self._clock(),
-                        request_id=answer.request_id,
-                        tenant=self._tenant,
-                        action=_printable(answer.action),
-                        profile=answer.spoken.dialect.name,
-                        principal=_printable(answer.principal),
-                        outcome=type(error).__name__,
-                        source_ip=answer.request.source_ip,
-                        session=answer.session.access_key_id if answer.session else "",
-                    )
-                )
+                tell(self._record(answer, type(error).__name__))
             except e.Unavailable as fault:
                 log_fault(answer.request_id, fault)
-        return answer.spoken.dialect.failure(answer.request, answer.action, error, answer.request_id)
+        return answer.spoken.dialect.failure(answer.request, answer.action, error, answer.request_id, self._view)
+
+    def _record(self, answer: Answer, outcome: str, note: str = "") -> Record:
+        """The audit line of what no Action has answered."""
+        return Record(
+            time=self._clock(),
+            request_id=answer.request_id,
+            tenant=self._tenant,
+            action=_printable(answer.action),
+            profile=answer.spoken.dialect.name,
+            principal=_printable(answer.principal),
+            outcome=outcome,
+            source_ip=answer.request.source_ip,
+            session=answer.session.access_key_id if answer.session else "",
+            note=note,
+        )
 
 
 class Answer:
     """One answer in the making: what is known of the request so far, and the response at the end.
 
     `signed`: its signature verified. `admitted`: its caller is who it says, now. `call`: what its Action is called
-    with, which is there if no response is.
+    with, which is there if no response is. `once`: what a repetition of it is known by, if that is answered again.
     """
 
     __slots__ = (
@@ -230,6 +256,7 @@ class Answer:
         "admitted",
         "audited",
         "call",
+        "once",
         "operation",
         "principal",
         "request",
@@ -247,6 +274,7 @@ class Answer:
         self.request, self.request_id = request, request_id
         self.action = ""
         self.principal = ""
+        self.once = ""
         self.session: Session | None = None
         self.signed = self.admitted = self.audited = False
         self.response: Response | None = None

@@ -7,7 +7,7 @@ from tenantkms.action.call import Params, Result
 from tenantkms.action.scope import Scope
 from tenantkms.errors import InvalidParameter, NotExternal
 from tenantkms.keys.import_tokens import new_parameters
-from tenantkms.model.specs import ANY_KEY, Origin
+from tenantkms.model.specs import ANY_KEY, RSA, Origin
 from tenantkms.model.states import NOTHING
 from tenantkms.runtime.lambda_entry import entry
 
@@ -31,11 +31,13 @@ class Parameters(Result, frozen=True, kw_only=True):
 def get_parameters_for_import(params: GetParametersForImport, scope: Scope) -> Parameters:
     key = scope.use(params.key_id)
     if key.origin is not Origin.EXTERNAL:
-        raise NotExternal
-    if params.wrapping_key_spec != "RSA_2048":
-        raise InvalidParameter("WrappingKeySpec must be RSA_2048.")
+        raise NotExternal(key=key.id)
+    if params.wrapping_key_spec not in RSA:
+        raise InvalidParameter(f"is one of {', '.join(sorted(RSA))}.", field="wrapping_key_spec")
     keyring = scope.keyring
-    made = new_parameters(keyring.parent, keyring.tenant, key, params.wrapping_algorithm, scope.now)
+    made = new_parameters(
+        keyring.parent, keyring.tenant, key, params.wrapping_algorithm, scope.now, params.wrapping_key_spec
+    )
     return Parameters(key_id=key.id, public_key=made.public_key, token=made.token, expires=made.expires)
 
 

@@ -7,7 +7,7 @@ from tenantkms.action.call import Params, Result
 from tenantkms.action.scope import Scope
 from tenantkms.crypto import asymmetric
 from tenantkms.keys.private_keys import private_key
-from tenantkms.model.specs import PUBLIC_KEYS
+from tenantkms.model.specs import PUBLIC_KEYS, KeySpec, KeyUsage
 from tenantkms.model.states import OPEN
 from tenantkms.model.version import version_id
 from tenantkms.runtime.lambda_entry import entry
@@ -25,6 +25,8 @@ class Public(Result, frozen=True, kw_only=True):
 
     key_id: str
     key_version_id: str
+    spec: KeySpec
+    usage: KeyUsage
     der: bytes
     pem: str
 
@@ -36,6 +38,8 @@ def get_public_key(params: GetPublicKey, scope: Scope) -> Public:
     return Public(
         key_id=key.id,
         key_version_id=version_id(key.id, number),
+        spec=key.spec,
+        usage=key.usage,
         der=asymmetric.public_der(private),
         pem=asymmetric.public_pem(private),
     )

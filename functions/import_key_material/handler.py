@@ -14,14 +14,14 @@ from msgspec import field
 from msgspec.structs import replace
 
 from tenantkms.action.action import action
-from tenantkms.action.call import Nothing, Params
+from tenantkms.action.call import Params, Result
 from tenantkms.action.scope import Scope
 from tenantkms.errors import InvalidParameter, KeyDisabled, MaterialMismatch, NotExternal
 from tenantkms.keys.import_tokens import open_material
 from tenantkms.model.key import Key
 from tenantkms.model.specs import ANY_KEY, Origin
 from tenantkms.model.states import IMPORT, KeyState
-from tenantkms.model.version import KeyVersion
+from tenantkms.model.version import KeyVersion, version_id
 from tenantkms.parent.port import IMPORT_DIGEST, Binding
 from tenantkms.runtime.lambda_entry import entry
 from tenantkms.store.port import PutKey, PutVersion, Write
@@ -40,20 +40,32 @@ class ImportKeyMaterial(Params, frozen=True, kw_only=True):
     expires: int = 0
 
 
+class Imported(Result, frozen=True, kw_only=True):
+    key_id: str
+    key_version_id: str
+
+
 @action("ImportKeyMaterial", refuses=IMPORT, needs=ANY_KEY)
-def import_key_material(params: ImportKeyMaterial, scope: Scope) -> Nothing:
+def import_key_material(params: ImportKeyMaterial, scope: Scope) -> Imported:
     if params.expires and not scope.now < params.expires <= _LATEST:
         raise InvalidParameter(f"The expiry is 0, or later than now and not later than {_LATEST}.")
-    scope.update([params.key_id], lambda keys: _import(scope, keys, params))
-    return Nothing()
+    made: list[KeyVersion] = []
+
+    def change(keys: Sequence[Key]) -> list[Write]:
+        version, writes = _import(scope, keys, params)
+        made[:] = [version]
+        return writes
+
+    (key,) = scope.update([params.key_id], change)
+    return Imported(key_id=key.id, key_version_id=version_id(key.id, made[0].number))
 
 
-def _import(scope: Scope, keys: Sequence[Key], params: ImportKeyMaterial) -> list[Write]:
+def _import(scope: Scope, keys: Sequence[Key], params: ImportKeyMaterial) -> tuple[KeyVersion, list[Write]]:
     (key,) = keys
     if key.origin is not Origin.EXTERNAL:
-        raise NotExternal
+        raise NotExternal(key=key.id)
     if key.state is KeyState.DISABLED and not scope.profile.imports_disabled:
-        raise KeyDisabled
+        raise KeyDisabled(key=key.id, state=key.state)
     keyring = scope.keyring
     opened = open_material(keyring.parent, keyring.tenant, key, params.token, params.encrypted, scope.now)
     material, proven, issued = opened
@@ -81,7 +93,7 @@ def _import(scope: Scope, keys: Sequence[Key], params: ImportKeyMaterial) -> lis
         material_expires=params.expires,
         state=KeyState.ENABLED if key.state is KeyState.PENDING_IMPORT else key.state,
     )
-    return [*writes, PutKey(changed)]
+    return version, [*writes, PutKey(changed)]
 
 
 def _may_follow(last: KeyVersion, issued: int, now: int) -> bool:

@@ -18,11 +18,12 @@ _PAGE = 200
 
 
 class ListTagResources(Params, frozen=True, kw_only=True):
-    """`tags`: (key, values) that a key must all carry. `start`: rows to pass over."""
+    """`tags`: (key, values) that a key must all carry. `start`: rows to pass over; `limit`: of a page."""
 
     key_ids: Annotated[list[str], Meta(max_length=50)] = []
     tags: list[tuple[str, list[str]]] = []
     start: Annotated[int, Meta(ge=0)] = 0
+    limit: Annotated[int, Meta(ge=1, le=1000)] = _PAGE
 
 
 class TagRow(Struct, frozen=True, kw_only=True):
@@ -48,7 +49,7 @@ def list_tag_resources(params: ListTagResources, scope: Scope) -> Tags:
         scope.allow()
         _, keys = scope.store.list_keys(where, offset=0, limit=1_000_000)
     rows = [TagRow(key_id=key.id, name=name, value=value) for key in keys for name, value in sorted(key.tags.items())]
-    end = params.start + _PAGE
+    end = params.start + params.limit
     return Tags(rows=rows[params.start : end], next=end if end < len(rows) else 0)
 
 

@@ -15,9 +15,13 @@ from tenantkms.runtime.lambda_entry import entry
 
 
 class ReEncrypt(Params, frozen=True, kw_only=True):
-    """An empty `destination_key_id` is the source key: the blob moves to its newest version, or stays if it has it."""
+    """`source_key_id`: the blob must be of this key; empty: of any.
+
+    An empty `destination_key_id` is the source key: the blob moves to its newest version, or stays if it has it.
+    """
 
     ciphertext: bytes
+    source_key_id: str = ""
     destination_key_id: str = ""
     source_context: dict[str, str] = {}
     destination_context: dict[str, str] = {}
@@ -25,6 +29,7 @@ class ReEncrypt(Params, frozen=True, kw_only=True):
 
 class ReEncrypted(Result, frozen=True, kw_only=True):
     source_key_id: str
+    source_key_version_id: str
     key_id: str
     key_version_id: str
     ciphertext: bytes
@@ -33,7 +38,7 @@ class ReEncrypted(Result, frozen=True, kw_only=True):
 
 @action("ReEncrypt", refuses=NO_KEY, needs=NO_KEY)
 def re_encrypt(params: ReEncrypt, scope: Scope) -> ReEncrypted:
-    source, plaintext = scope.open(params.ciphertext, params.source_context)
+    source, plaintext = scope.open(params.ciphertext, params.source_context, params.source_key_id)
     key = scope.use(params.destination_key_id or source.key_id, ENCRYPT, params.destination_context)
     stays = not params.destination_key_id and params.source_context == params.destination_context
     if stays and key.primary_number == source.version:
@@ -43,6 +48,7 @@ def re_encrypt(params: ReEncrypt, scope: Scope) -> ReEncrypted:
         number, blob = scope.seal(key, plaintext, text=text, context=params.destination_context)
     return ReEncrypted(
         source_key_id=source.key_id,
+        source_key_version_id=version_id(source.key_id, source.version),
         key_id=key.id,
         key_version_id=version_id(key.id, number),
         ciphertext=blob,

@@ -22,9 +22,10 @@ class ScheduleKeyDeletion(Params, frozen=True, kw_only=True):
 
 
 class Scheduled(Result, frozen=True, kw_only=True):
-    """`deletion_date` in Unix seconds."""
+    """`deletion_date` in Unix seconds; `days` are those that were asked for."""
 
     key_id: str
+    days: int
     deletion_date: int
 
 
@@ -44,7 +45,7 @@ def schedule_key_deletion(params: ScheduleKeyDeletion, scope: Scope) -> Schedule
         return [PutKey(scope.revise(key, state=KeyState.PENDING_DELETION, deletion_date=date))]
 
     (key,) = scope.update([params.key_id], change)
-    return Scheduled(key_id=key.id, deletion_date=date)
+    return Scheduled(key_id=key.id, days=params.days, deletion_date=date)
 
 
 handler = entry(schedule_key_deletion)

@@ -70,7 +70,7 @@ def test_the_operator_is_not_bound(tenant: Tenant, action: str) -> None:
     assert tenant.outcome(action, params) == "ok"
 
 
-@pytest.mark.parametrize("profile", ["alibaba", "tencent", "tencent-v2"])
+@pytest.mark.parametrize("profile", ["alibaba", "tencent", "tencent-v2", "aws"])
 def test_every_dialect_is_bound(tenant: Tenant, profile: str) -> None:
     key = tenant.create()
     tenant.put(key, policy=policy(action="kms:DescribeKey"))

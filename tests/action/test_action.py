@@ -125,7 +125,7 @@ CALL = {
         {"request_id": "\ud800"},
         {"action": "\ud800"},
         {"source_ip": "\ud800"},
-        {"profile": "aws"},
+        {"profile": "gcp"},
         {"profile": ["native"]},
         {"principal": {"id": "tester"}},
         {"principal": {"id": "tester", "policy": ALLOW_ALL, "admin": True}},

@@ -85,7 +85,13 @@ def test_a_data_key_of_the_size_that_was_asked_for(
 
 @pytest.mark.parametrize("action", GENERATING)
 @pytest.mark.parametrize(
-    ("profile", "outcome"), [("alibaba", "ok"), ("tencent", "MissingParameter"), ("tencent-v2", "MissingParameter")]
+    ("profile", "outcome"),
+    [
+        ("alibaba", "ok"),
+        ("tencent", "MissingParameter"),
+        ("tencent-v2", "MissingParameter"),
+        ("aws", "MissingParameter"),
+    ],
 )
 def test_what_a_provider_makes_of_nothing_said(
     tenant: Tenant, key: str, profile: str, outcome: str, action: str

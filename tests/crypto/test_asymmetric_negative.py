@@ -9,7 +9,7 @@ import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, utils
 
-from kit.asymmetric_keys import ec_private, integer, pss, raw, rsa_private, sequence, tlv
+from kit.asymmetric_keys import PAIRS, ec_private, integer, pss, raw, rsa_private, sequence, tlv
 from tenantkms.crypto import asymmetric
 from tenantkms.model.specs import EC, KeySpec
 
@@ -17,6 +17,7 @@ DIGEST = hashlib.sha256(b"signed").digest()
 ORDERS = {
     KeySpec.EC_P256: 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551,
     KeySpec.EC_P384: 2**384 - 1388124618062372383947042015309946732620727252194336364173,
+    KeySpec.EC_P521: 2**521 - 657877501894328237357444332315020117536923257219387276263472201219398408051703,
     KeySpec.EC_P256K: 2**256 - 432420386565659656852420866394968145599,
 }
 MODULUS = rsa_private().public_key().public_numbers().n
@@ -65,7 +66,7 @@ WRONG_EC: dict[str, EcChange] = {
 @pytest.mark.parametrize("change", WRONG_EC.values(), ids=WRONG_EC)
 @pytest.mark.parametrize("spec", sorted(EC))
 def test_a_wrong_ec_signature_is_refused(spec: KeySpec, change: EcChange) -> None:
-    row = asymmetric.signing(spec, "ECDSA_SHA_384" if spec is KeySpec.EC_P384 else "ECDSA_SHA_256")
+    row = asymmetric.signing(spec, next(name for of, name in PAIRS if of is spec))
     digest = hashlib.new(row.hash().name, b"signed").digest()
     key = ec_private(spec)
     r, s = utils.decode_dss_signature(asymmetric.sign(key, row, digest))

@@ -16,16 +16,44 @@ from tenantkms.names import DIALECTS
 
 NOW = 1_800_000_000.0
 """A fixed clock, so that the edges of windows are exact."""
-WINDOW = {"alibaba": 900, "tencent": 300, "tencent-v2": 300}
+WINDOW = {"alibaba": 900, "tencent": 300, "tencent-v2": 300, "aws": 300}
 
-MISMATCH = {"alibaba": "SignatureDoesNotMatch", "tencent": "AuthFailure.SignatureFailure", "tencent-v2": 4100}
-DISABLED = {"alibaba": "InvalidAccessKeyId.Inactive", "tencent": "AuthFailure.InvalidSecretId", "tencent-v2": 4100}
-DENIED = {"alibaba": "Forbidden.NoPermission", "tencent": "UnauthorizedOperation", "tencent-v2": 4103}
-EXPIRED = {"alibaba": "InvalidTimeStamp.Expired", "tencent": "AuthFailure.SignatureExpire", "tencent-v2": 4500}
-UNKNOWN = {"alibaba": "InvalidAccessKeyId.NotFound", "tencent": "AuthFailure.SecretIdNotFound", "tencent-v2": 4104}
+MISMATCH = {
+    "alibaba": "SignatureDoesNotMatch",
+    "tencent": "AuthFailure.SignatureFailure",
+    "tencent-v2": 4100,
+    "aws": "InvalidSignatureException",
+}
+DISABLED = {
+    "alibaba": "InvalidAccessKeyId.Inactive",
+    "tencent": "AuthFailure.InvalidSecretId",
+    "tencent-v2": 4100,
+    "aws": "UnrecognizedClientException",
+}
+DENIED = {
+    "alibaba": "Forbidden.NoPermission",
+    "tencent": "UnauthorizedOperation",
+    "tencent-v2": 4103,
+    "aws": "AccessDeniedException",
+}
+EXPIRED = {
+    "alibaba": "InvalidTimeStamp.Expired",
+    "tencent": "AuthFailure.SignatureExpire",
+    "tencent-v2": 4500,
+    "aws": "InvalidSignatureException",
+}
+UNKNOWN = {
+    "alibaba": "InvalidAccessKeyId.NotFound",
+    "tencent": "AuthFailure.SecretIdNotFound",
+    "tencent-v2": 4104,
+    "aws": "UnrecognizedClientException",
+}
 REPLAYED = {"alibaba": "SignatureNonceUsed", "tencent": "AuthFailure.SignatureFailure", "tencent-v2": 4500}
 
-LIST = {"alibaba": "ListKeys", "tencent": "ListKeys", "tencent-v2": "ListKey"}
+LIST = {"alibaba": "ListKeys", "tencent": "ListKeys", "tencent-v2": "ListKey", "aws": "ListKeys"}
+
+ONCE = [scheme for scheme in SCHEMES if scheme not in ("tencent-tc3", "aws-sigv4")]
+"""Schemes whose requests are served once, whatever they ask for."""
 
 
 @pytest.fixture
@@ -126,7 +154,7 @@ def test_a_tc3_date_is_that_of_its_time(then: Kms) -> None:
     assert code(then, "tencent-tc3", request) == "AuthFailure.InvalidAuthorization"
 
 
-@pytest.mark.parametrize("scheme", [scheme for scheme in SCHEMES if scheme != "tencent-tc3"])
+@pytest.mark.parametrize("scheme", ONCE)
 def test_a_request_is_served_once(scheme: str, then: Kms) -> None:
     dialect, _ = SCHEMES[scheme]
     request = listing(scheme, then.signer)
@@ -137,7 +165,7 @@ def test_a_request_is_served_once(scheme: str, then: Kms) -> None:
     assert code(at(then, NOW + WINDOW[dialect] + 1), scheme, request) == EXPIRED[dialect]
 
 
-@pytest.mark.parametrize("scheme", [scheme for scheme in SCHEMES if scheme != "tencent-tc3"])
+@pytest.mark.parametrize("scheme", ONCE)
 def test_a_request_dated_ahead_is_served_once(scheme: str, then: Kms) -> None:
     """A nonce is remembered for twice the window: from the earliest moment of use to the latest."""
     dialect, _ = SCHEMES[scheme]
@@ -193,7 +221,7 @@ POLICIES = [
 def _policy_cases() -> Iterable[Any]:
     return [
         pytest.param(scheme, statements, allowed, id=f"{scheme}: {name}")
-        for scheme in ("alibaba-rpc", "alibaba-acs3", "tencent-tc3", "tencent-v1", "tencent-v2")
+        for scheme in ("alibaba-rpc", "alibaba-acs3", "tencent-tc3", "tencent-v1", "tencent-v2", "aws-sigv4")
         for name, statements, allowed in POLICIES
     ]
 
@@ -211,13 +239,15 @@ def test_policies_are_enforced(
     assert code(kms, scheme, request) == (None if allowed else DENIED[dialect])
 
 
-@pytest.mark.parametrize("scheme", ["alibaba-rpc", "tencent-tc3", "tencent-v2"])
+@pytest.mark.parametrize("scheme", ["alibaba-rpc", "tencent-tc3", "tencent-v2", "aws-sigv4"])
 def test_a_policy_for_one_key_does_not_list_or_create(scheme: str, kms: Kms) -> None:
     dialect, sign = SCHEMES[scheme]
     tenant = prepare(kms)
     signer = add_credential(kms, "TKMSlimited", "secret", policy=policy(("Allow", "*", f"key/{tenant.key_id}")))
     assert code(kms, scheme, listing(scheme, signer)) == DENIED[dialect]
-    request = sign(signer, "CreateKey", {"alibaba": {}, "tencent": {"Alias": "a"}}.get(dialect, {"alias": "a"}))
+    request = sign(
+        signer, "CreateKey", {"alibaba": {}, "aws": {}, "tencent": {"Alias": "a"}}.get(dialect, {"alias": "a"})
+    )
     assert code(kms, scheme, request) == DENIED[dialect]
 
 
@@ -237,6 +267,8 @@ def test_a_policy_for_one_key_does_not_list_or_create(scheme: str, kms: Kms) -> 
         ("tencent-tc3", "", "MissingParameter"),
         ("alibaba-rpc", "", "MissingParameter"),
         ("tencent-v2", "", 4000),
+        ("aws-sigv4", "NoSuchAction", "UnknownOperationException"),
+        ("aws-sigv4", "ReplicateKey", "UnsupportedOperationException"),
     ],
 )
 def test_actions_that_are_not_served(scheme: str, action: str, expected: str | int, kms: Kms) -> None:

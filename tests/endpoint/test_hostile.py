@@ -11,13 +11,13 @@ from kit.catalogue import prepare
 from kit.hostile import Attacker, verdict
 from kit.support import Kms
 
-SCHEMES = ["alibaba-rpc", "alibaba-acs3", "tencent-tc3", "tencent-v1", "tencent-v2"]
+SCHEMES = ["alibaba-rpc", "alibaba-acs3", "tencent-tc3", "tencent-v1", "tencent-v2", "aws-sigv4"]
 SEEDS = [1, 2]
 EACH = 10_000
 
 
 def test_the_number_is_the_promised_one() -> None:
-    assert len(SCHEMES) * len(SEEDS) * EACH == 100_000
+    assert len(SCHEMES) * len(SEEDS) * EACH == 120_000
 
 
 @pytest.mark.parametrize("seed", SEEDS)

@@ -22,9 +22,19 @@ from tenantkms.names import DIALECTS
 from tenantkms.wire.dialects import DIALECTS as SPOKEN
 from tenantkms.wire.http import request_from_event
 
-THROTTLED = {"alibaba": "Rejected.Throttling", "tencent": "RequestLimitExceeded", "tencent-v2": 4400}
-MISMATCH = {"alibaba": "SignatureDoesNotMatch", "tencent": "AuthFailure.SignatureFailure", "tencent-v2": 4100}
-LIST = {"alibaba": "ListKeys", "tencent": "ListKeys", "tencent-v2": "ListKey"}
+THROTTLED = {
+    "alibaba": "Rejected.Throttling",
+    "tencent": "RequestLimitExceeded",
+    "tencent-v2": 4400,
+    "aws": "ThrottlingException",
+}
+MISMATCH = {
+    "alibaba": "SignatureDoesNotMatch",
+    "tencent": "AuthFailure.SignatureFailure",
+    "tencent-v2": 4100,
+    "aws": "InvalidSignatureException",
+}
+LIST = {"alibaba": "ListKeys", "tencent": "ListKeys", "tencent-v2": "ListKey", "aws": "ListKeys"}
 NOW = 1_800_000_000.0
 
 
@@ -63,6 +73,7 @@ def test_every_operation_has_its_vendors_figure(dialect: str) -> None:
         "alibaba": {"Encrypt": 1000, "AsymmetricSign": 200, "DescribeKey": 50, "CreateAlias": 30, "CreateKey": 10},
         "tencent": {"Encrypt": 300, "Decrypt": 300, "AsymmetricRsaDecrypt": 200, "GenerateDataKey": 150},
         "tencent-v2": {"Encrypt": 300, "Decrypt": 300, "GenerateDataKey": 150, "CreateKey": 100},
+        "aws": {"Encrypt": 20_000, "Sign": 1_000, "DescribeKey": 2_000, "CreateKey": 5},
     }
     assert every | figures[dialect] == every
 

@@ -128,6 +128,8 @@ def audit(tmp_path: Path) -> str:
 def mark(dialect: str, params: Mapping[str, Any], plaintext: str) -> dict[str, Any]:
     """The same request with marked secrets; `plaintext` as the dialect wants it."""
     secrets = {"plaintext": plaintext, "encryptioncontext": CONTEXT, "sourceencryptioncontext": CONTEXT}
+    if dialect == "aws":
+        secrets |= {"encryptioncontext": json.loads(CONTEXT), "sourceencryptioncontext": json.loads(CONTEXT)}
     return {name: secrets.get(name.lower(), value) for name, value in params.items()}
 
 
@@ -188,11 +190,14 @@ def test_refusals(scheme: str, marked: Kms, tmp_path: Path, capfd: pytest.Captur
     answers = [marked.send(request) for _, request in requests(marked, scheme, wrong)]
     for edit in ERRORS.values():
         answers += [marked.send(edit(request)) for _, request in requests(marked, scheme, marked.signer)]
-    answers += [marked.send(request) for request in _bad_values(marked, scheme)]
-    told = [answer for answer in answers if refused(answer)]
-    assert len(told) > len(answers) * 0.6
+    repeated = [marked.send(request) for request in _bad_values(marked, scheme)]
+    told = [answer for answer in (*answers, *repeated) if refused(answer)]
+    assert len(told) > (len(answers) + len(repeated)) * 0.6
     for answer in told:
-        assert leaks(json.dumps(answer), *EVERYTHING, parent_key(tmp_path)) == []
+        # AWS tells the caller its own wrong value, if it is no blob: programs look for its words.
+        own = scheme == "aws-sigv4" and answer in repeated
+        secrets = (SECRET, RANDOM) if own else EVERYTHING
+        assert leaks(json.dumps(answer), *secrets, parent_key(tmp_path)) == []
     _check_logs(tmp_path, capfd)
 
 
@@ -246,7 +251,7 @@ def test_faults(
     faults = [answer for answer in (marked.send(request) for _, request in made) if refused(answer)]
     assert len(faults) >= 7
     for answer in faults:
-        assert error_code(dialect, answer) in {"InternalFailure", "InternalError", 6000}
+        assert error_code(dialect, answer) in {"InternalFailure", "InternalError", 6000, "KMSInternalException"}
         assert leaks(json.dumps(answer), *EVERYTHING, parent_key(tmp_path)) == []
         assert "RuntimeError" not in answer["body"]
     out, err = capfd.readouterr()

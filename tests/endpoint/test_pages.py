@@ -22,8 +22,6 @@ FORM = {"content-type": "application/x-www-form-urlencoded"}
         pytest.param(event("POST", body=b'{"KeyId":"a"}'), id="unsigned JSON"),
         pytest.param(event("POST", headers={"authorization": "Bearer a"}), id="bearer"),
         pytest.param(event("POST", headers={"authorization": "Basic a"}), id="basic"),
-        pytest.param(event("GET", query="X-Amz-Signature=a&X-Amz-Algorithm=AWS4-HMAC-SHA256"), id="presigned"),
-        pytest.param(event("POST", headers={"x-amz-target": "TrentService.Encrypt"}), id="AWS, not signed"),
         pytest.param(event("GET", query="%zz&&&="), id="nonsense"),
         pytest.param(event("DELETE"), id="DELETE"),
         pytest.param(event("OPTIONS", headers={"origin": "https://example.test"}), id="a browser's preflight"),

@@ -20,20 +20,56 @@ from tenantkms.model.credential import Session
 NOW = 1_800_000_000.0
 HOUR = 3600
 
-DENIED = {"alibaba": "Forbidden.NoPermission", "tencent": "UnauthorizedOperation", "tencent-v2": 4103}
-DISABLED = {"alibaba": "InvalidAccessKeyId.Inactive", "tencent": "AuthFailure.InvalidSecretId", "tencent-v2": 4100}
-EXPIRED = {"alibaba": "InvalidSecurityToken.Expired", "tencent": "AuthFailure.TokenFailure", "tencent-v2": 4105}
+DENIED = {
+    "alibaba": "Forbidden.NoPermission",
+    "tencent": "UnauthorizedOperation",
+    "tencent-v2": 4103,
+    "aws": "AccessDeniedException",
+}
+DISABLED = {
+    "alibaba": "InvalidAccessKeyId.Inactive",
+    "tencent": "AuthFailure.InvalidSecretId",
+    "tencent-v2": 4100,
+    "aws": "UnrecognizedClientException",
+}
+EXPIRED = {
+    "alibaba": "InvalidSecurityToken.Expired",
+    "tencent": "AuthFailure.TokenFailure",
+    "tencent-v2": 4105,
+    "aws": "ExpiredTokenException",
+}
 FOREIGN = {
     "alibaba": "InvalidSecurityToken.MismatchWithAccessKey",
     "tencent": "AuthFailure.TokenFailure",
     "tencent-v2": 4105,
+    "aws": "UnrecognizedClientException",
 }
-MALFORMED = {"alibaba": "InvalidSecurityToken.Malformed", "tencent": "AuthFailure.TokenFailure", "tencent-v2": 4105}
-MISMATCH = {"alibaba": "SignatureDoesNotMatch", "tencent": "AuthFailure.SignatureFailure", "tencent-v2": 4100}
-UNAVAILABLE = {"alibaba": "ServiceUnavailableTemporary", "tencent": "ServiceUnavailable", "tencent-v2": 6000}
-UNKNOWN = {"alibaba": "InvalidAccessKeyId.NotFound", "tencent": "AuthFailure.SecretIdNotFound", "tencent-v2": 4104}
+MALFORMED = {
+    "alibaba": "InvalidSecurityToken.Malformed",
+    "tencent": "AuthFailure.TokenFailure",
+    "tencent-v2": 4105,
+    "aws": "UnrecognizedClientException",
+}
+MISMATCH = {
+    "alibaba": "SignatureDoesNotMatch",
+    "tencent": "AuthFailure.SignatureFailure",
+    "tencent-v2": 4100,
+    "aws": "InvalidSignatureException",
+}
+UNAVAILABLE = {
+    "alibaba": "ServiceUnavailableTemporary",
+    "tencent": "ServiceUnavailable",
+    "tencent-v2": 6000,
+    "aws": "DependencyTimeoutException",
+}
+UNKNOWN = {
+    "alibaba": "InvalidAccessKeyId.NotFound",
+    "tencent": "AuthFailure.SecretIdNotFound",
+    "tencent-v2": 4104,
+    "aws": "UnrecognizedClientException",
+}
 
-LIST = {"alibaba": "ListKeys", "tencent": "ListKeys", "tencent-v2": "ListKey"}
+LIST = {"alibaba": "ListKeys", "tencent": "ListKeys", "tencent-v2": "ListKey", "aws": "ListKeys"}
 
 
 @pytest.fixture

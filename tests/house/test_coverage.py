@@ -42,6 +42,7 @@ def test_the_contract_is_whole() -> None:
         "alibaba": 46,
         "tencent": 35,
         "tencent-v2": 11,
+        "aws": 56,
     }
     assert all(actions == sorted(set(actions)) for actions in CONTRACT.values())
     assert CONTRACT.keys() == DIALECTS.keys()

@@ -21,13 +21,15 @@ Hash = type[hashes.HashAlgorithm]
 
 PAIRS: dict[tuple[KeySpec, str], Hash] = {
     **{
-        (spec, name): hashes.SHA256
+        (spec, f"{name}_{hash_.__name__.removeprefix('SHA')}"): hash_
         for spec in (KeySpec.RSA_2048, KeySpec.RSA_3072, KeySpec.RSA_4096)
-        for name in ("RSA_PSS_SHA_256", "RSA_PKCS1_SHA_256")
+        for name in ("RSA_PSS_SHA", "RSA_PKCS1_SHA")
+        for hash_ in (hashes.SHA256, hashes.SHA384, hashes.SHA512)
     },
     (KeySpec.EC_P256, "ECDSA_SHA_256"): hashes.SHA256,
     (KeySpec.EC_P256K, "ECDSA_SHA_256"): hashes.SHA256,
     (KeySpec.EC_P384, "ECDSA_SHA_384"): hashes.SHA384,
+    (KeySpec.EC_P521, "ECDSA_SHA_512"): hashes.SHA512,
 }
 """The signing algorithms of each spec, and their hash."""
 
@@ -78,27 +80,29 @@ def caller_pem() -> str:
     return caller().public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
 
 
-def pss(salt: int) -> AsymmetricPadding:
-    return padding.PSS(padding.MGF1(hashes.SHA256()), salt)
+def pss(salt: int, hash_: Hash = hashes.SHA256) -> AsymmetricPadding:
+    return padding.PSS(padding.MGF1(hash_()), salt)
+
+
+def _padded(algorithm: str, hash_: Hash) -> AsymmetricPadding:
+    return pss(hash_().digest_size, hash_) if "PSS" in algorithm else padding.PKCS1v15()
 
 
 def their_signature(spec: KeySpec, algorithm: str, message: bytes) -> bytes:
     """`message` signed by plain `cryptography`."""
-    key = private(spec)
+    key, hash_ = private(spec), PAIRS[spec, algorithm]
     if isinstance(key, ec.EllipticCurvePrivateKey):
-        return key.sign(message, ec.ECDSA(PAIRS[spec, algorithm]()))
-    padded = pss(32) if algorithm == "RSA_PSS_SHA_256" else padding.PKCS1v15()
-    return key.sign(message, padded, hashes.SHA256())
+        return key.sign(message, ec.ECDSA(hash_()))
+    return key.sign(message, _padded(algorithm, hash_), hash_())
 
 
 def their_verification(spec: KeySpec, algorithm: str, message: bytes, signature: bytes) -> None:
     """Raises `InvalidSignature` where plain `cryptography` does."""
-    key = private(spec).public_key()
+    key, hash_ = private(spec).public_key(), PAIRS[spec, algorithm]
     if isinstance(key, ec.EllipticCurvePublicKey):
-        key.verify(signature, message, ec.ECDSA(PAIRS[spec, algorithm]()))
+        key.verify(signature, message, ec.ECDSA(hash_()))
     else:
-        padded = pss(32) if algorithm == "RSA_PSS_SHA_256" else padding.PKCS1v15()
-        key.verify(signature, message, padded, hashes.SHA256())
+        key.verify(signature, message, _padded(algorithm, hash_), hash_())
 
 
 class OpenSsl:
@@ -123,7 +127,7 @@ class OpenSsl:
     @staticmethod
     def signing(algorithm: str) -> Sequence[str]:
         """Options of `openssl dgst`."""
-        pss_options = ("-sigopt", "rsa_padding_mode:pss", "-sigopt", "rsa_pss_saltlen:32")
+        pss_options = ("-sigopt", "rsa_padding_mode:pss", "-sigopt", "rsa_pss_saltlen:digest")
         return (f"-sha{algorithm[-3:]}", *(pss_options if "PSS" in algorithm else ()))
 
     @staticmethod
@@ -141,7 +145,8 @@ class OpenSsl:
 
 def tlv(tag: int, content: bytes) -> bytes:
     size = len(content)
-    length = bytes([size]) if size < 128 else bytes([0x82]) + size.to_bytes(2, "big")
+    digits = size.to_bytes((size.bit_length() + 7) // 8, "big")
+    length = bytes([size]) if size < 128 else bytes([0x80 + len(digits)]) + digits
     return bytes([tag]) + length + content
 
 
@@ -153,5 +158,5 @@ def sequence(*parts: bytes) -> bytes:
     return tlv(0x30, b"".join(parts))
 
 
-def raw(value: int, size: int = 48) -> bytes:
+def raw(value: int, size: int = 66) -> bytes:
     return value.to_bytes(size, "big")

@@ -5,9 +5,11 @@ from __future__ import annotations
 import base64
 import json
 import re
+from calendar import timegm
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from time import strptime
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -44,12 +46,14 @@ class Capture:
     @property
     def access_key_id(self) -> str:
         credentials = self.data["credentials"]
-        return str(credentials.get("access_key_id") or credentials["secret_id"])
+        names = ("access_key_id", "secret_id", "aws_access_key_id")
+        return next(str(credentials[name]) for name in names if name in credentials)
 
     @property
     def secret(self) -> str:
         credentials = self.data["credentials"]
-        return str(credentials.get("access_key_secret") or credentials["secret_key"])
+        names = ("access_key_secret", "secret_key", "aws_secret_access_key")
+        return next(str(credentials[name]) for name in names if name in credentials)
 
     @property
     def event(self) -> dict[str, Any]:
@@ -71,6 +75,8 @@ class Capture:
             return int(stamp)
         if stamp := headers.get("x-acs-date"):
             return parse_iso(stamp)
+        if stamp := headers.get("x-amz-date"):
+            return timegm(strptime(stamp, "%Y%m%dT%H%M%SZ"))
         text = base64.b64decode(made["body"] or "").decode() + "&" + made["rawQueryString"]
         stamp = parse_qs(text)["Timestamp"][0]
         return int(stamp) if stamp.isdigit() else parse_iso(re.sub(r"\.\d+", "", stamp))

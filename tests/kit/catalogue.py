@@ -132,10 +132,56 @@ def _tencent_v2(t: Tenant) -> dict[str, Params]:
     }
 
 
+def _aws(t: Tenant) -> dict[str, Params]:
+    key = {"KeyId": t.key_id}
+    context = {"EncryptionContext": CONTEXT}
+    return {
+        "Encrypt": {**key, **context, "Plaintext": "aGVsbG8=", "GrantTokens": []},
+        "Decrypt": {**key, **context, "CiphertextBlob": t.blob, "EncryptionAlgorithm": "SYMMETRIC_DEFAULT"},
+        "ReEncrypt": {
+            "CiphertextBlob": t.blob,
+            "SourceEncryptionContext": CONTEXT,
+            "DestinationKeyId": t.other_id,
+            "DestinationEncryptionContext": {"a": "b"},
+        },
+        "GenerateDataKey": {**key, **context, "KeySpec": "AES_256"},
+        "GenerateDataKeyWithoutPlaintext": {**key, **context, "NumberOfBytes": 48},
+        "GenerateRandom": {"NumberOfBytes": 40},
+        "CreateKey": {
+            "Description": "made",
+            "KeySpec": "SYMMETRIC_DEFAULT",
+            "KeyUsage": "ENCRYPT_DECRYPT",
+            "Origin": "AWS_KMS",
+            "MultiRegion": False,
+            "Tags": [{"TagKey": "k", "TagValue": "v"}],
+        },
+        "DescribeKey": key,
+        "ListKeys": {"Limit": 10},
+        "EnableKey": key,
+        "DisableKey": {"KeyId": t.other_id},
+        "UpdateKeyDescription": {**key, "Description": "changed"},
+        "CreateAlias": {"TargetKeyId": t.key_id, "AliasName": "alias/new"},
+        "UpdateAlias": {"TargetKeyId": t.other_id, "AliasName": t.alias},
+        "DeleteAlias": {"AliasName": t.alias},
+        "ListAliases": {**key, "Limit": 10},
+        "EnableKeyRotation": {**key, "RotationPeriodInDays": 90},
+        "DisableKeyRotation": key,
+        "GetKeyRotationStatus": key,
+        "RotateKeyOnDemand": key,
+        "ListKeyRotations": key,
+        "ListKeyPolicies": key,
+        "TagResource": {**key, "Tags": [{"TagKey": "k", "TagValue": "v"}]},
+        "UntagResource": {**key, "TagKeys": ["k"]},
+        "ListResourceTags": key,
+        "ScheduleKeyDeletion": {"KeyId": t.other_id, "PendingWindowInDays": 7},
+    }
+
+
 EXAMPLES: dict[str, Callable[[Tenant], dict[str, Params]]] = {
     "alibaba": _alibaba,
     "tencent": _tencent,
     "tencent-v2": _tencent_v2,
+    "aws": _aws,
 }
 
 
@@ -162,6 +208,7 @@ SCHEMES: dict[str, tuple[str, Callable[[Signer, str, Params], dict[str, Any]]]] 
         "tencent-v2",
         lambda signer, action, params: signer.tencent_v2(action, flatten(params), method="GET"),
     ),
+    "aws-sigv4": ("aws", lambda signer, action, params: signer.aws(action, params)),
 }
 """Name -> (dialect, signer of an event)."""
 WITH_TOKEN: dict[str, Callable[[Signer, str, str, Params], dict[str, Any]]] = {
@@ -172,6 +219,7 @@ WITH_TOKEN: dict[str, Callable[[Signer, str, str, Params], dict[str, Any]]] = {
     "tencent-v1": lambda s, token, a, p: s.tencent_v1(a, p, Token=token),
     "tencent-v2": lambda s, token, a, p: s.tencent_v2(a, p, Token=token),
     "tencent-v2-get": lambda s, token, a, p: s.tencent_v2(a, p, method="GET", Token=token),
+    "aws-sigv4": lambda s, token, a, p: s.aws(a, p, token=token),
 }
 """The same with a session's token, which is signed with its id and secret."""
 
@@ -190,10 +238,12 @@ def error_code(dialect: str, answer: Mapping[str, Any]) -> str | int | None:
         return body["Error"]["Code"] if "Error" in body else None
     if dialect == "tencent-v2":
         return body["code"] or None
+    if dialect == "aws":
+        return body.get("__type")
     return body.get("Code")
 
 
 def refused(answer: Mapping[str, Any]) -> bool:
     """Whether it is a JSON refusal, of whatever dialect."""
     body = json.loads(answer["body"])
-    return "Error" in body.get("Response", {}) or bool(body.get("code") or body.get("Code") or body.get("error"))
+    return "Error" in body.get("Response", {}) or any(body.get(name) for name in ("code", "Code", "error", "__type"))

@@ -156,7 +156,16 @@ HEADERS = [
     ("x-acs-date", "0000-00-00T00:00:00Z"),
     ("x-acs-date", "9999-12-31T23:59:59Z"),
     ("x-acs-content-sha256", "0"),
+    (
+        "authorization",
+        "AWS4-HMAC-SHA256 Credential=a/20270115/r/kms/aws4_request, SignedHeaders=host, Signature=" + "0" * 64,
+    ),
+    ("authorization", "AWS4-ECDSA-P256-SHA256 Credential=a"),
     ("x-amz-target", "TrentService.Encrypt"),
+    ("x-amz-date", "20270230T000000Z"),
+    ("x-amz-content-sha256", "UNSIGNED-PAYLOAD"),
+    ("x-amz-security-token", "a"),
+    ("content-type", "application/x-amz-json-1.1"),
     ("content-type", "application/x-www-form-urlencoded"),
     ("content-type", "multipart/form-data; boundary=b"),
     ("content-type", ";;;"),
@@ -170,6 +179,8 @@ FAULTS = {
     "ServiceUnavailable",
     "ServiceUnavailableTemporary",
     "FailedOperation",
+    "KMSInternalException",
+    "DependencyTimeoutException",
 }
 """Codes that no request may bring about."""
 METHODS = ["GET", "POST", "HEAD", "PUT", "get", "", "G\xe9T"]
@@ -198,6 +209,9 @@ def verdict(answer: dict[str, Any]) -> str:
     if "Response" in body or "codeDesc" in body:
         assert (status, kind) == (200, "application/json")
         return _known(error_code("tencent" if "Response" in body else "tencent-v2", answer))
+    if "__type" in body or kind == "application/x-amz-json-1.1":
+        assert 400 <= status < 500 if "__type" in body else status == 200
+        return _known(body.get("__type"))
     if "RequestId" in body:
         assert 400 <= status < 500 if "Code" in body else status == 200
         return _known(body.get("Code"))
@@ -217,7 +231,7 @@ class Attacker:
         self.random = Random(f"{scheme} {seed}")
         self.scheme, self.signer = scheme, signer
         self.dialect, self.sign = SCHEMES[scheme]
-        self.json = scheme == "tencent-tc3"
+        self.json = scheme in ("tencent-tc3", "aws-sigv4")
         self.examples = list(EXAMPLES[self.dialect](tenant).items())
         common = ["Format", "DryRun", "RegionId"] if self.dialect == "alibaba" else ["Region", "Language"]
         self.names = sorted({name for _, params in self.examples for name in params} | {*common})
@@ -230,7 +244,8 @@ class Attacker:
     def spoilt_before(self) -> Event:
         """Signed as it is: it gets past the signature, to the parsers, codecs and Actions."""
         if self.json and self.random.random() < 0.1:
-            return self.signer.tencent(self.random.choice(self.examples)[0], body=self.raw_body())
+            sign = self.signer.aws if self.dialect == "aws" else self.signer.tencent
+            return sign(self.random.choice(self.examples)[0], body=self.raw_body())
         action, params = self.example()
         for _ in range(self.random.choice((1, 1, 2, 3))):
             params = self.spoil(params)

@@ -190,6 +190,41 @@ class Signer:
     ) -> dict[str, Any]:
         return self.tencent_v1(action, params, method=method, path="/v2/index.php", version="", **common)
 
+    def aws(
+        self,
+        operation: str,
+        params: Mapping[str, Any] | None = None,
+        *,
+        body: bytes | None = None,
+        token: str = "",
+        path: str = "/",
+        invocation: str = "",
+    ) -> dict[str, Any]:
+        """SigV4 as boto3 makes it; `body` instead of the JSON of `params`. Each call has an id, if none is given."""
+        payload = json.dumps(params or {}).encode() if body is None else body
+        stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(self.now()))
+        headers = {
+            "content-type": "application/x-amz-json-1.1",
+            "host": HOST,
+            "x-amz-date": stamp,
+            **({"x-amz-security-token": token} if token else {}),
+            "x-amz-target": f"TrentService.{operation}",
+        }
+        lines = "".join(f"{name}:{value}\n" for name, value in headers.items())
+        names = ";".join(headers)
+        canonical = f"POST\n{quote(path)}\n\n{lines}\n{names}\n{hashlib.sha256(payload).hexdigest()}"
+        scope = f"{stamp[:8]}/eu-west-1/kms/aws4_request"
+        text = f"AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{hashlib.sha256(canonical.encode()).hexdigest()}"
+        key = f"AWS4{self.secret}".encode()
+        for part in scope.split("/"):
+            key = _hmac(key, part)
+        headers["authorization"] = (
+            f"AWS4-HMAC-SHA256 Credential={self.access_key_id}/{scope}, "
+            f"SignedHeaders={names}, Signature={_hmac(key, text).hex()}"
+        )
+        headers["amz-sdk-invocation-id"] = invocation or str(uuid4())
+        return event("POST", path, headers=headers, body=payload)
+
 
 @dataclass
 class Kms:
@@ -219,6 +254,9 @@ class Kms:
 
     def tencent_v2(self, action: str, **params: str) -> dict[str, Any]:
         return self._json(self.signer.tencent_v2(action, params))
+
+    def aws(self, operation: str, **params: Any) -> dict[str, Any]:
+        return self._json(self.signer.aws(operation, params))
 
 
 @dataclass

@@ -222,11 +222,13 @@ def test_limits_are_the_providers() -> None:
         "alibaba": 6144,
         "tencent": 4096,
         "tencent-v2": 4096,
+        "aws": 4096,
         "native": 6144,
     }
     assert {name: profile.context_limit for name, profile in PROFILES.items()} == {
         "alibaba": 8192,
         "tencent": 1024,
         "tencent-v2": 1024,
+        "aws": 8192,
         "native": 8192,
     }

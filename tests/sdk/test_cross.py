@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from kit.sdk_aws import Boto
 from kit.sdk_clients import Classic, Login, Qcloud, Tea, Tencent, refused
 
 CONTEXT = {"tenant": "blue", "数据": "ключ 🔑", "z": ""}
@@ -78,7 +79,29 @@ class TencentTwo:
         return made["plaintext"], made["ciphertextBlob"]
 
 
-Speaker = Alibaba | TencentThree | TencentTwo
+class AwsSdk:
+    def __init__(self, sdk: Boto) -> None:
+        self.sdk = sdk
+
+    def encrypt(self, key: str, plaintext: str, context: Mapping[str, str]) -> str:
+        sealed = self.sdk.ask(
+            "Encrypt", KeyId=key, Plaintext=base64.b64decode(plaintext), EncryptionContext=dict(context)
+        )
+        return base64.b64encode(sealed["CiphertextBlob"]).decode()
+
+    def decrypt(self, blob: str, context: Mapping[str, str]) -> str | None:
+        try:
+            opened = self.sdk.ask("Decrypt", CiphertextBlob=base64.b64decode(blob), EncryptionContext=dict(context))
+        except self.sdk.error:
+            return None
+        return base64.b64encode(opened["Plaintext"]).decode()
+
+    def data_key(self, key: str, context: Mapping[str, str]) -> tuple[str, str]:
+        made = self.sdk.ask("GenerateDataKey", KeyId=key, KeySpec="AES_128", EncryptionContext=dict(context))
+        return base64.b64encode(made["Plaintext"]).decode(), base64.b64encode(made["CiphertextBlob"]).decode()
+
+
+Speaker = Alibaba | TencentThree | TencentTwo | AwsSdk
 SPEAKERS: dict[str, Callable[[Login], Speaker]] = {
     "alibaba acs3": lambda at: Alibaba(Tea(at)),
     "alibaba acs4": lambda at: Alibaba(Tea(at, signature_version="v4")),
@@ -86,6 +109,7 @@ SPEAKERS: dict[str, Callable[[Login], Speaker]] = {
     "tencent tc3": lambda at: TencentThree(Tencent(at)),
     "tencent v1": lambda at: TencentThree(Tencent(at, "HmacSHA1", "GET")),
     "tencent-v2": lambda at: TencentTwo(Qcloud(at)),
+    "aws sigv4": lambda at: AwsSdk(Boto(at)),
 }
 PAIRS = {f"{writer} to {reader}": (writer, reader) for writer, reader in permutations(SPEAKERS, 2)}
 KEYS = ["Aliyun_AES_256", "Aliyun_SM4"]

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib.util import find_spec
+from typing import Any
 
 import pytest
 
 from kit.sdk_alibaba import CALLS as ALIBABA_CALLS
-from kit.sdk_alibaba import Alibaba, Fields
+from kit.sdk_alibaba import Alibaba
+from kit.sdk_aws import CALLS as AWS_CALLS
+from kit.sdk_aws import Aws, Boto
 from kit.sdk_clients import REQUEST_ID, UNKNOWN_KEY, Classic, Login, Qcloud, Tea, Tencent, login, refused
 from kit.sdk_tencent import CALLS as TENCENT_CALLS
 from kit.sdk_tencent import CALLS_V2, Tencent2, Tencent3
@@ -15,7 +19,7 @@ from kit.support import Kms, Server
 from tenantkms.wire.dialects import DIALECTS
 from tenantkms.wire.translate import Dialect
 
-ALIBABA, TENCENT, TENCENT_V2 = (DIALECTS[name] for name in ("alibaba", "tencent", "tencent-v2"))
+ALIBABA, TENCENT, TENCENT_V2, AWS = DIALECTS.values()
 TOO_NEW = {"GenerateMac", "VerifyMac"}
 """Operations that the classic SDK does not know."""
 DRY = [name for name, operation in ALIBABA.operations.items() if any(p.wire == "DryRun" for p in operation.params)]
@@ -52,12 +56,19 @@ def test_tencent_v2(qcloud: Qcloud, action: str) -> None:
     assert answer.keys() == expected | {"code", "message", "codeDesc", "requestId"}
 
 
+@pytest.mark.parametrize("action", AWS.operations)
+def test_aws(plain: Login, action: str) -> None:
+    user = Aws(Boto(plain))
+    fields, expected = AWS_CALLS[action]
+    assert user.ask(action, **fields(user)).keys() == expected
+
+
 @pytest.mark.parametrize(
     ("calls", "dialect"),
-    [(ALIBABA_CALLS, ALIBABA), (TENCENT_CALLS, TENCENT), (CALLS_V2, TENCENT_V2)],
-    ids=["alibaba", "tencent", "tencent-v2"],
+    [(ALIBABA_CALLS, ALIBABA), (TENCENT_CALLS, TENCENT), (CALLS_V2, TENCENT_V2), (AWS_CALLS, AWS)],
+    ids=DIALECTS,
 )
-def test_the_tables_hold_what_is_served_and_nothing_else(calls: Fields, dialect: Dialect) -> None:
+def test_the_tables_hold_what_is_served_and_nothing_else(calls: Mapping[str, Any], dialect: Dialect) -> None:
     assert calls.keys() == dialect.operations.keys()
 
 

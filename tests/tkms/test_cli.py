@@ -62,7 +62,7 @@ WRONG = {
     "unknown option": (["key", "list", "--colour"], "--colour"),
     "no verb": (["credential"], "VERB"),
     "snippet of nothing": (["snippet", "cobol"], "invalid choice"),
-    "dialect of nobody": (["credential", "create", "--dialect", "aws"], "invalid choice"),
+    "dialect of nobody": (["credential", "create", "--dialect", "gcp"], "invalid choice"),
     "spec of nothing": (["key", "create", "--spec", "DES"], "invalid choice"),
     "port of nothing": (["serve", "--port", "http"], "invalid int value"),
 }
@@ -85,7 +85,11 @@ def test_a_credential_from_creation_to_deletion(tkms: Tkms) -> None:
     made = json.loads(_ok(tkms("credential", "create", "--name", "app", "--json")))
     id_ = made["access_key_id"]
     assert len(made["access_key_secret"]) >= 32
-    assert (made["name"], made["enabled"], made["dialects"]) == ("app", True, ["alibaba", "tencent", "tencent-v2"])
+    assert (made["name"], made["enabled"], made["dialects"]) == (
+        "app",
+        True,
+        ["alibaba", "tencent", "tencent-v2", "aws"],
+    )
 
     def listed() -> list[bool]:
         rows = json.loads(_ok(tkms("credential", "list", "--json")))

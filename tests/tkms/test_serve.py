@@ -22,8 +22,9 @@ from pathlib import Path
 import pytest
 
 from kit.connections import Start, Wire, command, starting, tencent
-from kit.sdk_clients import make_certificate
-from kit.support import Server, Signer, run_tkms
+from kit.sdk_aws import Boto
+from kit.sdk_clients import login, make_certificate
+from kit.support import Server, Signer, run_tkms, serving
 from tkms.snippets import SNIPPETS
 
 HELLO = base64.b64encode(b"hello").decode()
@@ -163,6 +164,30 @@ def test_the_classic_alibaba_program(server: Server) -> None:
 def test_the_tencent_program(server: Server) -> None:
     answer = json.loads(_run(server.tkms("snippet", "tencent")))
     assert _opens(server, answer["CiphertextBlob"]) == "hello"
+
+
+def test_the_aws_program(server: Server) -> None:
+    arn, opened = _run(server.tkms("snippet", "aws")).splitlines()
+    assert re.search(r" arn:aws:kms:cn-hangzhou:[0-9]{12}:key/[0-9a-f-]{36}$", arn)
+    assert opened == "hello"
+
+
+def test_arns_are_chosen_once(tmp_path: Path) -> None:
+    """They stand in the messages of encryption SDKs for ever."""
+    data, chosen = tmp_path / "data", ["--region", "eu-central-1", "--account", "111122223333"]
+    with serving(data, *chosen) as server:
+        kms = Boto(login(server))
+        (key,) = kms.ask("ListKeys")["Keys"]
+        assert key["KeyArn"].startswith("arn:aws:kms:eu-central-1:111122223333:key/")
+    with serving(data):
+        pass
+    for other in (["--region", "us-east-1"], ["--account", "1" * 12]):
+        done = run_tkms("serve", "--port", "0", "--data-dir", str(data), *other, check=False)
+        assert done.returncode == 1
+        assert "would not open" in done.stderr
+    for wrong in (["--region", "EU"], ["--account", "1"]):
+        done = run_tkms("serve", "--port", "0", "--data-dir", str(tmp_path / "new"), *wrong, check=False)
+        assert done.returncode == 1
 
 
 def test_the_legacy_tencent_program(tmp_path: Path) -> None:

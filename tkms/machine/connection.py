@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from concurrent.futures import Executor
+from email.utils import formatdate
 from functools import lru_cache
 from http import HTTPStatus
 from math import inf
-from time import perf_counter
+from time import perf_counter, time
 from typing import Any, Protocol
 
 from tenantkms.audit.faults import log_fault
@@ -31,19 +32,23 @@ SPIN_SECONDS = 100e-6
 
 
 @lru_cache(maxsize=64)
-def _head(status: int, content_type: str) -> str:
-    """The beginning of every answer of that status and type, with names as libmongocrypt needs them spelled."""
-    always = "".join(f"{name}: {value}\r\n" for name, value in ALWAYS.items())
-    return f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\nContent-Type: {content_type}\r\n{always}"
+def _head(status: int, content_type: str, second: int) -> str:
+    """The beginning of every answer of that status and type in that second.
+
+    Names are spelled as libmongocrypt needs them, and AWS's SDK for JavaScript sets its clock by the Date.
+    """
+    always = "".join(f"{name.title()}: {value}\r\n" for name, value in ALWAYS.items())
+    date = formatdate(second, usegmt=True)
+    return f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\nContent-Type: {content_type}\r\nDate: {date}\r\n{always}"
 
 
 def written(response: Response, method: str, last: bool) -> bytes:
     """The answer as it is sent. One to HEAD tells the length of the body that GET would have."""
     body = response.body.encode("utf-8")
-    head = f"{_head(response.status, response.content_type)}Content-Length: {len(body)}\r\n"
+    head = f"{_head(response.status, response.content_type, int(time()))}Content-Length: {len(body)}\r\n"
     for name, value in response.headers.items():
-        head += f"{name}: {value}\r\n"
-    head += "connection: close\r\n\r\n" if last else "\r\n"
+        head += f"{name.title()}: {value}\r\n"
+    head += "Connection: close\r\n\r\n" if last else "\r\n"
     return head.encode("ascii") + (b"" if method == "HEAD" else body)
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import secrets
 import stat
 from collections.abc import Iterator
@@ -36,6 +37,10 @@ from tkms.whole import WRITING, write_whole
 
 DEFAULT_TENANT = "local"
 DEFAULT_ALIAS = "default"
+DEFAULT_REGION = "cn-hangzhou"
+"""Alibaba Cloud's Encryption SDK wants a region that it knows; AWS's clients take any."""
+_REGION = re.compile("[a-z0-9-]{1,32}")
+_ACCOUNT = re.compile("[0-9]{12}")
 
 
 class _SiteFile(Struct, frozen=True, kw_only=True):
@@ -68,6 +73,16 @@ def _locked(path: Path, held: str) -> Iterator[None]:
         os.close(file)
 
 
+def _new_site(tenant: str | None, region: str | None, account: str | None) -> _SiteFile:
+    name = check_tenant(tenant or DEFAULT_TENANT)
+    if not _REGION.fullmatch(region or DEFAULT_REGION):
+        raise SettingsError("--region has up to 32 lower-case letters, digits and '-'.")
+    if account and not _ACCOUNT.fullmatch(account):
+        raise SettingsError("--account has 12 digits.")
+    account = account or str(10**11 + secrets.randbelow(9 * 10**11))
+    return _SiteFile(tenant=name, region=region or DEFAULT_REGION, account=account, ready=False)
+
+
 class Directory:
     """A data directory. `open` makes it on first use and gives the settings of what is in it, with these `limits`.
 
@@ -89,13 +104,15 @@ class Directory:
     def exists(self) -> bool:
         return self._site.exists()
 
-    def open(self, tenant: str | None = None) -> Settings:
-        """Raises `SettingsError` that says what to do, and `Unavailable` when something in it is damaged."""
+    def open(self, tenant: str | None = None, region: str | None = None, account: str | None = None) -> Settings:
+        """What is given names a new directory for ever; an existing one must have these names.
+
+        Raises `SettingsError` that says what to do, and `Unavailable` when something in it is damaged."""
         try:
             self._make()
             self._check_modes()
             with _locked(self.path / "setup.lock", held=""):
-                return self._set_up(tenant)
+                return self._set_up(tenant, region, account)
         except OSError as e:
             raise SettingsError(f"The data directory {self.path} cannot be used: {e.strerror}.") from e
 
@@ -124,15 +141,24 @@ class Directory:
             if path.name != "parent.key" and path.is_file() and path.stat().st_mode & 0o077:
                 path.chmod(0o600)
 
-    def _set_up(self, tenant: str | None) -> Settings:
+    def _check_arns(self, site: _SiteFile, region: str | None, account: str | None) -> None:
+        """Region and account stand in ARNs, and ARNs in what the users' encryption SDKs have written."""
+        for name, given, has in (("region", region, site.region), ("account", account, site.account)):
+            if given not in (None, has):
+                raise SettingsError(
+                    f"{self.path} has the {name} {has!r}, which stands in every message that an encryption SDK has"
+                    f" made with a key of it: with {given!r} those would not open. If there are none, change"
+                    f" {self._site}."
+                )
+
+    def _set_up(self, tenant: str | None, region: str | None, account: str | None) -> Settings:
         if self.exists():
             site = self._read_site()
             if tenant not in (None, site.tenant):
                 raise SettingsError(f"{self.path} belongs to tenant {site.tenant!r}, not to {tenant!r}.")
+            self._check_arns(site, region, account)
         else:
-            name = check_tenant(tenant or DEFAULT_TENANT)
-            account = str(10**11 + secrets.randbelow(9 * 10**11))
-            site = _SiteFile(tenant=name, region="local", account=account, ready=False)
+            site = _new_site(tenant, region, account)
             write_whole(self._site, msgspec.json.encode(site))
         if not (self.path / "parent.key").exists():
             if (self.path / "kms.sqlite3").exists():

@@ -263,7 +263,7 @@ def serve(args: argparse.Namespace) -> int:
     releases = Releases()
     directory = Directory(args.data_dir, limits, releases)
     first = not directory.exists()
-    settings = directory.open(args.tenant)
+    settings = directory.open(args.tenant, args.region, args.account)
     log = settings.log
     assert log is not None  # noqa: S101 - one machine has one
     uri = None

@@ -16,19 +16,18 @@ class KmsError(Exception):
 
     `text` is what a caller reads when the raiser has nothing more exact to say. It never holds a secret, a plaintext or
     a string to sign. `retryable` says whether the same request may succeed later. `field` is the canonical parameter
-    that the message is about and goes on from, where there is one, or several with " or " between them: a dialect puts
-    its own names there.
+    that the message goes on from, or several with " or " between them: a dialect puts its own names there. `about` are
+    facts that it may tell in its own words: the `key` (id or `alias/..`), its `state`, `usage`, a lacking `parameter`.
     """
 
     text: ClassVar[str] = "The request failed."
     retryable: ClassVar[bool] = False
 
-    def __init__(self, message: str = "", *, field: str = "") -> None:
+    def __init__(self, message: str = "", *, field: str = "", **about: str) -> None:
         half = _LONGEST // 2  # what was wrong stands at the beginning or at the end
-        super().__init__(
-            (message or self.text) if len(message) <= _LONGEST else f"{message[:half]}...{message[-half:]}"
-        )
-        self.field = field
+        long = len(message) > _LONGEST
+        super().__init__(f"{message[:half]}...{message[-half:]}" if long else message or self.text)
+        self.field, self.about = field, about
 
     @property
     def message(self) -> str:
@@ -94,15 +93,15 @@ class InvalidContext(KmsError):
 
 
 class MalformedCiphertext(KmsError):
-    """The CiphertextBlob is not even canonical base64: told before any key is looked at."""
-
-    text = "The CiphertextBlob is not encoded with base64."
+    text = "The CiphertextBlob is not encoded with base64."  # told before any key is looked at
 
 
-class InvalidCiphertext(KmsError):
-    """The one answer to every ciphertext that does not open: damaged, foreign, or with another context."""
-
+class InvalidCiphertext(KmsError):  # whatever the reason is
     text = "The CiphertextBlob is not valid, or the EncryptionContext differs from the one it was made with."
+
+
+class IncorrectKey(KmsError):
+    text = "The CiphertextBlob was not made with the key that is named."
 
 
 class InvalidAlias(KmsError):
@@ -265,6 +264,10 @@ class InvalidKeyUsage(KmsError):
     text = "The key's usage does not allow this operation."
 
 
+class InvalidAlgorithm(KmsError):
+    text = "The algorithm does not fit the key."
+
+
 class UnsupportedKeySpec(KmsError):
     text = "The key spec is not supported."
 
@@ -286,17 +289,13 @@ class Throttled(KmsError):
     retryable = True
 
 
-class Unavailable(KmsError):
-    """A dependency (store, parent key, audit log) did not do its part. Nothing of its error leaves."""
-
+class Unavailable(KmsError):  # a dependency did not do its part; nothing of its error leaves
     text = "The service is temporarily unavailable: try again later."
     retryable = True
 
 
 class Internal(KmsError):
-    """Anything unforeseen. Details are in the log under the request id, never in the answer."""
-
-    text = "An internal error occurred."
+    text = "An internal error occurred."  # details are in the log under the request id, never in the answer
     retryable = True
 
 
@@ -310,10 +309,11 @@ def kind(error: KmsError) -> type[KmsError]:
 
 def to_data(error: KmsError) -> dict[str, str]:
     field = {"field": error.field} if error.field else {}
-    return {"type": kind(error).__name__, "message": error.message, **field}
+    return error.about | {"type": kind(error).__name__, "message": error.message} | field
 
 
 def from_data(data: dict[str, str]) -> KmsError:
     """The failure that `to_data` wrote. An unknown type (a newer function answered) becomes `Internal`."""
     cls, field = ERRORS.get(data.get("type", "")), data.get("field", "")
-    return cls(data.get("message", "").removeprefix(f"{field} "), field=field) if cls else Internal()
+    rest = {name: value for name, value in data.items() if name not in ("type", "message")}
+    return cls(data.get("message", "").removeprefix(f"{field} "), **rest) if cls else Internal()

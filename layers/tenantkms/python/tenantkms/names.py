@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-ALIBABA, TENCENT, TENCENT_V2 = "alibaba", "tencent", "tencent-v2"
-DIALECTS = (ALIBABA, TENCENT, TENCENT_V2)
+ALIBABA, TENCENT, TENCENT_V2, AWS = "alibaba", "tencent", "tencent-v2", "aws"
+DIALECTS = (ALIBABA, TENCENT, TENCENT_V2, AWS)
 """The dialects that a credential can be allowed in."""
 NATIVE = "native"
 """Who calls without a dialect: the `tkms` command, and AWS principals that invoke an Action's function."""
@@ -50,13 +50,18 @@ OTHER_NAMES = {
     "ListAliasesByKeyId": "ListAliases",
     "ListKey": "ListKeys",
     "ListKeyDetail": "ListKeys",
+    "ListKeyPolicies": "DescribeKey",
+    "ListKeyRotations": "ListKeyVersions",
     "ListResourceTags": "ListTagResources",
     "OpenKmsService": "DescribeService",
     "RotateKey": "CreateKeyVersion",
+    "RotateKeyOnDemand": "CreateKeyVersion",
     "SetKeyAttributes": "SetKeyAlias",
+    "Sign": "AsymmetricSign",
     "SignByAsymmetricKey": "AsymmetricSign",
     "TagResource": "TagResources",
     "UntagResource": "UntagResources",
+    "Verify": "AsymmetricVerify",
     "VerifyByAsymmetricKey": "AsymmetricVerify",
 }
 """What clients call Actions, where that is no name of another one: policies have only one name for each."""

@@ -23,7 +23,7 @@ from tenantkms.model.alias import ALIAS_PREFIX, check_alias
 from tenantkms.model.credential import Session
 from tenantkms.model.key import Key, check_key_id, distinct, revised
 from tenantkms.model.profiles import Profile
-from tenantkms.model.specs import SYMMETRIC
+from tenantkms.model.specs import SYMMETRIC, Need
 from tenantkms.model.states import KeyState
 from tenantkms.names import NATIVE
 from tenantkms.store.port import DeleteAlias, KeyStore, PutAlias, PutKey, RevisionConflict, Write
@@ -31,6 +31,14 @@ from tenantkms.store.port import DeleteAlias, KeyStore, PutAlias, PutKey, Revisi
 _ALLOW_ALL = (policy.ALLOW_ALL,)
 _ATTEMPTS = 8
 _NO_KEY_ID = "00000000-0000-4000-8000-000000000000"
+
+
+def check_fits(key: Key, needs: Need) -> None:
+    """Raises `InvalidKeyUsage`."""
+    if needs.usage not in (None, key.usage):
+        raise e.InvalidKeyUsage(key=key.id, usage=key.usage)
+    if key.spec not in needs.specs:
+        raise e.InvalidKeyUsage(f"Keys of spec {key.spec} do not do this.", key=key.id)
 
 
 class Scope:
@@ -96,11 +104,11 @@ class Scope:
         if ref.startswith(ALIAS_PREFIX):
             alias = keyring.alias(check_alias(ref.removeprefix(ALIAS_PREFIX)), fresh=fresh)
             if alias is None:
-                raise e.AliasNotFound
+                raise e.AliasNotFound(key=ref)
             ref = alias.key_id
         key = keyring.key(check_key_id(ref), fresh=fresh)
         if key is None:
-            raise e.KeyNotFound
+            raise e.KeyNotFound(key=ref)
         return key
 
     def admit(self, key: Key, rule: Rule | None, facts: Facts) -> Key:
@@ -122,14 +130,13 @@ class Scope:
                 if not key_policy.allows(key.policy, principal.id, name, facts, key.tags):
                     raise e.AccessDenied("The key's policy does not allow this.")
         self.authorised = True
-        if key.spec not in needs.specs or needs.usage not in (None, key.usage):
-            raise e.InvalidKeyUsage
+        check_fits(key, needs)
         state = key.state
         if key.material_expires and self.now >= key.material_expires and state is not KeyState.PENDING_DELETION:
             state = KeyState.PENDING_IMPORT  # the sweeper has not come by yet
         refusal = refuses.get(state)
         if refusal is not None:
-            raise refusal
+            raise refusal(key=key.id, state=state)
         return key
 
     def _permissions(self, rule: Rule) -> tuple[str, ...]:
@@ -175,12 +182,17 @@ class Scope:
                 self.deps.keyring.key(_NO_KEY_ID, fresh=True)
             raise e.AccessDenied from None
 
-    def open(self, blob: bytes, context: Mapping[str, str]) -> tuple[Header, bytes]:
-        """(header, plaintext) of a blob, if this call may Decrypt with its key. One error for all that is wrong."""
+    def open(self, blob: bytes, context: Mapping[str, str], ref: str = "") -> tuple[Header, bytes]:
+        """(header, plaintext) of a blob, if this call may Decrypt with its key. One error for all that is wrong.
+
+        Raises `IncorrectKey` for a blob of another key than the one that `ref` names, if it does.
+        """
         header = parse_header(blob)
         keyring = self.deps.keyring
+        if ref and self.use(ref, DECRYPT, context).id != header.key_id:
+            raise e.IncorrectKey
         key = keyring.key(header.key_id)
-        if key is not None and key.spec in SYMMETRIC:
+        if key is not None and key.spec in SYMMETRIC and not ref:
             self.admit(key, DECRYPT, self._facts(context))
         return header, keyring.decrypt(key, header, blob, context)
 

@@ -7,6 +7,7 @@ are named as `model.specs` names them.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from types import MappingProxyType
 from typing import cast
 
@@ -25,7 +26,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from msgspec import Struct
 
-from tenantkms.errors import InvalidCiphertext, InvalidParameter, PlaintextTooLong
+from tenantkms.errors import InvalidAlgorithm, InvalidCiphertext, InvalidParameter, PlaintextTooLong
 
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 PublicKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey
@@ -38,6 +39,10 @@ _CURVES: Mapping[str, tuple[type[ec.EllipticCurve], int]] = MappingProxyType(
         "EC_P384": (
             ec.SECP384R1,
             0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFC7634D81F4372DDF581A0DB248B0A77AECEC196ACCC52973,
+        ),
+        "EC_P521": (
+            ec.SECP521R1,
+            (1 << 521) - 0x5AE79787C40D069948033FEB708F65A2FC44A36477663B851449048E16EC79BF7,
         ),
         "EC_P256K": (ec.SECP256K1, 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141),
     }
@@ -54,7 +59,7 @@ def generate(spec: str, random: Callable[[int], bytes]) -> bytes:
         curve, order = _CURVES[spec]
         scalar = 0
         while not 1 <= scalar < order:
-            scalar = int.from_bytes(random((order.bit_length() + 7) // 8), "big")
+            scalar = int.from_bytes(random((order.bit_length() + 7) // 8), "big") % (1 << order.bit_length())
         key = ec.derive_private_key(scalar, curve())
     return key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
 
@@ -138,22 +143,29 @@ class Signing(Struct, frozen=True):
     padding: Callable[[], AsymmetricPadding] | None = None
 
 
+def _pss(hash_: type[hashes.HashAlgorithm]) -> AsymmetricPadding:
+    """The salt is as long as the digest."""
+    return padding.PSS(padding.MGF1(hash_()), hash_().digest_size)
+
+
+_HASHES: tuple[type[hashes.HashAlgorithm], ...] = (hashes.SHA256, hashes.SHA384, hashes.SHA512)
 SIGNINGS: Mapping[str, Signing] = MappingProxyType(
     {
-        "RSA_PSS_SHA_256": Signing(_RSA, hashes.SHA256, lambda: padding.PSS(padding.MGF1(hashes.SHA256()), 32)),
-        "RSA_PKCS1_SHA_256": Signing(_RSA, hashes.SHA256, padding.PKCS1v15),
+        **{f"RSA_PSS_SHA_{hash_().digest_size * 8}": Signing(_RSA, hash_, partial(_pss, hash_)) for hash_ in _HASHES},
+        **{f"RSA_PKCS1_SHA_{hash_().digest_size * 8}": Signing(_RSA, hash_, padding.PKCS1v15) for hash_ in _HASHES},
         "ECDSA_SHA_256": Signing(frozenset({"EC_P256", "EC_P256K"}), hashes.SHA256),
         "ECDSA_SHA_384": Signing(frozenset({"EC_P384"}), hashes.SHA384),
+        "ECDSA_SHA_512": Signing(frozenset({"EC_P521"}), hashes.SHA512),
     }
 )
 
 
 def signing(spec: str, algorithm: str) -> Signing:
-    """The row of `algorithm`, if a key of `spec` has it. Raises `InvalidParameter`."""
+    """The row of `algorithm`, if a key of `spec` has it. Raises `InvalidAlgorithm`."""
     row = SIGNINGS.get(algorithm)
     if row is None or spec not in row.specs:
         able = [name for name, row in SIGNINGS.items() if spec in row.specs]
-        raise InvalidParameter(f"The algorithm of a key of spec {spec} is one of {', '.join(able)}.")
+        raise InvalidAlgorithm(f"The algorithm of a key of spec {spec} is one of {', '.join(able)}.")
     return row
 
 

@@ -26,7 +26,7 @@ from tenantkms.model.watch import SKEW
 from tenantkms.parent.port import IMPORT_TOKEN, Binding, ParentKey, SealBroken
 
 _LONGEST_TOKEN = 6144
-"""Bytes that AWS KMS decrypts; a token has about 1,500."""
+"""Bytes that AWS KMS decrypts; a token has about 1,500, with an RSA key of 4096 bits 2,600."""
 LIFETIME = DAY
 """Seconds that import parameters are good for."""
 
@@ -49,11 +49,13 @@ def _binding(tenant: str, key: Key) -> Binding:
     return Binding(IMPORT_TOKEN, tenant, key.id, 1, key.spec)
 
 
-def new_parameters(parent: ParentKey, tenant: str, key: Key, algorithm: str, now: int) -> ImportParameters:
-    """Raises `InvalidParameter` for an unknown wrapping algorithm."""
+def new_parameters(
+    parent: ParentKey, tenant: str, key: Key, algorithm: str, now: int, spec: str = KeySpec.RSA_2048
+) -> ImportParameters:
+    """`spec`: of the RSA key. Raises `InvalidParameter` for an unknown wrapping algorithm."""
     if algorithm not in asymmetric.ENCRYPTIONS:
         raise InvalidParameter(f"WrappingAlgorithm is one of {', '.join(asymmetric.ENCRYPTIONS)}.")
-    material = asymmetric.generate(KeySpec.RSA_2048, lambda _n: b"")
+    material = asymmetric.generate(spec, lambda _n: b"")
     token = _Token(now + LIFETIME, algorithm, material)
     sealed = parent.seal(msgpack.encode(token), _binding(tenant, key))
     return ImportParameters(asymmetric.public_der(asymmetric.load(material)), sealed, token.expires)

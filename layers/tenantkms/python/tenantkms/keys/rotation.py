@@ -22,9 +22,9 @@ DEFAULT_INTERVAL = 365 * DAY
 def check_rotates(key: Key, *, asymmetric: bool) -> None:
     """Raises `ExternalOrigin` or `RotationUnsupported` if `key` gets no new versions."""
     if key.origin is Origin.EXTERNAL:
-        raise ExternalOrigin
+        raise ExternalOrigin(key=key.id)
     if key.spec not in SYMMETRIC and not (asymmetric and key.spec in RSA | EC):
-        raise RotationUnsupported
+        raise RotationUnsupported(key=key.id)
 
 
 def check_interval(seconds: int, profile: Profile) -> None:

@@ -11,7 +11,10 @@ from tenantkms.model.version import KeyVersion, version_id
 
 
 class KeyView(Struct, frozen=True, kw_only=True):
-    """Times in Unix seconds, 0 for never; `aliases` without the `alias/` prefix; empty version id: no material."""
+    """Times in Unix seconds, 0 for never; `aliases` without the `alias/` prefix; empty version id: no material.
+
+    `newest_version_id` stays when imported material goes.
+    """
 
     id: str
     spec: KeySpec
@@ -24,6 +27,7 @@ class KeyView(Struct, frozen=True, kw_only=True):
     aliases: tuple[str, ...]
     primary_version_id: str
     primary_created: int
+    newest_version_id: str
     tags: dict[str, str]
     deletion_date: int
     deletion_protection: bool
@@ -66,6 +70,7 @@ def view(key: Key) -> KeyView:
         aliases=key.aliases,
         primary_version_id=version_id(key.id, primary.number) if primary else "",
         primary_created=primary.created if primary else 0,
+        newest_version_id=version_id(key.id, key.newest.number) if key.newest else "",
         tags=key.tags,
         deletion_date=key.deletion_date if key.state is KeyState.PENDING_DELETION else 0,
         deletion_protection=key.deletion_protection,

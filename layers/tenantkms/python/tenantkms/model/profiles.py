@@ -8,7 +8,7 @@ from types import MappingProxyType
 from msgspec import Struct
 
 from tenantkms.model.states import KeyState
-from tenantkms.names import ALIBABA, NATIVE, TENCENT, TENCENT_V2
+from tenantkms.names import ALIBABA, AWS, NATIVE, TENCENT, TENCENT_V2
 
 DAY = 86_400
 """Seconds."""
@@ -35,6 +35,8 @@ class Profile(Struct, frozen=True, kw_only=True):
     """Whether material can be imported into a disabled key, which stays disabled."""
     rotates_asymmetric: bool
     """Whether asymmetric keys get new versions, by hand."""
+    names_usage: bool = False
+    """Whether keys that are not symmetric are created with their usage named."""
 
 
 _TENCENT = Profile(
@@ -63,8 +65,22 @@ _ALIBABA = Profile(
     imports_disabled=True,
     rotates_asymmetric=True,
 )
+_AWS = Profile(
+    plaintext_limit=4096,
+    context_limit=8192,
+    description_limit=8192,
+    data_key_default=None,
+    deletion_window=(7, 30),
+    schedule_needs_disabled=False,
+    cancel_deletion_to=KeyState.DISABLED,
+    rotation_days=(90, 2560),
+    rotation_pause=0,
+    imports_disabled=True,
+    rotates_asymmetric=False,
+    names_usage=True,
+)
 
 PROFILES: Mapping[str, Profile] = MappingProxyType(
-    {ALIBABA: _ALIBABA, TENCENT: _TENCENT, TENCENT_V2: _TENCENT, NATIVE: _ALIBABA}
+    {ALIBABA: _ALIBABA, TENCENT: _TENCENT, TENCENT_V2: _TENCENT, AWS: _AWS, NATIVE: _ALIBABA}
 )
 """By the name of the dialect, or `native`."""

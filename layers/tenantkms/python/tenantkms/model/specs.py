@@ -25,6 +25,7 @@ class KeySpec(StrEnum):
     RSA_4096 = "RSA_4096"
     EC_P256 = "EC_P256"
     EC_P384 = "EC_P384"
+    EC_P521 = "EC_P521"
     EC_P256K = "EC_P256K"
     """secp256k1"""
     HMAC_SHA_224 = "HMAC_SHA_224"
@@ -52,7 +53,7 @@ SYMMETRIC: Mapping[KeySpec, Symmetric] = MappingProxyType(
     }
 )
 RSA = frozenset({KeySpec.RSA_2048, KeySpec.RSA_3072, KeySpec.RSA_4096})
-EC = frozenset({KeySpec.EC_P256, KeySpec.EC_P384, KeySpec.EC_P256K})
+EC = frozenset({KeySpec.EC_P256, KeySpec.EC_P384, KeySpec.EC_P521, KeySpec.EC_P256K})
 
 
 class Hashed(Struct, frozen=True):

@@ -38,6 +38,11 @@ def version_id(key_id: str, number: int) -> str:
     return str(UUID(bytes=bytes(raw)))
 
 
+def material_id(version_id_: str) -> str:
+    """The public id of a version's material: 64 hex digits, as AWS KMS has them."""
+    return hashlib.sha256(b"tenantkms/material" + UUID(version_id_).bytes).hexdigest()
+
+
 def version_number(key_id: str, id_: str) -> int | None:
     """The number of the version that `version_id` named, or None if it is not one of this key's ids."""
     if not UUID_FORM.fullmatch(id_):

@@ -102,7 +102,9 @@ def together(leader: str, *others: str) -> Rule:
     return Rule((leader, *others), check)
 
 
-def _refuse(wire: str, _value: Any) -> Any:
+def _refuse(wire: str, value: Any) -> Any:
+    if value in ([], {}):
+        return {}
     raise UnsupportedParameter(f"{wire} is not supported here.")
 
 
@@ -125,7 +127,7 @@ class Operation(Struct, frozen=True, dict=True):
     """One Action of a dialect: the canonical Action that serves it, its parameters, its response fields.
 
     `constant` are canonical parameters that the name of the operation implies; `rules` say which parameters go with
-    which.
+    which. `variants` take its place for some values of the parameter `by`.
     """
 
     action: str
@@ -133,6 +135,15 @@ class Operation(Struct, frozen=True, dict=True):
     out: Mapping[str, Any] = {}
     constant: Mapping[str, Any] = {}
     rules: tuple[Rule, ...] = ()
+    by: str = ""
+    variants: Mapping[str, Operation] = {}
+
+    def of(self, params: Mapping[str, Any]) -> Operation:
+        """This operation, or its variant for these parameters."""
+        if not self.by:
+            return self
+        value = params.get(self.by)
+        return self.variants.get(value, self) if isinstance(value, str) else self
 
     @cached_property
     def wires(self) -> frozenset[str]:
@@ -166,7 +177,7 @@ class Dialect(Struct, frozen=True, kw_only=True, dict=True):
     parameters that every operation may carry. `unsupported`: Actions of the vendor that are not served, with the
     reason. `parameters` reads what the signature may cover, flat; `parse` gives the Action and the version, which are
     not yet checked, and the parameters nested. `rates`: how often the vendor lets an operation be called, and
-    `other_rate` all that is not there.
+    `other_rate` all that is not there. `check_site` refuses parameters that name something of another site.
     """
 
     name: str
@@ -185,7 +196,8 @@ class Dialect(Struct, frozen=True, kw_only=True, dict=True):
     rates: Mapping[str, Rate]
     other_rate: Rate
     success: Callable[[Request, str, Mapping[str, Any], str], Response]
-    failure: Callable[[Request, str, KmsError, str], Response]
+    failure: Callable[[Request, str, KmsError, str, View], Response]
+    check_site: Callable[[Mapping[str, Any], Site], None] = lambda _params, _site: None
 
     @cached_property
     def _bits(self) -> dict[str, int]:
@@ -200,6 +212,10 @@ class Dialect(Struct, frozen=True, kw_only=True, dict=True):
             for wire in operation.wires:
                 found[wire] = found.get(wire, 0) | self._bits[action]
         return found
+
+    def operation(self, action: str, params: Mapping[str, Any]) -> Operation | None:
+        found = self.operations.get(action)
+        return found.of(params) if found else None
 
     def fits_another(self, action: str, params: Mapping[str, Any]) -> bool:
         """Whether another operation than `action` takes parameters of these names, which it may refuse by their values.
@@ -241,7 +257,7 @@ def decode(
         value = params.get(field.wire)
         if value is None or (value == "" and not field.blank):  # as `In.given`, in the loop of every request
             if field.required:
-                raise MissingParameter(f"{field.wire} is required.")
+                raise MissingParameter(f"{field.wire} is required.", parameter=field.wire)
             continue
         decoded, to = field.codec(field.wire, value), field.to
         if isinstance(to, str):

@@ -8,14 +8,15 @@ from msgspec import Struct
 
 from tenantkms.errors import Unsigned
 from tenantkms.wire.dialects.alibaba.protocol import DIALECT as ALIBABA
+from tenantkms.wire.dialects.aws.protocol import DIALECT as AWS
 from tenantkms.wire.dialects.tencent.protocol import DIALECT as TENCENT
 from tenantkms.wire.dialects.tencent_v2.protocol import DIALECT as TENCENT_V2
 from tenantkms.wire.http import Request
-from tenantkms.wire.recognise import Seen, any_parameter, parameter
+from tenantkms.wire.recognise import Seen, any_parameter, both, either, header, parameter, unless
 from tenantkms.wire.signing import Scheme
 from tenantkms.wire.translate import Dialect
 
-DIALECTS = {dialect.name: dialect for dialect in (ALIBABA, TENCENT, TENCENT_V2)}
+DIALECTS = {dialect.name: dialect for dialect in (ALIBABA, TENCENT, TENCENT_V2, AWS)}
 """By name. Here a dialect is registered."""
 
 
@@ -43,10 +44,10 @@ def _marks() -> Rows:
 
 _AUTHORIZATIONS, _MARKS = _authorizations(), _marks()
 _FORM_PATHS = frozenset(dialect.form_path for dialect in DIALECTS.values() if dialect.form_path)
-# Parameters that carry an authentication. What AWS's presigned requests have is one, too.
+# What carries an authentication, beside the header. AWS's presigned requests have many parameters, which are one.
 _CARRIERS = (
-    *map(parameter, dict.fromkeys(dialect.carrier for dialect in DIALECTS.values())),
-    any_parameter("X-Amz-"),
+    *map(parameter, dict.fromkeys(dialect.carrier for dialect in DIALECTS.values() if dialect.carrier)),
+    either(any_parameter("X-Amz-"), both(header("x-amz-target"), unless(header("authorization")))),
 )
 
 
@@ -54,7 +55,7 @@ def recognise(request: Request) -> Spoken | None:
     """None for a request that shows no mark of any dialect."""
     seen = Seen(request, _FORM_PATHS)
     authorization = seen.authorization
-    carriers = 1 if authorization or "x-amz-target" in seen.headers else 0
+    carriers = 1 if authorization else 0
     for carries in _CARRIERS:
         if carries(seen):
             carriers += 1

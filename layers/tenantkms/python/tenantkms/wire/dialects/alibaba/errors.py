@@ -33,6 +33,7 @@ ERRORS: dict[type[e.KmsError], Row] = {
     e.InvalidContext: Row(400, "InvalidParameter"),
     e.MalformedCiphertext: Row(400, "InvalidParameter"),
     e.InvalidCiphertext: Row(400, "InvalidParameter"),
+    e.IncorrectKey: Row(400, "InvalidParameter"),
     e.InvalidAlias: Row(400, "InvalidParameter"),
     e.InvalidKeyId: Row(400, "InvalidParameter"),
     e.InvalidPolicy: Row(400, "InvalidParameter"),
@@ -84,6 +85,7 @@ ERRORS: dict[type[e.KmsError], Row] = {
     e.RotationUnsupported: Row(400, "Rejected.UnsupportedOperation"),
     e.RotationTooSoon: Row(400, "Rejected.LimitExceeded"),
     e.InvalidKeyUsage: Row(400, "Rejected.UnsupportedOperation"),
+    e.InvalidAlgorithm: Row(400, "InvalidParameter"),
     e.UnsupportedKeySpec: Row(400, "UnsupportedOperation"),
     e.DryRunSucceeded: Row(
         400, "DryRunOperationError", "The request would have succeeded, but the DryRun flag is set."

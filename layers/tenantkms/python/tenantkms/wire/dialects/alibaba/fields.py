@@ -22,7 +22,7 @@ from tenantkms.wire.translate import Out, View
 SPECS = {
     "Aliyun_AES_256": KeySpec.AES_256,
     "Aliyun_SM4": KeySpec.SM4,
-    **{str(spec): spec for spec in sorted(RSA | EC | frozenset(HMAC))},
+    **{str(spec): spec for spec in sorted(RSA | EC - {KeySpec.EC_P521} | frozenset(HMAC))},
 }
 USAGES = {
     "ENCRYPT/DECRYPT": KeyUsage.ENCRYPT_DECRYPT,

@@ -17,7 +17,7 @@ from tenantkms.wire.http import FORM, Request, Response
 from tenantkms.wire.parse import Parameters, nest, parse_form, parse_pairs
 from tenantkms.wire.recognise import Mark, Rank, either, header, parameter, value
 from tenantkms.wire.signing import Scheme, alibaba_acs, alibaba_rpc
-from tenantkms.wire.translate import Dialect
+from tenantkms.wire.translate import Dialect, View
 
 VERSION = "2016-01-20"
 _CONTEXTS = frozenset({"EncryptionContext", "SourceEncryptionContext", "DestinationEncryptionContext"})
@@ -100,7 +100,7 @@ def _success(request: Request, _action: str, fields: Mapping[str, Any], request_
     return _render(request, 200, {**fields, "RequestId": request_id})
 
 
-def _failure(request: Request, action: str, error: e.KmsError, request_id: str) -> Response:
+def _failure(request: Request, action: str, error: e.KmsError, request_id: str, _view: View) -> Response:
     row = ERRORS[e.kind(error)]
     if _wants(request, _DRY) and DRY_RUN in getattr(OPERATIONS.get(action), "params", ()):
         row = DRY_RUN_CODES.get(row.code, row)

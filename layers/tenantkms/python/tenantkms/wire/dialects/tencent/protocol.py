@@ -16,7 +16,7 @@ from tenantkms.wire.http import FORM, Request, Response
 from tenantkms.wire.parse import Parameters, nest, parse_form, parse_json_object, parse_pairs
 from tenantkms.wire.recognise import Mark, Rank, both, header, parameter, path, unless, value
 from tenantkms.wire.signing import Scheme, tencent_tc3, tencent_v1
-from tenantkms.wire.translate import Dialect
+from tenantkms.wire.translate import Dialect, View
 
 VERSION = "2019-01-18"
 LEGACY_PATH = "/v2/index.php"
@@ -73,7 +73,7 @@ def _success(_request: Request, _action: str, fields: Mapping[str, Any], request
     return _response({**fields, "RequestId": request_id})
 
 
-def _failure(_request: Request, _action: str, error: e.KmsError, request_id: str) -> Response:
+def _failure(_request: Request, _action: str, error: e.KmsError, request_id: str, _view: View) -> Response:
     return _response({"Error": {"Code": ERRORS[e.kind(error)], "Message": error.message}, "RequestId": request_id})
 
 

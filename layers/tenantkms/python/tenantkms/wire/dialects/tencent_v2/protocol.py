@@ -17,7 +17,7 @@ from tenantkms.wire.http import Request, Response
 from tenantkms.wire.parse import Parameters, nest
 from tenantkms.wire.recognise import Mark, Rank, path
 from tenantkms.wire.signing import Scheme, tencent_v1
-from tenantkms.wire.translate import Dialect
+from tenantkms.wire.translate import Dialect, View
 
 
 def _parse(_request: Request, _scheme: Scheme, params: Parameters) -> tuple[str, str, dict[str, Any]]:
@@ -33,7 +33,7 @@ def _success(_request: Request, _action: str, fields: Mapping[str, Any], request
     return _response(0, "Success", "", request_id, fields)
 
 
-def _failure(_request: Request, _action: str, error: e.KmsError, request_id: str) -> Response:
+def _failure(_request: Request, _action: str, error: e.KmsError, request_id: str, _view: View) -> Response:
     row = ERRORS[e.kind(error)]
     message = f"({row.module or row.code}){row.text or error.message}"
     return _response(row.code, row.desc, message, request_id, {})

@@ -1,0 +1,290 @@
+"""The values of parameters of AWS KMS (docs/protocols.md).
+
+A text that AWS itself was seen to answer is answered in its words: programs look for them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from tenantkms import errors as e
+from tenantkms.model.alias import ALIAS_PREFIX
+from tenantkms.model.site import Site
+from tenantkms.model.specs import EC, SPEC_USAGES, KeySpec
+from tenantkms.model.version import UUID_FORM
+from tenantkms.wire import codecs
+from tenantkms.wire.dialects.aws import names
+from tenantkms.wire.dialects.aws.errors import BadMarker, BadTags, ReservedAlias
+from tenantkms.wire.parse import decode_base64
+from tenantkms.wire.translate import Codec
+
+
+def member(wire: str) -> str:
+    """A parameter's name as AWS's messages have it."""
+    return wire[:1].lower() + wire[1:]
+
+
+def violation(wire: str, constraint: str, value: str | None = None) -> e.InvalidParameter:
+    """The refusal of a value: blobs are not repeated in it."""
+    said = "Value" if value is None else f"Value '{value}'"
+    return e.InvalidParameter(
+        f"1 validation error detected: {said} at '{member(wire)}' failed to satisfy constraint: "
+        f"Member must {constraint}"
+    )
+
+
+def text(low: int = 0, high: int = 10**9) -> Codec:
+    def codec(wire: str, value: Any) -> str:
+        if not isinstance(value, str):
+            raise e.MalformedRequest(f"{wire} is not a string.")
+        _check_length(wire, len(value), low, high, value)
+        return value
+
+    return codec
+
+
+def _check_length(wire: str, length: int, low: int, high: int, value: str | None = None) -> None:
+    if length < low:
+        raise violation(wire, f"have length greater than or equal to {low}", value)
+    if length > high:
+        raise violation(wire, f"have length less than or equal to {high}", value)
+
+
+def blob(low: int, high: int) -> Codec:
+    """Bytes as base64, which is also how they travel in the canonical call."""
+
+    def codec(wire: str, value: Any) -> str:
+        if not isinstance(value, str) or decode_base64(value) is None:
+            raise e.MalformedRequest(f"{wire} is not encoded with base64.")
+        _check_length(wire, len(value) // 4 * 3 - value.count("=", -2), low, high)
+        return value
+
+    return codec
+
+
+def integer(low: int, high: int) -> Codec:
+    def codec(wire: str, value: Any) -> int:
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise e.MalformedRequest(f"{wire} is not an integer.")
+        if value < low:
+            raise violation(wire, f"have value greater than or equal to {low}", str(value)[:20])
+        if value > high:
+            raise violation(wire, f"have value less than or equal to {high}", str(value)[:20])
+        return value
+
+    return codec
+
+
+def boolean(wire: str, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise e.MalformedRequest(f"{wire} is not a boolean.")
+    return value
+
+
+def off(wire: str, value: Any) -> dict[str, Any]:
+    """A switch of something that is not offered."""
+    if boolean(wire, value):
+        raise e.UnsupportedParameter(f"{wire} is not supported here.")
+    return {}
+
+
+def ignored(_wire: str, _value: Any) -> dict[str, Any]:
+    """It can only widen what is allowed, and does not."""
+    return {}
+
+
+def enum(table: Mapping[str, Any], unserved: frozenset[str] = frozenset()) -> Codec:
+    """A name of `table`, translated by it; those in `unserved` exist at AWS only."""
+
+    def codec(wire: str, value: Any) -> Any:
+        name = text()(wire, value)
+        if name in unserved:
+            raise e.UnsupportedParameter(f"{wire} {name} is not supported here.")
+        if name not in table:
+            raise violation(wire, f"satisfy enum value set: [{', '.join(table)}]", name)
+        return table[name]
+
+    return codec
+
+
+def only(*names: str, unserved: frozenset[str] = frozenset()) -> Codec:
+    """One of `names`, which says nothing that is not so anyway."""
+    return enum({name: {} for name in names}, unserved)
+
+
+def context(limit: int) -> Codec:
+    codec = codecs.context(limit)
+
+    def strict(wire: str, value: Any) -> Any:
+        if not isinstance(value, dict) or not all(isinstance(item, str) for item in value.values()):
+            raise e.MalformedRequest(f"{wire} is not a map of strings.")
+        return codec(wire, value)
+
+    return strict
+
+
+def no_context(wire: str, value: Any) -> dict[str, Any]:
+    if value != {}:
+        raise e.InvalidParameter(f"{wire} is not valid with asymmetric keys.")
+    return {}
+
+
+# -- keys and aliases ----------------------------------------------------------------------------------
+
+_ARN = re.compile(r"arn:aws:kms:[^:]*:[^:]*:(?:key/(?P<key>[^/]+)|(?P<alias>alias/.+))")
+_MULTI_REGION = re.compile(r"mrk-[0-9a-f]{32}")
+_ALIAS = re.compile(r"alias/[a-zA-Z0-9:/_-]{1,250}")
+_ID, _NAME = text(1, 2048), text(1, 256)
+
+
+def managed_key(wire: str, value: Any) -> str:
+    """A key by its id or ARN, as whatever changes a key wants it. Of another site is no key here: see `check_site`."""
+    said = _ID(wire, value)
+    arn = _ARN.fullmatch(said)
+    ref: str = arn["key"] or "" if arn else said
+    if UUID_FORM.fullmatch(ref.lower()):
+        return ref.lower()
+    if _MULTI_REGION.fullmatch(ref):
+        raise e.KeyNotFound(key=ref)  # there is none: keys are of one region
+    raise e.InvalidKeyId(f"Invalid keyId '{said}'")
+
+
+def key(wire: str, value: Any) -> str:
+    """A key by its id or by an alias, or by the ARN of either."""
+    said = _ID(wire, value)
+    arn = _ARN.fullmatch(said)
+    ref: str = (arn["alias"] or "") if arn else said
+    if not ref.startswith(ALIAS_PREFIX):
+        return managed_key(wire, value)
+    if not _ALIAS.fullmatch(ref) or ":" in ref:
+        raise e.AliasNotFound(key=ref)
+    return ref
+
+
+def one_key(wire: str, value: Any) -> list[str]:
+    return [key(wire, value)]
+
+
+def one_managed_key(wire: str, value: Any) -> list[str]:
+    return [managed_key(wire, value)]
+
+
+REFS = ("KeyId", "SourceKeyId", "DestinationKeyId", "TargetKeyId")
+
+
+def check_site(params: Mapping[str, Any], site: Site) -> None:
+    """An ARN of another region or account, or partition, names nothing here. Raises `KeyNotFound`."""
+    for wire in REFS:
+        value = params.get(wire)
+        if isinstance(value, str) and value.startswith("arn:") and not value.startswith(names.home(site)):
+            raise e.KeyNotFound(f"Key '{value}' does not exist")
+
+
+def alias(wire: str, value: Any) -> str:
+    name: str = _NAME(wire, value)
+    if name.startswith("alias/aws/"):
+        raise ReservedAlias
+    if not _ALIAS.fullmatch(name):
+        raise violation(wire, "satisfy regular expression pattern: ^alias/[a-zA-Z0-9/_-]+$", name)
+    if ":" in name:
+        raise e.UnsupportedParameter(f"{wire}: an alias with ':' is not supported here.")
+    return name.removeprefix(ALIAS_PREFIX)
+
+
+# -- creating and importing ----------------------------------------------------------------------------
+
+spec = enum(names.SPECS, names.UNSERVED_SPECS)
+usage_name = enum(codecs.same(*names.USAGES, *names.UNSERVED_USAGES))
+origin = enum(names.ORIGINS, names.UNSERVED_ORIGINS)
+
+
+def put_usage(canonical: dict[str, Any], _call: dict[str, Any], name: str) -> None:
+    """The usage of the spec that stands before it."""
+    spec = canonical.get("spec", KeySpec.AES_256)
+    if name == names.AGREEMENT and spec in EC:
+        raise e.UnsupportedParameter(f"KeyUsage {name} is not supported here.")
+    if names.USAGES.get(name) not in SPEC_USAGES[spec]:
+        raise e.InvalidParameter(f"KeyUsage {name} is not compatible with KeySpec {names.SPEC_NAMES[spec]}")
+    canonical["usage"] = names.USAGES[name]
+
+
+def check_one_spec(given: list[str]) -> None:
+    if len(given) > 1:
+        raise e.InvalidParameter("CustomerMasterKeySpec is the old name of KeySpec: give one of them.")
+
+
+def invocation(_wire: str, value: Any) -> str:
+    """What tells attempts at one call from two calls: see `protocol`."""
+    return str(value)[:64]
+
+
+_TAG_NAME, _TAG_VALUE = text(1, 128), text(0, 256)
+_MAX_TAGS = 50
+
+
+def tags(wire: str, value: Any) -> dict[str, str]:
+    """A list of `{TagKey, TagValue}`, each key once."""
+    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+        raise e.MalformedRequest(f"{wire} is not a list of tags.")
+    found: dict[str, str] = {}
+    for item in value:
+        name, content = item.get("TagKey"), item.get("TagValue")
+        if name is None or content is None:
+            raise e.MissingParameter(f"{wire}: a tag has a TagKey and a TagValue.")
+        name, content = _TAG_NAME("TagKey", name), _TAG_VALUE("TagValue", content)
+        if name in found:
+            raise BadTags("Duplicate tag keys")
+        if name.startswith("aws:"):
+            raise BadTags("Tag keys that begin with 'aws:' are reserved.")
+        found[name] = content
+    if len(found) > _MAX_TAGS:
+        raise BadTags("Too many tags")
+    return found
+
+
+def tag_keys(wire: str, value: Any) -> list[str]:
+    if not isinstance(value, list):
+        raise e.MalformedRequest(f"{wire} is not a list of names.")
+    return [_TAG_NAME("TagKey", name) for name in value]
+
+
+def valid_to(wire: str, value: Any) -> int:
+    """Unix seconds, which SDKs send with their fraction."""
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value < 2**40:
+        raise e.MalformedRequest(f"{wire} is not a time.")
+    return int(value)
+
+
+def check_valid_to(given: list[str]) -> None:
+    if not given:
+        raise e.InvalidParameter("A validTo date must be set if the ExpirationModel is KEY_MATERIAL_EXPIRES")
+
+
+def check_no_valid_to(given: list[str]) -> None:
+    if given:
+        raise e.InvalidParameter(
+            "A validTo date must not be set if the ExpirationModel is KEY_MATERIAL_DOES_NOT_EXPIRE"
+        )
+
+
+def check_size(given: list[str]) -> None:
+    if len(given) != 1:
+        raise e.InvalidParameter("Please specify either number of bytes or key spec.")
+
+
+# -- pages ---------------------------------------------------------------------------------------------
+
+
+def marker(operation: str) -> Codec:
+    """The offset in a Marker that `operation` has answered."""
+
+    def codec(wire: str, value: Any) -> int:
+        said = text(1, 1024)(wire, value)
+        name, _, digits = (decode_base64(said) or b"").decode("ascii", "replace").partition(" ")
+        if name != operation or not re.fullmatch("[1-9][0-9]{0,6}", digits):
+            raise BadMarker
+        return int(digits)
+
+    return codec

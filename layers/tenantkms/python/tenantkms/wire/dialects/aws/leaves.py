@@ -1,0 +1,80 @@
+"""Leaves of AWS KMS's answers (docs/protocols.md)."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from typing import Any
+
+from tenantkms.model.specs import KeySpec, KeyUsage, Origin
+from tenantkms.model.version import material_id
+from tenantkms.wire.dialects.aws import names
+from tenantkms.wire.dialects.aws.errors import WrongMac, WrongSignature
+from tenantkms.wire.translate import Out, View
+
+
+def key_arn(name: str = "key_id") -> Out:
+    return lambda result, view: f"{names.home(view.site)}key/{result[name]}"
+
+
+def positive(name: str) -> Out:
+    """A time, if there is one."""
+    return lambda result, _view: result[name] or None
+
+
+def material(name: str = "key_version_id") -> Out:
+    return lambda result, _view: material_id(result[name]) if result[name] else None
+
+
+def own_material(result: Mapping[str, Any], _view: View) -> str | None:
+    """Of a symmetric key, once it has had any."""
+    symmetric = names.SPEC_NAMES[result["spec"]] == "SYMMETRIC_DEFAULT"
+    return material_id(result["newest_version_id"]) if symmetric and result["newest_version_id"] else None
+
+
+def algorithms(result: Mapping[str, Any], _view: View) -> tuple[list[str] | None, list[str] | None, list[str] | None]:
+    row = KeySpec(result["spec"]), KeyUsage(result["usage"])
+    return names.encryptions(*row), names.signings(*row), names.macs(*row)
+
+
+def algorithm_list(place: int) -> Out:
+    return lambda result, view: algorithms(result, view)[place]
+
+
+def expiration(result: Mapping[str, Any], _view: View) -> str | None:
+    if result["origin"] != Origin.EXTERNAL or not result["primary_version_id"]:
+        return None
+    return "KEY_MATERIAL_EXPIRES" if result["material_expires"] else "KEY_MATERIAL_DOES_NOT_EXPIRE"
+
+
+def valid_signature(result: Mapping[str, Any], _view: View) -> bool:
+    """Never false: AWS answers an error."""
+    if not result["valid"]:
+        raise WrongSignature
+    return True
+
+
+def valid_mac(result: Mapping[str, Any], _view: View) -> bool:
+    if not result["valid"]:
+        raise WrongMac
+    return True
+
+
+def more(operation: str, rest: Out) -> dict[str, Out]:
+    """`Truncated`, and a `NextMarker` only where it is true. `rest` is the next page's offset, 0 on the last one."""
+
+    def next_marker(result: Mapping[str, Any], view: View) -> str | None:
+        at = rest(result, view)
+        return base64.b64encode(f"{operation} {at}".encode()).decode() if at else None
+
+    return {"NextMarker": next_marker, "Truncated": lambda result, view: bool(rest(result, view))}
+
+
+def rest_of(name: str) -> Out:
+    """The offset of the page after this one of the list `name`, or 0."""
+
+    def rest(result: Mapping[str, Any], _view: View) -> int:
+        at: int = result["offset"] + len(result[name])
+        return at if result[name] and at < result["total"] else 0
+
+    return rest

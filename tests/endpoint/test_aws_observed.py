@@ -1,0 +1,41 @@
+"""The AWS dialect answers as AWS itself was seen to: codes always, texts exactly."""
+
+from __future__ import annotations
+
+import pytest
+
+from kit.aws_observed import CASES, Replay, endpoint
+from kit.support import Kms
+
+_IMPORTS = "imported material is of symmetric keys only"
+_PAIRS = "pairs of data keys are not served yet"
+LEFT_OUT = {
+    "create.multi-region": "one deployment is of one region",
+    "replicate": "one deployment is of one region",
+    "grant.make": "grants are not served yet",
+    "import.ec.ECC_NIST_P256": _IMPORTS,
+    "import.ec.ECC_NIST_P384": _IMPORTS,
+    "import.ec.ECC_NIST_P521": _IMPORTS,
+    "import.ec.ECC_SECG_P256K1": _IMPORTS,
+    "import.rsa": _IMPORTS,
+    "datakey.pair-blind": _PAIRS,
+    "datakey.context.GenerateDataKeyPair": _PAIRS,
+    "datakey.dryrun.GenerateDataKeyPair": _PAIRS,
+    "datakey.context.GenerateDataKeyPairWithoutPlaintext": _PAIRS,
+    "datakey.dryrun.GenerateDataKeyPairWithoutPlaintext": _PAIRS,
+    "ecdh.refused": "key agreement is not served yet",
+}
+"""Cases of what is not served, each with the reason."""
+SERVED = [name for name in CASES if name not in LEFT_OUT]
+
+
+@pytest.mark.parametrize("name", SERVED)
+def test_it_answers_as_aws_does(name: str, kms: Kms) -> None:
+    Replay(endpoint(kms), kms.settings.site).run(CASES[name])
+
+
+@pytest.mark.parametrize("name", LEFT_OUT)
+def test_what_is_left_out_is_not_served(name: str, kms: Kms) -> None:
+    """Else its row is to go."""
+    with pytest.raises(AssertionError, match=r"UnsupportedOperation|UnknownOperation|ValidationException"):
+        Replay(endpoint(kms), kms.settings.site).run(CASES[name])
