@@ -119,6 +119,8 @@ CATALOG: Mapping[str, Row] = {
     "export_data_key": _OPEN,
     "generate_and_export_data_key": _USE,
     "generate_data_key": _USE,
+    "generate_data_key_pair": _USE,
+    "generate_data_key_pair_without_plaintext": _USE,
     "generate_data_key_without_plaintext": _USE,
     "generate_mac": _USE,
     "generate_random": Row(),

@@ -8,7 +8,6 @@ from kit.aws_observed import CASES, Replay, endpoint
 from kit.support import Kms
 
 _IMPORTS = "imported material is of symmetric keys only"
-_PAIRS = "pairs of data keys are not served yet"
 LEFT_OUT = {
     "create.multi-region": "one deployment is of one region",
     "replicate": "one deployment is of one region",
@@ -18,11 +17,6 @@ LEFT_OUT = {
     "import.ec.ECC_NIST_P521": _IMPORTS,
     "import.ec.ECC_SECG_P256K1": _IMPORTS,
     "import.rsa": _IMPORTS,
-    "datakey.pair-blind": _PAIRS,
-    "datakey.context.GenerateDataKeyPair": _PAIRS,
-    "datakey.dryrun.GenerateDataKeyPair": _PAIRS,
-    "datakey.context.GenerateDataKeyPairWithoutPlaintext": _PAIRS,
-    "datakey.dryrun.GenerateDataKeyPairWithoutPlaintext": _PAIRS,
     "ecdh.refused": "key agreement is not served yet",
 }
 """Cases of what is not served, each with the reason."""

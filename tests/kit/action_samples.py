@@ -228,6 +228,8 @@ SAMPLES: Mapping[str, Callable[[Tenant, str], Params]] = {
     "ExportDataKey": lambda t, key: {**_blob(t, key), "wrap": _receiver(t)},
     "GenerateAndExportDataKey": lambda t, key: {"key_id": key, "wrap": _receiver(t)},
     "GenerateDataKey": _KEY,
+    "GenerateDataKeyPair": _with(pair_spec="EC_P256"),
+    "GenerateDataKeyPairWithoutPlaintext": _with(pair_spec="EC_P256"),
     "GenerateDataKeyWithoutPlaintext": _KEY,
     "GenerateMac": _with(algorithm="HMAC_SHA_256", message=DIGEST),
     "GenerateRandom": lambda _t, _key: {"number_of_bytes": 16},

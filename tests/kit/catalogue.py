@@ -145,6 +145,8 @@ def _aws(t: Tenant) -> dict[str, Params]:
             "DestinationEncryptionContext": {"a": "b"},
         },
         "GenerateDataKey": {**key, **context, "KeySpec": "AES_256"},
+        "GenerateDataKeyPair": {**key, **context, "KeyPairSpec": "ECC_NIST_P256"},
+        "GenerateDataKeyPairWithoutPlaintext": {**key, **context, "KeyPairSpec": "ECC_SECG_P256K1"},
         "GenerateDataKeyWithoutPlaintext": {**key, **context, "NumberOfBytes": 48},
         "GenerateRandom": {"NumberOfBytes": 40},
         "CreateKey": {

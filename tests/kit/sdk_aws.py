@@ -145,6 +145,14 @@ CALLS: dict[str, tuple[Callable[[Aws], Fields], set[str]]] = {
         lambda user: {"KeyId": user.key(), "KeySpec": "AES_256"},
         {"Plaintext", "CiphertextBlob", "KeyId", "KeyMaterialId"},
     ),
+    "GenerateDataKeyPair": (
+        lambda user: {"KeyId": user.key(), "KeyPairSpec": "RSA_2048"},
+        {"PrivateKeyPlaintext", "PrivateKeyCiphertextBlob", "PublicKey", "KeyId", "KeyPairSpec", "KeyMaterialId"},
+    ),
+    "GenerateDataKeyPairWithoutPlaintext": (
+        lambda user: {"KeyId": user.key(), "KeyPairSpec": "ECC_NIST_P521"},
+        {"PrivateKeyCiphertextBlob", "PublicKey", "KeyId", "KeyPairSpec", "KeyMaterialId"},
+    ),
     "GenerateDataKeyWithoutPlaintext": (
         lambda user: {"KeyId": user.key(), "NumberOfBytes": 64},
         {"CiphertextBlob", "KeyId", "KeyMaterialId"},

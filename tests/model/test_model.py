@@ -181,6 +181,7 @@ DOCUMENTED = {
     "Encrypt": "- D P I A",
     "Decrypt": "- D P I -",
     "GenerateDataKey": "- D P I A",
+    "GenerateDataKeyPair": "- D P I A",
     "GenerateDataKeyWithoutPlaintext": "- D P I A",
     "AsymmetricSign": "- D P I A",
     "AsymmetricDecrypt": "- D P I -",

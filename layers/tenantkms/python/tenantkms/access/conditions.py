@@ -49,6 +49,8 @@ WITH_CONTEXT = frozenset(
         "ExportDataKey",
         "GenerateAndExportDataKey",
         "GenerateDataKey",
+        "GenerateDataKeyPair",
+        "GenerateDataKeyPairWithoutPlaintext",
         "GenerateDataKeyWithoutPlaintext",
         "ReEncrypt",
     }

@@ -8,7 +8,7 @@ from tenantkms.model.profiles import PROFILES
 from tenantkms.names import AWS
 from tenantkms.wire.dialects.aws import fields, leaves, names
 from tenantkms.wire.dialects.aws.rows import BLOB, GRANTS, KEY, given
-from tenantkms.wire.translate import SPREAD, In, Operation, Out, Rule, call, const, get, refused
+from tenantkms.wire.translate import SPREAD, In, Operation, Out, Rule, call, const, get, listed, refused
 
 _USE = (GRANTS, given("DryRun", call("dry_run"), fields.boolean))
 _CONTEXT_CODEC = fields.context(PROFILES[AWS].context_limit)
@@ -52,6 +52,19 @@ _SIZE = (Rule(("NumberOfBytes", "KeySpec"), fields.check_size),)
 _BLOB_OUT: Mapping[str, Out] = {
     "CiphertextBlob": get("ciphertext"),
     "KeyId": leaves.key_arn(),
+    "KeyMaterialId": leaves.material(),
+}
+_PAIR = (
+    KEY,
+    _CONTEXT,
+    given("KeyPairSpec", "pair_spec", fields.enum(names.PAIRS, names.UNSERVED_PAIRS), required=True),
+    *_USE,
+)
+_PAIR_OUT: Mapping[str, Out] = {
+    "PrivateKeyCiphertextBlob": get("ciphertext"),
+    "PublicKey": get("public"),
+    "KeyId": leaves.key_arn(),
+    "KeyPairSpec": listed("pair_spec", names.SPEC_NAMES),
     "KeyMaterialId": leaves.material(),
 }
 _SIGNING = (
@@ -142,6 +155,10 @@ OPERATIONS: dict[str, Operation] = {
         rules=_SIZE,
     ),
     "GenerateDataKeyWithoutPlaintext": Operation("GenerateDataKeyWithoutPlaintext", _DATA_KEY, _BLOB_OUT, rules=_SIZE),
+    "GenerateDataKeyPair": Operation(
+        "GenerateDataKeyPair", (*_PAIR, *_RECIPIENT), {"PrivateKeyPlaintext": get("private"), **_PAIR_OUT}
+    ),
+    "GenerateDataKeyPairWithoutPlaintext": Operation("GenerateDataKeyPairWithoutPlaintext", _PAIR, _PAIR_OUT),
     "GenerateRandom": Operation(
         "GenerateRandom",
         (

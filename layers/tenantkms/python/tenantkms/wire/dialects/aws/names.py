@@ -36,6 +36,8 @@ STATE_WORDS = {
     KeyState.PENDING_IMPORT: "pending import",
     KeyState.ARCHIVED: "disabled",
 }
+PAIRS = {name: spec for name, spec in SPECS.items() if spec in RSA | EC}
+UNSERVED_PAIRS = frozenset("SM2 ECC_NIST_EDWARDS25519 ML_KEM_512 ML_KEM_768 ML_KEM_1024".split())
 ENCRYPTIONS = codecs.same("RSAES_OAEP_SHA_1", "RSAES_OAEP_SHA_256")
 SIGNINGS = {
     **{f"RSASSA_PSS_SHA_{bits}": f"RSA_PSS_SHA_{bits}" for bits in (256, 384, 512)},
