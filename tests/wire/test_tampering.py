@@ -109,6 +109,7 @@ ACS_PLACES = (
     "x-acs-signature-nonce",
 )
 TC3 = (*PARAMETERS, "authorization", "host", "content-type", "x-tc-timestamp")
+SIGV4 = (*PARAMETERS, "path", "authorization", "host", "x-amz-date", "x-amz-target")
 
 TABLE: list[tuple[str, tuple[str, ...], tuple[Allow, ...]]] = [
     ("alibaba-aliyunsdkcore-Encrypt", PARAMETERS, (_same_parameters,)),
@@ -120,6 +121,15 @@ TABLE: list[tuple[str, tuple[str, ...], tuple[Allow, ...]]] = [
     ("alibaba-tea-Encrypt-STS", (*ACS_PLACES, "x-acs-security-token", "x-acs-accesskey-id"), (_same_parameters,)),
     ("alibaba-tea-Encrypt-acs4", (*ACS_PLACES, "x-acs-content-sha256"), (_same_parameters,)),
     ("alibaba-tea-Decrypt-Recipient-formbody", ACS_PLACES, (_same_parameters,)),
+    ("aws-boto3-Encrypt", (*SIGV4, "content-type"), (_space_in_authorization,)),
+    ("aws-boto3-Encrypt-endpointPath", SIGV4, (_space_in_authorization,)),
+    ("aws-aws4fetch-1.0.20-GenerateRandom", SIGV4, (_space_in_authorization,)),
+    ("aws-pymongocrypt-1.21.2-Encrypt-token", (*SIGV4, "x-amz-security-token"), (_space_in_authorization,)),
+    (
+        "aws-client-kms-js-3.1164.0-ScheduleKeyDeletion-token",
+        (*SIGV4, "x-amz-security-token", "x-amz-content-sha256", "amz-sdk-invocation-id", "amz-sdk-request"),
+        (_space_in_authorization,),
+    ),
     ("tencent3-tencentcloud-py-Encrypt", TC3, (_same_but_case, _space_in_authorization)),
     ("tencent3-tencentcloud-py-Encrypt-TC3-GET", TC3, (_same_but_case, _space_in_authorization)),
     ("tencent3-tencentcloud-node-Encrypt-TC3-GET", TC3, (_same_but_case, _space_in_authorization, _port)),
@@ -167,6 +177,7 @@ RPC_GET = "alibaba-pop-core-Encrypt-GET"
 RPC_FLAT = "alibaba-kms20160120-npm-Encrypt-flatContext"
 TC3_GET = "tencent3-tencentcloud-py-Encrypt-TC3-GET"
 ACS = "alibaba-tea-Encrypt"
+AWS = "aws-boto3-Encrypt"
 
 
 @pytest.mark.parametrize(
@@ -184,6 +195,10 @@ ACS = "alibaba-tea-Encrypt"
         pytest.param(ACS, "authorization", "x-acs-action;", "", id="ACS3: the action is not signed"),
         pytest.param(ACS, "authorization", ";x-acs-version", "", id="ACS3: the version is not signed"),
         pytest.param(ACS, "authorization", "host;", "host;host;", id="ACS3: a header signed twice"),
+        pytest.param(AWS, "authorization", "host;", "", id="SigV4: the host is not signed"),
+        pytest.param(AWS, "authorization", ";x-amz-target", "", id="SigV4: the operation is not signed"),
+        pytest.param(AWS, "authorization", "host;", "host;host;", id="SigV4: a header signed twice"),
+        pytest.param(AWS, "authorization", "content-type;host", "host;content-type", id="SigV4: headers not sorted"),
         pytest.param(ACS, "authorization", "accept;host", "host;accept", id="ACS3: headers not sorted"),
     ],
 )

@@ -223,7 +223,7 @@ def _made(data: bytes) -> tuple[Request, bool] | None:
         return None
     dialect, sign = SCHEMES[scheme]
     params: dict[str, Any] = {name: value for name, _, value in (line.partition("=") for line in lines)}
-    if dialect == "tencent":
+    if dialect in ("tencent", "aws"):
         params = {name: _json_or_text(value) for name, value in params.items()}
     try:
         return request_from_event(sign(_SIGNER, action, params)), True
@@ -270,7 +270,7 @@ def _right(request: Request) -> str | None:
     except KmsError:
         return None
     secret = _tenant().secrets.get(claim.access_key_id)
-    return next(iter(claim.candidates(secret))).signature if secret else None
+    return next((made.signature for made in claim.candidates(secret)), None) if secret else None
 
 
 _PLACE = re.compile(r"(?:^|(?<=&))Signature=0(?=&|$)")
