@@ -143,7 +143,7 @@ def requests(kms: Kms, scheme: str, signer: Signer) -> list[tuple[str, edits.Eve
     return [(action, sign(signer, action, mark(dialect, params, text))) for action, params in examples.items()]
 
 
-MAY_HOLD = {"Decrypt": PLAINTEXT, "GenerateDataKey": RANDOM, "GenerateRandom": RANDOM}
+MAY_HOLD = {"Decrypt": PLAINTEXT, **dict.fromkeys(("GenerateDataKey", "GenerateDataKeyPair", "GenerateRandom"), RANDOM)}
 """The successes whose purpose is to hand out a secret."""
 EVERYTHING = (SECRET, PLAINTEXT, CONTEXT_KEY, CONTEXT_VALUE, RANDOM)
 

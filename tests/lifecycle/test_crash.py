@@ -63,7 +63,7 @@ def shown(process: Process, key_id: str) -> Params:
     """What a user sees of a key, without the names, times and ids that differ between two of them."""
     view: Params = process.result("DescribeKey", {"key_ids": [key_id]})["keys"][0]
     times = {"deletion_date", "material_expires", "last_rotation", "next_rotation", "rotation_seconds"}
-    hidden = {"id", "aliases", "created", "primary_created", "primary_version_id"}
+    hidden = {"id", "aliases", "created", "primary_created", "primary_version_id", "newest_version_id"}
     kept = {name: value for name, value in view.items() if name not in times | hidden}
     return {**kept, **{name: bool(view[name]) for name in times}, "aliases": len(view["aliases"])}
 

@@ -94,7 +94,7 @@ def test_what_a_user_reads_of_a_new_key(tea: Tea, plain: Login) -> None:
     key = tea.call("DescribeKey", key_id=made.key_id).key_metadata
     assert made.to_map().items() <= key.to_map().items()
     assert UUID.fullmatch(key.key_id)
-    assert re.fullmatch(rf"acs:kms:local:[0-9]{{12}}:key/{key.key_id}", key.arn)
+    assert re.fullmatch(rf"acs:kms:cn-hangzhou:[0-9]{{12}}:key/{key.key_id}", key.arn)
     assert abs(datetime.now().astimezone() - datetime.fromisoformat(key.creation_date)).total_seconds() < 60
     assert {
         "AutomaticRotation": "Disabled",

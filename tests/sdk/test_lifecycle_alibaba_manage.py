@@ -211,4 +211,4 @@ def test_a_bad_policy_is_refused(user: Alibaba, text: str) -> None:
 def test_the_service_is_open(user: Alibaba) -> None:
     assert user.ask("OpenKmsService").keys() == {"RequestId"}
     assert user.ask("DescribeAccountKmsStatus")["AccountStatus"] == "Enabled"
-    assert user.ask("DescribeRegions")["Regions"]["Region"] == [{"RegionId": "local"}]
+    assert user.ask("DescribeRegions")["Regions"]["Region"] == [{"RegionId": "cn-hangzhou"}]

@@ -201,7 +201,7 @@ def test_what_the_service_says_of_itself(tencent: Tencent) -> None:
     assert (status.ServiceEnabled, status.InvalidType, status.UserLevel) == (True, 0, 0)
     _key(tencent)
     assert tencent.call("GetServiceStatus").CmkUserCount == status.CmkUserCount + 1
-    assert tencent.call("GetRegions").Regions == ["local"]
+    assert tencent.call("GetRegions").Regions == ["cn-hangzhou"]
     algorithms = tencent.call("ListAlgorithms")
     assert ("ENCRYPT_DECRYPT", "AES_256") in [(a.KeyUsage, a.Algorithm) for a in algorithms.SymmetricAlgorithms]
 
