@@ -19,12 +19,13 @@ from kit.edits import body, pairs
 from kit.hostile import BODIES, FRAGMENTS, VALUES
 from tenantkms.crypto.context import canonical
 from tenantkms.errors import KmsError
+from tenantkms.model.site import Site
 from tenantkms.wire import codecs
-from tenantkms.wire.dialects import ALIBABA, DIALECTS, TENCENT, TENCENT_V2, recognise
+from tenantkms.wire.dialects import ALIBABA, AWS, DIALECTS, TENCENT, TENCENT_V2, recognise
 from tenantkms.wire.http import FORM, Request
 from tenantkms.wire.parse import MAX_DEPTH, Parameters, escape, nest, parse_form, parse_json_object, parse_pairs
-from tenantkms.wire.signing import Scheme, alibaba_acs, alibaba_rpc, tencent_tc3, tencent_v1
-from tenantkms.wire.translate import Dialect, decode
+from tenantkms.wire.signing import Scheme, alibaba_acs, alibaba_rpc, aws_sigv4, tencent_tc3, tencent_v1
+from tenantkms.wire.translate import Dialect, View, decode
 
 WAYS: tuple[tuple[Dialect, Scheme, str], ...] = (
     (ALIBABA, alibaba_rpc.SCHEME, "/"),
@@ -95,8 +96,11 @@ def json_body(data: bytes) -> None:
     context = _refused_or(lambda: canonical(codecs.context(1024)("EncryptionContext", text)))
     if context is not None:
         assert context == format_v1.canonical_context(json.loads(text))
-    request = _request("POST", "/", "", content, line.decode("latin-1"), "application/json")
-    _serve(TENCENT, tencent_tc3.SCHEME, request)
+    for dialect, scheme, media_type in (
+        (TENCENT, tencent_tc3.SCHEME, "application/json"),
+        (AWS, aws_sigv4.SCHEME, "application/x-amz-json-1.1"),
+    ):
+        _serve(dialect, scheme, _request("POST", "/", "", content, line.decode("latin-1"), media_type))
 
 
 # -- what holds of all of them ---------------------------------------------------------------------------
@@ -168,8 +172,17 @@ def _reading_json(content: bytes) -> dict[str, Any] | None:
     return value if isinstance(value, dict) and _depth(value) <= MAX_DEPTH else None
 
 
+SITE = Site(tenant="fuzz")
+
+
 def _request(method: str, path: str, query: str, content: bytes, action: str, media_type: str = "") -> Request:
-    headers = {"host": "kms.example.test", "x-acs-action": action, "x-tc-action": action, "content-type": media_type}
+    headers = {
+        "host": "kms.example.test",
+        "x-acs-action": action,
+        "x-tc-action": action,
+        "x-amz-target": f"TrentService.{action}",
+        "content-type": media_type,
+    }
     return Request(method=method, path=path, query=query, headers=headers, body=content)
 
 
@@ -186,9 +199,10 @@ def _serve(dialect: Dialect, scheme: Scheme, request: Request) -> None:
             assert all(candidate.signature.isascii() for candidate in claim.candidates("secret"))
         action, _, params = dialect.parse(request, scheme, parameters)
         dialect.fits_another(action, params)
-        operation = dialect.operations.get(action)
+        operation = dialect.operation(action, params)
         if operation is None:
             return
+        dialect.check_site(params, SITE)
         call, fields = decode(operation, params, dialect.common)
     except KmsError as error:
         _told(dialect, request, error)
@@ -198,7 +212,7 @@ def _serve(dialect: Dialect, scheme: Scheme, request: Request) -> None:
 
 
 def _told(dialect: Dialect, request: Request, error: KmsError) -> None:
-    answer = dialect.failure(request, "", error, "id")
+    answer = dialect.failure(request, "", error, "id", View(SITE))
     answer.body.encode("utf-8")
     assert len(answer.body) <= LONGEST_REFUSAL, "what was sent is sent back"
 
