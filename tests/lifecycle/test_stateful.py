@@ -33,6 +33,10 @@ LEAST = 20_000
 """Steps of all parts together."""
 
 
+MODELLED = ("alibaba", "tencent", "tencent-v2")
+"""The dialects that the model knows: AWS's has its own tests, `tests/endpoint/test_aws*.py`."""
+
+
 def run_part(store: str, part: int, least: int) -> int:
     """So many steps at least, and on, with one seed after another, until every operation was asked for."""
 
@@ -51,7 +55,7 @@ def run_part(store: str, part: int, least: int) -> int:
         print_blob=True,
     )
     number = time.time_ns() if CAMPAIGN else 1_000 * part
-    served = {(name, operation) for name, dialect in DIALECTS.items() for operation in dialect.operations}
+    served = {(name, operation) for name in MODELLED for operation in DIALECTS[name].operations}
     while Part.steps < least * (CAMPAIGN or 1) or (store == "sqlite" and served - set(Part.seen)):
         assert Part.steps < 3 * least * (CAMPAIGN or 1), f"never asked for: {served - set(Part.seen)}"
         run_state_machine_as_test(seed(number)(Part), settings=how)
