@@ -14,6 +14,7 @@ import pytest
 from kit.deployment import STACK, TENANT, Deployment, tkms
 from kit.emulator import Emulator
 from kit.raw_rows import raw_rows
+from kit.sdk_aws import Boto
 from kit.sdk_clients import Classic, Login, Qcloud, Tea, Tencent, refused
 from tenantkms.store.dynamodb import DynamoAccessStore
 from tenantkms.store.dynamodb_layout import TTL
@@ -152,6 +153,35 @@ def tencent_v2(user: Qcloud) -> Vendor:
     )
 
 
+def aws(user: Boto) -> Vendor:
+    def create(alias: str) -> str:
+        key = str(user.ask("CreateKey")["KeyMetadata"]["Arn"])
+        user.ask("CreateAlias", TargetKeyId=key, AliasName=f"alias/{alias}")
+        return key
+
+    def encrypt(key: str) -> str:
+        answer = user.ask("Encrypt", KeyId=key, Plaintext=base64.b64decode(HELLO), EncryptionContext=CONTEXT)
+        assert answer["KeyId"] == key
+        return base64.b64encode(answer["CiphertextBlob"]).decode()
+
+    def decrypt(blob: str) -> str:
+        answer = user.ask("Decrypt", CiphertextBlob=base64.b64decode(blob), EncryptionContext=CONTEXT)
+        return base64.b64encode(answer["Plaintext"]).decode()
+
+    def is_refused(key: str) -> None:
+        with pytest.raises(user.client.exceptions.DisabledException):
+            encrypt(key)
+
+    return Vendor(
+        create,
+        encrypt,
+        decrypt,
+        lambda key: user.ask("RotateKeyOnDemand", KeyId=key),
+        lambda key: user.ask("DisableKey", KeyId=key),
+        is_refused,
+    )
+
+
 @pytest.fixture(scope="module")
 def vendors(deployment: Deployment) -> Iterator[dict[str, Vendor]]:
     assert deployment.secure.ca
@@ -162,6 +192,7 @@ def vendors(deployment: Deployment) -> Iterator[dict[str, Vendor]]:
             "RPC v1": alibaba(Classic(deployment.plain)),
             "TC3": tencent(Tencent(deployment.plain)),
             "v2": tencent_v2(Qcloud(deployment.secure)),
+            "SigV4": aws(Boto(deployment.plain)),
         }
 
 
@@ -181,13 +212,14 @@ def test_a_session_works_in_every_sdk(deployment: Deployment, monkeypatch: pytes
     for sign in ("TC3-HMAC-SHA256", "HmacSHA256"):
         assert Tencent(plain, sign).call("ListKeys").TotalCount >= 0
     assert Qcloud(secure).call("ListKey")["code"] == 0
+    assert "Keys" in Boto(plain).ask("ListKeys")
     with refused(Tencent(plain.but(token=changes["token"][:-6] + "AAAAAA")), "AuthFailure.TokenFailure"):
         Tencent(plain.but(token=changes["token"][:-6] + "AAAAAA")).call("ListKeys")
     with refused(Tencent(deployment.plain.but(token=changes["token"])), "AuthFailure.TokenFailure"):
         Tencent(deployment.plain.but(token=changes["token"])).call("ListKeys")
 
 
-@pytest.mark.parametrize("name", ["ACS3", "RPC v1", "TC3", "v2"])
+@pytest.mark.parametrize("name", ["ACS3", "RPC v1", "TC3", "v2", "SigV4"])
 def test_a_key_from_creation_to_disabling(vendors: dict[str, Vendor], name: str) -> None:
     user = vendors[name]
     key = user.create(f"k{uuid4().hex[:24]}")

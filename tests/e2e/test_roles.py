@@ -9,6 +9,8 @@ import pytest
 from kit.deployment import Deployment, without
 from kit.sdk_alibaba import CALLS as ALIBABA_CALLS
 from kit.sdk_alibaba import Alibaba
+from kit.sdk_aws import CALLS as AWS_CALLS
+from kit.sdk_aws import Aws, Boto
 from kit.sdk_clients import REQUEST_ID, Qcloud, Tea, Tencent
 from kit.sdk_tencent import CALLS as TENCENT_CALLS
 from kit.sdk_tencent import CALLS_V2, Fields, Tencent2, Tencent3
@@ -45,6 +47,13 @@ def test_tencent_v2(guarded: Deployment, monkeypatch: pytest.MonkeyPatch, action
     user = Tencent2(Qcloud(guarded.secure))
     fields, expected = CALLS_V2[action]
     assert user.ask(action, **fields(user)).keys() == expected | {"code", "message", "codeDesc", "requestId"}
+
+
+@pytest.mark.parametrize("action", AWS_CALLS)
+def test_aws(guarded: Deployment, action: str) -> None:
+    user = Aws(Boto(guarded.plain, read_timeout=30))
+    fields, expected = AWS_CALLS[action]
+    assert user.ask(action, **fields(user)).keys() == expected
 
 
 def test_the_sweepers(guarded: Deployment) -> None:

@@ -296,12 +296,16 @@ def http_rows(seconds: int) -> dict[str, Any]:
             def tc3() -> list[str]:
                 return [_raw(signer.tencent("Encrypt", params), HOST)]
 
+            def sigv4() -> list[str]:
+                return [_raw(signer.aws("Encrypt", params), HOST)]
+
             def acs3() -> list[str]:
                 return [_raw(signer.alibaba_acs3("Encrypt", params), HOST) for _ in range(12_000 * seconds)]
 
             turns = {
                 "tencent TC3": (server.url, tc3),
                 "alibaba ACS3": (server.url, acs3),
+                "aws SigV4": (server.url, sigv4),
                 "moto": (moto, lambda: [_moto_request(moto)]),
             }
             for connections in (1, 8):
@@ -311,8 +315,9 @@ def http_rows(seconds: int) -> dict[str, Any]:
                         speeds[what].append(_wrk(url, connections, seconds, requests(), directory))
                 for what, found in speeds.items():
                     rows[f"{what} at {connections}"] = max(found)
-                ratios = [ours / theirs for ours, theirs in zip(speeds["tencent TC3"], speeds["moto"], strict=True)]
-                rows[f"times moto at {connections}"] = statistics.median(ratios)
+                for what in ("tencent TC3", "aws SigV4"):
+                    ratios = [ours / theirs for ours, theirs in zip(speeds[what], speeds["moto"], strict=True)]
+                    rows[f"{what}, times moto at {connections}"] = statistics.median(ratios)
             while (sent := _served(server.data_dir)) < 100_000:
                 _wrk(server.url, 8, max(1, (100_000 - sent) // 10_000), tc3(), directory)
             rows["requests served"] = sent
