@@ -110,6 +110,7 @@ CATALOG: Mapping[str, Row] = {
     "delete_alias": Row((_FIND, _UPDATE, keys(DELETE, ALIAS_ROWS))),
     "delete_due_keys": Row((_LIST_DUE, _GET, _PUT, keys(DELETE, KEY_ROWS, ALIAS_ROWS), *_watch(DESTROY))),
     "delete_key_material": _CHANGE,
+    "derive_shared_secret": _USE,
     "describe_key": _READ,
     "describe_key_version": _READ,
     "describe_service": Row((_LIST_KEYS,)),

@@ -30,7 +30,17 @@ class Ready(Struct, frozen=True):
 
 
 _LOOK = ("DescribeKey", "GetPublicKey")
-_CRYPTO = ("Encrypt", "Decrypt", "ReEncrypt", "Generate*", "ExportDataKey", "Asymmetric*", "VerifyMac", *_LOOK)
+_CRYPTO = (
+    "Encrypt",
+    "Decrypt",
+    "ReEncrypt",
+    "Generate*",
+    "ExportDataKey",
+    "DeriveSharedSecret",
+    "Asymmetric*",
+    "VerifyMac",
+    *_LOOK,
+)
 READY: Mapping[str, Ready] = {
     "administrator": Ready("everything, as without a policy", ("*",)),
     "crypto-user": Ready("work with every key, and change none", _CRYPTO),

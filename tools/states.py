@@ -20,6 +20,7 @@ _KINDS = {
     specs.BLOBS: "AES or SM4, ENCRYPT_DECRYPT",
     specs.RSA_BLOBS: "RSA, ENCRYPT_DECRYPT",
     specs.SIGNATURES: "RSA or EC, SIGN_VERIFY",
+    specs.AGREEMENTS: "EC of NIST, KEY_AGREEMENT",
     specs.PUBLIC_KEYS: "RSA or EC",
     specs.MACS: "HMAC, GENERATE_VERIFY_MAC",
 }

@@ -17,7 +17,6 @@ LEFT_OUT = {
     "import.ec.ECC_NIST_P521": _IMPORTS,
     "import.ec.ECC_SECG_P256K1": _IMPORTS,
     "import.rsa": _IMPORTS,
-    "ecdh.refused": "key agreement is not served yet",
 }
 """Cases of what is not served, each with the reason."""
 SERVED = [name for name in CASES if name not in LEFT_OUT]

@@ -21,7 +21,7 @@ from tenantkms.keys.deps import Deps
 from tenantkms.keys.maintenance import JOBS
 from tenantkms.model.key import Key
 from tenantkms.model.profiles import DAY
-from tenantkms.model.specs import MACS, PUBLIC_KEYS, RSA_BLOBS, SIGNATURES, KeySpec, Need
+from tenantkms.model.specs import AGREEMENTS, MACS, PUBLIC_KEYS, RSA_BLOBS, SIGNATURES, KeySpec, KeyUsage, Need
 from tenantkms.model.states import KeyState
 from tenantkms.model.watch import Watch
 from tenantkms.names import folder
@@ -141,6 +141,7 @@ _MADE: Mapping[Need, Params] = {
     RSA_BLOBS: {"spec": KeySpec.RSA_2048},
     SIGNATURES: {"spec": KeySpec.EC_P256},
     PUBLIC_KEYS: {"spec": KeySpec.EC_P256},
+    AGREEMENTS: {"spec": KeySpec.EC_P256, "usage": KeyUsage.KEY_AGREEMENT},
     MACS: {"spec": KeySpec.HMAC_SHA_256},
 }
 """How a key is created that an Action needs; any other Action works on one that is created without a word."""
@@ -219,6 +220,10 @@ SAMPLES: Mapping[str, Callable[[Tenant, str], Params]] = {
     "Decrypt": _blob,
     "DeleteAlias": lambda t, key: {"alias": t.alias(key)},
     "DeleteKeyMaterial": _KEY,
+    "DeriveSharedSecret": lambda t, key: {
+        "key_id": key,
+        "public_key": t.result("GetPublicKey", {"key_id": key})["der"],
+    },
     "DescribeKey": _KEYS,
     "DescribeKeyVersion": _version,
     "DescribeService": _NONE,

@@ -67,6 +67,13 @@ class Aws:
     def signing(self) -> str:
         return self.key(KeySpec="RSA_2048", KeyUsage="SIGN_VERIFY")
 
+    def agreeing(self, spec: str = "ECC_NIST_P256") -> str:
+        return self.key(KeySpec=spec, KeyUsage="KEY_AGREEMENT")
+
+    def agreed(self) -> Fields:
+        peer = self.ask("GetPublicKey", KeyId=self.agreeing())["PublicKey"]
+        return {"KeyId": self.agreeing(), "KeyAgreementAlgorithm": "ECDH", "PublicKey": peer}
+
     def hmac(self) -> str:
         return self.key(KeySpec="HMAC_256", KeyUsage="GENERATE_VERIFY_MAC")
 
@@ -132,6 +139,7 @@ CALLS: dict[str, tuple[Callable[[Aws], Fields], set[str]]] = {
     ),
     "DeleteAlias": (lambda user: {"AliasName": user.alias()}, set()),
     "DeleteImportedKeyMaterial": (_one(Aws.imported), set()),
+    "DeriveSharedSecret": (Aws.agreed, {"KeyId", "SharedSecret", "KeyAgreementAlgorithm", "KeyOrigin"}),
     "DescribeKey": (lambda user: {"KeyId": user.alias()}, {"KeyMetadata"}),
     "DisableKey": (_KEY, set()),
     "DisableKeyRotation": (_KEY, set()),

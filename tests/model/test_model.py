@@ -185,6 +185,7 @@ DOCUMENTED = {
     "GenerateDataKeyWithoutPlaintext": "- D P I A",
     "AsymmetricSign": "- D P I A",
     "AsymmetricDecrypt": "- D P I -",
+    "DeriveSharedSecret": "- D P I -",
     "UpdateRotationPolicy": "- D P I S",
     "DescribeKey": "- - - - -",
     "ListAliases": "- - - - -",

@@ -120,6 +120,10 @@ class InvalidPendingWindow(KmsError):
     text = "PendingWindowInDays is out of range."
 
 
+class InvalidPublicKey(KmsError):
+    text = "The public key is not a point on the key's curve, as SubjectPublicKeyInfo in DER."
+
+
 class InvalidImportToken(KmsError):
     text = "The ImportToken is not valid, or not for this key."
 

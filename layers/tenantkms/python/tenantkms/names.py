@@ -13,13 +13,13 @@ NATIVE = "native"
 ACTIONS = tuple(
     """
     ArchiveKey AsymmetricDecrypt AsymmetricEncrypt AsymmetricSign AsymmetricVerify CancelKeyArchive
-    CancelKeyDeletion CreateAlias CreateKey CreateKeyVersion Decrypt DeleteAlias DeleteKeyMaterial DescribeKey
-    DescribeKeyVersion DescribeService DisableKey EnableKey Encrypt ExportDataKey GenerateAndExportDataKey
-    GenerateDataKey GenerateDataKeyPair GenerateDataKeyPairWithoutPlaintext GenerateDataKeyWithoutPlaintext
-    GenerateMac GenerateRandom GetKeyPolicy GetParametersForImport GetPublicKey ImportKeyMaterial IssueSession
-    ListAliases ListKeyVersions ListKeys ListTagResources ReEncrypt ScheduleKeyDeletion SetDeletionProtection
-    SetKeyAlias SetKeyPolicy TagResources UntagResources UpdateAlias UpdateKeyDescription UpdateRotationPolicy
-    VerifyMac
+    CancelKeyDeletion CreateAlias CreateKey CreateKeyVersion Decrypt DeleteAlias DeleteKeyMaterial
+    DeriveSharedSecret DescribeKey DescribeKeyVersion DescribeService DisableKey EnableKey Encrypt ExportDataKey
+    GenerateAndExportDataKey GenerateDataKey GenerateDataKeyPair GenerateDataKeyPairWithoutPlaintext
+    GenerateDataKeyWithoutPlaintext GenerateMac GenerateRandom GetKeyPolicy GetParametersForImport GetPublicKey
+    ImportKeyMaterial IssueSession ListAliases ListKeyVersions ListKeys ListTagResources ReEncrypt
+    ScheduleKeyDeletion SetDeletionProtection SetKeyAlias SetKeyPolicy TagResources UntagResources UpdateAlias
+    UpdateKeyDescription UpdateRotationPolicy VerifyMac
     """.split()
 )
 """All there are, sorted; each has its `@action` line in a handler under `functions/`."""

@@ -1,4 +1,4 @@
-"""RSA and elliptic-curve keys: making, loading, encrypting, signing, and wrapping for a caller's public key.
+"""RSA and elliptic-curve keys: making, loading, encrypting, signing, agreeing, and wrapping for a caller's public key.
 
 Key material of a version is PKCS#8 in DER. Algorithm names are those of Alibaba Cloud; dialects translate. Key specs
 are named as `model.specs` names them.
@@ -26,7 +26,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from msgspec import Struct
 
-from tenantkms.errors import InvalidAlgorithm, InvalidCiphertext, InvalidParameter, PlaintextTooLong
+from tenantkms.errors import InvalidAlgorithm, InvalidCiphertext, InvalidParameter, InvalidPublicKey, PlaintextTooLong
 
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 PublicKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey
@@ -201,6 +201,24 @@ def verify(key: PrivateKey, row: Signing, digest: bytes, signature: bytes) -> bo
     except (InvalidSignature, ValueError):
         return False
     return True
+
+
+# -- agreement -----------------------------------------------------------------------------------------
+
+
+def agree(key: ec.EllipticCurvePrivateKey, peer: bytes) -> bytes:
+    """The x-coordinate that ECDH (SP 800-56A; the cofactor of these curves is 1) has in common with `peer`, a public
+    key as SubjectPublicKeyInfo in DER.
+
+    Raises `InvalidPublicKey` for what is no point of the same curve, or not written as named curve and point.
+    """
+    try:
+        public = load_der_public_key(peer)
+        if not isinstance(public, ec.EllipticCurvePublicKey):
+            raise InvalidPublicKey
+        return key.exchange(ec.ECDH(), public)
+    except (ValueError, UnsupportedAlgorithm):  # of another curve, too
+        raise InvalidPublicKey from None
 
 
 # -- for a caller --------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 from tenantkms.crypto import asymmetric
@@ -23,5 +24,13 @@ def rsa_key(keyring: Keyring, key: Key, version_id: str) -> tuple[int, RSAPrivat
     """`private_key` of a key that must be RSA."""
     number, private = private_key(keyring, key, version_id)
     if not isinstance(private, RSAPrivateKey):
+        raise InvalidKeyUsage
+    return number, private
+
+
+def curve_key(keyring: Keyring, key: Key, version_id: str) -> tuple[int, EllipticCurvePrivateKey]:
+    """`private_key` of a key that must be of an elliptic curve."""
+    number, private = private_key(keyring, key, version_id)
+    if not isinstance(private, EllipticCurvePrivateKey):
         raise InvalidKeyUsage
     return number, private

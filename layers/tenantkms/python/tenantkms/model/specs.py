@@ -15,6 +15,7 @@ class KeyUsage(StrEnum):
     ENCRYPT_DECRYPT = "ENCRYPT_DECRYPT"
     SIGN_VERIFY = "SIGN_VERIFY"
     GENERATE_VERIFY_MAC = "GENERATE_VERIFY_MAC"
+    KEY_AGREEMENT = "KEY_AGREEMENT"
 
 
 class KeySpec(StrEnum):
@@ -53,7 +54,8 @@ SYMMETRIC: Mapping[KeySpec, Symmetric] = MappingProxyType(
     }
 )
 RSA = frozenset({KeySpec.RSA_2048, KeySpec.RSA_3072, KeySpec.RSA_4096})
-EC = frozenset({KeySpec.EC_P256, KeySpec.EC_P384, KeySpec.EC_P521, KeySpec.EC_P256K})
+NIST = frozenset({KeySpec.EC_P256, KeySpec.EC_P384, KeySpec.EC_P521})
+EC = NIST | {KeySpec.EC_P256K}
 
 
 class Hashed(Struct, frozen=True):
@@ -77,6 +79,7 @@ SPEC_USAGES: Mapping[KeySpec, tuple[KeyUsage, ...]] = MappingProxyType(
         **dict.fromkeys(SYMMETRIC, (KeyUsage.ENCRYPT_DECRYPT,)),
         **dict.fromkeys(RSA, (KeyUsage.ENCRYPT_DECRYPT, KeyUsage.SIGN_VERIFY)),
         **dict.fromkeys(EC, (KeyUsage.SIGN_VERIFY,)),
+        **dict.fromkeys(NIST, (KeyUsage.SIGN_VERIFY, KeyUsage.KEY_AGREEMENT)),
         **dict.fromkeys(HMAC, (KeyUsage.GENERATE_VERIFY_MAC,)),
     }
 )
@@ -94,5 +97,6 @@ ANY_KEY = Need(None, frozenset(KeySpec))
 BLOBS = Need(KeyUsage.ENCRYPT_DECRYPT, frozenset(SYMMETRIC))
 RSA_BLOBS = Need(KeyUsage.ENCRYPT_DECRYPT, RSA)
 SIGNATURES = Need(KeyUsage.SIGN_VERIFY, RSA | EC)
+AGREEMENTS = Need(KeyUsage.KEY_AGREEMENT, NIST)
 PUBLIC_KEYS = Need(None, RSA | EC)
 MACS = Need(KeyUsage.GENERATE_VERIFY_MAC, frozenset(HMAC))

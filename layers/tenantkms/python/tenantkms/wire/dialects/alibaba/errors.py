@@ -38,6 +38,7 @@ ERRORS: dict[type[e.KmsError], Row] = {
     e.InvalidKeyId: Row(400, "InvalidParameter"),
     e.InvalidPolicy: Row(400, "InvalidParameter"),
     e.InvalidPendingWindow: Row(400, "InvalidParameter"),
+    e.InvalidPublicKey: Row(400, "InvalidParameter"),
     e.InvalidImportToken: Row(400, "InvalidImportToken"),
     e.ExpiredImportToken: Row(400, "ExpiredImportToken"),
     e.InvalidKeyMaterial: Row(400, "InvalidKeyMaterial"),

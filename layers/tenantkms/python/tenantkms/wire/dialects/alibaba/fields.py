@@ -31,9 +31,9 @@ USAGES = {
 }
 STATES = {str(s): s for s in (KeyState.ENABLED, KeyState.DISABLED, KeyState.PENDING_DELETION, KeyState.PENDING_IMPORT)}
 ORIGINS = {"Aliyun_KMS": Origin.KMS, "EXTERNAL": Origin.EXTERNAL}
-# A key of a spec that this provider has not goes by the spec's own name.
+# A key of a spec or a usage that this provider has not goes by its own name.
 SPEC_NAMES = {**{spec: str(spec) for spec in KeySpec}, **{spec: name for name, spec in SPECS.items()}}
-USAGE_NAMES = {usage: name for name, usage in USAGES.items()}
+USAGE_NAMES = {**{usage: str(usage) for usage in KeyUsage}, **{usage: name for name, usage in USAGES.items()}}
 ORIGIN_NAMES = {origin: name for name, origin in ORIGINS.items()}
 # Archived is Tencent's: to Alibaba's clients such a key looks like one that may not be used.
 STATE_NAMES = {**{s: str(s) for s in KeyState}, KeyState.ARCHIVED: "Disabled"}

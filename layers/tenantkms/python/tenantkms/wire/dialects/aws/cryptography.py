@@ -176,6 +176,22 @@ OPERATIONS: dict[str, Operation] = {
         (*_MAC, given("Mac", "mac", BLOB, required=True)),
         {"KeyId": leaves.key_arn(), "MacValid": leaves.valid_mac, "MacAlgorithm": get("algorithm")},
     ),
+    "DeriveSharedSecret": Operation(
+        "DeriveSharedSecret",
+        (
+            KEY,
+            given("KeyAgreementAlgorithm", SPREAD, fields.only("ECDH"), required=True),
+            given("PublicKey", "public_key", fields.blob(1, 8192), required=True),
+            *_USE,
+            *_RECIPIENT,
+        ),
+        {
+            "KeyId": leaves.key_arn(),
+            "SharedSecret": get("shared"),
+            "KeyAgreementAlgorithm": const("ECDH"),
+            "KeyOrigin": listed("origin", names.ORIGIN_NAMES),
+        },
+    ),
     "Sign": _each_signing("AsymmetricSign", (), {"Signature": get("signature")}),
     "Verify": _each_signing(
         "AsymmetricVerify",

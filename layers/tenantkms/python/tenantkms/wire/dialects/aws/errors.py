@@ -73,6 +73,7 @@ ERRORS: dict[type[e.KmsError], Row] = {
     e.InvalidKeyId: _NOT_FOUND,
     e.InvalidPolicy: Row("MalformedPolicyDocumentException"),
     e.InvalidPendingWindow: _VALIDATION,
+    e.InvalidPublicKey: Row("ValidationException", text=""),
     e.InvalidImportToken: Row("InvalidImportTokenException"),
     e.ExpiredImportToken: Row("ExpiredImportTokenException"),
     e.InvalidKeyMaterial: Row("InvalidCiphertextException"),

@@ -12,7 +12,7 @@ from typing import Any
 from tenantkms import errors as e
 from tenantkms.model.alias import ALIAS_PREFIX
 from tenantkms.model.site import Site
-from tenantkms.model.specs import EC, SPEC_USAGES, KeySpec
+from tenantkms.model.specs import SPEC_USAGES, KeySpec
 from tenantkms.model.version import UUID_FORM
 from tenantkms.wire import codecs
 from tenantkms.wire.dialects.aws import names
@@ -203,8 +203,6 @@ origin = enum(names.ORIGINS, names.UNSERVED_ORIGINS)
 def put_usage(canonical: dict[str, Any], _call: dict[str, Any], name: str) -> None:
     """The usage of the spec that stands before it."""
     spec = canonical.get("spec", KeySpec.AES_256)
-    if name == names.AGREEMENT and spec in EC:
-        raise e.UnsupportedParameter(f"KeyUsage {name} is not supported here.")
     if names.USAGES.get(name) not in SPEC_USAGES[spec]:
         raise e.InvalidParameter(f"KeyUsage {name} is not compatible with KeySpec {names.SPEC_NAMES[spec]}")
     canonical["usage"] = names.USAGES[name]

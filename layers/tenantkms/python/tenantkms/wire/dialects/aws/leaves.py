@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from tenantkms.model.specs import KeySpec, KeyUsage, Origin
@@ -32,13 +32,16 @@ def own_material(result: Mapping[str, Any], _view: View) -> str | None:
     return material_id(result["newest_version_id"]) if symmetric and result["newest_version_id"] else None
 
 
-def algorithms(result: Mapping[str, Any], _view: View) -> tuple[list[str] | None, list[str] | None, list[str] | None]:
-    row = KeySpec(result["spec"]), KeyUsage(result["usage"])
-    return names.encryptions(*row), names.signings(*row), names.macs(*row)
+def algorithms(of: Callable[[KeySpec, KeyUsage], list[str] | None]) -> Out:
+    return lambda result, _view: of(KeySpec(result["spec"]), KeyUsage(result["usage"]))
 
 
-def algorithm_list(place: int) -> Out:
-    return lambda result, view: algorithms(result, view)[place]
+ALGORITHMS: Mapping[str, Out] = {
+    "EncryptionAlgorithms": algorithms(names.encryptions),
+    "SigningAlgorithms": algorithms(names.signings),
+    "KeyAgreementAlgorithms": algorithms(names.agreements),
+}
+"""Of a public key; only that of the key's usage is there."""
 
 
 def expiration(result: Mapping[str, Any], _view: View) -> str | None:

@@ -12,7 +12,7 @@ _SHARED = {
     ("symmetric cryptography", 20_000): (
         "Encrypt Decrypt ReEncrypt GenerateDataKey GenerateDataKeyWithoutPlaintext GenerateMac VerifyMac GenerateRandom"
     ),
-    ("asymmetric cryptography", 1_000): "Sign Verify",
+    ("asymmetric cryptography", 1_000): "Sign Verify DeriveSharedSecret",
 }
 _OWN = {
     2_000: "DescribeKey GetPublicKey ListResourceTags",

@@ -23,8 +23,7 @@ UNSERVED_SPECS = frozenset(
 # Keys of SM4 are made through another dialect; they encrypt like those of the default.
 SPEC_NAMES = {**{spec: name for name, spec in SPECS.items()}, KeySpec.SM4: "SYMMETRIC_DEFAULT"}
 USAGES = {str(usage): usage for usage in KeyUsage}
-AGREEMENT = "KEY_AGREEMENT"
-UNSERVED_USAGES = (AGREEMENT, "ENCAPSULATE_DECAPSULATE")
+UNSERVED_USAGES = ("ENCAPSULATE_DECAPSULATE",)
 ORIGINS = {"AWS_KMS": Origin.KMS, "EXTERNAL": Origin.EXTERNAL}
 UNSERVED_ORIGINS = frozenset({"AWS_CLOUDHSM", "EXTERNAL_KEY_STORE"})
 ORIGIN_NAMES = {origin: name for name, origin in ORIGINS.items()}
@@ -64,6 +63,10 @@ def signings(spec: KeySpec, usage: KeyUsage) -> list[str] | None:
     if usage is not KeyUsage.SIGN_VERIFY:
         return None
     return [_EC_SIGNINGS[spec]] if spec in EC else [name for name in SIGNINGS if name.startswith("RSA")]
+
+
+def agreements(_spec: KeySpec, usage: KeyUsage) -> list[str] | None:
+    return ["ECDH"] if usage is KeyUsage.KEY_AGREEMENT else None
 
 
 def macs(spec: KeySpec, usage: KeyUsage) -> list[str] | None:

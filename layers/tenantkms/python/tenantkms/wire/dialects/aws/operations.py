@@ -27,9 +27,8 @@ _METADATA: Mapping[str, Out] = {
     "KeyManager": const("CUSTOMER"),
     "CustomerMasterKeySpec": listed("spec", names.SPEC_NAMES),
     "KeySpec": listed("spec", names.SPEC_NAMES),
-    "EncryptionAlgorithms": leaves.algorithm_list(0),
-    "SigningAlgorithms": leaves.algorithm_list(1),
-    "MacAlgorithms": leaves.algorithm_list(2),
+    **leaves.ALGORITHMS,
+    "MacAlgorithms": leaves.algorithms(names.macs),
     "MultiRegion": const(value=False),
     "CurrentKeyMaterialId": leaves.own_material,
 }
@@ -58,8 +57,7 @@ OPERATIONS: dict[str, Operation] = {
             "CustomerMasterKeySpec": listed("spec", names.SPEC_NAMES),
             "KeySpec": listed("spec", names.SPEC_NAMES),
             "KeyUsage": get("usage"),
-            "EncryptionAlgorithms": leaves.algorithm_list(0),
-            "SigningAlgorithms": leaves.algorithm_list(1),
+            **leaves.ALGORITHMS,
         },
     ),
     "CreateKey": Operation(

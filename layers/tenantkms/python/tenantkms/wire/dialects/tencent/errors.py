@@ -25,6 +25,7 @@ ERRORS: dict[type[e.KmsError], str] = {
     e.InvalidKeyId: "InvalidParameterValue.InvalidKeyId",
     e.InvalidPolicy: "InvalidParameterValue",
     e.InvalidPendingWindow: "InvalidParameter.InvalidPendingWindowInDays",
+    e.InvalidPublicKey: "InvalidParameterValue",
     e.InvalidImportToken: "InvalidParameter.DecryptMaterialError",
     e.ExpiredImportToken: "ResourceUnavailable.TokenExpired",
     e.InvalidKeyMaterial: "InvalidParameter.DecryptMaterialError",

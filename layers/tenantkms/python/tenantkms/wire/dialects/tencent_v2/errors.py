@@ -39,6 +39,7 @@ ERRORS: dict[type[e.KmsError], Row] = {
     e.InvalidKeyId: Row(4000, "InvalidParameter"),
     e.InvalidPolicy: Row(4000, "InvalidParameter"),
     e.InvalidPendingWindow: Row(4000, "InvalidParameter"),
+    e.InvalidPublicKey: Row(4000, "InvalidParameter"),
     e.InvalidImportToken: Row(4000, "InvalidParameter"),
     e.ExpiredImportToken: Row(4000, "InvalidParameter"),
     e.InvalidKeyMaterial: Row(4000, "InvalidParameter"),
