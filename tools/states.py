@@ -19,9 +19,9 @@ _KINDS = {
     specs.ANY_KEY: "any key",
     specs.BLOBS: "AES or SM4, ENCRYPT_DECRYPT",
     specs.RSA_BLOBS: "RSA, ENCRYPT_DECRYPT",
-    specs.SIGNATURES: "RSA or EC, SIGN_VERIFY",
+    specs.SIGNATURES: "asymmetric, SIGN_VERIFY",
     specs.AGREEMENTS: "EC of NIST, KEY_AGREEMENT",
-    specs.PUBLIC_KEYS: "RSA or EC",
+    specs.PUBLIC_KEYS: "asymmetric",
     specs.MACS: "HMAC, GENERATE_VERIFY_MAC",
 }
 

@@ -1,4 +1,4 @@
-"""AsymmetricSign: a digest, or a message whose digest is taken here."""
+"""AsymmetricSign: a message, or what was made of it to be signed."""
 
 from __future__ import annotations
 
@@ -14,13 +14,17 @@ from tenantkms.runtime.lambda_entry import entry
 
 
 class AsymmetricSign(Params, frozen=True, kw_only=True):
-    """`raw`: `message` is to be hashed; else it is the digest. An empty `key_version_id` is the primary version."""
+    """`raw`: `message` is the message itself; else it is its digest, or with `mu` ML-DSA's representative of it.
+
+    An empty `key_version_id` is the primary version.
+    """
 
     key_id: str
     key_version_id: str = ""
     algorithm: str
     message: bytes
     raw: bool = False
+    mu: bool = False
 
 
 class Signed(Result, frozen=True, kw_only=True):
@@ -34,7 +38,7 @@ class Signed(Result, frozen=True, kw_only=True):
 @action("AsymmetricSign", refuses=USE, needs=SIGNATURES)
 def asymmetric_sign(params: AsymmetricSign, scope: Scope) -> Signed:
     key = scope.use(params.key_id)
-    row = asymmetric.signing(key.spec, params.algorithm)
+    row = asymmetric.signing(key.spec, params.algorithm, mu=params.mu)
     digest = asymmetric.digest_of(row, params.message, raw=params.raw)
     number, private = private_key(scope.keyring, key, params.key_version_id)
     signature = asymmetric.sign(private, row, digest)

@@ -1,4 +1,4 @@
-"""AsymmetricVerify: whether a signature is of a digest, or of a message whose digest is taken here."""
+"""AsymmetricVerify: whether a signature is of a message, or of what was made of it to be signed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ from tenantkms.runtime.lambda_entry import entry
 
 
 class AsymmetricVerify(Params, frozen=True, kw_only=True):
-    """`raw`: `message` is to be hashed; else it is the digest. An empty `key_version_id` is the primary version."""
+    """`raw`: `message` is the message itself; else it is its digest, or with `mu` ML-DSA's representative of it.
+
+    An empty `key_version_id` is the primary version.
+    """
 
     key_id: str
     key_version_id: str = ""
@@ -22,6 +25,7 @@ class AsymmetricVerify(Params, frozen=True, kw_only=True):
     message: bytes
     signature: bytes
     raw: bool = False
+    mu: bool = False
 
 
 class Verified(Result, frozen=True, kw_only=True):
@@ -33,7 +37,7 @@ class Verified(Result, frozen=True, kw_only=True):
 @action("AsymmetricVerify", refuses=OPEN, needs=SIGNATURES)
 def asymmetric_verify(params: AsymmetricVerify, scope: Scope) -> Verified:
     key = scope.use(params.key_id)
-    row = asymmetric.signing(key.spec, params.algorithm)
+    row = asymmetric.signing(key.spec, params.algorithm, mu=params.mu)
     digest = asymmetric.digest_of(row, params.message, raw=params.raw)
     number, private = private_key(scope.keyring, key, params.key_version_id)
     valid = asymmetric.verify(private, row, digest, params.signature)

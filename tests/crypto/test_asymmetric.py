@@ -17,6 +17,7 @@ from kit.asymmetric_keys import (
     ENCRYPTIONS,
     PAIRS,
     SMALL,
+    WHOLE,
     Hash,
     OpenSsl,
     ec_private,
@@ -180,7 +181,15 @@ def test_a_pss_salt_of_another_length_is_refused(salt: int) -> None:
     assert not verified(*pair, rsa_private().sign(MESSAGE, pss(salt), hashes.SHA256()))
 
 
-NAMES = [*asymmetric.SIGNINGS, "SM2DSA", "", "ECDSA_SHA_512", "rsa_pss_sha_256", "RSAES_OAEP_SHA_256"]
+NAMES = [
+    *asymmetric.SIGNINGS,
+    "SM2DSA",
+    "",
+    "ECDSA_SHA_512",
+    "ED25519_PH_SHA_512",
+    "rsa_pss_sha_256",
+    "RSAES_OAEP_SHA_256",
+]
 
 
 @pytest.mark.parametrize("algorithm", NAMES)
@@ -188,6 +197,9 @@ NAMES = [*asymmetric.SIGNINGS, "SM2DSA", "", "ECDSA_SHA_512", "rsa_pss_sha_256",
 def test_a_spec_has_its_algorithms_and_no_others(spec: KeySpec, algorithm: str) -> None:
     if (spec, algorithm) in PAIRS:
         assert asymmetric.signing(spec, algorithm).hash is PAIRS[spec, algorithm]
+        return
+    if WHOLE.get(spec) == algorithm:
+        assert asymmetric.signing(spec, algorithm).hash is None
         return
     with pytest.raises(InvalidAlgorithm, match=str(spec)):
         asymmetric.signing(spec, algorithm)

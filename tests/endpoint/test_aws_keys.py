@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 from typing import Any, cast
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    PublicFormat,
+    load_der_private_key,
+    load_der_public_key,
+    load_pem_public_key,
+)
 
 from kit.support import Kms
 
@@ -31,6 +38,10 @@ def b64(data: bytes) -> str:
 
 def spki(key: ec.EllipticCurvePrivateKey) -> str:
     return b64(key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
+
+
+def public_key(kms: Kms, key: str) -> Any:
+    return load_der_public_key(base64.b64decode(kms.aws("GetPublicKey", KeyId=key)["PublicKey"]))
 
 
 # -- key agreement -----------------------------------------------------------------------------------------
@@ -83,3 +94,92 @@ def test_other_dialects_show_such_a_key_by_its_own_names(kms: Kms) -> None:
     assert kms.alibaba("DescribeKey", KeyId=key)["KeyMetadata"]["KeyUsage"] == "KEY_AGREEMENT"
     assert kms.tencent("DescribeKey", KeyId=key)["KeyMetadata"]["KeyUsage"] == "KEY_AGREEMENT"
     assert kms.alibaba("CreateKey", KeySpec="EC_P256", KeyUsage="KEY_AGREEMENT")["Code"] == "InvalidParameter"
+
+
+# -- Ed25519 and ML-DSA --------------------------------------------------------------------------------------
+
+WHOLE = {
+    "ECC_NIST_EDWARDS25519": "ED25519_SHA_512",
+    **dict.fromkeys(("ML_DSA_44", "ML_DSA_65", "ML_DSA_87"), "ML_DSA_SHAKE_256"),
+}
+
+
+@pytest.mark.parametrize("spec", WHOLE)
+def test_messages_are_signed_as_they_are(spec: str, kms: Kms) -> None:
+    made = create(kms, spec, "SIGN_VERIFY")
+    assert (made["KeySpec"], made["SigningAlgorithms"]) == (spec, [WHOLE[spec]])
+    how = {"KeyId": made["Arn"], "Message": HELLO, "SigningAlgorithm": WHOLE[spec]}
+    signed = kms.aws("Sign", **how)
+    assert (signed["KeyId"], signed["SigningAlgorithm"]) == (made["Arn"], WHOLE[spec])
+    public = public_key(kms, made["KeyId"])
+    public.verify(base64.b64decode(signed["Signature"]), b"hello")
+    assert kms.aws("Verify", **how, MessageType="RAW", Signature=signed["Signature"])["SignatureValid"] is True
+    other = {**how, "Message": b64(b"other")}
+    wrong = kms.aws("Verify", **other, Signature=signed["Signature"])
+    assert wrong == {"__type": "KMSInvalidSignatureException"}
+    digest = kms.aws("Sign", **{**how, "Message": b64(bytes(64))}, MessageType="DIGEST")
+    assert digest["__type"] == "ValidationException"
+    assert kms.aws("Sign", **{**how, "SigningAlgorithm": "ECDSA_SHA_256"})["__type"] == "InvalidKeyUsageException"
+
+
+@pytest.mark.parametrize("spec", [spec for spec in WHOLE if spec.startswith("ML_DSA")])
+def test_a_message_and_its_representative_are_signed_alike(spec: str, kms: Kms) -> None:
+    """As AWS's documentation shows it for messages longer than 4 KB."""
+    key = create(kms, spec, "SIGN_VERIFY")["KeyId"]
+    public, message = public_key(kms, key), b"long" * 5000
+    tr = hashlib.shake_256(public.public_bytes_raw()).digest(64)
+    mu = b64(hashlib.shake_256(tr + b"\0\0" + message).digest(64))
+    how = {"KeyId": key, "SigningAlgorithm": "ML_DSA_SHAKE_256", "MessageType": "EXTERNAL_MU"}
+    signature = kms.aws("Sign", **how, Message=mu)["Signature"]
+    public.verify(base64.b64decode(signature), message)
+    assert kms.aws("Verify", **how, Message=mu, Signature=signature)["SignatureValid"] is True
+    assert kms.aws("Sign", **how, Message=b64(bytes(63)))["__type"] == "ValidationException"
+
+
+@pytest.mark.parametrize(
+    ("spec", "algorithm"), [("ECC_NIST_EDWARDS25519", "ED25519_SHA_512"), ("RSA_2048", "RSASSA_PSS_SHA_256")]
+)
+def test_only_ml_dsa_has_representatives(spec: str, algorithm: str, kms: Kms) -> None:
+    how = {"KeyId": create(kms, spec, "SIGN_VERIFY")["KeyId"], "SigningAlgorithm": algorithm}
+    assert kms.aws("Sign", **how, Message=b64(bytes(64)), MessageType="EXTERNAL_MU")["__type"] == "ValidationException"
+
+
+def test_the_prehashed_ed25519_is_refused_by_name(kms: Kms) -> None:
+    how = {"KeyId": create(kms, "ECC_NIST_EDWARDS25519", "SIGN_VERIFY")["KeyId"], "Message": b64(bytes(64))}
+    refused = kms.aws("Sign", **how, MessageType="DIGEST", SigningAlgorithm="ED25519_PH_SHA_512")
+    assert refused["__type"] == "UnsupportedOperationException"
+    assert "ED25519_PH_SHA_512 is not supported" in refused["message"]
+
+
+def test_a_pair_of_data_keys_is_of_ed25519_but_not_of_ml_dsa(kms: Kms) -> None:
+    key = kms.aws("CreateKey")["KeyMetadata"]["KeyId"]
+    pair = kms.aws("GenerateDataKeyPair", KeyId=key, KeyPairSpec="ECC_NIST_EDWARDS25519")
+    private: Any = load_der_private_key(base64.b64decode(pair["PrivateKeyPlaintext"]), None)
+    public: Any = load_der_public_key(base64.b64decode(pair["PublicKey"]))
+    public.verify(private.sign(b"hello"), b"hello")
+    assert pair["KeyPairSpec"] == "ECC_NIST_EDWARDS25519"
+    opened = kms.aws("Decrypt", CiphertextBlob=pair["PrivateKeyCiphertextBlob"])
+    assert opened["Plaintext"] == pair["PrivateKeyPlaintext"]
+    for spec in ("ML_DSA_65", "HMAC_256"):  # AWS has no such pairs
+        refused = kms.aws("GenerateDataKeyPair", KeyId=key, KeyPairSpec=spec)
+        assert refused["__type"] == "ValidationException"
+
+
+@pytest.mark.parametrize("spec", WHOLE)
+@pytest.mark.parametrize("usage", ["ENCRYPT_DECRYPT", "KEY_AGREEMENT", "GENERATE_VERIFY_MAC"])
+def test_these_keys_sign_only(spec: str, usage: str, kms: Kms) -> None:
+    assert kms.aws("CreateKey", KeySpec=spec, KeyUsage=usage)["__type"] == "ValidationException"
+
+
+@pytest.mark.parametrize("spec", WHOLE)
+def test_other_dialects_show_their_public_keys_and_refuse_their_algorithms(spec: str, kms: Kms) -> None:
+    key = create(kms, spec, "SIGN_VERIFY")["KeyId"]
+    shown = kms.alibaba("DescribeKey", KeyId=key)["KeyMetadata"]
+    assert shown["KeySpec"] == ("ED25519" if "25519" in spec else spec)
+    assert kms.tencent("DescribeKey", KeyId=key)["KeyMetadata"]["KeyUsage"].startswith("ASYMMETRIC_SIGN_VERIFY_")
+    version = kms.alibaba("ListKeyVersions", KeyId=key)["KeyVersions"]["KeyVersion"][0]["KeyVersionId"]
+    pem = kms.alibaba("GetPublicKey", KeyId=key, KeyVersionId=version)["PublicKey"]
+    assert load_pem_public_key(pem.encode()) == public_key(kms, key)
+    sign = {"KeyId": key, "KeyVersionId": version, "Digest": b64(bytes(64))}
+    for algorithm in (WHOLE[spec], "ECDSA_SHA_256"):
+        assert kms.alibaba("AsymmetricSign", **sign, Algorithm=algorithm)["Code"] == "InvalidParameter"

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.padding import AsymmetricPadding
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from tenantkms.crypto import asymmetric
-from tenantkms.model.specs import KeySpec
+from tenantkms.model.specs import ML_DSA, KeySpec
 
 Hash = type[hashes.HashAlgorithm]
 
@@ -32,6 +32,9 @@ PAIRS: dict[tuple[KeySpec, str], Hash] = {
     (KeySpec.EC_P521, "ECDSA_SHA_512"): hashes.SHA512,
 }
 """The signing algorithms of each spec, and their hash."""
+
+WHOLE = {KeySpec.ED25519: "ED25519_SHA_512", **dict.fromkeys(sorted(ML_DSA), "ML_DSA_SHAKE_256")}
+"""The signing algorithm of each spec that signs messages, not digests."""
 
 SMALL = {pair: hash_ for pair, hash_ in PAIRS.items() if pair[0] not in (KeySpec.RSA_3072, KeySpec.RSA_4096)}
 """Those of one RSA spec and of every curve."""

@@ -8,12 +8,14 @@ from tenantkms.action.call import Params
 from tenantkms.action.scope import Scope
 from tenantkms.crypto import asymmetric
 from tenantkms.errors import UnsupportedKeySpec
-from tenantkms.model.specs import EC, RSA, KeySpec
+from tenantkms.model.specs import EC, EDWARDS, RSA, KeySpec
 from tenantkms.model.version import version_id
+
+PAIRS = RSA | EC | EDWARDS
 
 
 class DataKeyPairParams(Params, frozen=True, kw_only=True):
-    """`pair_spec`: of the new pair, RSA or an elliptic curve."""
+    """`pair_spec`: of the new pair, one of `PAIRS`."""
 
     key_id: str
     pair_spec: KeySpec
@@ -35,8 +37,8 @@ def new_data_key_pair(params: DataKeyPairParams, scope: Scope) -> DataKeyPair:
 
     Raises `UnsupportedKeySpec`.
     """
-    if params.pair_spec not in RSA | EC:
-        raise UnsupportedKeySpec(f"A pair of data keys is of {', '.join(sorted(RSA | EC))}.")
+    if params.pair_spec not in PAIRS:
+        raise UnsupportedKeySpec(f"A pair of data keys is of {', '.join(sorted(PAIRS))}.")
     key = scope.use(params.key_id, context=params.context)
     private = asymmetric.generate(params.pair_spec, scope.random)
     number, blob = scope.seal(key, private, text=False, context=params.context)

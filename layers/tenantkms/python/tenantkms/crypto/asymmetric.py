@@ -1,7 +1,9 @@
-"""RSA and elliptic-curve keys: making, loading, encrypting, signing, agreeing, and wrapping for a caller's public key.
+"""Asymmetric keys: making, loading, encrypting, signing, agreeing, and wrapping for a caller's public key.
 
-Key material of a version is PKCS#8 in DER. Algorithm names are those of Alibaba Cloud; dialects translate. Key specs
-are named as `model.specs` names them.
+RSA, elliptic curves, Ed25519 (RFC 8032) and ML-DSA (FIPS 204).
+
+Key material of a version is PKCS#8 in DER, of ML-DSA with the seed alone (RFC 9881). Algorithm names are those of
+Alibaba Cloud, or else of AWS; dialects translate. Key specs are named as `model.specs` names them.
 """
 
 from __future__ import annotations
@@ -9,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import partial
 from types import MappingProxyType
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
@@ -28,8 +30,12 @@ from msgspec import Struct
 
 from tenantkms.errors import InvalidAlgorithm, InvalidCiphertext, InvalidParameter, InvalidPublicKey, PlaintextTooLong
 
-PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
-PublicKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey
+if TYPE_CHECKING:  # most functions that are started for RSA or a curve need neither
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey, MLDSA65PrivateKey, MLDSA87PrivateKey
+
+    MlDsaKey = MLDSA44PrivateKey | MLDSA65PrivateKey | MLDSA87PrivateKey
+    PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | Ed25519PrivateKey | MlDsaKey
 
 _RSA_BITS: Mapping[str, int] = MappingProxyType({"RSA_2048": 2048, "RSA_3072": 3072, "RSA_4096": 4096})
 _RSA = frozenset(_RSA_BITS)
@@ -48,13 +54,32 @@ _CURVES: Mapping[str, tuple[type[ec.EllipticCurve], int]] = MappingProxyType(
     }
 )
 """Curve and order of its group (SEC 2)."""
+_SEED = 32
+"""Bytes that a key of Ed25519 (RFC 8032) or ML-DSA (FIPS 204) is made of."""
+
+
+def _seeded(spec: str, seed: bytes) -> Ed25519PrivateKey | MlDsaKey:
+    if spec == "ED25519":
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+        return Ed25519PrivateKey.from_private_bytes(seed)
+    from cryptography.hazmat.primitives.asymmetric import mldsa
+
+    of: Mapping[str, Callable[[bytes], MlDsaKey]] = {
+        "ML_DSA_44": mldsa.MLDSA44PrivateKey.from_seed_bytes,
+        "ML_DSA_65": mldsa.MLDSA65PrivateKey.from_seed_bytes,
+        "ML_DSA_87": mldsa.MLDSA87PrivateKey.from_seed_bytes,
+    }
+    return of[spec](seed)
 
 
 def generate(spec: str, random: Callable[[int], bytes]) -> bytes:
-    """New key material. Elliptic-curve keys come from `random` alone; RSA primes from OpenSSL's generator."""
+    """New key material. All but RSA keys come from `random` alone; RSA primes from OpenSSL's generator."""
     key: PrivateKey
     if spec in _RSA_BITS:
         key = rsa.generate_private_key(65537, _RSA_BITS[spec])
+    elif spec not in _CURVES:
+        key = _seeded(spec, random(_SEED))
     else:
         curve, order = _CURVES[spec]
         scalar = 0
@@ -136,11 +161,15 @@ def decrypt(key: rsa.RSAPrivateKey, algorithm: str, ciphertext: bytes) -> bytes:
 
 
 class Signing(Struct, frozen=True):
-    """`padding` is None for ECDSA, whose signatures are DER (SEC 1)."""
+    """`hash`: what is signed is a digest by it; None: a message of any length. `padding`: RSA's.
+
+    `mu`: what is signed is ML-DSA's representative of a message (FIPS 204, 6.2). Signatures of ECDSA are DER (SEC 1).
+    """
 
     specs: frozenset[str]
-    hash: type[hashes.HashAlgorithm]
+    hash: type[hashes.HashAlgorithm] | None = None
     padding: Callable[[], AsymmetricPadding] | None = None
+    mu: bool = False
 
 
 def _pss(hash_: type[hashes.HashAlgorithm]) -> AsymmetricPadding:
@@ -148,6 +177,8 @@ def _pss(hash_: type[hashes.HashAlgorithm]) -> AsymmetricPadding:
     return padding.PSS(padding.MGF1(hash_()), hash_().digest_size)
 
 
+_ML_DSA = "ML_DSA_SHAKE_256"
+_ML_DSA_SPECS = frozenset({"ML_DSA_44", "ML_DSA_65", "ML_DSA_87"})
 _HASHES: tuple[type[hashes.HashAlgorithm], ...] = (hashes.SHA256, hashes.SHA384, hashes.SHA512)
 SIGNINGS: Mapping[str, Signing] = MappingProxyType(
     {
@@ -156,21 +187,39 @@ SIGNINGS: Mapping[str, Signing] = MappingProxyType(
         "ECDSA_SHA_256": Signing(frozenset({"EC_P256", "EC_P256K"}), hashes.SHA256),
         "ECDSA_SHA_384": Signing(frozenset({"EC_P384"}), hashes.SHA384),
         "ECDSA_SHA_512": Signing(frozenset({"EC_P521"}), hashes.SHA512),
+        "ED25519_SHA_512": Signing(frozenset({"ED25519"})),
+        _ML_DSA: Signing(_ML_DSA_SPECS),
     }
 )
+_OF_MU: Mapping[str, Signing] = MappingProxyType({_ML_DSA: Signing(_ML_DSA_SPECS, mu=True)})
+_MU_SIZE = 64
 
 
-def signing(spec: str, algorithm: str) -> Signing:
-    """The row of `algorithm`, if a key of `spec` has it. Raises `InvalidAlgorithm`."""
+def signing(spec: str, algorithm: str, *, mu: bool = False) -> Signing:
+    """The row of `algorithm`, if a key of `spec` has it; with `mu` the one that signs the representative of a message.
+
+    Raises `InvalidAlgorithm`, and `InvalidParameter` where there is no such representative.
+    """
     row = SIGNINGS.get(algorithm)
     if row is None or spec not in row.specs:
         able = [name for name, row in SIGNINGS.items() if spec in row.specs]
         raise InvalidAlgorithm(f"The algorithm of a key of spec {spec} is one of {', '.join(able)}.")
-    return row
+    if mu and algorithm not in _OF_MU:
+        raise InvalidParameter(f"{algorithm} signs no representative of a message (mu).")
+    return _OF_MU[algorithm] if mu else row
 
 
 def digest_of(row: Signing, message: bytes, *, raw: bool) -> bytes:
-    """What is signed: the hash of a `raw` message, or the message that is a hash already. Raises `InvalidParameter`."""
+    """What is signed: the hash of a `raw` message, or the message that is a hash already, or a representative; a `raw`
+    message itself where the algorithm takes all of it. Raises `InvalidParameter`.
+    """
+    if row.hash is None:
+        if raw == row.mu:
+            what = "a representative of a message (mu), not the message" if raw else "a message, not its digest"
+            raise InvalidParameter(f"What is signed is {what}.")
+        if row.mu and len(message) != _MU_SIZE:
+            raise InvalidParameter(f"The representative of a message (mu) has {_MU_SIZE} bytes.")
+        return message
     size = row.hash().digest_size
     if raw:
         hashed = hashes.Hash(row.hash())
@@ -181,23 +230,36 @@ def digest_of(row: Signing, message: bytes, *, raw: bool) -> bytes:
     return message
 
 
+def _hashed(row: Signing) -> utils.Prehashed:
+    assert row.hash is not None  # noqa: S101 - `signing` matched the row with the key's spec
+    return utils.Prehashed(row.hash())
+
+
+def _padding(row: Signing) -> AsymmetricPadding:
+    assert row.padding is not None  # noqa: S101 - as above
+    return row.padding()
+
+
 def sign(key: PrivateKey, row: Signing, digest: bytes) -> bytes:
-    hashed = utils.Prehashed(row.hash())
+    """`digest`: what `digest_of` made."""
     if isinstance(key, rsa.RSAPrivateKey):
-        assert row.padding is not None  # noqa: S101 - `signing` matched the row with the key's spec
-        return key.sign(digest, row.padding(), hashed)
-    return key.sign(digest, ec.ECDSA(hashed))
+        return key.sign(digest, _padding(row), _hashed(row))
+    if isinstance(key, ec.EllipticCurvePrivateKey):
+        return key.sign(digest, ec.ECDSA(_hashed(row)))
+    return cast("MlDsaKey", key).sign_mu(digest) if row.mu else key.sign(digest)
 
 
 def verify(key: PrivateKey, row: Signing, digest: bytes, signature: bytes) -> bool:
-    hashed = utils.Prehashed(row.hash())
     public = key.public_key()
     try:
         if isinstance(public, rsa.RSAPublicKey):
-            assert row.padding is not None  # noqa: S101 - `signing` matched the row with the key's spec
-            public.verify(signature, digest, row.padding(), hashed)
+            public.verify(signature, digest, _padding(row), _hashed(row))
+        elif isinstance(public, ec.EllipticCurvePublicKey):
+            public.verify(signature, digest, ec.ECDSA(_hashed(row)))
+        elif row.mu:
+            cast("MlDsaKey", key).public_key().verify_mu(signature, digest)
         else:
-            public.verify(signature, digest, ec.ECDSA(hashed))
+            public.verify(signature, digest)
     except (InvalidSignature, ValueError):
         return False
     return True

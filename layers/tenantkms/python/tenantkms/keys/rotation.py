@@ -11,7 +11,7 @@ from tenantkms.keys.deps import Deps
 from tenantkms.keys.keyring import Keyring
 from tenantkms.model.key import Key, revised
 from tenantkms.model.profiles import DAY, Profile
-from tenantkms.model.specs import EC, HMAC, RSA, SYMMETRIC, KeySpec, Origin
+from tenantkms.model.specs import ASYMMETRIC, HMAC, SYMMETRIC, KeySpec, Origin
 from tenantkms.model.version import KeyVersion
 from tenantkms.model.watch import SKEW
 from tenantkms.store.port import PutKey, PutVersion, Write
@@ -23,7 +23,7 @@ def check_rotates(key: Key, *, asymmetric: bool) -> None:
     """Raises `ExternalOrigin` or `RotationUnsupported` if `key` gets no new versions."""
     if key.origin is Origin.EXTERNAL:
         raise ExternalOrigin(key=key.id)
-    if key.spec not in SYMMETRIC and not (asymmetric and key.spec in RSA | EC):
+    if key.spec not in SYMMETRIC and not (asymmetric and key.spec in ASYMMETRIC):
         raise RotationUnsupported(key=key.id)
 
 

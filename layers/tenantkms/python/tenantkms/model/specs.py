@@ -29,6 +29,10 @@ class KeySpec(StrEnum):
     EC_P521 = "EC_P521"
     EC_P256K = "EC_P256K"
     """secp256k1"""
+    ED25519 = "ED25519"
+    ML_DSA_44 = "ML_DSA_44"
+    ML_DSA_65 = "ML_DSA_65"
+    ML_DSA_87 = "ML_DSA_87"
     HMAC_SHA_224 = "HMAC_SHA_224"
     HMAC_SHA_256 = "HMAC_SHA_256"
     HMAC_SHA_384 = "HMAC_SHA_384"
@@ -56,6 +60,9 @@ SYMMETRIC: Mapping[KeySpec, Symmetric] = MappingProxyType(
 RSA = frozenset({KeySpec.RSA_2048, KeySpec.RSA_3072, KeySpec.RSA_4096})
 NIST = frozenset({KeySpec.EC_P256, KeySpec.EC_P384, KeySpec.EC_P521})
 EC = NIST | {KeySpec.EC_P256K}
+EDWARDS = frozenset({KeySpec.ED25519})
+ML_DSA = frozenset({KeySpec.ML_DSA_44, KeySpec.ML_DSA_65, KeySpec.ML_DSA_87})
+ASYMMETRIC = RSA | EC | EDWARDS | ML_DSA
 
 
 class Hashed(Struct, frozen=True):
@@ -78,7 +85,7 @@ SPEC_USAGES: Mapping[KeySpec, tuple[KeyUsage, ...]] = MappingProxyType(
     {
         **dict.fromkeys(SYMMETRIC, (KeyUsage.ENCRYPT_DECRYPT,)),
         **dict.fromkeys(RSA, (KeyUsage.ENCRYPT_DECRYPT, KeyUsage.SIGN_VERIFY)),
-        **dict.fromkeys(EC, (KeyUsage.SIGN_VERIFY,)),
+        **dict.fromkeys(EC | EDWARDS | ML_DSA, (KeyUsage.SIGN_VERIFY,)),
         **dict.fromkeys(NIST, (KeyUsage.SIGN_VERIFY, KeyUsage.KEY_AGREEMENT)),
         **dict.fromkeys(HMAC, (KeyUsage.GENERATE_VERIFY_MAC,)),
     }
@@ -96,7 +103,7 @@ class Need(Struct, frozen=True):
 ANY_KEY = Need(None, frozenset(KeySpec))
 BLOBS = Need(KeyUsage.ENCRYPT_DECRYPT, frozenset(SYMMETRIC))
 RSA_BLOBS = Need(KeyUsage.ENCRYPT_DECRYPT, RSA)
-SIGNATURES = Need(KeyUsage.SIGN_VERIFY, RSA | EC)
+SIGNATURES = Need(KeyUsage.SIGN_VERIFY, ASYMMETRIC)
 AGREEMENTS = Need(KeyUsage.KEY_AGREEMENT, NIST)
-PUBLIC_KEYS = Need(None, RSA | EC)
+PUBLIC_KEYS = Need(None, ASYMMETRIC)
 MACS = Need(KeyUsage.GENERATE_VERIFY_MAC, frozenset(HMAC))

@@ -70,7 +70,7 @@ _PAIR_OUT: Mapping[str, Out] = {
 _SIGNING = (
     KEY,
     _MESSAGE,
-    given("MessageType", "raw", fields.enum({"RAW": True, "DIGEST": False}, frozenset({"EXTERNAL_MU"}))),
+    given("MessageType", SPREAD, fields.enum(names.MESSAGES)),
     given("SigningAlgorithm", "algorithm", fields.enum(names.SIGNINGS, names.UNSERVED_SIGNINGS), required=True),
     *_USE,
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tenantkms.model.alias import ALIAS_PREFIX
 from tenantkms.model.site import Site
-from tenantkms.model.specs import EC, HMAC, RSA, KeySpec, KeyUsage, Origin
+from tenantkms.model.specs import EC, EDWARDS, HMAC, ML_DSA, RSA, KeySpec, KeyUsage, Origin
 from tenantkms.model.states import KeyState
 from tenantkms.wire import codecs
 
@@ -15,11 +15,11 @@ SPECS = {
     "ECC_NIST_P384": KeySpec.EC_P384,
     "ECC_NIST_P521": KeySpec.EC_P521,
     "ECC_SECG_P256K1": KeySpec.EC_P256K,
+    "ECC_NIST_EDWARDS25519": KeySpec.ED25519,
+    **{str(spec): spec for spec in sorted(ML_DSA)},
     **{spec.replace("HMAC_SHA_", "HMAC_"): spec for spec in sorted(HMAC)},
 }
-UNSERVED_SPECS = frozenset(
-    "SM2 ML_DSA_44 ML_DSA_65 ML_DSA_87 ECC_NIST_EDWARDS25519 ML_KEM_512 ML_KEM_768 ML_KEM_1024".split()
-)
+UNSERVED_SPECS = frozenset("SM2 ML_KEM_512 ML_KEM_768 ML_KEM_1024".split())
 # Keys of SM4 are made through another dialect; they encrypt like those of the default.
 SPEC_NAMES = {**{spec: name for name, spec in SPECS.items()}, KeySpec.SM4: "SYMMETRIC_DEFAULT"}
 USAGES = {str(usage): usage for usage in KeyUsage}
@@ -35,21 +35,24 @@ STATE_WORDS = {
     KeyState.PENDING_IMPORT: "pending import",
     KeyState.ARCHIVED: "disabled",
 }
-PAIRS = {name: spec for name, spec in SPECS.items() if spec in RSA | EC}
-UNSERVED_PAIRS = frozenset("SM2 ECC_NIST_EDWARDS25519 ML_KEM_512 ML_KEM_768 ML_KEM_1024".split())
+PAIRS = {name: spec for name, spec in SPECS.items() if spec in RSA | EC | EDWARDS}
+UNSERVED_PAIRS = UNSERVED_SPECS
 ENCRYPTIONS = codecs.same("RSAES_OAEP_SHA_1", "RSAES_OAEP_SHA_256")
 SIGNINGS = {
     **{f"RSASSA_PSS_SHA_{bits}": f"RSA_PSS_SHA_{bits}" for bits in (256, 384, 512)},
     **{f"RSASSA_PKCS1_V1_5_SHA_{bits}": f"RSA_PKCS1_SHA_{bits}" for bits in (256, 384, 512)},
-    **codecs.same("ECDSA_SHA_256", "ECDSA_SHA_384", "ECDSA_SHA_512"),
+    **codecs.same("ECDSA_SHA_256", "ECDSA_SHA_384", "ECDSA_SHA_512", "ED25519_SHA_512", "ML_DSA_SHAKE_256"),
 }
-UNSERVED_SIGNINGS = frozenset({"SM2DSA", "ML_DSA_SHAKE_256", "ED25519_SHA_512", "ED25519_PH_SHA_512"})
+UNSERVED_SIGNINGS = frozenset({"SM2DSA", "ED25519_PH_SHA_512"})
+MESSAGES = {"RAW": {"raw": True}, "DIGEST": {"raw": False}, "EXTERNAL_MU": {"raw": False, "mu": True}}
 MACS = codecs.same(*map(str, sorted(HMAC)))
-_EC_SIGNINGS = {
+_ONE_SIGNING = {
     KeySpec.EC_P256: "ECDSA_SHA_256",
     KeySpec.EC_P384: "ECDSA_SHA_384",
     KeySpec.EC_P521: "ECDSA_SHA_512",
     KeySpec.EC_P256K: "ECDSA_SHA_256",
+    KeySpec.ED25519: "ED25519_SHA_512",
+    **dict.fromkeys(ML_DSA, "ML_DSA_SHAKE_256"),
 }
 
 
@@ -62,7 +65,7 @@ def encryptions(spec: KeySpec, usage: KeyUsage) -> list[str] | None:
 def signings(spec: KeySpec, usage: KeyUsage) -> list[str] | None:
     if usage is not KeyUsage.SIGN_VERIFY:
         return None
-    return [_EC_SIGNINGS[spec]] if spec in EC else [name for name in SIGNINGS if name.startswith("RSA")]
+    return [name for name in SIGNINGS if name.startswith("RSA")] if spec in RSA else [_ONE_SIGNING[spec]]
 
 
 def agreements(_spec: KeySpec, usage: KeyUsage) -> list[str] | None:
