@@ -61,7 +61,7 @@ def _check(params: CreateKey, scope: Scope) -> None:
     if params.usage not in (None, *usages):
         raise InvalidKeyUsage(f"A key of spec {params.spec} has the usage {' or '.join(usages)}.")
     external = params.origin is Origin.EXTERNAL
-    if external and params.spec not in SYMMETRIC:
+    if external and params.spec not in scope.profile.imports:
         raise InvalidParameter("Only symmetric keys can be of origin EXTERNAL.")
     if params.rotate:
         if external:

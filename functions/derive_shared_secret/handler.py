@@ -5,7 +5,7 @@ from __future__ import annotations
 from tenantkms.action.action import action
 from tenantkms.action.call import Params, Result
 from tenantkms.action.scope import Scope
-from tenantkms.crypto import asymmetric
+from tenantkms.crypto.agreement import agree
 from tenantkms.keys.private_keys import curve_key
 from tenantkms.model.specs import AGREEMENTS, Origin
 from tenantkms.model.states import OPEN
@@ -34,7 +34,7 @@ class Derived(Result, frozen=True, kw_only=True):
 def derive_shared_secret(params: DeriveSharedSecret, scope: Scope) -> Derived:
     key = scope.use(params.key_id)
     number, private = curve_key(scope.keyring, key, params.key_version_id)
-    shared = asymmetric.agree(private, params.public_key)
+    shared = agree(private, params.public_key)
     return Derived(key_id=key.id, key_version_id=version_id(key.id, number), origin=key.origin, shared=shared)
 
 

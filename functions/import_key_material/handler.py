@@ -19,7 +19,7 @@ from tenantkms.action.scope import Scope
 from tenantkms.errors import InvalidParameter, KeyDisabled, MaterialMismatch, NotExternal
 from tenantkms.keys.import_tokens import open_material
 from tenantkms.model.key import Key
-from tenantkms.model.specs import ANY_KEY, Origin
+from tenantkms.model.specs import ANY_KEY, KeySpec, Origin
 from tenantkms.model.states import IMPORT, KeyState
 from tenantkms.model.version import KeyVersion, version_id
 from tenantkms.parent.port import IMPORT_DIGEST, Binding
@@ -43,6 +43,7 @@ class ImportKeyMaterial(Params, frozen=True, kw_only=True):
 class Imported(Result, frozen=True, kw_only=True):
     key_id: str
     key_version_id: str
+    spec: KeySpec
 
 
 @action("ImportKeyMaterial", refuses=IMPORT, needs=ANY_KEY)
@@ -57,7 +58,7 @@ def import_key_material(params: ImportKeyMaterial, scope: Scope) -> Imported:
         return writes
 
     (key,) = scope.update([params.key_id], change)
-    return Imported(key_id=key.id, key_version_id=version_id(key.id, made[0].number))
+    return Imported(key_id=key.id, key_version_id=version_id(key.id, made[0].number), spec=key.spec)
 
 
 def _import(scope: Scope, keys: Sequence[Key], params: ImportKeyMaterial) -> tuple[KeyVersion, list[Write]]:

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from functions.import_key_material.handler import NEXT_VERSION
 from kit.action_samples import PLAINTEXT, Params, Tenant, watch
-from kit.asymmetric_keys import ENCRYPTIONS
+from kit.asymmetric_keys import ENCRYPTIONS, wrap
 from kit.fakes import Clock
 from tenantkms.errors import Unavailable
 from tenantkms.keys.destruction import without_material
@@ -58,7 +58,7 @@ def brought(tenant: Tenant, key: str, material: bytes, algorithm: str = "RSAES_O
     )
     public = load_der_public_key(base64.b64decode(made["public_key"]))
     assert isinstance(public, RSAPublicKey)
-    sealed = base64.b64encode(public.encrypt(material, ENCRYPTIONS[algorithm])).decode()
+    sealed = base64.b64encode(wrap(public, algorithm, material)).decode()
     return {"key_id": key, "token": made["token"], "wrapped": sealed}
 
 
@@ -214,9 +214,14 @@ def test_a_disabled_key_stays_so(tenant: Tenant, key: str, profile: str, outcome
     assert state(tenant, key) == "Disabled"
 
 
-@pytest.mark.parametrize("spec", [KeySpec.RSA_2048, KeySpec.EC_P256, KeySpec.HMAC_SHA_256])
-def test_only_symmetric_keys_are_imported(tenant: Tenant, spec: KeySpec) -> None:
-    assert tenant.outcome("CreateKey", {"origin": "EXTERNAL", "spec": spec}) == "InvalidParameter"
+@pytest.mark.parametrize("profile", ["alibaba", "tencent", "tencent-v2"])
+@pytest.mark.parametrize("spec", [KeySpec.RSA_2048, KeySpec.EC_P256, KeySpec.HMAC_SHA_256, KeySpec.ML_DSA_44])
+def test_only_symmetric_keys_are_imported_where_the_vendor_has_no_others(
+    tenant: Tenant, spec: KeySpec, profile: str
+) -> None:
+    params = {"origin": "EXTERNAL", "spec": spec}
+    answer = tenant.run("CreateKey", params, profile=profile)
+    assert answer["error"]["message"] == "Only symmetric keys can be of origin EXTERNAL."
 
 
 @pytest.mark.parametrize("action", ["CreateKeyVersion", "UpdateRotationPolicy"], ids=["by hand", "automatically"])

@@ -8,13 +8,14 @@ from typing import Any, cast
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kit.asymmetric_keys import caller_public, ec_private, sequence, tlv
 from kit.support import VECTORS
 from tenantkms.crypto import asymmetric
+from tenantkms.crypto.agreement import agree
 from tenantkms.errors import InvalidPublicKey
 from tenantkms.model.specs import EC, NIST, KeySpec
 
@@ -47,7 +48,7 @@ def uncompressed(spec: str, row: dict[str, str]) -> bytes:
 def test_the_secret_is_the_one_of_nists_vectors(spec: KeySpec) -> None:
     for row in CASES[spec]["agree"]:
         key = ec.derive_private_key(int(row["private"], 16), CURVES[spec])
-        shared = asymmetric.agree(key, spki(spec, uncompressed(spec, row)))
+        shared = agree(key, spki(spec, uncompressed(spec, row)))
         assert len(shared) == (CURVES[spec].key_size + 7) // 8
         assert int.from_bytes(shared, "big") == int(row["shared"], 16)
 
@@ -57,14 +58,14 @@ def test_both_sides_agree(spec: KeySpec) -> None:
     ours, peer = ec_private(spec), ec.generate_private_key(CURVES[spec])
     theirs = peer.exchange(ec.ECDH(), ours.public_key())
     der = peer.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    assert asymmetric.agree(ours, der) == theirs
+    assert agree(ours, der) == theirs
 
 
 @pytest.mark.parametrize("spec", sorted(NIST))
 def test_a_point_that_is_not_on_the_curve_is_refused(spec: KeySpec) -> None:
     for row in CASES[spec]["off_the_curve"]:
         with pytest.raises(InvalidPublicKey):
-            asymmetric.agree(ec_private(spec), spki(spec, uncompressed(spec, row)))
+            agree(ec_private(spec), spki(spec, uncompressed(spec, row)))
 
 
 @pytest.mark.parametrize("spec", sorted(NIST))
@@ -84,7 +85,7 @@ def test_points_at_the_edge_are_refused(spec: KeySpec) -> None:
     ]
     for point in points:
         with pytest.raises(InvalidPublicKey):
-            asymmetric.agree(ec_private(spec), spki(spec, point))
+            agree(ec_private(spec), spki(spec, point))
 
 
 @pytest.mark.parametrize("spec", sorted(NIST))
@@ -92,17 +93,17 @@ def test_points_at_the_edge_are_refused(spec: KeySpec) -> None:
 def test_another_curve_is_refused(spec: KeySpec, other: KeySpec) -> None:
     peer = asymmetric.public_der(ec_private(other))
     if other == spec:
-        assert asymmetric.agree(ec_private(spec), peer)
+        assert agree(ec_private(spec), peer)
         return
     with pytest.raises(InvalidPublicKey):
-        asymmetric.agree(ec_private(spec), peer)
+        agree(ec_private(spec), peer)
 
 
 def test_a_key_of_another_kind_is_refused() -> None:
     edwards = Ed25519PrivateKey.generate().public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     for peer in (caller_public(), edwards):
         with pytest.raises(InvalidPublicKey):
-            asymmetric.agree(ec_private(KeySpec.EC_P256), peer)
+            agree(ec_private(KeySpec.EC_P256), peer)
 
 
 def test_only_der_of_a_named_curve_is_read() -> None:
@@ -114,7 +115,7 @@ def test_only_der_of_a_named_curve_is_read() -> None:
     unknown = spki(KeySpec.EC_P256, point, "06082a8648ce3d030108")
     for peer in (pem, point, der + b"\0", der[:-1], unknown, b"", b"InvalidPublicKey"):
         with pytest.raises(InvalidPublicKey):
-            asymmetric.agree(key, peer)
+            agree(key, peer)
 
 
 @settings(max_examples=200, deadline=None)
@@ -126,8 +127,8 @@ def test_whatever_is_sent_is_refused_or_agreed_upon(garbage: bytes, place: int, 
     der[place] ^= flip
     for peer in (garbage, bytes(der)):
         try:
-            shared = asymmetric.agree(key, peer)
+            shared = agree(key, peer)
         except InvalidPublicKey:
             continue
-        public = cast("ec.EllipticCurvePublicKey", asymmetric.load_der_public_key(peer))
+        public = cast("ec.EllipticCurvePublicKey", load_der_public_key(peer))
         assert (len(shared), public.curve.name) == (32, "secp256r1")

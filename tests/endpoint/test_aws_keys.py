@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import hmac
+import os
 from typing import Any, cast
 
 import pytest
@@ -16,7 +18,10 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_public_key,
 )
 
+from kit.asymmetric_keys import material, private, wrap
 from kit.support import Kms
+from tenantkms.crypto import asymmetric
+from tenantkms.model.specs import KeySpec
 
 HELLO = base64.b64encode(b"hello").decode()
 CURVES: dict[str, ec.EllipticCurve] = {
@@ -183,3 +188,87 @@ def test_other_dialects_show_their_public_keys_and_refuse_their_algorithms(spec:
     sign = {"KeyId": key, "KeyVersionId": version, "Digest": b64(bytes(64))}
     for algorithm in (WHOLE[spec], "ECDSA_SHA_256"):
         assert kms.alibaba("AsymmetricSign", **sign, Algorithm=algorithm)["Code"] == "InvalidParameter"
+
+
+# -- imported keys -----------------------------------------------------------------------------------------
+
+
+def bring(kms: Kms, key: str, what: bytes, algorithm: str = "RSA_AES_KEY_WRAP_SHA_256") -> dict[str, Any]:
+    how = {"WrappingAlgorithm": algorithm, "WrappingKeySpec": "RSA_4096"}
+    made = kms.aws("GetParametersForImport", KeyId=key, **how)
+    public: Any = load_der_public_key(base64.b64decode(made["PublicKey"]))
+    answer: dict[str, Any] = kms.aws(
+        "ImportKeyMaterial",
+        KeyId=key,
+        ImportToken=made["ImportToken"],
+        EncryptedKeyMaterial=b64(wrap(public, algorithm, what)),
+        ExpirationModel="KEY_MATERIAL_DOES_NOT_EXPIRE",
+    )
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("spec", "usage", "own"),
+    [
+        ("RSA_2048", "ENCRYPT_DECRYPT", KeySpec.RSA_2048),
+        ("RSA_2048", "SIGN_VERIFY", KeySpec.RSA_2048),
+        ("ECC_NIST_P384", "KEY_AGREEMENT", KeySpec.EC_P384),
+        ("ECC_NIST_EDWARDS25519", "SIGN_VERIFY", KeySpec.ED25519),
+        ("ML_DSA_44", "SIGN_VERIFY", KeySpec.ML_DSA_44),
+    ],
+)
+@pytest.mark.parametrize("algorithm", ["RSA_AES_KEY_WRAP_SHA_1", "RSA_AES_KEY_WRAP_SHA_256"])
+def test_a_private_key_is_imported(spec: str, usage: str, own: KeySpec, algorithm: str, kms: Kms) -> None:
+    made = create(kms, spec, usage, Origin="EXTERNAL")
+    assert (made["KeyState"], made["Origin"]) == ("PendingImport", "EXTERNAL")
+    assert bring(kms, made["KeyId"], material(own), algorithm) == {"KeyId": made["Arn"]}
+    assert public_key(kms, made["KeyId"]) == private(own).public_key()
+    wrong = bring(kms, made["KeyId"], material(KeySpec.EC_P256), algorithm)
+    assert wrong["__type"] == "InvalidCiphertextException"
+    again = asymmetric.generate(own, os.urandom)
+    assert bring(kms, made["KeyId"], again, algorithm)["__type"] == "IncorrectKeyMaterialException"
+    assert public_key(kms, made["KeyId"]) == private(own).public_key()
+    assert kms.aws("DeleteImportedKeyMaterial", KeyId=made["KeyId"]) == {"KeyId": made["Arn"]}
+    assert kms.aws("GetPublicKey", KeyId=made["KeyId"])["__type"] == "KMSInvalidStateException"
+    assert bring(kms, made["KeyId"], material(own), algorithm) == {"KeyId": made["Arn"]}
+
+
+def test_a_mac_key_is_imported(kms: Kms) -> None:
+    key = create(kms, "HMAC_256", "GENERATE_VERIFY_MAC", Origin="EXTERNAL")["KeyId"]
+    assert bring(kms, key, bytes(31), "RSAES_OAEP_SHA_256")["__type"] == "InvalidCiphertextException"
+    assert "KeyMaterialId" not in bring(kms, key, bytes(32), "RSAES_OAEP_SHA_256")
+    mac = kms.aws("GenerateMac", KeyId=key, Message=HELLO, MacAlgorithm="HMAC_SHA_256")["Mac"]
+    assert base64.b64decode(mac) == hmac.digest(bytes(32), b"hello", "sha256")
+
+
+def test_symmetric_material_has_an_id(kms: Kms) -> None:
+    key = kms.aws("CreateKey", Origin="EXTERNAL")["KeyMetadata"]["KeyId"]
+    told = bring(kms, key, bytes(32), "RSAES_OAEP_SHA_1")
+    assert kms.aws("DescribeKey", KeyId=key)["KeyMetadata"]["CurrentKeyMaterialId"] == told["KeyMaterialId"]
+    assert kms.aws("DeleteImportedKeyMaterial", KeyId=key) == told
+
+
+@pytest.mark.parametrize(
+    ("spec", "usage", "algorithm"),
+    [
+        ("RSA_2048", "SIGN_VERIFY", "RSAES_OAEP_SHA_256"),
+        ("HMAC_256", "GENERATE_VERIFY_MAC", "RSA_AES_KEY_WRAP_SHA_256"),
+        ("SYMMETRIC_DEFAULT", "ENCRYPT_DECRYPT", "RSA_AES_KEY_WRAP_SHA_1"),
+    ],
+)
+def test_a_wrapping_that_is_not_for_the_material(spec: str, usage: str, algorithm: str, kms: Kms) -> None:
+    how = {"WrappingAlgorithm": algorithm, "WrappingKeySpec": "RSA_2048"}
+    key = create(kms, spec, usage, Origin="EXTERNAL")["KeyId"]
+    assert kms.aws("GetParametersForImport", KeyId=key, **how)["__type"] == "ValidationException"
+
+
+def test_other_dialects_import_into_such_a_key_what_they_can(kms: Kms) -> None:
+    key = create(kms, "ECC_NIST_P256", "SIGN_VERIFY", Origin="EXTERNAL")["KeyId"]
+    how = {"KeyId": key, "WrappingKeySpec": "RSA_2048"}
+    assert kms.alibaba("GetParametersForImport", **how, WrappingAlgorithm="RSAES_PKCS1_V1_5")["Code"]
+    made = kms.alibaba("GetParametersForImport", **how, WrappingAlgorithm="RSAES_OAEP_SHA_256")
+    public: Any = load_der_public_key(base64.b64decode(made["PublicKey"]))
+    sealed = b64(wrap(public, "RSAES_OAEP_SHA_256", material(KeySpec.EC_P256)))
+    given = {"KeyId": key, "ImportToken": made["ImportToken"], "KeyMaterialExpireUnix": "0"}
+    assert "Code" not in kms.alibaba("ImportKeyMaterial", **given, EncryptedKeyMaterial=sealed)
+    assert public_key(kms, key) == private(KeySpec.EC_P256).public_key()

@@ -7,16 +7,10 @@ import pytest
 from kit.aws_observed import CASES, Replay, endpoint
 from kit.support import Kms
 
-_IMPORTS = "imported material is of symmetric keys only"
 LEFT_OUT = {
     "create.multi-region": "one deployment is of one region",
     "replicate": "one deployment is of one region",
     "grant.make": "grants are not served yet",
-    "import.ec.ECC_NIST_P256": _IMPORTS,
-    "import.ec.ECC_NIST_P384": _IMPORTS,
-    "import.ec.ECC_NIST_P521": _IMPORTS,
-    "import.ec.ECC_SECG_P256K1": _IMPORTS,
-    "import.rsa": _IMPORTS,
 }
 """Cases of what is not served, each with the reason."""
 SERVED = [name for name in CASES if name not in LEFT_OUT]

@@ -12,6 +12,7 @@ from typing import cast
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.padding import AsymmetricPadding
+from cryptography.hazmat.primitives.keywrap import aes_key_wrap_with_padding
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from tenantkms.crypto import asymmetric
@@ -81,6 +82,16 @@ def caller_public() -> bytes:
 
 def caller_pem() -> str:
     return caller().public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+
+
+def wrap(public: rsa.RSAPublicKey, algorithm: str, material: bytes) -> bytes:
+    """`material` wrapped as its owner does it before it is imported."""
+    if algorithm in ENCRYPTIONS:
+        return public.encrypt(material, ENCRYPTIONS[algorithm])
+    assert algorithm.startswith("RSA_AES_KEY_WRAP"), algorithm
+    aes = os.urandom(32)
+    padded = oaep(hashes.SHA1 if algorithm.endswith("SHA_1") else hashes.SHA256)
+    return public.encrypt(aes, padded) + aes_key_wrap_with_padding(aes, material)
 
 
 def pss(salt: int, hash_: Hash = hashes.SHA256) -> AsymmetricPadding:

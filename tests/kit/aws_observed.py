@@ -12,8 +12,15 @@ from typing import Any
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils
-from cryptography.hazmat.primitives.serialization import load_der_public_key
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_der_public_key,
+)
 
+from kit.asymmetric_keys import wrap
 from kit.support import VECTORS, Kms
 from tenantkms.model.site import Site
 
@@ -28,6 +35,12 @@ _FORMS: dict[str, str] = {
     "#hex64": r"[0-9a-f]{64}",
     "#account": r"[0-9]{12}",
     "#text": r".+",
+}
+CURVES: dict[str, type[ec.EllipticCurve]] = {
+    "ECC_NIST_P256": ec.SECP256R1,
+    "ECC_NIST_P384": ec.SECP384R1,
+    "ECC_NIST_P521": ec.SECP521R1,
+    "ECC_SECG_P256K1": ec.SECP256K1,
 }
 _HASHES = {"256": hashes.SHA256, "384": hashes.SHA384, "512": hashes.SHA512}
 
@@ -44,6 +57,19 @@ def endpoint(kms: Kms) -> Ask:
         return answer["statusCode"], json.loads(answer["body"])
 
     return ask
+
+
+def _material(kind: str) -> dict[str, str]:
+    """New material, and of a private key its public one."""
+    name, _, size = kind.partition(":")
+    if name == "random":
+        return {"private": b64(os.urandom(int(size)))}
+    key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
+    key = rsa.generate_private_key(65537, int(size)) if name == "rsa" else ec.generate_private_key(CURVES[size]())
+    return {
+        "private": b64(key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())),
+        "public": b64(key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)),
+    }
 
 
 def _bare(answer: dict[str, Any]) -> dict[str, Any]:
@@ -146,16 +172,12 @@ class Replay:
 
     def _make(self, step: Mapping[str, Any]) -> dict[str, Any]:
         if step["make"] == "material":
-            kind, _, size = step["kind"].partition(":")
-            assert kind == "random", kind
-            return {"private": b64(os.urandom(int(size)))}
+            return _material(step["kind"])
         public = load_der_public_key(base64.b64decode(self._value(step["public"])))
         assert isinstance(public, rsa.RSAPublicKey | ec.EllipticCurvePublicKey)
         if step["make"] == "wrap":
-            hash_ = {"RSAES_OAEP_SHA_1": hashes.SHA1, "RSAES_OAEP_SHA_256": hashes.SHA256}[step["algorithm"]]()
             assert isinstance(public, rsa.RSAPublicKey)
-            key = base64.b64decode(self._value(step["key"]))
-            return {"blob": b64(public.encrypt(key, padding.OAEP(padding.MGF1(hash_), hash_, None)))}
+            return {"blob": b64(wrap(public, step["algorithm"], base64.b64decode(self._value(step["key"]))))}
         assert step["make"] == "verify"
         return {"valid": self._verifies(public, step)}
 

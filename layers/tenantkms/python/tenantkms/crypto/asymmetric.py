@@ -1,4 +1,4 @@
-"""Asymmetric keys: making, loading, encrypting, signing, agreeing, and wrapping for a caller's public key.
+"""Asymmetric keys: making, loading, encrypting, signing, and wrapping for a caller's public key.
 
 RSA, elliptic curves, Ed25519 (RFC 8032) and ML-DSA (FIPS 204).
 
@@ -17,6 +17,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils
 from cryptography.hazmat.primitives.asymmetric.padding import AsymmetricPadding
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
@@ -28,7 +29,13 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from msgspec import Struct
 
-from tenantkms.errors import InvalidAlgorithm, InvalidCiphertext, InvalidParameter, InvalidPublicKey, PlaintextTooLong
+from tenantkms.errors import (
+    InvalidAlgorithm,
+    InvalidCiphertext,
+    InvalidKeyMaterial,
+    InvalidParameter,
+    PlaintextTooLong,
+)
 
 if TYPE_CHECKING:  # most functions that are started for RSA or a curve need neither
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -54,6 +61,12 @@ _CURVES: Mapping[str, tuple[type[ec.EllipticCurve], int]] = MappingProxyType(
     }
 )
 """Curve and order of its group (SEC 2)."""
+_NAMED = {
+    "Ed25519PrivateKey": "ED25519",
+    "MLDSA44PrivateKey": "ML_DSA_44",
+    "MLDSA65PrivateKey": "ML_DSA_65",
+    "MLDSA87PrivateKey": "ML_DSA_87",
+}
 _SEED = 32
 """Bytes that a key of Ed25519 (RFC 8032) or ML-DSA (FIPS 204) is made of."""
 
@@ -75,7 +88,7 @@ def _seeded(spec: str, seed: bytes) -> Ed25519PrivateKey | MlDsaKey:
 
 def generate(spec: str, random: Callable[[int], bytes]) -> bytes:
     """New key material. All but RSA keys come from `random` alone; RSA primes from OpenSSL's generator."""
-    key: PrivateKey
+    key: PrivateKeyTypes
     if spec in _RSA_BITS:
         key = rsa.generate_private_key(65537, _RSA_BITS[spec])
     elif spec not in _CURVES:
@@ -86,11 +99,27 @@ def generate(spec: str, random: Callable[[int], bytes]) -> bytes:
         while not 1 <= scalar < order:
             scalar = int.from_bytes(random((order.bit_length() + 7) // 8), "big") % (1 << order.bit_length())
         key = ec.derive_private_key(scalar, curve())
+    return material(spec, key)
+
+
+def material(spec: str, key: PrivateKeyTypes) -> bytes:
+    """How `key` is kept, if it is of `spec`. Raises `InvalidKeyMaterial`."""
+    if _spec_of(key) != spec:
+        raise InvalidKeyMaterial
     return key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
 
 
+def _spec_of(key: PrivateKeyTypes) -> str:
+    """The spec that a key could be of; "" for one of none."""
+    if isinstance(key, rsa.RSAPrivateKey):
+        return f"RSA_{key.key_size}"
+    if isinstance(key, ec.EllipticCurvePrivateKey):
+        return next((spec for spec, (curve, _) in _CURVES.items() if isinstance(key.curve, curve)), "")
+    return _NAMED.get(type(key).__name__, "")
+
+
 def load(material: bytes) -> PrivateKey:
-    """The private key of a version's material, which this module made: its consistency needs no second check."""
+    """The private key of a version's material, which `material` made: its consistency needs no second check."""
     return cast("PrivateKey", load_der_private_key(material, None, unsafe_skip_rsa_key_validation=True))
 
 
@@ -263,24 +292,6 @@ def verify(key: PrivateKey, row: Signing, digest: bytes, signature: bytes) -> bo
     except (InvalidSignature, ValueError):
         return False
     return True
-
-
-# -- agreement -----------------------------------------------------------------------------------------
-
-
-def agree(key: ec.EllipticCurvePrivateKey, peer: bytes) -> bytes:
-    """The x-coordinate that ECDH (SP 800-56A; the cofactor of these curves is 1) has in common with `peer`, a public
-    key as SubjectPublicKeyInfo in DER.
-
-    Raises `InvalidPublicKey` for what is no point of the same curve, or not written as named curve and point.
-    """
-    try:
-        public = load_der_public_key(peer)
-        if not isinstance(public, ec.EllipticCurvePublicKey):
-            raise InvalidPublicKey
-        return key.exchange(ec.ECDH(), public)
-    except (ValueError, UnsupportedAlgorithm):  # of another curve, too
-        raise InvalidPublicKey from None
 
 
 # -- for a caller --------------------------------------------------------------------------------------

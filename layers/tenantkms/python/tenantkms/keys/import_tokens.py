@@ -6,27 +6,40 @@ nothing but this tenant's parent opens it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 from cryptography.hazmat.primitives.asymmetric import rsa
 from msgspec import Struct, msgpack
 
-from tenantkms.crypto import asymmetric
+from tenantkms.crypto import asymmetric, wrapping
 from tenantkms.errors import (
     ExpiredImportToken,
-    InvalidCiphertext,
     InvalidImportToken,
     InvalidKeyMaterial,
     InvalidParameter,
 )
 from tenantkms.model.key import Key
 from tenantkms.model.profiles import DAY
-from tenantkms.model.specs import SYMMETRIC, KeySpec
+from tenantkms.model.specs import ASYMMETRIC, RSA, SIZES, SYMMETRIC, KeySpec
 from tenantkms.model.watch import SKEW
 from tenantkms.parent.port import IMPORT_TOKEN, Binding, ParentKey, SealBroken
 
 _LONGEST_TOKEN = 6144
 """Bytes that AWS KMS decrypts; a token has about 1,500, with an RSA key of 4096 bits 2,600."""
+_SHORT = frozenset(KeySpec) - RSA
+FITS: Mapping[str, frozenset[KeySpec]] = MappingProxyType(
+    {
+        "RSAES_OAEP_SHA_256": _SHORT,
+        "RSAES_OAEP_SHA_1": _SHORT,
+        "RSAES_PKCS1_V1_5": frozenset(SYMMETRIC),
+        "RSA_AES_KEY_WRAP_SHA_256": ASYMMETRIC,
+        "RSA_AES_KEY_WRAP_SHA_1": ASYMMETRIC,
+    }
+)
+"""Wrapping algorithm -> specs of the keys whose material comes in it. What tells of no damage is for keys alone that
+may get a next version."""
 LIFETIME = DAY
 """Seconds that import parameters are good for."""
 
@@ -52,9 +65,10 @@ def _binding(tenant: str, key: Key) -> Binding:
 def new_parameters(
     parent: ParentKey, tenant: str, key: Key, algorithm: str, now: int, spec: str = KeySpec.RSA_2048
 ) -> ImportParameters:
-    """`spec`: of the RSA key. Raises `InvalidParameter` for an unknown wrapping algorithm."""
-    if algorithm not in asymmetric.ENCRYPTIONS:
-        raise InvalidParameter(f"WrappingAlgorithm is one of {', '.join(asymmetric.ENCRYPTIONS)}.")
+    """`spec`: of the RSA key. Raises `InvalidParameter` for a wrapping algorithm that the key's material has not."""
+    if key.spec not in FITS.get(algorithm, ()):
+        able = [name for name, specs in FITS.items() if key.spec in specs]
+        raise InvalidParameter(f"WrappingAlgorithm is one of {', '.join(able)}.")
     material = asymmetric.generate(spec, lambda _n: b"")
     token = _Token(now + LIFETIME, algorithm, material)
     sealed = parent.seal(msgpack.encode(token), _binding(tenant, key))
@@ -79,10 +93,9 @@ def open_material(
     private = asymmetric.load(token.private_key)
     if not isinstance(private, rsa.RSAPrivateKey):
         raise InvalidImportToken
-    try:
-        material = asymmetric.decrypt(private, token.algorithm, encrypted)
-    except InvalidCiphertext:
-        raise InvalidKeyMaterial from None
-    if len(material) != SYMMETRIC[key.spec].size:
+    material = wrapping.unwrap(private, token.algorithm, encrypted)
+    if key.spec in ASYMMETRIC:
+        material = wrapping.private_key(key.spec, material)
+    elif len(material) != SIZES[key.spec]:
         raise InvalidKeyMaterial
     return material, token.algorithm not in asymmetric.SILENT, token.expires - LIFETIME

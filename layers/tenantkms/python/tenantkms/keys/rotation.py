@@ -11,7 +11,7 @@ from tenantkms.keys.deps import Deps
 from tenantkms.keys.keyring import Keyring
 from tenantkms.model.key import Key, revised
 from tenantkms.model.profiles import DAY, Profile
-from tenantkms.model.specs import ASYMMETRIC, HMAC, SYMMETRIC, KeySpec, Origin
+from tenantkms.model.specs import ASYMMETRIC, SIZES, SYMMETRIC, KeySpec, Origin
 from tenantkms.model.version import KeyVersion
 from tenantkms.model.watch import SKEW
 from tenantkms.store.port import PutKey, PutVersion, Write
@@ -36,10 +36,8 @@ def check_interval(seconds: int, profile: Profile) -> None:
 
 def new_material(spec: KeySpec, random: Callable[[int], bytes]) -> bytes:
     """Fresh key material for a key of `spec`."""
-    if spec in SYMMETRIC:
-        return random(SYMMETRIC[spec].size)
-    if spec in HMAC:
-        return random(HMAC[spec].size)
+    if spec in SIZES:
+        return random(SIZES[spec])
     from tenantkms.crypto import asymmetric  # most callers never need it
 
     return asymmetric.generate(spec, random)

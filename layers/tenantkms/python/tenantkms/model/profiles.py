@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from msgspec import Struct
+from msgspec.structs import replace
 
+from tenantkms.model.specs import SYMMETRIC, KeySpec
 from tenantkms.model.states import KeyState
 from tenantkms.names import ALIBABA, AWS, NATIVE, TENCENT, TENCENT_V2
 
@@ -35,6 +37,8 @@ class Profile(Struct, frozen=True, kw_only=True):
     """Whether material can be imported into a disabled key, which stays disabled."""
     rotates_asymmetric: bool
     """Whether asymmetric keys get new versions, by hand."""
+    imports: frozenset[KeySpec] = frozenset(SYMMETRIC)
+    """Specs of keys that are created without material, to be imported."""
     names_usage: bool = False
     """Whether keys that are not symmetric are created with their usage named."""
 
@@ -77,10 +81,17 @@ _AWS = Profile(
     rotation_pause=0,
     imports_disabled=True,
     rotates_asymmetric=False,
+    imports=frozenset(KeySpec),
     names_usage=True,
 )
 
 PROFILES: Mapping[str, Profile] = MappingProxyType(
-    {ALIBABA: _ALIBABA, TENCENT: _TENCENT, TENCENT_V2: _TENCENT, AWS: _AWS, NATIVE: _ALIBABA}
+    {
+        ALIBABA: _ALIBABA,
+        TENCENT: _TENCENT,
+        TENCENT_V2: _TENCENT,
+        AWS: _AWS,
+        NATIVE: replace(_ALIBABA, imports=frozenset(KeySpec)),
+    }
 )
 """By the name of the dialect, or `native`."""

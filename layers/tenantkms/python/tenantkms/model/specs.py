@@ -81,6 +81,11 @@ HMAC: Mapping[KeySpec, Hashed] = MappingProxyType(
     }
 )
 
+SIZES: Mapping[KeySpec, int] = MappingProxyType(
+    {**{spec: row.size for spec, row in SYMMETRIC.items()}, **{spec: row.size for spec, row in HMAC.items()}}
+)
+"""Bytes of material that may be any bytes."""
+
 SPEC_USAGES: Mapping[KeySpec, tuple[KeyUsage, ...]] = MappingProxyType(
     {
         **dict.fromkeys(SYMMETRIC, (KeyUsage.ENCRYPT_DECRYPT,)),

@@ -6,7 +6,7 @@ import base64
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from tenantkms.model.specs import KeySpec, KeyUsage, Origin
+from tenantkms.model.specs import SYMMETRIC, KeySpec, KeyUsage, Origin
 from tenantkms.model.version import material_id
 from tenantkms.wire.dialects.aws import names
 from tenantkms.wire.dialects.aws.errors import WrongMac, WrongSignature
@@ -26,10 +26,13 @@ def material(name: str = "key_version_id") -> Out:
     return lambda result, _view: material_id(result[name]) if result[name] else None
 
 
-def own_material(result: Mapping[str, Any], _view: View) -> str | None:
-    """Of a symmetric key, once it has had any."""
-    symmetric = names.SPEC_NAMES[result["spec"]] == "SYMMETRIC_DEFAULT"
-    return material_id(result["newest_version_id"]) if symmetric and result["newest_version_id"] else None
+def own_material(name: str) -> Out:
+    """Of a symmetric key, once it has had any: that of other keys has no id."""
+
+    def leaf(result: Mapping[str, Any], view: View) -> str | None:
+        return material(name)(result, view) if result["spec"] in SYMMETRIC else None
+
+    return leaf
 
 
 def algorithms(of: Callable[[KeySpec, KeyUsage], list[str] | None]) -> Out:

@@ -38,6 +38,7 @@ STATE_WORDS = {
 PAIRS = {name: spec for name, spec in SPECS.items() if spec in RSA | EC | EDWARDS}
 UNSERVED_PAIRS = UNSERVED_SPECS
 ENCRYPTIONS = codecs.same("RSAES_OAEP_SHA_1", "RSAES_OAEP_SHA_256")
+WRAPPINGS = {**ENCRYPTIONS, **codecs.same("RSA_AES_KEY_WRAP_SHA_1", "RSA_AES_KEY_WRAP_SHA_256")}
 SIGNINGS = {
     **{f"RSASSA_PSS_SHA_{bits}": f"RSA_PSS_SHA_{bits}" for bits in (256, 384, 512)},
     **{f"RSASSA_PKCS1_V1_5_SHA_{bits}": f"RSA_PKCS1_SHA_{bits}" for bits in (256, 384, 512)},

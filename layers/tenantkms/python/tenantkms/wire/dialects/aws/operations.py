@@ -30,7 +30,7 @@ _METADATA: Mapping[str, Out] = {
     **leaves.ALGORITHMS,
     "MacAlgorithms": leaves.algorithms(names.macs),
     "MultiRegion": const(value=False),
-    "CurrentKeyMaterialId": leaves.own_material,
+    "CurrentKeyMaterialId": leaves.own_material("newest_version_id"),
 }
 _IMPORT = (
     MANAGED,
@@ -41,7 +41,7 @@ _IMPORT = (
     given("ImportType", SPREAD, fields.only("EXISTING_KEY_MATERIAL", unserved=frozenset({"NEW_KEY_MATERIAL"}))),
     *refused("KeyMaterialDescription", "KeyMaterialId"),
 )
-_IMPORTED: Mapping[str, Out] = {"KeyId": leaves.key_arn(), "KeyMaterialId": leaves.material()}
+_IMPORTED: Mapping[str, Out] = {"KeyId": leaves.key_arn(), "KeyMaterialId": leaves.own_material("key_version_id")}
 _ALIAS = given("AliasName", "alias", fields.alias, required=True)
 _TARGET = given("TargetKeyId", "key_id", fields.managed_key, required=True)
 _DAYS = fields.integer(90, 2560)
@@ -178,10 +178,7 @@ OPERATIONS: dict[str, Operation] = {
             given(
                 "WrappingAlgorithm",
                 "wrapping_algorithm",
-                fields.enum(
-                    names.ENCRYPTIONS,
-                    frozenset({"RSAES_PKCS1_V1_5", "RSA_AES_KEY_WRAP_SHA_1", "RSA_AES_KEY_WRAP_SHA_256", "SM2PKE"}),
-                ),
+                fields.enum(names.WRAPPINGS, frozenset({"RSAES_PKCS1_V1_5", "SM2PKE"})),
                 required=True,
             ),
             given(
@@ -210,7 +207,7 @@ OPERATIONS: dict[str, Operation] = {
             )
         },
     ),
-    "DeleteImportedKeyMaterial": Operation("DeleteKeyMaterial", (MANAGED, *refused("KeyMaterialId"))),
+    "DeleteImportedKeyMaterial": Operation("DeleteKeyMaterial", (MANAGED, *refused("KeyMaterialId")), _IMPORTED),
     "ListKeyPolicies": Operation(
         "DescribeKey",
         (ONE_MANAGED, given("Limit", SPREAD, fields.ignored), given("Marker", SPREAD, fields.ignored)),

@@ -1,0 +1,88 @@
+"""Key material that somebody else made: how it comes wrapped, and what a private key among it must be."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap_with_padding
+from cryptography.hazmat.primitives.serialization import load_der_private_key
+from msgspec import Struct
+
+from tenantkms.crypto import asymmetric
+from tenantkms.errors import InvalidCiphertext, InvalidKeyMaterial
+
+_AES_KEY = 32
+
+
+class Wrapping(Struct, frozen=True):
+    """`encryption`: a name of `asymmetric.ENCRYPTIONS`, for the material or, with `aes`, for an AES key before it,
+    under which the material is wrapped by RFC 5649."""
+
+    encryption: str
+    aes: bool = False
+
+
+WRAPPINGS: Mapping[str, Wrapping] = MappingProxyType(
+    {
+        **{name: Wrapping(name) for name in asymmetric.ENCRYPTIONS},
+        "RSA_AES_KEY_WRAP_SHA_256": Wrapping("RSAES_OAEP_SHA_256", aes=True),
+        "RSA_AES_KEY_WRAP_SHA_1": Wrapping("RSAES_OAEP_SHA_1", aes=True),
+    }
+)
+
+
+def unwrap(key: rsa.RSAPrivateKey, algorithm: str, wrapped: bytes) -> bytes:
+    """What `wrapped` holds. `algorithm` is a name of `WRAPPINGS`. Raises `InvalidKeyMaterial`."""
+    row, size = WRAPPINGS[algorithm], key.key_size // 8
+    try:
+        if not row.aes:
+            return asymmetric.decrypt(key, row.encryption, wrapped)
+        aes = asymmetric.decrypt(key, row.encryption, wrapped[:size])
+        if len(aes) != _AES_KEY:
+            raise InvalidKeyMaterial
+        return aes_key_unwrap_with_padding(aes, wrapped[size:])
+    except (InvalidCiphertext, InvalidUnwrap):
+        raise InvalidKeyMaterial from None
+
+
+# A SEQUENCE that begins with the version, 0 or 1, and another one: what SEC 1 and PKCS #1 write begins otherwise.
+_PKCS8 = re.compile(rb"\x30(?:[\x00-\x7f]|\x81.|\x82..)\x02\x01[\x00\x01]\x30", re.DOTALL)
+
+
+def private_key(spec: str, pkcs8: bytes) -> bytes:
+    """Material of a key of `spec` that is the private key in `pkcs8`, in DER. Of one key there is one material,
+    however it was written.
+
+    Raises `InvalidKeyMaterial` for a key of another spec, a weak one, and one whose parts do not fit each other.
+    """
+    if not _PKCS8.match(pkcs8):
+        raise InvalidKeyMaterial
+    try:
+        key = load_der_private_key(pkcs8, None)  # checks the parts of RSA keys, and that points are on the curve
+        if isinstance(key, ec.EllipticCurvePrivateKey):
+            _check_curve(key)
+        elif isinstance(key, rsa.RSAPrivateKey):
+            _check_rsa(key.private_numbers())
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        raise InvalidKeyMaterial from None
+    return asymmetric.material(spec, key)
+
+
+def _check_curve(key: ec.EllipticCurvePrivateKey) -> None:
+    """Raises `ValueError` if the public key that came along is another one's."""
+    scalar = key.private_numbers().private_value
+    if ec.derive_private_key(scalar, key.curve).public_key() != key.public_key():
+        raise ValueError("another public key")
+
+
+def _check_rsa(numbers: rsa.RSAPrivateNumbers) -> None:
+    """What FIPS 186-5 asks of the exponent and the sizes of the primes. Raises `ValueError`."""
+    exponent, half = numbers.public_numbers.e, numbers.public_numbers.n.bit_length() // 2
+    if not (exponent % 2 and 2**16 < exponent < 2**256):
+        raise ValueError("a weak exponent")
+    if not numbers.p.bit_length() == numbers.q.bit_length() == half or abs(numbers.p - numbers.q) >> (half - 100) == 0:
+        raise ValueError("primes of other sizes, or near to each other")
