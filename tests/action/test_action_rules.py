@@ -14,7 +14,7 @@ from kit.support import VECTORS
 from tenantkms import names
 from tenantkms.action.action import action
 from tenantkms.action.call import KeyRefs, Nothing
-from tenantkms.action.rule import DECRYPT, ENCRYPT, NO_KEY, Rule
+from tenantkms.action.rule import ASYMMETRIC_DECRYPT, ASYMMETRIC_ENCRYPT, DECRYPT, ENCRYPT, NO_KEY, Rule
 from tenantkms.action.scope import Scope
 from tenantkms.model.specs import KeySpec, KeyUsage
 from tenantkms.model.states import KeyState
@@ -107,7 +107,9 @@ def test_a_key_of_another_usage_is_refused(action: str, spec: KeySpec, tenant: T
     assert tenant.outcome(action, params) == "InvalidKeyUsage"
 
 
-@pytest.mark.parametrize("borrowed", [ENCRYPT, DECRYPT], ids=lambda rule: rule.name)
+@pytest.mark.parametrize(
+    "borrowed", [ENCRYPT, DECRYPT, ASYMMETRIC_ENCRYPT, ASYMMETRIC_DECRYPT], ids=lambda rule: rule.name
+)
 def test_a_rule_that_others_work_by_is_what_its_action_says(borrowed: Rule) -> None:
     assert RULES[borrowed.name] == borrowed
 

@@ -272,3 +272,61 @@ def test_other_dialects_import_into_such_a_key_what_they_can(kms: Kms) -> None:
     given = {"KeyId": key, "ImportToken": made["ImportToken"], "KeyMaterialExpireUnix": "0"}
     assert "Code" not in kms.alibaba("ImportKeyMaterial", **given, EncryptedKeyMaterial=sealed)
     assert public_key(kms, key) == private(KeySpec.EC_P256).public_key()
+
+
+# -- ReEncrypt ---------------------------------------------------------------------------------------------
+
+ENCRYPTIONS = ("SYMMETRIC_DEFAULT", "RSAES_OAEP_SHA_1", "RSAES_OAEP_SHA_256")
+
+
+def encrypting(kms: Kms, algorithm: str) -> str:
+    """A new key's ARN."""
+    spec = "RSA_2048" if algorithm.startswith("RSA") else "SYMMETRIC_DEFAULT"
+    return str(create(kms, spec, "ENCRYPT_DECRYPT")["Arn"])
+
+
+@pytest.mark.parametrize("source", ENCRYPTIONS)
+@pytest.mark.parametrize("destination", ENCRYPTIONS)
+def test_a_ciphertext_moves_between_kinds_of_keys(source: str, destination: str, kms: Kms) -> None:
+    one, other = encrypting(kms, source), encrypting(kms, destination)
+    blob = kms.aws("Encrypt", KeyId=one, Plaintext=HELLO, EncryptionAlgorithm=source)["CiphertextBlob"]
+    moved = kms.aws(
+        "ReEncrypt",
+        CiphertextBlob=blob,
+        SourceKeyId=one,
+        SourceEncryptionAlgorithm=source,
+        DestinationKeyId=other,
+        DestinationEncryptionAlgorithm=destination,
+    )
+    assert (moved["SourceKeyId"], moved["KeyId"]) == (one, other)
+    told = moved["SourceEncryptionAlgorithm"], moved["DestinationEncryptionAlgorithm"]
+    assert told == (source, destination)
+    assert ("SourceKeyMaterialId" in moved) == (source == "SYMMETRIC_DEFAULT")
+    assert ("DestinationKeyMaterialId" in moved) == (destination == "SYMMETRIC_DEFAULT")
+    new = {"CiphertextBlob": moved["CiphertextBlob"], "KeyId": other, "EncryptionAlgorithm": destination}
+    assert kms.aws("Decrypt", **new)["Plaintext"] == HELLO
+
+
+def test_what_re_encrypt_wants_of_rsa_keys(kms: Kms) -> None:
+    one, other = (encrypting(kms, "RSA") for _ in range(2))
+    sides = {"SourceEncryptionAlgorithm": "RSAES_OAEP_SHA_256", "DestinationEncryptionAlgorithm": "RSAES_OAEP_SHA_256"}
+    made = kms.aws("Encrypt", KeyId=one, Plaintext=HELLO, EncryptionAlgorithm="RSAES_OAEP_SHA_256")
+    how = {**sides, "CiphertextBlob": made["CiphertextBlob"], "DestinationKeyId": other}
+    missing = kms.aws("ReEncrypt", **how)
+    assert missing["__type"] == "ValidationException"
+    assert missing["message"] == "SourceKeyId is required with an RSA key."
+    how["SourceKeyId"] = one
+    context = {"EncryptionContext": {"a": "b"}}
+    for side in ("Source", "Destination"):
+        refused = kms.aws("ReEncrypt", **how, **{f"{side}{name}": value for name, value in context.items()})
+        assert refused["__type"] == "ValidationException"
+        assert f"{side}EncryptionContext" in refused["message"]
+    wrong = kms.aws("ReEncrypt", **{**how, "SourceEncryptionAlgorithm": "RSAES_OAEP_SHA_1"})
+    assert wrong == {"__type": "InvalidCiphertextException"}
+    fits_not = kms.aws("ReEncrypt", **{**how, "DestinationKeyId": encrypting(kms, "SYMMETRIC_DEFAULT")})
+    assert fits_not["__type"] == "InvalidKeyUsageException"
+    assert (
+        kms.aws("ReEncrypt", **{**how, "SourceEncryptionAlgorithm": "SM2PKE"})["__type"]
+        == "UnsupportedOperationException"
+    )
+    assert kms.aws("ReEncrypt", **how)["KeyId"] == other

@@ -80,6 +80,7 @@ def _requests(kms: Kms) -> dict[str, tuple[dict[str, Any], bool]]:
             signer.tencent("Decrypt", {"CiphertextBlob": blob, "EncryptionPublicKey": _public_key()}),
             False,
         ),
+        "re-encrypt from an RSA key": (signer.aws("ReEncrypt", _from_rsa(kms)), False),
         "create": (signer.alibaba_acs3("CreateKey"), False),
         "create, its name encoded": (_spelled(signer.alibaba_rpc("CreateKey")), False),
         "list": (signer.tencent("ListKeys"), False),
@@ -87,6 +88,17 @@ def _requests(kms: Kms) -> dict[str, tuple[dict[str, Any], bool]]:
         "disable": (signer.alibaba_acs3("UpdateKeyDescription", {"KeyId": key, "Description": "d"}), False),
         "refused": (signer.tencent("CreateKey", Authorization="none"), True),
         "unknown": (signer.tencent("MakeKey"), True),
+    }
+
+
+def _from_rsa(kms: Kms) -> dict[str, Any]:
+    rsa_key = kms.aws("CreateKey", KeySpec="RSA_2048", KeyUsage="ENCRYPT_DECRYPT")["KeyMetadata"]["KeyId"]
+    how = {"KeyId": rsa_key, "EncryptionAlgorithm": "RSAES_OAEP_SHA_256"}
+    return {
+        "CiphertextBlob": kms.aws("Encrypt", **how, Plaintext=HELLO)["CiphertextBlob"],
+        "SourceKeyId": rsa_key,
+        "SourceEncryptionAlgorithm": how["EncryptionAlgorithm"],
+        "DestinationKeyId": "alias/default",
     }
 
 

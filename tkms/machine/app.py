@@ -22,9 +22,10 @@ BRIEF = frozenset(
 )
 """Actions that take well under a millisecond, whatever the key: only they run on the event loop.
 
-All others use a private RSA key, make keys, wait for the disk or list. So may these, for a caller's own public key.
+All others use a private RSA key, make keys, wait for the disk or list.
 """
-_WRAP = "wrap"
+_LONG = frozenset({"wrap", "source_algorithm"})
+"""Parameters with which these take longer as well: a caller's own public key, an RSA key to open with."""
 _MOST_THREADS = 8
 
 Checks = Mapping[str, Callable[[], object]]
@@ -94,6 +95,6 @@ class App:
             answer.response = page
             return answer
         answer = self._endpoint.begin(request)
-        if answer.response is None and answer.operation.action in BRIEF and _WRAP not in answer.call["params"]:
+        if answer.response is None and answer.operation.action in BRIEF and _LONG.isdisjoint(answer.call["params"]):
             self.finish(answer)
         return answer

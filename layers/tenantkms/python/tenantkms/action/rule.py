@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from tenantkms.model.specs import BLOBS, Need
+from tenantkms.model.specs import BLOBS, RSA_BLOBS, Need
 from tenantkms.model.states import OPEN, USE, Refusals
 
 NO_KEY = None
@@ -22,3 +22,5 @@ class Rule(Struct, frozen=True):
 # The Actions that others work through; a test compares them with what these say of themselves.
 ENCRYPT = Rule("Encrypt", USE, BLOBS)
 DECRYPT = Rule("Decrypt", OPEN, BLOBS)
+ASYMMETRIC_ENCRYPT = Rule("AsymmetricEncrypt", USE, RSA_BLOBS)
+ASYMMETRIC_DECRYPT = Rule("AsymmetricDecrypt", OPEN, RSA_BLOBS)

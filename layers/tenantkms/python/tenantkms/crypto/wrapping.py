@@ -80,9 +80,12 @@ def _check_curve(key: ec.EllipticCurvePrivateKey) -> None:
 
 
 def _check_rsa(numbers: rsa.RSAPrivateNumbers) -> None:
-    """What FIPS 186-5 asks of the exponent and the sizes of the primes. Raises `ValueError`."""
+    """What FIPS 186-5 asks of the exponent and the sizes of the primes. Raises `ValueError`.
+
+    A long exponent is refused as well: it would make each use of the public key slow, and others read none.
+    """
     exponent, half = numbers.public_numbers.e, numbers.public_numbers.n.bit_length() // 2
-    if not (exponent % 2 and 2**16 < exponent < 2**256):
+    if not (exponent % 2 and 2**16 < exponent < 2**32):
         raise ValueError("a weak exponent")
     if not numbers.p.bit_length() == numbers.q.bit_length() == half or abs(numbers.p - numbers.q) >> (half - 100) == 0:
         raise ValueError("primes of other sizes, or near to each other")

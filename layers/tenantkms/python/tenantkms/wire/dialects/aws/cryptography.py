@@ -28,8 +28,10 @@ def _algorithm(wire: str) -> In:
     return given(wire, SPREAD, fields.only(_SYMMETRIC, *names.ENCRYPTIONS, unserved=frozenset({"SM2PKE"})))
 
 
-def _same(wire: str) -> In:
-    return given(wire, SPREAD, fields.only(_SYMMETRIC, unserved=frozenset({"SM2PKE", *names.ENCRYPTIONS})))
+def _side(wire: str, to: str) -> In:
+    """The algorithm of one side of ReEncrypt."""
+    served = {_SYMMETRIC: {}, **{name: {to: name} for name in names.ENCRYPTIONS}}
+    return given(wire, SPREAD, fields.enum(served, frozenset({"SM2PKE"})))
 
 
 def _for_rsa(action: str, params: tuple[In, ...], out: Mapping[str, Out]) -> dict[str, Operation]:
@@ -133,8 +135,8 @@ OPERATIONS: dict[str, Operation] = {
             given("DestinationKeyId", "destination_key_id", fields.key, required=True),
             given("SourceEncryptionContext", "source_context", _CONTEXT_CODEC),
             given("DestinationEncryptionContext", "destination_context", _CONTEXT_CODEC),
-            _same("SourceEncryptionAlgorithm"),
-            _same("DestinationEncryptionAlgorithm"),
+            _side("SourceEncryptionAlgorithm", "source_algorithm"),
+            _side("DestinationEncryptionAlgorithm", "destination_algorithm"),
             *_USE,
             *_DRY_MODIFIERS,
         ),
@@ -142,10 +144,10 @@ OPERATIONS: dict[str, Operation] = {
             "CiphertextBlob": get("ciphertext"),
             "SourceKeyId": leaves.key_arn("source_key_id"),
             "KeyId": leaves.key_arn(),
-            "SourceEncryptionAlgorithm": const(_SYMMETRIC),
-            "DestinationEncryptionAlgorithm": const(_SYMMETRIC),
-            "SourceKeyMaterialId": leaves.material("source_key_version_id"),
-            "DestinationKeyMaterialId": leaves.material(),
+            "SourceEncryptionAlgorithm": lambda result, _view: result["source_algorithm"] or _SYMMETRIC,
+            "DestinationEncryptionAlgorithm": lambda result, _view: result["destination_algorithm"] or _SYMMETRIC,
+            "SourceKeyMaterialId": leaves.material_unless("source_algorithm", "source_key_version_id"),
+            "DestinationKeyMaterialId": leaves.material_unless("destination_algorithm", "key_version_id"),
         },
     ),
     "GenerateDataKey": Operation(

@@ -26,6 +26,11 @@ def material(name: str = "key_version_id") -> Out:
     return lambda result, _view: material_id(result[name]) if result[name] else None
 
 
+def material_unless(algorithm: str, name: str) -> Out:
+    """Of the symmetric key that a side of ReEncrypt has, if none of an RSA key's algorithms was named."""
+    return lambda result, view: None if result[algorithm] else material(name)(result, view)
+
+
 def own_material(name: str) -> Out:
     """Of a symmetric key, once it has had any: that of other keys has no id."""
 
