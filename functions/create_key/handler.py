@@ -57,7 +57,7 @@ def _check(params: CreateKey, scope: Scope) -> None:
         raise MissingParameter(
             "You must specify a KeyUsage value for all KMS keys except for symmetric encryption keys."
         )
-    usages = SPEC_USAGES[params.spec]
+    usages = [usage for usage in SPEC_USAGES[params.spec] if usage in scope.profile.usages]
     if params.usage not in (None, *usages):
         raise InvalidKeyUsage(f"A key of spec {params.spec} has the usage {' or '.join(usages)}.")
     external = params.origin is Origin.EXTERNAL

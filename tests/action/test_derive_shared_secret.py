@@ -70,3 +70,10 @@ def test_a_policy_may_allow_it_or_not(tenant: Tenant) -> None:
     for action, outcome in (("DeriveSharedSecret", "ok"), ("AsymmetricDecrypt", "AccessDenied")):
         policy = f'{{"Statement": [{{"Effect": "Allow", "Action": "{action}", "Resource": "key/{key}"}}]}}'
         assert tenant.outcome("DeriveSharedSecret", call, policy=policy) == outcome
+
+
+@pytest.mark.parametrize("profile", ["alibaba", "tencent", "tencent-v2"])
+def test_vendors_without_a_name_for_it_have_no_such_keys(tenant: Tenant, profile: str) -> None:
+    for usage in ("KEY_AGREEMENT", "ENCRYPT_DECRYPT"):
+        answer = tenant.run("CreateKey", {"spec": "EC_P256", "usage": usage}, profile=profile)
+        assert answer["error"]["message"] == "A key of spec EC_P256 has the usage SIGN_VERIFY."

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_der_public_key,
+)
 
+from kit.asymmetric_keys import wrap
 from kit.sdk_aws import HELLO, Aws, Boto
 from kit.sdk_clients import UNKNOWN_KEY, Login, session
 from kit.support import Server
@@ -78,3 +90,100 @@ def test_a_wrong_secret_is_one_attempt(plain: Login) -> None:
 def test_two_calls_of_one_second_are_two(user: Aws) -> None:
     """boto3 signs both alike."""
     assert len({user.key(Description="the same") for _ in range(5)}) == 5
+
+
+# -- keys of other kinds -----------------------------------------------------------------------------------
+
+
+def public_key(user: Aws, key: str) -> Any:
+    return load_der_public_key(user.ask("GetPublicKey", KeyId=key)["PublicKey"])
+
+
+def test_two_keys_and_a_stranger_agree(user: Aws) -> None:
+    errors = user.sdk.client.exceptions
+    one, other = user.agreeing(), user.agreeing()
+    how = {"KeyAgreementAlgorithm": "ECDH"}
+    here, there = (
+        user.ask("DeriveSharedSecret", KeyId=a, PublicKey=user.ask("GetPublicKey", KeyId=b)["PublicKey"], **how)
+        for a, b in ((one, other), (other, one))
+    )
+    assert here["SharedSecret"] == there["SharedSecret"]
+    stranger = ec.generate_private_key(ec.SECP256R1())
+    peer = stranger.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    secret = user.ask("DeriveSharedSecret", KeyId=one, PublicKey=peer, **how)["SharedSecret"]
+    assert secret == stranger.exchange(ec.ECDH(), public_key(user, one))
+    with pytest.raises(ClientError, match="ValidationException"):
+        user.ask("DeriveSharedSecret", KeyId=user.agreeing("ECC_NIST_P521"), PublicKey=peer, **how)
+    signing = user.key(KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY")
+    with pytest.raises(errors.InvalidKeyUsageException, match="SIGN_VERIFY which is not valid for DeriveSharedSecret"):
+        user.ask("DeriveSharedSecret", KeyId=signing, PublicKey=peer, **how)
+
+
+@pytest.mark.parametrize(
+    ("spec", "algorithm"),
+    [
+        ("ECC_NIST_EDWARDS25519", "ED25519_SHA_512"),
+        ("ML_DSA_44", "ML_DSA_SHAKE_256"),
+        ("ML_DSA_65", "ML_DSA_SHAKE_256"),
+        ("ML_DSA_87", "ML_DSA_SHAKE_256"),
+    ],
+)
+def test_a_message_is_signed_as_it_is(user: Aws, spec: str, algorithm: str) -> None:
+    errors, key = user.sdk.client.exceptions, user.key(KeySpec=spec, KeyUsage="SIGN_VERIFY")
+    how = {"KeyId": key, "Message": HELLO, "SigningAlgorithm": algorithm}
+    signature = user.ask("Sign", **how)["Signature"]
+    public_key(user, key).verify(signature, HELLO)
+    assert user.ask("Verify", **how, Signature=signature)["SignatureValid"] is True
+    with pytest.raises(errors.KMSInvalidSignatureException):
+        user.ask("Verify", **{**how, "Message": b"other"}, Signature=signature)
+    with pytest.raises(ClientError, match="ValidationException"):
+        user.ask("Sign", **{**how, "Message": bytes(64)}, MessageType="DIGEST")
+
+
+def test_a_long_message_is_signed_by_its_representative(user: Aws) -> None:
+    key, message = user.key(KeySpec="ML_DSA_65", KeyUsage="SIGN_VERIFY"), bytes(100_000)
+    public = public_key(user, key)
+    tr = hashlib.shake_256(public.public_bytes_raw()).digest(64)
+    mu = hashlib.shake_256(tr + b"\0\0" + message).digest(64)
+    how = {"KeyId": key, "SigningAlgorithm": "ML_DSA_SHAKE_256", "MessageType": "EXTERNAL_MU"}
+    public.verify(user.ask("Sign", **how, Message=mu)["Signature"], message)
+
+
+def test_an_rsa_key_is_brought_and_used(user: Aws) -> None:
+    errors = user.sdk.client.exceptions
+    own = rsa.generate_private_key(65537, 3072)
+    key = user.key(KeySpec="RSA_3072", KeyUsage="ENCRYPT_DECRYPT", Origin="EXTERNAL")
+    algorithm = "RSA_AES_KEY_WRAP_SHA_256"
+
+    def bring(what: rsa.RSAPrivateKey) -> None:
+        made = user.ask("GetParametersForImport", KeyId=key, WrappingAlgorithm=algorithm, WrappingKeySpec="RSA_4096")
+        outer = load_der_public_key(made["PublicKey"])
+        assert isinstance(outer, rsa.RSAPublicKey)
+        material = what.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+        user.ask(
+            "ImportKeyMaterial",
+            KeyId=key,
+            ImportToken=made["ImportToken"],
+            EncryptedKeyMaterial=wrap(outer, algorithm, material),
+            ValidTo=datetime.now(UTC) + timedelta(days=1),
+        )
+
+    with pytest.raises(errors.InvalidCiphertextException):
+        bring(rsa.generate_private_key(65537, 2048))
+    bring(own)
+    with pytest.raises(errors.IncorrectKeyMaterialException):
+        bring(rsa.generate_private_key(65537, 3072))
+    assert public_key(user, key) == own.public_key()
+    oaep = padding.OAEP(padding.MGF1(hashes.SHA256()), hashes.SHA256(), None)
+    sealed, symmetric = own.public_key().encrypt(HELLO, oaep), user.key()
+    moved = user.ask(
+        "ReEncrypt",
+        CiphertextBlob=sealed,
+        SourceKeyId=key,
+        SourceEncryptionAlgorithm="RSAES_OAEP_SHA_256",
+        DestinationKeyId=symmetric,
+        DestinationEncryptionContext={"a": "b"},
+    )
+    assert (moved["SourceKeyId"], moved["KeyId"]) == (key, symmetric)
+    opened = user.ask("Decrypt", CiphertextBlob=moved["CiphertextBlob"], EncryptionContext={"a": "b"})
+    assert opened["Plaintext"] == HELLO

@@ -32,7 +32,6 @@ from msgspec import Struct
 from tenantkms.errors import (
     InvalidAlgorithm,
     InvalidCiphertext,
-    InvalidKeyMaterial,
     InvalidParameter,
     PlaintextTooLong,
 )
@@ -99,17 +98,15 @@ def generate(spec: str, random: Callable[[int], bytes]) -> bytes:
         while not 1 <= scalar < order:
             scalar = int.from_bytes(random((order.bit_length() + 7) // 8), "big") % (1 << order.bit_length())
         key = ec.derive_private_key(scalar, curve())
-    return material(spec, key)
+    return material(key)
 
 
-def material(spec: str, key: PrivateKeyTypes) -> bytes:
-    """How `key` is kept, if it is of `spec`. Raises `InvalidKeyMaterial`."""
-    if _spec_of(key) != spec:
-        raise InvalidKeyMaterial
+def material(key: PrivateKeyTypes) -> bytes:
+    """How `key` is kept."""
     return key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
 
 
-def _spec_of(key: PrivateKeyTypes) -> str:
+def spec_of(key: PrivateKeyTypes) -> str:
     """The spec that a key could be of; "" for one of none."""
     if isinstance(key, rsa.RSAPrivateKey):
         return f"RSA_{key.key_size}"

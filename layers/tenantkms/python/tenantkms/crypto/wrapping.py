@@ -16,6 +16,7 @@ from tenantkms.crypto import asymmetric
 from tenantkms.errors import InvalidCiphertext, InvalidKeyMaterial
 
 _AES_KEY = 32
+_NO_KEY = "The key material is not the PKCS #8 of a private key of the key's spec, or its parts do not fit each other."
 
 
 class Wrapping(Struct, frozen=True):
@@ -60,7 +61,7 @@ def private_key(spec: str, pkcs8: bytes) -> bytes:
     Raises `InvalidKeyMaterial` for a key of another spec, a weak one, and one whose parts do not fit each other.
     """
     if not _PKCS8.match(pkcs8):
-        raise InvalidKeyMaterial
+        raise InvalidKeyMaterial(_NO_KEY)
     try:
         key = load_der_private_key(pkcs8, None)  # checks the parts of RSA keys, and that points are on the curve
         if isinstance(key, ec.EllipticCurvePrivateKey):
@@ -68,8 +69,10 @@ def private_key(spec: str, pkcs8: bytes) -> bytes:
         elif isinstance(key, rsa.RSAPrivateKey):
             _check_rsa(key.private_numbers())
     except (ValueError, TypeError, UnsupportedAlgorithm):
-        raise InvalidKeyMaterial from None
-    return asymmetric.material(spec, key)
+        raise InvalidKeyMaterial(_NO_KEY) from None
+    if asymmetric.spec_of(key) != spec:
+        raise InvalidKeyMaterial(_NO_KEY)
+    return asymmetric.material(key)
 
 
 def _check_curve(key: ec.EllipticCurvePrivateKey) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from tenantkms.model.specs import SYMMETRIC, KeySpec
+from tenantkms.model.specs import SYMMETRIC, KeySpec, KeyUsage
 from tenantkms.model.states import KeyState
 from tenantkms.names import ALIBABA, AWS, NATIVE, TENCENT, TENCENT_V2
 
@@ -39,10 +40,13 @@ class Profile(Struct, frozen=True, kw_only=True):
     """Whether asymmetric keys get new versions, by hand."""
     imports: frozenset[KeySpec] = frozenset(SYMMETRIC)
     """Specs of keys that are created without material, to be imported."""
+    usages: frozenset[KeyUsage] = frozenset(KeyUsage) - {KeyUsage.KEY_AGREEMENT}
+    """Those that keys are created with."""
     names_usage: bool = False
     """Whether keys that are not symmetric are created with their usage named."""
 
 
+_ALL: dict[str, Any] = {"imports": frozenset(KeySpec), "usages": frozenset(KeyUsage)}
 _TENCENT = Profile(
     plaintext_limit=4096,
     context_limit=1024,
@@ -81,7 +85,7 @@ _AWS = Profile(
     rotation_pause=0,
     imports_disabled=True,
     rotates_asymmetric=False,
-    imports=frozenset(KeySpec),
+    **_ALL,
     names_usage=True,
 )
 
@@ -91,7 +95,7 @@ PROFILES: Mapping[str, Profile] = MappingProxyType(
         TENCENT: _TENCENT,
         TENCENT_V2: _TENCENT,
         AWS: _AWS,
-        NATIVE: replace(_ALIBABA, imports=frozenset(KeySpec)),
+        NATIVE: replace(_ALIBABA, **_ALL),
     }
 )
 """By the name of the dialect, or `native`."""
