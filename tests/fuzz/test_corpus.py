@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +14,7 @@ from functions.endpoint import handler
 from kit.fuzz.targets import CORPORA, TARGETS, kept
 from tenantkms import errors as e
 from tenantkms.access import key_policy, policy
-from tenantkms.crypto import envelope, sealed, streaming
+from tenantkms.crypto import agreement, asymmetric, envelope, sealed, streaming, wrapping
 from tenantkms.wire import parse
 from tenantkms.wire.signing import tencent_tc3
 from tenantkms_events import message
@@ -57,6 +58,10 @@ def _raising(*_: Any) -> Any:
     raise ValueError("what was sent")
 
 
+def _crashing(*_: Any) -> Any:
+    raise KeyError("what was sent")
+
+
 def _one_segment(source: streaming.Reader, first: int, _others: int) -> Iterator[tuple[bytes, bytes]]:
     yield source.read(min(first, 16)), bytes(4) + b"\1"
 
@@ -77,6 +82,10 @@ BREAKS = {
     ),
     "what stands behind the end is not looked at": Break("sealed", streaming, "_segments", _one_segment),
     "metadata may have what is no base64": Break("sealed", sealed, "_canonical", _lenient),
+    "any key is of any spec": Break("keys", asymmetric, "spec_of", lambda _: "EC_P256"),
+    "any form of a private key is taken": Break("keys", wrapping, "_PKCS8", re.compile(b"")),
+    "weak RSA keys are taken": Break("keys", wrapping, "_check_rsa", lambda _: None),
+    "a wrong peer raises something else": Break("keys", agreement, "load_der_public_key", _crashing),
     "the last of two wins in a message": Break("message", message, "_once", dict),
     "a message that does not fit raises something else": Break("message", message, "_misfit", _raising),
     "the last of two wins in a query": Break("query", parse, "unique", dict),

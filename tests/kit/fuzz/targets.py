@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from kit.fuzz import blob, files, messages, parameters, policies, requests
+from kit.fuzz import blob, files, keys, messages, parameters, policies, requests
 
 CORPORA = Path(__file__).parent.parent.parent / "fuzz" / "corpus"
 
@@ -26,6 +26,7 @@ class Target(NamedTuple):
 TARGETS = {
     "blob": Target(blob.run, blob.seeds, blob.WORDS, 512),
     "sealed": Target(files.run, files.seeds, files.WORDS, 1024),
+    "keys": Target(keys.run, keys.seeds, keys.WORDS, 1400),
     "message": Target(messages.run, messages.seeds, messages.WORDS),
     "query": Target(parameters.query, parameters.query_seeds, parameters.WORDS),
     "form": Target(parameters.form, parameters.form_seeds, parameters.WORDS),

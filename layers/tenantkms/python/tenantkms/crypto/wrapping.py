@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap_with_padding
 from cryptography.hazmat.primitives.serialization import load_der_private_key
 from msgspec import Struct
@@ -63,23 +63,14 @@ def private_key(spec: str, pkcs8: bytes) -> bytes:
     if not _PKCS8.match(pkcs8):
         raise InvalidKeyMaterial(_NO_KEY)
     try:
-        key = load_der_private_key(pkcs8, None)  # checks the parts of RSA keys, and that points are on the curve
-        if isinstance(key, ec.EllipticCurvePrivateKey):
-            _check_curve(key)
-        elif isinstance(key, rsa.RSAPrivateKey):
+        key = load_der_private_key(pkcs8, None)  # which checks the parts of RSA keys, and that a point is the scalar's
+        if isinstance(key, rsa.RSAPrivateKey):
             _check_rsa(key.private_numbers())
     except (ValueError, TypeError, UnsupportedAlgorithm):
         raise InvalidKeyMaterial(_NO_KEY) from None
     if asymmetric.spec_of(key) != spec:
         raise InvalidKeyMaterial(_NO_KEY)
     return asymmetric.material(key)
-
-
-def _check_curve(key: ec.EllipticCurvePrivateKey) -> None:
-    """Raises `ValueError` if the public key that came along is another one's."""
-    scalar = key.private_numbers().private_value
-    if ec.derive_private_key(scalar, key.curve).public_key() != key.public_key():
-        raise ValueError("another public key")
 
 
 def _check_rsa(numbers: rsa.RSAPrivateNumbers) -> None:
