@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from moto.server import ThreadedMotoServer
 
 from kit.sdk_clients import Classic, Login, Qcloud, Tea, Tencent, login, make_certificate, without_proxies
 from kit.support import Server, serving
@@ -66,6 +67,16 @@ def trusted(secure: Login, monkeypatch: pytest.MonkeyPatch) -> Login:
     assert secure.ca
     monkeypatch.setenv("SSL_CERT_FILE", secure.ca)
     return secure
+
+
+@pytest.fixture(scope="session")
+def dynamodb() -> Iterator[str]:
+    """The URL of moto's server, for clients that keep in DynamoDB what the KMS encrypted."""
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
 
 
 @pytest.fixture

@@ -1,0 +1,105 @@
+"""Clients of AWS KMS, unmodified, behind a few words: what one seals is opened by it again, or by a vendor's SDK.
+
+Each is made as its users make it, from the environment that `environment` describes.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import boto3
+from botocore.exceptions import ClientError
+
+from kit.sdk_clients import Login
+
+Context = Mapping[str, str]
+Wrap = Callable[[bytes, Context], bytes]
+"""(plaintext, context) -> a ciphertext that another SDK makes of them."""
+SECRET = b"hello \x00\xff"
+
+
+def environment(login: Login) -> dict[str, str]:
+    """What leads an AWS client to a server, and keeps this machine's own settings away from it."""
+    return {
+        "AWS_ENDPOINT_URL_KMS": f"{login.scheme}://{login.host}",
+        "AWS_ACCESS_KEY_ID": login.access_key_id,
+        "AWS_SECRET_ACCESS_KEY": login.secret,
+        "AWS_DEFAULT_REGION": "eu-west-1",
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        **({"AWS_CA_BUNDLE": login.ca} if login.ca else {}),
+    }
+
+
+@dataclass(frozen=True)
+class Wrapped:
+    """What a client had the KMS encrypt: the ciphertext, the context that was sent along, and what is in it.
+
+    `plaintext` is None where the client does not show it.
+    """
+
+    blob: bytes
+    context: Context
+    plaintext: bytes | None = None
+
+
+class AwsClient(Protocol):
+    """A client and one key. `seal` and `open` raise `error`, in which `tells(code)` stands for AWS's `code`."""
+
+    def __init__(self, login: Login, key: str) -> None: ...
+
+    def seal(self, context: Context) -> Any:
+        """SECRET, sealed; `context` is ignored by a client that has none."""
+
+    def open(self, sealed: Any, context: Context) -> bytes: ...
+
+    def wrapped(self, sealed: Any, context: Context) -> Wrapped: ...
+
+    def adopt(self, wrap: Wrap, context: Context) -> Any:
+        """What `seal` makes, but the KMS is asked by `wrap`."""
+
+    def error(self, code: str) -> tuple[type[Exception], ...]: ...
+
+    def told(self, error: Exception) -> str:
+        """What a user finds in an exception."""
+
+    def tells(self, code: str) -> str: ...
+
+
+class Boto3:
+    """boto3 itself."""
+
+    def __init__(self, login: Login, key: str) -> None:
+        self.kms, self.key = boto3.client("kms"), key
+
+    def seal(self, context: Context) -> bytes:
+        sealed = self.kms.encrypt(KeyId=self.key, Plaintext=SECRET, EncryptionContext=dict(context))
+        return bytes(sealed["CiphertextBlob"])
+
+    def open(self, sealed: bytes, context: Context) -> bytes:
+        return bytes(self.kms.decrypt(CiphertextBlob=sealed, EncryptionContext=dict(context))["Plaintext"])
+
+    def wrapped(self, sealed: bytes, context: Context) -> Wrapped:
+        return Wrapped(sealed, context, SECRET)
+
+    def adopt(self, wrap: Wrap, context: Context) -> bytes:
+        return wrap(SECRET, context)
+
+    def error(self, code: str) -> tuple[type[Exception], ...]:
+        """Of codes that the service's model lacks, as ThrottlingException, boto3 has no class."""
+        classes: Mapping[str, type[Exception]] = {c.__name__: c for c in self._classes()}
+        return (classes.get(code, ClientError),)
+
+    def _classes(self) -> list[type[Exception]]:
+        names = self.kms.meta.service_model.error_shapes
+        return [getattr(self.kms.exceptions, shape.name) for shape in names]
+
+    def told(self, error: Exception) -> str:
+        return str(error)
+
+    def tells(self, code: str) -> str:
+        return code
