@@ -10,14 +10,30 @@ from pathlib import Path
 import boto3
 import pytest
 
-from kit.aws_clients import SECRET, AwsClient, Boto3, Context, Wrap, environment
+from kit.aws_clients import (
+    SECRET,
+    AwsClient,
+    Boto3,
+    Context,
+    Credstash,
+    TinkAwsKmsClient,
+    TinkNewClient,
+    Wrap,
+    environment,
+)
 from kit.aws_encryption_sdk import EncryptionSdk
 from kit.sdk_aws import Aws, Boto
 from kit.sdk_clients import UNKNOWN_KEY, Login, login
 from kit.speakers import SPEAKERS, Speaker
 from kit.support import serving
 
-CLIENTS: dict[str, type[AwsClient]] = {"boto3": Boto3, "encryption sdk": EncryptionSdk}
+CLIENTS: dict[str, type[AwsClient]] = {
+    "boto3": Boto3,
+    "encryption sdk": EncryptionSdk,
+    "tink, new_client": TinkNewClient,
+    "tink, AwsKmsClient": TinkAwsKmsClient,
+    "credstash": Credstash,
+}
 CONTEXT = {"tenant": "blue", "数据": "ключ 🔑"}
 OTHERS = ["alibaba acs3", "tencent tc3"]
 Connect = Callable[[Login, str], AwsClient]
@@ -29,12 +45,13 @@ def kind(request: pytest.FixtureRequest) -> type[AwsClient]:
 
 
 @pytest.fixture
-def connect(kind: type[AwsClient], monkeypatch: pytest.MonkeyPatch) -> Connect:
+def connect(kind: type[AwsClient], dynamodb: str, monkeypatch: pytest.MonkeyPatch) -> Connect:
     """A new client, as a new process has it."""
 
     def made(login: Login, key: str) -> AwsClient:
         for name, value in environment(login).items():
             monkeypatch.setenv(name, value)
+        monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", dynamodb)
         monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
         return kind(login, key)
 
