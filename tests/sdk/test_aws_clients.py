@@ -22,6 +22,7 @@ from kit.aws_clients import (
     environment,
 )
 from kit.aws_encryption_sdk import EncryptionSdk
+from kit.mongo_crypt import MongoCrypt
 from kit.sdk_aws import Aws, Boto
 from kit.sdk_clients import UNKNOWN_KEY, Login, login
 from kit.speakers import SPEAKERS, Speaker
@@ -33,6 +34,7 @@ CLIENTS: dict[str, type[AwsClient]] = {
     "tink, new_client": TinkNewClient,
     "tink, AwsKmsClient": TinkAwsKmsClient,
     "credstash": Credstash,
+    "pymongocrypt": MongoCrypt,
 }
 CONTEXT = {"tenant": "blue", "数据": "ключ 🔑"}
 OTHERS = ["alibaba acs3", "tencent tc3"]
@@ -137,7 +139,7 @@ def another_context(scene: Scene) -> Refused:
     """The KMS's own refusal, not the client's comparison."""
     client = scene.client()
     wrap = wrap_by(SPEAKERS["aws sigv4"](scene.secure), scene.key, {"more": "x"})
-    return opening(client, client.adopt(wrap, CONTEXT))
+    return client, lambda: client.open(client.adopt(wrap, CONTEXT), CONTEXT)
 
 
 def unknown_key(scene: Scene) -> Refused:
