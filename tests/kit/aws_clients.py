@@ -1,6 +1,6 @@
 """Clients of AWS KMS, unmodified, behind a few words: what one seals is opened by it again, or by a vendor's SDK.
 
-Each is made as its users make it, from the environment that `environment` describes.
+Each is made as its users make it, from the environment that `sdk_aws.environment` describes.
 """
 
 from __future__ import annotations
@@ -27,20 +27,6 @@ Context = Mapping[str, str]
 Wrap = Callable[[bytes, Context], bytes]
 """(plaintext, context) -> a ciphertext that another SDK makes of them."""
 SECRET = "hello, 秘密".encode()
-
-
-def environment(login: Login) -> dict[str, str]:
-    """What leads an AWS client to a server, and keeps this machine's own settings away from it."""
-    return {
-        "AWS_ENDPOINT_URL_KMS": f"{login.scheme}://{login.host}",
-        "AWS_ACCESS_KEY_ID": login.access_key_id,
-        "AWS_SECRET_ACCESS_KEY": login.secret,
-        "AWS_DEFAULT_REGION": "eu-west-1",
-        "AWS_CONFIG_FILE": os.devnull,
-        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-        "AWS_EC2_METADATA_DISABLED": "true",
-        **({"AWS_CA_BUNDLE": login.ca} if login.ca else {}),
-    }
 
 
 @dataclass(frozen=True)

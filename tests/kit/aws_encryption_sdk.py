@@ -39,19 +39,19 @@ _TEXTS = {
 
 @dataclass(frozen=True)
 class Message:
-    """What the SDK made of SECRET. `keys`: the encrypted data keys by provider's information, which is the key's ARN.
+    """What the SDK made of SECRET. `keys`: the encrypted data keys by provider's information, a key's ARN for most.
 
     `context` has the SDK's own entries too.
     """
 
     data: bytes
-    keys: Mapping[str, bytes]
+    keys: Mapping[bytes, bytes]
     context: Context
 
 
 def seal(keyring: Any, context: Context, **more: Any) -> Message:
     data, header = SDK.encrypt(source=SECRET, keyring=keyring, encryption_context=dict(context), **more)
-    keys = {key.key_provider.key_info.decode(): key.encrypted_data_key for key in header.encrypted_data_keys}
+    keys = {key.key_provider.key_info: key.encrypted_data_key for key in header.encrypted_data_keys}
     return Message(data, keys, dict(header.encryption_context))
 
 
@@ -97,7 +97,7 @@ class EncryptionSdk:
 
     def wrapped(self, sealed: Message, context: Context) -> Wrapped:
         assert context.items() <= sealed.context.items()
-        return Wrapped(sealed.keys[self.key], sealed.context)
+        return Wrapped(sealed.keys[self.key.encode()], sealed.context)
 
     def adopt(self, wrap: Wrap, context: Context) -> Message:
         return seal(_Foreign(self.key, wrap), context)

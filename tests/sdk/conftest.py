@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 
+from kit.sdk_aws import environment
 from kit.sdk_clients import Classic, Login, Qcloud, Tea, Tencent, login, make_certificate, without_proxies
 from kit.support import Server, serving
 
@@ -69,9 +70,19 @@ def trusted(secure: Login, monkeypatch: pytest.MonkeyPatch) -> Login:
     return secure
 
 
+@pytest.fixture
+def aws_environment(secure: Login, monkeypatch: pytest.MonkeyPatch) -> None:
+    """boto3's default session leads to the TLS server, as the environment leads it."""
+    for name, value in environment(secure).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+
+
 @pytest.fixture(scope="session")
 def dynamodb() -> Iterator[str]:
     """The URL of moto's server, for clients that keep in DynamoDB what the KMS encrypted."""
+    from moto.server import ThreadedMotoServer
+
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()

@@ -19,11 +19,10 @@ from kit.aws_clients import (
     TinkAwsKmsClient,
     TinkNewClient,
     Wrap,
-    environment,
 )
 from kit.aws_encryption_sdk import EncryptionSdk
 from kit.mongo_crypt import MongoCrypt
-from kit.sdk_aws import Aws, Boto
+from kit.sdk_aws import Aws, Boto, environment
 from kit.sdk_clients import UNKNOWN_KEY, Login, login
 from kit.speakers import SPEAKERS, Speaker
 from kit.support import serving

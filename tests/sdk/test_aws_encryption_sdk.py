@@ -3,36 +3,28 @@
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass
 from typing import Any
-from uuid import uuid4
 
 import aws_encryption_sdk
 import boto3
 import pytest
-from aws_cryptographic_material_providers.keystore.client import KeyStore
-from aws_cryptographic_material_providers.keystore.config import KeyStoreConfig
-from aws_cryptographic_material_providers.keystore.errors import ComAmazonawsKms as KeyStoreKmsError
-from aws_cryptographic_material_providers.keystore.models import (
-    CreateKeyInput,
-    CreateKeyStoreInput,
-    GetActiveBranchKeyInput,
-    KMSConfigurationKmsKeyArn,
-    VersionKeyInput,
-)
-from aws_cryptographic_material_providers.mpl.errors import KeyStore as KeyStoreError
+from aws_cryptographic_material_providers.mpl.errors import ComAmazonawsKms
 from aws_cryptographic_material_providers.mpl.models import (
     CreateAwsKmsDiscoveryKeyringInput,
-    CreateAwsKmsHierarchicalKeyringInput,
+    CreateAwsKmsEcdhKeyringInput,
     CreateAwsKmsKeyringInput,
     CreateAwsKmsMultiKeyringInput,
     CreateAwsKmsRsaKeyringInput,
     DiscoveryFilter,
+    KmsEcdhStaticConfigurationsKmsPrivateKeyToStaticPublicKey,
+    KmsEcdhStaticConfigurationsKmsPublicKeyDiscovery,
+    KmsPrivateKeyToStaticPublicKeyInput,
+    KmsPublicKeyDiscoveryInput,
 )
 from aws_encryption_sdk.exceptions import AWSEncryptionSDKClientError
 from aws_encryption_sdk.identifiers import AlgorithmSuite
 
-from kit.aws_clients import SECRET, environment
+from kit.aws_clients import SECRET
 from kit.aws_encryption_sdk import MPL, SDK, open_, seal
 from kit.sdk_aws import Aws, Boto
 from kit.sdk_clients import Login, Tea, Tencent
@@ -40,15 +32,10 @@ from kit.speakers import SPEAKERS
 
 CONTEXT = {"tenant": "blue", "数据": "ключ 🔑"}
 UNSIGNED = AlgorithmSuite.AES_256_GCM_HKDF_SHA512_COMMIT_KEY
-OTHERS = ["alibaba acs3", "tencent tc3"]
 OAEP = "RSAES_OAEP_SHA_256"
 
 
-@pytest.fixture(autouse=True)
-def _environment(secure: Login, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in environment(secure).items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+pytestmark = pytest.mark.usefixtures("aws_environment")
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +66,7 @@ def account(arn: str) -> str:
 def test_each_key_of_a_multi_keyring_opens_alone(user: Aws, secure: Login) -> None:
     first, second = user.key(), user.key()
     message = seal(multi(first, second), CONTEXT)
-    assert message.keys.keys() == {first, second}
+    assert message.keys.keys() == {first.encode(), second.encode()}
     tea = SPEAKERS["alibaba acs3"](secure)
     assert len({tea.decrypt(base64.b64encode(blob).decode(), message.context) for blob in message.keys.values()}) == 1
     for keyring in (strict(first), strict(second), multi(first, second)):
@@ -133,7 +120,7 @@ def test_an_alias_seals_what_only_its_key_s_arn_opens(user: Aws) -> None:
     key = user.ask("DescribeKey", KeyId=name)["KeyMetadata"]["Arn"]
     arn = f"{key.rpartition(':')[0]}:{name}"
     message = seal(strict(arn), CONTEXT)
-    assert message.keys.keys() == {key}
+    assert message.keys.keys() == {key.encode()}
     assert open_(strict(key), message, CONTEXT) == SECRET
     with pytest.raises(AWSEncryptionSDKClientError, match="Alias cannot be used for Decrypt"):
         open_(strict(arn), message, CONTEXT)
@@ -168,8 +155,10 @@ def test_an_rsa_keyring_seals_with_the_public_key_alone(user: Aws, secure: Login
     public = user.ask("GetPublicKey", KeyId=key)["PublicKey"]
     message = seal(rsa(key, public), CONTEXT, algorithm=UNSIGNED)
     assert open_(rsa(key), message, CONTEXT) == SECRET
-    blob, key_id = base64.b64encode(message.keys[key]).decode(), key.rpartition("/")[2]
-    opened = user.ask("Decrypt", KeyId=key, CiphertextBlob=message.keys[key], EncryptionAlgorithm=OAEP)["Plaintext"]
+    blob, key_id = base64.b64encode(message.keys[key.encode()]).decode(), key.rpartition("/")[2]
+    opened = user.ask("Decrypt", KeyId=key, CiphertextBlob=message.keys[key.encode()], EncryptionAlgorithm=OAEP)[
+        "Plaintext"
+    ]
     tea = Tea(secure)
     version = tea.ask("ListKeyVersions", KeyId=key_id)["KeyVersions"]["KeyVersion"][0]["KeyVersionId"]
     read = tea.ask("AsymmetricDecrypt", KeyId=key_id, KeyVersionId=version, Algorithm=OAEP, CiphertextBlob=blob)
@@ -186,88 +175,52 @@ def test_an_rsa_keyring_checks_the_context(user: Aws) -> None:
         open_(rsa(key), message, {"tenant": "red"})
 
 
-# -- branch keys ---------------------------------------------------------------------------------------
+# -- ECDH ----------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Branch:
-    """A key store on a table and a key of its own, with one branch key."""
-
-    store: KeyStore
-    table: Any
-    key: str
-    name: str
-
-    @classmethod
-    def made(cls, key: str) -> Branch:
-        table = f"branch-keys-{uuid4().hex}"
-        config = KeyStoreConfig(
-            ddb_table_name=table,
-            logical_key_store_name=table,
-            kms_configuration=KMSConfigurationKmsKeyArn(key),
-            ddb_client=boto3.client("dynamodb"),
-            kms_client=boto3.client("kms"),
-        )
-        store = KeyStore(config=config)
-        store.create_key_store(CreateKeyStoreInput())
-        name = store.create_key(CreateKeyInput(branch_key_identifier="blue", encryption_context={"tenant": "blue"}))
-        return cls(store, boto3.resource("dynamodb").Table(table), key, name.branch_key_identifier)
-
-    def keyring(self) -> Any:
-        """A new one, with nothing in its cache."""
-        return MPL.create_aws_kms_hierarchical_keyring(
-            CreateAwsKmsHierarchicalKeyringInput(key_store=self.store, branch_key_id=self.name, ttl_seconds=600)
-        )
-
-    def rows(self) -> list[dict[str, Any]]:
-        """What the table holds: ciphertexts in `enc`, and beside them their contexts."""
-        return list(self.table.scan()["Items"])
-
-    def active(self) -> bytes:
-        found = self.store.get_active_branch_key(GetActiveBranchKeyInput(branch_key_identifier=self.name))
-        return bytes(found.branch_key_materials.branch_key)
+def ecdh(curve: str, scheme: Any) -> Any:
+    return MPL.create_aws_kms_ecdh_keyring(
+        CreateAwsKmsEcdhKeyringInput(curve_spec=curve, key_agreement_scheme=scheme, kms_client=boto3.client("kms"))
+    )
 
 
-@pytest.fixture
-def branch(user: Aws, dynamodb: str, monkeypatch: pytest.MonkeyPatch) -> Branch:
-    monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", dynamodb)
-    return Branch.made(user.key())
+def between(curve: str, sender: str, recipient: bytes) -> Any:
+    """Of a sender whose key is here, to a public key. It asks for the sender's own."""
+    pair = KmsPrivateKeyToStaticPublicKeyInput(sender_kms_identifier=sender, recipient_public_key=recipient)
+    return ecdh(curve, KmsEcdhStaticConfigurationsKmsPrivateKeyToStaticPublicKey(pair))
 
 
-def test_a_branch_key_opens_what_its_versions_sealed(branch: Branch) -> None:
-    before, first = seal(branch.keyring(), CONTEXT), branch.active()
-    branch.store.version_key(VersionKeyInput(branch_key_identifier=branch.name))
-    after = seal(branch.keyring(), CONTEXT)
-    assert branch.active() != first
-    assert [open_(branch.keyring(), message, CONTEXT) for message in (before, after)] == [SECRET, SECRET]
+def recipient_s(curve: str, key: str) -> Any:
+    """Of a recipient whose key is here, from whomever the message names."""
+    own = KmsPublicKeyDiscoveryInput(recipient_kms_identifier=key)
+    return ecdh(curve, KmsEcdhStaticConfigurationsKmsPublicKeyDiscovery(own))
 
 
-@pytest.mark.parametrize("reader", OTHERS)
-def test_a_branch_key_opens_elsewhere(branch: Branch, secure: Login, reader: str) -> None:
-    speaker, opened = SPEAKERS[reader](secure), {}
-    for row in branch.rows():
-        context = {name: str(value) for name, value in row.items() if name != "enc"}
-        blob = base64.b64encode(bytes(row["enc"])).decode()
-        opened[row["type"]] = speaker.decrypt(blob, {**context, "tablename": branch.table.name})
-        assert speaker.decrypt(blob, context) is None
-    assert len(opened) == 3
-    assert base64.b64decode(opened["branch:ACTIVE"] or "") == branch.active()
+CURVES = ["ECC_NIST_P256", "ECC_NIST_P384", "ECC_NIST_P521"]
 
 
-def test_a_branch_key_of_a_disabled_key_does_not_open(branch: Branch, user: Aws) -> None:
-    message = seal(branch.keyring(), CONTEXT)
-    user.ask("DisableKey", KeyId=branch.key)
-    with pytest.raises(KeyStoreError, match="is disabled"):
-        seal(branch.keyring(), CONTEXT)
+@pytest.mark.parametrize("curve", CURVES)
+def test_two_keys_agree_on_what_seals_and_opens(user: Aws, curve: str) -> None:
+    sender, recipient, stranger = (user.key(KeySpec=curve, KeyUsage="KEY_AGREEMENT") for _ in range(3))
+    public = user.ask("GetPublicKey", KeyId=recipient)["PublicKey"]
+    message = seal(between(curve, sender, public), CONTEXT)
+    for keyring in (between(curve, sender, public), recipient_s(curve, recipient)):
+        assert open_(keyring, message, CONTEXT) == SECRET
+    with pytest.raises(AWSEncryptionSDKClientError):
+        open_(recipient_s(curve, stranger), message, CONTEXT)
+
+
+def test_an_ecdh_keyring_tells_of_a_disabled_key(user: Aws) -> None:
+    curve = CURVES[0]
+    sender, recipient = (user.key(KeySpec=curve, KeyUsage="KEY_AGREEMENT") for _ in range(2))
+    keyring = between(curve, sender, user.ask("GetPublicKey", KeyId=recipient)["PublicKey"])
+    message, theirs = seal(keyring, CONTEXT), recipient_s(curve, recipient)
+    for key in (sender, recipient):
+        user.ask("DisableKey", KeyId=key)
+    with pytest.raises(ComAmazonawsKms, match="is disabled"):
+        seal(keyring, CONTEXT)
     with pytest.raises(AWSEncryptionSDKClientError) as raised:
-        open_(branch.keyring(), message, CONTEXT)
+        open_(theirs, message, CONTEXT)
     assert "is disabled" in repr(raised.value)
-    with pytest.raises(KeyStoreKmsError, match="is disabled"):
-        branch.store.version_key(VersionKeyInput(branch_key_identifier=branch.name))
-
-
-def test_a_changed_row_of_the_key_store_does_not_open(branch: Branch) -> None:
-    active = next(row for row in branch.rows() if row["type"] == "branch:ACTIVE")
-    branch.table.put_item(Item={**active, "aws-crypto-ec:tenant": "red"})
-    with pytest.raises(KeyStoreKmsError):
-        branch.active()
+    with pytest.raises(ComAmazonawsKms, match="is disabled"):
+        recipient_s(curve, recipient)
