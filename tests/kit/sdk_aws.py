@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import os
 from collections.abc import Callable
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 from uuid import uuid4
 
@@ -33,6 +33,12 @@ def environment(login: Login) -> dict[str, str]:
         "AWS_EC2_METADATA_DISABLED": "true",
         **({"AWS_CA_BUNDLE": login.ca} if login.ca else {}),
     }
+
+
+@cache
+def default_session(_login: Login) -> boto3.Session:
+    """boto3's, in the environment of this login. A new one for each test would read AWS's models each time."""
+    return boto3.Session()
 
 
 class Boto:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import boto3
 import pytest
 
-from kit.sdk_aws import environment
+from kit.sdk_aws import default_session, environment
 from kit.sdk_clients import Classic, Login, Qcloud, Tea, Tencent, login, make_certificate, without_proxies
 from kit.support import Server, serving
 
@@ -71,11 +71,20 @@ def trusted(secure: Login, monkeypatch: pytest.MonkeyPatch) -> Login:
 
 
 @pytest.fixture
-def aws_environment(secure: Login, monkeypatch: pytest.MonkeyPatch) -> None:
-    """boto3's default session leads to the TLS server, as the environment leads it."""
-    for name, value in environment(secure).items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+def enter(monkeypatch: pytest.MonkeyPatch) -> Callable[[Login], None]:
+    """Has clients of AWS that are made from now on find a login in the environment, boto3's default session too."""
+
+    def entered(login: Login) -> None:
+        for name, value in environment(login).items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setattr(boto3, "DEFAULT_SESSION", default_session(login))
+
+    return entered
+
+
+@pytest.fixture
+def aws_environment(enter: Callable[[Login], None], secure: Login) -> None:
+    enter(secure)
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import boto3
 import pytest
 
 from kit.aws_clients import (
@@ -22,7 +21,7 @@ from kit.aws_clients import (
 )
 from kit.aws_encryption_sdk import EncryptionSdk
 from kit.mongo_crypt import MongoCrypt
-from kit.sdk_aws import Aws, Boto, environment
+from kit.sdk_aws import Aws, Boto
 from kit.sdk_clients import UNKNOWN_KEY, Login, login
 from kit.speakers import SPEAKERS, Speaker
 from kit.support import serving
@@ -46,14 +45,14 @@ def kind(request: pytest.FixtureRequest) -> type[AwsClient]:
 
 
 @pytest.fixture
-def connect(kind: type[AwsClient], dynamodb: str, monkeypatch: pytest.MonkeyPatch) -> Connect:
-    """A new client, as a new process has it."""
+def connect(
+    kind: type[AwsClient], enter: Callable[[Login], None], dynamodb: str, monkeypatch: pytest.MonkeyPatch
+) -> Connect:
+    """A new client."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", dynamodb)
 
     def made(login: Login, key: str) -> AwsClient:
-        for name, value in environment(login).items():
-            monkeypatch.setenv(name, value)
-        monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", dynamodb)
-        monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+        enter(login)
         return kind(login, key)
 
     return made
