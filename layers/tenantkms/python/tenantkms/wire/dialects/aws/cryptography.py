@@ -52,7 +52,7 @@ _DATA_KEY = (
 )
 _SIZE = (Rule(("NumberOfBytes", "KeySpec"), fields.check_size),)
 _BLOB_OUT: Mapping[str, Out] = {
-    "CiphertextBlob": get("ciphertext"),
+    "CiphertextBlob": leaves.always("ciphertext"),
     "KeyId": leaves.key_arn(),
     "KeyMaterialId": leaves.material(),
 }
@@ -96,12 +96,12 @@ OPERATIONS: dict[str, Operation] = {
         "Encrypt",
         (KEY, _PLAINTEXT, _CONTEXT, _algorithm("EncryptionAlgorithm"), *_USE),
         {
-            "CiphertextBlob": get("ciphertext"),
+            "CiphertextBlob": leaves.always("ciphertext"),
             "KeyId": leaves.key_arn(),
             "EncryptionAlgorithm": const(_SYMMETRIC),
         },
         by="EncryptionAlgorithm",
-        variants=_for_rsa("AsymmetricEncrypt", (KEY, _PLAINTEXT), {"CiphertextBlob": get("ciphertext")}),
+        variants=_for_rsa("AsymmetricEncrypt", (KEY, _PLAINTEXT), {"CiphertextBlob": leaves.always("ciphertext")}),
     ),
     "Decrypt": Operation(
         "Decrypt",
@@ -116,7 +116,7 @@ OPERATIONS: dict[str, Operation] = {
         ),
         {
             "KeyId": leaves.key_arn(),
-            "Plaintext": get("plaintext"),
+            "Plaintext": leaves.always("plaintext"),
             "EncryptionAlgorithm": const(_SYMMETRIC),
             "KeyMaterialId": leaves.material(),
         },
@@ -124,7 +124,7 @@ OPERATIONS: dict[str, Operation] = {
         variants=_for_rsa(
             "AsymmetricDecrypt",
             (_CIPHERTEXT, KEY, *_RECIPIENT, *_DRY_MODIFIERS),
-            {"Plaintext": get("plaintext")},
+            {"Plaintext": leaves.always("plaintext")},
         ),
     ),
     "ReEncrypt": Operation(
@@ -153,7 +153,7 @@ OPERATIONS: dict[str, Operation] = {
     "GenerateDataKey": Operation(
         "GenerateDataKey",
         (*_DATA_KEY, *_RECIPIENT),
-        {"Plaintext": get("plaintext"), **_BLOB_OUT},
+        {"Plaintext": leaves.always("plaintext"), **_BLOB_OUT},
         rules=_SIZE,
     ),
     "GenerateDataKeyWithoutPlaintext": Operation("GenerateDataKeyWithoutPlaintext", _DATA_KEY, _BLOB_OUT, rules=_SIZE),

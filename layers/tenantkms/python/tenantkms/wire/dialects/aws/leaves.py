@@ -6,6 +6,7 @@ import base64
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from tenantkms.errors import Internal
 from tenantkms.model.specs import SYMMETRIC, KeySpec, KeyUsage, Origin
 from tenantkms.model.version import material_id
 from tenantkms.wire.dialects.aws import names
@@ -13,8 +14,21 @@ from tenantkms.wire.dialects.aws.errors import WrongMac, WrongSignature
 from tenantkms.wire.translate import Out, View
 
 
+def always(name: str) -> Out:
+    """The canonical field, which no success may lack: clients take that for an empty value, and sops loses its file."""
+
+    def leaf(result: Mapping[str, Any], _view: View) -> Any:
+        value = result[name]
+        if value is None:
+            raise Internal
+        return value
+
+    return leaf
+
+
 def key_arn(name: str = "key_id") -> Out:
-    return lambda result, view: f"{names.home(view.site)}key/{result[name]}"
+    key_id = always(name)
+    return lambda result, view: f"{names.home(view.site)}key/{key_id(result, view)}"
 
 
 def positive(name: str) -> Out:
