@@ -63,8 +63,8 @@ _PAIR = (
     *_USE,
 )
 _PAIR_OUT: Mapping[str, Out] = {
-    "PrivateKeyCiphertextBlob": get("ciphertext"),
-    "PublicKey": get("public"),
+    "PrivateKeyCiphertextBlob": leaves.always("ciphertext"),
+    "PublicKey": leaves.always("public"),
     "KeyId": leaves.key_arn(),
     "KeyPairSpec": listed("pair_spec", names.SPEC_NAMES),
     "KeyMaterialId": leaves.material(),
@@ -141,7 +141,7 @@ OPERATIONS: dict[str, Operation] = {
             *_DRY_MODIFIERS,
         ),
         {
-            "CiphertextBlob": get("ciphertext"),
+            "CiphertextBlob": leaves.always("ciphertext"),
             "SourceKeyId": leaves.key_arn("source_key_id"),
             "KeyId": leaves.key_arn(),
             "SourceEncryptionAlgorithm": lambda result, _view: result["source_algorithm"] or _SYMMETRIC,
@@ -158,7 +158,7 @@ OPERATIONS: dict[str, Operation] = {
     ),
     "GenerateDataKeyWithoutPlaintext": Operation("GenerateDataKeyWithoutPlaintext", _DATA_KEY, _BLOB_OUT, rules=_SIZE),
     "GenerateDataKeyPair": Operation(
-        "GenerateDataKeyPair", (*_PAIR, *_RECIPIENT), {"PrivateKeyPlaintext": get("private"), **_PAIR_OUT}
+        "GenerateDataKeyPair", (*_PAIR, *_RECIPIENT), {"PrivateKeyPlaintext": leaves.always("private"), **_PAIR_OUT}
     ),
     "GenerateDataKeyPairWithoutPlaintext": Operation("GenerateDataKeyPairWithoutPlaintext", _PAIR, _PAIR_OUT),
     "GenerateRandom": Operation(
@@ -168,10 +168,10 @@ OPERATIONS: dict[str, Operation] = {
             *refused("CustomKeyStoreId"),
             *_RECIPIENT,
         ),
-        {"Plaintext": get("plaintext")},
+        {"Plaintext": leaves.always("plaintext")},
     ),
     "GenerateMac": Operation(
-        "GenerateMac", _MAC, {"Mac": get("mac"), "MacAlgorithm": get("algorithm"), "KeyId": leaves.key_arn()}
+        "GenerateMac", _MAC, {"Mac": leaves.always("mac"), "MacAlgorithm": get("algorithm"), "KeyId": leaves.key_arn()}
     ),
     "VerifyMac": Operation(
         "VerifyMac",
@@ -189,12 +189,12 @@ OPERATIONS: dict[str, Operation] = {
         ),
         {
             "KeyId": leaves.key_arn(),
-            "SharedSecret": get("shared"),
+            "SharedSecret": leaves.always("shared"),
             "KeyAgreementAlgorithm": const("ECDH"),
             "KeyOrigin": listed("origin", names.ORIGIN_NAMES),
         },
     ),
-    "Sign": _each_signing("AsymmetricSign", (), {"Signature": get("signature")}),
+    "Sign": _each_signing("AsymmetricSign", (), {"Signature": leaves.always("signature")}),
     "Verify": _each_signing(
         "AsymmetricVerify",
         (given("Signature", "signature", BLOB, required=True),),
