@@ -16,7 +16,7 @@ from tencentcloud.common.retry import StandardRetryer
 
 from kit.sdk_aws import Aws, Boto
 from kit.sdk_clients import Classic, Login, Qcloud, Tea, Tencent, login, make_certificate, refused
-from kit.sdk_programs import AWS_CLI, AwsCli
+from kit.sdk_programs import AWS_CLI, SOPS, AwsCli, Done, Program
 from kit.support import serving
 
 HELLO = base64.b64encode(b"hello").decode()
@@ -118,3 +118,25 @@ def test_the_aws_command_lines_tell_their_user(aws_cli: AwsCli) -> None:
 def test_what_the_aws_command_lines_repeat_gets_through(aws_cli: AwsCli) -> None:
     """More attempts than they make by themselves, whose pauses are random."""
     assert len(json.loads(aws_cli("kms", *PAGES, AWS_MAX_ATTEMPTS="12"))["Aliases"]) >= 3
+
+
+@pytest.fixture
+def sops(limited: Callable[[], Login], tmp_path: Path) -> Callable[[str], Done]:
+    """sops that encrypts a file under as many keys as it takes, with so many attempts for each."""
+    at, file = limited(), tmp_path / "plain.json"
+    file.write_text('{"password": "hunter2"}')
+    key = Aws(Boto(at)).ask("DescribeKey", KeyId="alias/default")["KeyMetadata"]["Arn"]
+    keys = ",".join([key] * (2 * PER_SECOND))
+    return lambda attempts: Program(SOPS, at).run("encrypt", "--kms", keys, file, AWS_MAX_ATTEMPTS=attempts)
+
+
+def test_sops_tells_its_user_and_writes_nothing(sops: Callable[[str], Done]) -> None:
+    done = sops("1")
+    assert (done.status != 0, done.out) == (True, "")
+    assert "ThrottlingException: Rate exceeded" in done.told
+
+
+def test_what_sops_repeats_gets_through(sops: Callable[[str], Done]) -> None:
+    """More attempts than it makes by itself, whose pauses are random."""
+    rows = json.loads(sops("12").out)["sops"]["kms"]
+    assert len({row["enc"] for row in rows}) == 2 * PER_SECOND
