@@ -15,6 +15,7 @@ from botocore.exceptions import ClientError
 
 from kit.sdk_alibaba import wrapped
 from kit.sdk_clients import Login, Refusal
+from kit.sdk_node import Node
 
 Fields = dict[str, Any]
 HELLO = b"hello"
@@ -75,9 +76,9 @@ class Boto:
 
 
 class Aws:
-    """boto3, and what a test begins with."""
+    """One of AWS's SDKs, and what a test begins with."""
 
-    def __init__(self, sdk: Boto) -> None:
+    def __init__(self, sdk: Boto | Node) -> None:
         self.sdk, self.error, self.read, self.ask = sdk, sdk.error, sdk.read, sdk.ask
 
     def key(self, **fields: Any) -> str:

@@ -16,6 +16,7 @@ from tencentcloud.common.retry import StandardRetryer
 
 from kit.sdk_aws import Aws, Boto
 from kit.sdk_clients import Classic, Login, Qcloud, Tea, Tencent, login, make_certificate, refused
+from kit.sdk_node import Node
 from kit.sdk_programs import AWS_CLI, SOPS, AwsCli, Done, Program
 from kit.support import serving
 
@@ -140,3 +141,31 @@ def test_what_sops_repeats_gets_through(sops: Callable[[str], Done]) -> None:
     """More attempts than it makes by itself, whose pauses are random."""
     rows = json.loads(sops("12").out)["sops"]["kms"]
     assert len({row["enc"] for row in rows}) == 2 * PER_SECOND
+
+
+@pytest.fixture
+def node(limited: Callable[[], Login]) -> Iterator[Callable[[int], list[dict[str, Any]]]]:
+    """The Node SDK that encrypts as often as takes some seconds, all at once, with so many attempts for each."""
+    at, started = limited(), []
+
+    def encrypt(attempts: int) -> list[dict[str, Any]]:
+        started.append(Node(at, maxAttempts=attempts))
+        fields = {"KeyId": "alias/default", "Plaintext": b"hello"}
+        done: list[dict[str, Any]] = started[-1].call("all", "Encrypt", [fields] * (3 * PER_SECOND))
+        return done
+
+    yield encrypt
+    for sdk in started:
+        sdk.close()
+
+
+def test_the_node_sdk_tells_its_user(node: Callable[[int], list[dict[str, Any]]]) -> None:
+    told = [(row["name"], row["status"], row["message"]) for row in node(1) if "name" in row]
+    assert set(told) == {("ThrottlingException", 429, "Rate exceeded")}
+
+
+def test_what_the_node_sdk_repeats_gets_through(node: Callable[[int], list[dict[str, Any]]]) -> None:
+    """More attempts than it makes by itself, whose pauses are random."""
+    done = node(12)
+    assert not [row for row in done if "name" in row]
+    assert max(row["attempts"] for row in done) > 1
