@@ -1,15 +1,19 @@
-"""CreateKey whose answer is lost, repeated by Alibaba's unmodified SDKs: with a ClientToken, one key."""
+"""CreateKey whose answer is lost, repeated by unmodified clients.
+
+By Alibaba's SDKs it is one key with a ClientToken, by those of AWS always: they mark what is an attempt at which call.
+"""
 
 from __future__ import annotations
 
 import json
+import re
 import socketserver
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from socket import create_connection
-from typing import Any
+from typing import Any, BinaryIO
 from uuid import uuid4
 
 import pytest
@@ -19,7 +23,10 @@ from aliyunsdkkms.request.v20160120.CreateKeyRequest import CreateKeyRequest
 from darabonba.policy.retry import RetryCondition, RetryOptions
 from darabonba.runtime import ExtendsParameters, RuntimeOptions
 
+from kit.sdk_aws import Boto
 from kit.sdk_clients import Classic, Login, Tea, login
+from kit.sdk_node import Node
+from kit.sdk_programs import AWS_CLI, AwsCli
 from kit.support import Server, serving
 
 RETRIES = RetryOptions(
@@ -35,7 +42,6 @@ class Losing:
         self.host, self.lost, self.requests = host, lost, 0
 
     def answer(self, request: bytes) -> bytes | None:
-        """An SDK's CreateKey is one segment."""
         self.requests += 1
         name, port = self.host.split(":")
         with create_connection((name, int(port)), 10) as upstream:
@@ -45,17 +51,26 @@ class Losing:
         return answer if self.requests > self.lost else None
 
 
+def whole_request(stream: BinaryIO) -> bytes:
+    """The next one, of as many segments as it comes in; empty where the client goes."""
+    head = b""
+    while (line := stream.readline()).strip():
+        head += line
+    length = re.search(rb"(?im)^content-length: *(\d+)", head)
+    return head and head + line + stream.read(int(length[1]) if length else 0)
+
+
 @contextmanager
 def losing(server: Login, lost: int) -> Iterator[tuple[Login, Losing]]:
     between = Losing(server.host, lost)
 
-    class Handler(socketserver.BaseRequestHandler):
+    class Handler(socketserver.StreamRequestHandler):
         def handle(self) -> None:
-            while request := self.request.recv(65536):
+            while request := whole_request(self.rfile):
                 answer = between.answer(request)
                 if answer is None:
                     return
-                self.request.sendall(answer)
+                self.wfile.write(answer)
 
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as listener:
         listener.daemon_threads = True
@@ -127,3 +142,31 @@ def test_a_token_is_one_access_key_s_and_of_one_wish(plain: Login, server: Serve
     runtime = RuntimeOptions(extends_parameters=ExtendsParameters(queries={"ClientToken": token}))
     other = tea.client.create_key_with_options(models.CreateKeyRequest(description="another"), runtime)
     assert other.body.key_metadata.key_id != first
+
+
+def through_node(there: Login) -> dict[str, Any]:
+    """It signs each attempt anew."""
+    node = Node(there)
+    try:
+        return node.ask("CreateKey")
+    finally:
+        node.close()
+
+
+AWS_CLIENTS: dict[str, Callable[[Login], dict[str, Any]]] = {
+    "boto3": lambda there: Boto(there).ask("CreateKey"),
+    "client-kms": through_node,
+    **{
+        name: lambda there, program=program: AwsCli(program, there).ask("create-key")
+        for name, program in AWS_CLI.items()
+    },
+}
+
+
+@pytest.mark.parametrize("client", AWS_CLIENTS)
+def test_a_key_made_by_an_aws_client_that_repeats_is_one(plain: Login, tea: Tea, client: str) -> None:
+    before = keys(tea)
+    with losing(plain, 2) as (there, between):
+        made = AWS_CLIENTS[client](there)["KeyMetadata"]
+    assert between.requests == 3
+    assert keys(tea) - before == {made["KeyId"]}
