@@ -85,16 +85,17 @@ def test_what_others_encrypted_opens(
 
 
 @pytest.mark.parametrize(
-    ("name", "words", "plaintext"),
+    ("name", "written", "plaintext"),
     [
-        ("AWS CLI 1", (), b"password"),
-        ("AWS CLI 2", (), base64.b64decode("password")),
-        ("AWS CLI 2", ("--cli-binary-format", "raw-in-base64-out"), b"password"),
+        ("AWS CLI 1", ("password",), b"password"),
+        ("AWS CLI 2", ("password",), base64.b64decode("password")),
+        ("AWS CLI 2", ("my secret!",), base64.b64decode("mysecret")),
+        ("AWS CLI 2", ("my secret!", "--cli-binary-format", "raw-in-base64-out"), b"my secret!"),
     ],
 )
-def test_a_plaintext_on_the_command_line(cli: AwsCli, user: Aws, words: tuple[str, ...], plaintext: bytes) -> None:
-    """CLI 1 takes it as text, CLI 2 as base64."""
-    made = cli.ask("encrypt", "--key-id", user.key(), "--plaintext", "password", *words)
+def test_a_plaintext_on_the_command_line(cli: AwsCli, user: Aws, written: tuple[str, ...], plaintext: bytes) -> None:
+    """CLI 1 takes it as text, CLI 2 as base64, of which it drops what is none."""
+    made = cli.ask("encrypt", "--key-id", user.key(), "--plaintext", *written)
     assert user.ask("Decrypt", CiphertextBlob=base64.b64decode(made["CiphertextBlob"]))["Plaintext"] == plaintext
 
 

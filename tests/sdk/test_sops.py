@@ -96,15 +96,29 @@ def test_a_rotated_key_still_opens_the_file(sops: Sops, user: Aws) -> None:
     assert sops.decrypt(file) == PLAIN
 
 
+def arn_of(alias: str, user: Aws) -> str:
+    """sops takes nothing but ARNs."""
+    key: str = user.ask("DescribeKey", KeyId=alias)["KeyMetadata"]["Arn"]
+    return f"{key.partition(':key/')[0]}:{alias}"
+
+
 def test_another_key_takes_over(sops: Sops, user: Aws) -> None:
-    """By its alias, too: sops wants an ARN of it."""
-    old, alias = user.key(), user.alias()
-    new = user.ask("DescribeKey", KeyId=alias)["KeyMetadata"]["Arn"]
-    alias_arn = f"{new.partition(':key/')[0]}:{alias}"
+    old, new = user.key(), arn_of(user.alias(), user)
     file = sops.encrypt(old)
-    sops("rotate", "--in-place", "--add-kms", alias_arn, "--rm-kms", old, file)
-    assert [row["arn"] for row in sealed_keys(file)] == [alias_arn]
+    sops("rotate", "--in-place", "--add-kms", new, "--rm-kms", old, file)
+    assert [row["arn"] for row in sealed_keys(file)] == [new]
     user.ask("DisableKey", KeyId=old)
+    assert sops.decrypt(file) == PLAIN
+
+
+def test_an_alias_that_is_moved_closes_the_file(sops: Sops, user: Aws) -> None:
+    """sops asks for the alias when it decrypts, too."""
+    alias, other = user.alias(), user.key()
+    was = user.ask("DescribeKey", KeyId=alias)["KeyMetadata"]["Arn"]
+    file = sops.encrypt(arn_of(alias, user))
+    user.ask("UpdateAlias", AliasName=alias, TargetKeyId=other)
+    assert "IncorrectKeyException" in sops.refused("decrypt", file).told
+    user.ask("UpdateAlias", AliasName=alias, TargetKeyId=was)
     assert sops.decrypt(file) == PLAIN
 
 
