@@ -96,7 +96,7 @@ class Program:
 class AwsCli(Program):
     def ask(self, operation: str, *words: str | Path) -> dict[str, Any]:
         """`aws kms OPERATION WORDS`, and its answer."""
-        answer: dict[str, Any] = json.loads(self("kms", operation, *words) or "{}")
+        answer: dict[str, Any] = json.loads(self("kms", operation, *words, "--output", "json") or "{}")
         return answer
 
     def refused(self, operation: str, *words: str | Path) -> Done:
