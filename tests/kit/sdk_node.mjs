@@ -58,7 +58,10 @@ function pack(name, value) {
   if (was instanceof Uint8Array) return { $bytes: Buffer.from(was).toString("base64") };
   return value;
 }
-const unpack = (_name, value) => (value?.$bytes === undefined ? value : Buffer.from(value.$bytes, "base64"));
+function unpack(_name, value) {
+  if (value?.$bytes !== undefined) return Buffer.from(value.$bytes, "base64");
+  return value?.$ms === undefined ? value : new Date(value.$ms);
+}
 
 for await (const line of createInterface({ input: process.stdin })) {
   const [call, ...given] = JSON.parse(line, unpack);

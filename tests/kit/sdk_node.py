@@ -28,7 +28,7 @@ class NodeError(Exception):
 
 
 class Node:
-    """A KMSClient. Fields as the API has them, with bytes; answers with bytes and dates.
+    """A KMSClient. Fields and answers as the API has them, with bytes and dates.
 
     `skew`: by how much the clock of this process is wrong. `options`: the client's own, instead of the environment's.
     """
@@ -72,8 +72,11 @@ class Node:
         return Refusal(error.name, error.status, error.request_id, error.message)
 
 
-def _packed(value: bytes) -> dict[str, str]:
-    return {"$bytes": base64.b64encode(value).decode()}
+def _packed(value: bytes | datetime) -> dict[str, str | float]:
+    """JSON has neither bytes nor dates."""
+    if isinstance(value, bytes):
+        return {"$bytes": base64.b64encode(value).decode()}
+    return {"$ms": value.timestamp() * 1000}
 
 
 def _unpacked(value: dict[str, Any]) -> Any:

@@ -57,6 +57,14 @@ def test_dates_are_dates(user: Aws) -> None:
     assert abs(made - datetime.now(UTC)) < timedelta(minutes=1)
 
 
+def test_a_date_with_a_fraction_is_taken(user: Aws) -> None:
+    valid_to = datetime.now(UTC).replace(microsecond=234_000) + timedelta(days=3)
+    fields = {**user.external(), "ExpirationModel": "KEY_MATERIAL_EXPIRES", "ValidTo": valid_to}
+    user.ask("ImportKeyMaterial", **fields)
+    seen = user.ask("DescribeKey", KeyId=fields["KeyId"])["KeyMetadata"]["ValidTo"]
+    assert abs(seen - valid_to) < timedelta(seconds=1)
+
+
 def test_pages_are_read_to_the_end(node: Node, user: Aws) -> None:
     key = user.key()
     names = {f"alias/n-{key[-12:]}-{n}" for n in range(5)}
