@@ -25,6 +25,12 @@ lines of what an Action answered; what is refused before it reaches one has the 
 A parameter with an asterisk is required. *Refused* parameters ask for something that is not served: they are accepted
 only when blank. Parameters that stand nowhere here are refused.
 """
+_NOTES = {
+    "aws": "Answers lack what is not kept or does not exist here: an alias's `CreationDate` and `LastUpdatedDate`, the "
+    "`RotationType` of versions from before it was kept, `OnDemandRotationStartDate`, and all that belongs to what is "
+    "left out."
+}
+"""Of answers, by dialect."""
 _REFUSE = refused("")[0].codec
 
 
@@ -76,6 +82,8 @@ def _section(dialect: Dialect, actions: list[str]) -> Iterator[str]:
             *(_row(name, dialect.operations[name]) for name in sorted(dialect.operations)),
         ]
     )
+    if dialect.name in _NOTES:
+        yield _NOTES[dialect.name]
     if dialect.unsupported:
         yield "### Left out on purpose"
         yield "\n".join(_by_reason(dialect.unsupported))

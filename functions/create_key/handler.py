@@ -105,7 +105,7 @@ def create_key(params: CreateKey, scope: Scope) -> Created:
         description=params.description,
         aliases=aliases,
         primary=primary,
-        tags=check_tags(params.tags),
+        tags=check_tags(params.tags, scope.profile),
         policy=params.policy,
         rotation_seconds=(params.rotation_seconds or DEFAULT_INTERVAL) if params.rotate else 0,
         token=scope.call.request_id,

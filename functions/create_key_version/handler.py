@@ -41,7 +41,7 @@ def create_key_version(params: CreateKeyVersion, scope: Scope) -> Version:
         # Without a pause nothing is too soon. A rotation that a clock dated in the future puts none off.
         if pause and key.last_rotation and -SKEW <= scope.now - key.last_rotation < pause:
             raise RotationTooSoon
-        version, writes = rotation(scope.keyring, scope.random, key, scope.revise(key), scope.now)
+        version, writes = rotation(scope.keyring, scope.random, key, scope.revise(key), scope.now, scheduled=False)
         made[:] = [version]
         return writes
 

@@ -19,6 +19,9 @@ class ListAliases(Page, frozen=True, kw_only=True):
 
 
 class Aliases(Result, frozen=True, kw_only=True):
+    """`key_id`: of the one key that was asked for."""
+
+    key_id: str
     total: int
     offset: int
     limit: int
@@ -28,15 +31,17 @@ class Aliases(Result, frozen=True, kw_only=True):
 @action("ListAliases", refuses=NOTHING, needs=ANY_KEY)
 def list_aliases(params: ListAliases, scope: Scope) -> Aliases:
     start, end = params.start, params.start + params.limit
+    key_id = ""
     if params.key_id:
         key = scope.use(params.key_id)
+        key_id = key.id
         total = len(key.aliases)
         page = [Alias(name=name, key_id=key.id) for name in sorted(key.aliases)[start:end]]
     else:
         scope.allow()
         total, page = scope.store.list_aliases(offset=start, limit=params.limit)
     aliases = [AliasView(name=alias.name, key_id=alias.key_id) for alias in page]
-    return Aliases(total=total, offset=start, limit=params.limit, aliases=aliases)
+    return Aliases(key_id=key_id, total=total, offset=start, limit=params.limit, aliases=aliases)
 
 
 handler = entry(list_aliases)

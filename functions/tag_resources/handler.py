@@ -21,8 +21,8 @@ class TagResources(KeyRefs, frozen=True, kw_only=True):
 @action("TagResources", refuses=EDIT, needs=ANY_KEY)
 def tag_resources(params: TagResources, scope: Scope) -> Nothing:
     def change(keys: Sequence[Key]) -> list[Write]:
-        once = distinct(keys)
-        return [PutKey(scope.revise(key, tags=check_tags({**key.tags, **params.tags}))) for key in once]
+        tags = check_tags(params.tags, scope.profile)
+        return [PutKey(scope.revise(key, tags={**key.tags, **tags})) for key in distinct(keys)]
 
     scope.update(params.key_ids, change)
     return Nothing()

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from tenantkms.action.action import action
 from tenantkms.action.call import Nothing, Params
 from tenantkms.action.scope import Scope
-from tenantkms.errors import AliasNotFound, LimitExceeded
+from tenantkms.errors import AliasNotFound, InvalidParameter, LimitExceeded
 from tenantkms.model.alias import ALIAS_PREFIX, MAX_ALIASES, Alias
 from tenantkms.model.key import Key
-from tenantkms.model.specs import ANY_KEY
+from tenantkms.model.specs import ANY_KEY, SYMMETRIC, KeyUsage
 from tenantkms.model.states import EDIT
 from tenantkms.runtime.lambda_entry import entry
 from tenantkms.store.port import PutAlias, PutKey, Write
@@ -23,6 +23,10 @@ class UpdateAlias(Params, frozen=True, kw_only=True):
     alias: str
 
 
+def _kind(key: Key) -> tuple[KeyUsage, bool]:
+    return key.usage, key.spec in SYMMETRIC
+
+
 @action("UpdateAlias", refuses=EDIT, needs=ANY_KEY)
 def update_alias(params: UpdateAlias, scope: Scope) -> Nothing:
     name = scope.alias(params.alias)
@@ -33,6 +37,8 @@ def update_alias(params: UpdateAlias, scope: Scope) -> Nothing:
             raise AliasNotFound
         if new.id == old.id:
             return []
+        if scope.profile.alias_keeps_kind and _kind(new) != _kind(old):
+            raise InvalidParameter("An alias moves only to a key of the same type and usage.")
         if len(new.aliases) >= MAX_ALIASES:
             raise LimitExceeded(f"A key has at most {MAX_ALIASES} aliases.")
         return [

@@ -68,12 +68,12 @@ def test_ids_stay_the_same_for_ever() -> None:
 # -- names -----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["a", "A-z_0/9", "x" * 255, "-", "a//b", "acs/x"])
+@pytest.mark.parametrize("name", ["a", "A-z_0/9", "x" * 255, "-", "a//b", "acs/x", "a:b"])
 def test_aliases(name: str) -> None:
     assert check_alias(name) == name
 
 
-@pytest.mark.parametrize("name", ["", "x" * 256, "a b", "a\n", "é", "a.b", "a:b", "a*", "\ud800", "a\0"])
+@pytest.mark.parametrize("name", ["", "x" * 256, "a b", "a\n", "é", "a.b", "a*", "\ud800", "a\0"])
 def test_not_aliases(name: str) -> None:
     with pytest.raises(InvalidAlias):
         check_alias(name)

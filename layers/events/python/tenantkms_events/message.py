@@ -80,7 +80,7 @@ def kind_of(target: Target) -> str:
 class Message(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     v: Literal[1]
     id: Annotated[str, Meta(pattern=r"\A[A-Za-z0-9_.:/+=@-]{1,128}\Z")]
-    key: Annotated[str, Meta(pattern=r"\A[A-Za-z0-9_/-]{1,261}\Z")]
+    key: Annotated[str, Meta(pattern=r"\A[A-Za-z0-9_/:-]{1,261}\Z")]
     plaintext: str | UnsetType = UNSET
     plaintext_base64: str | UnsetType = UNSET
     plaintext_wrapped: str | UnsetType = UNSET

@@ -58,7 +58,7 @@ _NO_NAMES = WITHOUT_KEY - {"CreateKey"}
 """Actions that are asked for no key and no alias, which CreateKey may be given."""
 _ACTION = re.compile(r"[A-Za-z*]{1,64}")
 _KEY = re.compile(rf"key/({UUID_FORM.pattern}|[0-9a-f-]*\*[0-9a-f*-]*)")
-_RESOURCE = re.compile(r"\*|(key|alias)/[A-Za-z0-9_/*-]{1,255}")
+_RESOURCE = re.compile(r"\*|key/[A-Za-z0-9_/*-]{1,255}|alias/[A-Za-z0-9_/:*-]{1,255}")
 
 
 class _Statement(Struct, frozen=True, forbid_unknown_fields=True, rename="pascal"):

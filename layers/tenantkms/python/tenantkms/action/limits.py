@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from tenantkms.errors import LimitExceeded
 from tenantkms.model.key import Key
-from tenantkms.model.limits import NO_LIMIT, Limits
+from tenantkms.model.limits import AS_VENDOR, NO_LIMIT, Limits
+from tenantkms.model.profiles import PROFILES
 from tenantkms.names import NATIVE
 from tenantkms.store.port import DeleteAlias, KeyStore, PutAlias, PutKey, Write
 
@@ -18,10 +19,11 @@ def check_limits(limits: Limits, store: KeyStore, profile: str, keys: Sequence[K
     a key's row must hold.
     """
     before = {key.id: key for key in keys}
+    tags = PROFILES[profile].tags if limits.tags == AS_VENDOR else limits.tags
     for write in writes:
         if isinstance(write, PutKey):
             old, new = before.get(write.key.id), write.key
-            _check("tags of a key", limits.tags, len(old.tags) if old else 0, len(new.tags))
+            _check("tags of a key", tags, len(old.tags) if old else 0, len(new.tags))
             if profile != NATIVE:
                 _check("versions of a key", limits.versions, old.primary_number if old else 0, new.primary_number)
     if profile == NATIVE:

@@ -44,13 +44,14 @@ def new_material(spec: KeySpec, random: Callable[[int], bytes]) -> bytes:
 
 
 def rotation(
-    keyring: Keyring, random: Callable[[int], bytes], key: Key, next_: Key, now: int
+    keyring: Keyring, random: Callable[[int], bytes], key: Key, next_: Key, now: int, *, scheduled: bool
 ) -> tuple[KeyVersion, list[Write]]:
     """(the new primary version, the writes that make it so). `next_` is the next revision of `key`."""
     if key.primary is None:
         raise ExternalOrigin
     number = key.primary.number + 1
-    version = keyring.seal_version(key.id, key.spec, number, now, new_material(key.spec, random))
+    material = new_material(key.spec, random)
+    version = replace(keyring.seal_version(key.id, key.spec, number, now, material), scheduled=scheduled)
     changed = replace(next_, primary=version, last_rotation=now)
     return version, [PutVersion(key.id, key.primary), PutKey(changed)]
 
@@ -63,5 +64,5 @@ def rotates(key: Key, now: int, _since: int) -> bool:
 
 def rotate_due(deps: Deps, key: Key, now: int, request_id: str) -> None:
     """The scheduled rotation of a key that is due."""
-    _, writes = rotation(deps.keyring, deps.random, key, revised(key, request_id), now)
+    _, writes = rotation(deps.keyring, deps.random, key, revised(key, request_id), now, scheduled=True)
     deps.keyring.commit(writes)

@@ -44,15 +44,21 @@ class AliasView(Struct, frozen=True, kw_only=True):
 
 
 class VersionView(Struct, frozen=True, kw_only=True):
-    """`created` in Unix seconds."""
+    """`created` in Unix seconds; `scheduled` as in `KeyVersion`."""
 
     key_id: str
     key_version_id: str
     created: int
+    scheduled: bool | None
 
 
 def version_view(key_id: str, version: KeyVersion) -> VersionView:
-    return VersionView(key_id=key_id, key_version_id=version_id(key_id, version.number), created=version.created)
+    return VersionView(
+        key_id=key_id,
+        key_version_id=version_id(key_id, version.number),
+        created=version.created,
+        scheduled=version.scheduled,
+    )
 
 
 def view(key: Key) -> KeyView:

@@ -10,11 +10,10 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from tenantkms import errors as e
+from tenantkms.model.profiles import Profile
 from tenantkms.model.specs import KeySpec, KeyUsage, Origin
 from tenantkms.model.states import KeyState
 from tenantkms.model.version import UUID_FORM, KeyVersion, version_number
-
-_RESERVED_TAGS = ("aliyun", "acs:")
 
 
 class Key(Struct, frozen=True, kw_only=True):
@@ -127,12 +126,14 @@ class KeyFilter(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         )
 
 
-def check_tags(tags: dict[str, str]) -> dict[str, str]:
-    """`tags` of a key, if they may be. Raises `InvalidParameter`."""
+def check_tags(tags: dict[str, str], profile: Profile) -> dict[str, str]:
+    """`tags` that a caller gives to a key, if they may be. Raises `InvalidParameter`."""
+    reserved, longest = profile.reserved_tags, profile.tag_value_limit
     for name, value in tags.items():
-        if not 1 <= len(name) <= 128 or len(value) > 128 or name.startswith(_RESERVED_TAGS):
+        if not 1 <= len(name) <= 128 or len(value) > longest or name.startswith(reserved):
             raise e.InvalidParameter(
-                "A tag's key has 1 to 128 characters and does not begin with 'aliyun' or 'acs:', its value at most 128."
+                "A tag's key has 1 to 128 characters and does not begin with "
+                f"{' or '.join(map(repr, reserved))}, its value at most {longest}."
             )
     return tags
 

@@ -11,6 +11,8 @@ EVERY = "*"
 """In place of an Action: every one that is not named itself."""
 NO_LIMIT = 0
 """In place of a figure."""
+AS_VENDOR = -1
+"""In place of a figure that nobody has given: the profile of each dialect has it."""
 LARGEST = 1_000_000
 """The largest figure."""
 
@@ -35,7 +37,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     keys: int = 10_000
     aliases: int = 20_000
     versions: int = 10_000
-    tags: int = 20
+    tags: int = AS_VENDOR
 
 
 COUNTS = tuple(name for name in Limits.__struct_fields__ if name != "rates")

@@ -42,11 +42,20 @@ class Profile(Struct, frozen=True, kw_only=True):
     """Specs of keys that are created without material, to be imported."""
     usages: frozenset[KeyUsage] = frozenset(KeyUsage) - {KeyUsage.KEY_AGREEMENT}
     """Those that keys are created with."""
+    tags: int
+    """Of one key, at most; `Limits.tags` goes before it."""
+    tag_value_limit: int
+    """Characters."""
+    reserved_tags: tuple[str, ...]
+    """How the keys of tags may not begin."""
     names_usage: bool = False
     """Whether keys that are not symmetric are created with their usage named."""
+    alias_keeps_kind: bool = False
+    """Whether an alias moves only to a key of the same usage that is symmetric too, or is not either."""
 
 
 _ALL: dict[str, Any] = {"imports": frozenset(KeySpec), "usages": frozenset(KeyUsage)}
+_RESERVED_TAGS = ("aliyun", "acs:")
 _TENCENT = Profile(
     plaintext_limit=4096,
     context_limit=1024,
@@ -59,6 +68,9 @@ _TENCENT = Profile(
     rotation_pause=DAY,
     imports_disabled=False,
     rotates_asymmetric=False,
+    tags=20,
+    tag_value_limit=128,
+    reserved_tags=_RESERVED_TAGS,
 )
 _ALIBABA = Profile(
     plaintext_limit=6144,
@@ -72,6 +84,9 @@ _ALIBABA = Profile(
     rotation_pause=0,
     imports_disabled=True,
     rotates_asymmetric=True,
+    tags=20,
+    tag_value_limit=128,
+    reserved_tags=_RESERVED_TAGS,
 )
 _AWS = Profile(
     plaintext_limit=4096,
@@ -86,7 +101,11 @@ _AWS = Profile(
     imports_disabled=True,
     rotates_asymmetric=False,
     **_ALL,
+    tags=50,
+    tag_value_limit=256,
+    reserved_tags=("aws:",),
     names_usage=True,
+    alias_keeps_kind=True,
 )
 
 PROFILES: Mapping[str, Profile] = MappingProxyType(

@@ -16,13 +16,15 @@ class KeyVersion(Struct, frozen=True, kw_only=True):
     """One generation of key material, sealed by the parent key. `created` is in Unix seconds.
 
     Nothing is `sealed` where imported material is gone and another has taken its place. `proven`: it was imported in a
-    wrapping that would have told of damage, so it is what its owner sent.
+    wrapping that would have told of damage, so it is what its owner sent. `scheduled`: automatic rotation made it, or
+    somebody by hand; None: neither, or from before this was kept.
     """
 
     number: int
     created: int
     sealed: bytes
     proven: bool = False
+    scheduled: bool | None = None
 
 
 @lru_cache(maxsize=4096)

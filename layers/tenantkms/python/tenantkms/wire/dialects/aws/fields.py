@@ -16,7 +16,7 @@ from tenantkms.model.specs import SPEC_USAGES, KeySpec
 from tenantkms.model.version import UUID_FORM
 from tenantkms.wire import codecs
 from tenantkms.wire.dialects.aws import names
-from tenantkms.wire.dialects.aws.errors import BadMarker, BadTags, ReservedAlias
+from tenantkms.wire.dialects.aws.errors import BadTags, ReservedAlias
 from tenantkms.wire.parse import decode_base64
 from tenantkms.wire.translate import Codec
 
@@ -90,9 +90,26 @@ def off(wire: str, value: Any) -> dict[str, Any]:
     return {}
 
 
-def ignored(_wire: str, _value: Any) -> dict[str, Any]:
-    """It can only widen what is allowed, and does not."""
-    return {}
+def accepted(codec: Codec) -> Codec:
+    """What says nothing that is not so anyway, or could only widen what is allowed, and does not."""
+
+    def check(wire: str, value: Any) -> dict[str, Any]:
+        codec(wire, value)
+        return {}
+
+    return check
+
+
+def texts(codec: Codec, most: int = 10**9) -> Codec:
+    """A list of what `codec` reads."""
+
+    def each(wire: str, value: Any) -> list[Any]:
+        if not isinstance(value, list):
+            raise e.MalformedRequest(f"{wire} is not a list.")
+        _check_length(wire, len(value), 0, most)
+        return [codec(wire, item) for item in value]
+
+    return each
 
 
 def enum(table: Mapping[str, Any], unserved: frozenset[str] = frozenset()) -> Codec:
@@ -158,7 +175,7 @@ def key(wire: str, value: Any) -> str:
     ref: str = (arn["alias"] or "") if arn else said
     if not ref.startswith(ALIAS_PREFIX):
         return managed_key(wire, value)
-    if not _ALIAS.fullmatch(ref) or ":" in ref:
+    if not _ALIAS.fullmatch(ref):
         raise e.AliasNotFound(key=ref)
     return ref
 
@@ -187,9 +204,7 @@ def alias(wire: str, value: Any) -> str:
     if name.startswith("alias/aws/"):
         raise ReservedAlias
     if not _ALIAS.fullmatch(name):
-        raise violation(wire, "satisfy regular expression pattern: ^alias/[a-zA-Z0-9/_-]+$", name)
-    if ":" in name:
-        raise e.UnsupportedParameter(f"{wire}: an alias with ':' is not supported here.")
+        raise violation(wire, "satisfy regular expression pattern: ^[a-zA-Z0-9:/_-]+$", name)
     return name.removeprefix(ALIAS_PREFIX)
 
 
@@ -242,10 +257,7 @@ def tags(wire: str, value: Any) -> dict[str, str]:
     return found
 
 
-def tag_keys(wire: str, value: Any) -> list[str]:
-    if not isinstance(value, list):
-        raise e.MalformedRequest(f"{wire} is not a list of names.")
-    return [_TAG_NAME("TagKey", name) for name in value]
+tag_keys = texts(_TAG_NAME)
 
 
 def valid_to(wire: str, value: Any) -> int:
@@ -270,19 +282,3 @@ def check_no_valid_to(given: list[str]) -> None:
 def check_size(given: list[str]) -> None:
     if len(given) != 1:
         raise e.InvalidParameter("Please specify either number of bytes or key spec.")
-
-
-# -- pages ---------------------------------------------------------------------------------------------
-
-
-def marker(operation: str) -> Codec:
-    """The offset in a Marker that `operation` has answered."""
-
-    def codec(wire: str, value: Any) -> int:
-        said = text(1, 1024)(wire, value)
-        name, _, digits = (decode_base64(said) or b"").decode("ascii", "replace").partition(" ")
-        if name != operation or not re.fullmatch("[1-9][0-9]{0,6}", digits):
-            raise BadMarker
-        return int(digits)
-
-    return codec

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from tenantkms.errors import Internal
 from tenantkms.model.specs import SYMMETRIC, KeySpec, KeyUsage, Origin
+from tenantkms.model.states import KeyState
 from tenantkms.model.version import material_id
 from tenantkms.wire.dialects.aws import names
 from tenantkms.wire.dialects.aws.errors import WrongMac, WrongSignature
@@ -85,21 +85,13 @@ def valid_mac(result: Mapping[str, Any], _view: View) -> bool:
     return True
 
 
-def more(operation: str, rest: Out) -> dict[str, Out]:
-    """`Truncated`, and a `NextMarker` only where it is true. `rest` is the next page's offset, 0 on the last one."""
-
-    def next_marker(result: Mapping[str, Any], view: View) -> str | None:
-        at = rest(result, view)
-        return base64.b64encode(f"{operation} {at}".encode()).decode() if at else None
-
-    return {"NextMarker": next_marker, "Truncated": lambda result, view: bool(rest(result, view))}
+def rotation_type(result: Mapping[str, Any], _view: View) -> str | None:
+    """Where it is known."""
+    scheduled = result["scheduled"]
+    return None if scheduled is None else "AUTOMATIC" if scheduled else "ON_DEMAND"
 
 
-def rest_of(name: str) -> Out:
-    """The offset of the page after this one of the list `name`, or 0."""
-
-    def rest(result: Mapping[str, Any], _view: View) -> int:
-        at: int = result["offset"] + len(result[name])
-        return at if result[name] and at < result["total"] else 0
-
-    return rest
+def rotation(result: Mapping[str, Any]) -> int:
+    """Seconds between two automatic rotations, 0 for none: those of a key that is pending deletion rest."""
+    key = result["keys"][0]
+    return 0 if key["state"] == KeyState.PENDING_DELETION else int(key["rotation_seconds"])

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from tenantkms.model.profiles import DAY
 from tenantkms.model.states import KeyState
-from tenantkms.wire.dialects.aws import cryptography, fields, leaves, names
-from tenantkms.wire.dialects.aws.rows import BLOB, GRANTS, KEY, MANAGED, ONE_KEY, ONE_MANAGED, given, page
+from tenantkms.wire.dialects.aws import cryptography, fields, leaves, names, pages
+from tenantkms.wire.dialects.aws.rows import BLOB, GRANTS, KEY, MANAGED, ONE_KEY, ONE_MANAGED, given
 from tenantkms.wire.signing.aws_sigv4 import INVOCATION
 from tenantkms.wire.translate import SPREAD, Operation, Out, Rule, Target, const, each, first, get, listed, one, refused
 
@@ -44,6 +44,7 @@ _IMPORT = (
 _IMPORTED: Mapping[str, Out] = {"KeyId": leaves.key_arn(), "KeyMaterialId": leaves.own_material("key_version_id")}
 _ALIAS = given("AliasName", "alias", fields.alias, required=True)
 _TARGET = given("TargetKeyId", "key_id", fields.managed_key, required=True)
+_OWNER = fields.only("SELF", unserved=frozenset({"OTHER_ACCOUNTS_VIA_RAM"}))
 _DAYS = fields.integer(90, 2560)
 
 OPERATIONS: dict[str, Operation] = {
@@ -70,7 +71,7 @@ OPERATIONS: dict[str, Operation] = {
             given("Origin", "origin", fields.origin),
             given("Tags", "tags", fields.tags),
             given("MultiRegion", SPREAD, fields.off),
-            given("BypassPolicyLockoutSafetyCheck", SPREAD, fields.ignored),
+            given("BypassPolicyLockoutSafetyCheck", SPREAD, fields.accepted(fields.boolean)),
             given(INVOCATION, "client_token", fields.invocation),
             *refused("Policy", "CustomKeyStoreId", "XksKeyId"),
         ),
@@ -81,12 +82,12 @@ OPERATIONS: dict[str, Operation] = {
     "ListKeys": Operation(
         "ListKeys",
         (
-            *page("ListKeys", 1000),
-            given("ResourceOwners", SPREAD, fields.ignored),
+            *pages.page("ListKeys"),
+            given("ResourceOwners", SPREAD, fields.accepted(fields.texts(_OWNER))),
         ),
         {
             "Keys": each("keys", {"KeyId": get("id"), "KeyArn": leaves.key_arn("id")}),
-            **leaves.more("ListKeys", leaves.rest_of("keys")),
+            **pages.more("ListKeys", pages.rest_of("keys"), lambda _result: ""),
         },
         constant={"limit": 100},
     ),
@@ -101,7 +102,7 @@ OPERATIONS: dict[str, Operation] = {
     "DeleteAlias": Operation("DeleteAlias", (_ALIAS,)),
     "ListAliases": Operation(
         "ListAliases",
-        (given("KeyId", "key_id", fields.managed_key), *page("ListAliases", 100)),
+        (given("KeyId", "key_id", fields.managed_key), *pages.page("ListAliases")),
         {
             "Aliases": each(
                 "aliases",
@@ -111,7 +112,7 @@ OPERATIONS: dict[str, Operation] = {
                     "TargetKeyId": get("key_id"),
                 },
             ),
-            **leaves.more("ListAliases", leaves.rest_of("aliases")),
+            **pages.more("ListAliases", pages.rest_of("aliases"), lambda result: str(result["key_id"])),
         },
         constant={"limit": 50},
     ),
@@ -141,9 +142,9 @@ OPERATIONS: dict[str, Operation] = {
         (ONE_MANAGED,),
         {
             "KeyId": lambda result, view: names.named_arn(result["keys"][0]["id"], view.site),
-            "KeyRotationEnabled": lambda result, _view: result["keys"][0]["rotation_seconds"] > 0,
+            "KeyRotationEnabled": lambda result, _view: leaves.rotation(result) > 0,
             "NextRotationDate": lambda result, _view: result["keys"][0]["next_rotation"] or None,
-            "RotationPeriodInDays": lambda result, _view: result["keys"][0]["rotation_seconds"] // DAY or None,
+            "RotationPeriodInDays": lambda result, _view: leaves.rotation(result) // DAY or None,
         },
     ),
     "RotateKeyOnDemand": Operation("CreateKeyVersion", (MANAGED,), {"KeyId": leaves.key_arn()}),
@@ -151,7 +152,7 @@ OPERATIONS: dict[str, Operation] = {
         "ListKeyVersions",
         (
             MANAGED,
-            *page("ListKeyRotations", 1000),
+            *pages.page("ListKeyRotations"),
             given(
                 "IncludeKeyMaterial",
                 SPREAD,
@@ -165,9 +166,10 @@ OPERATIONS: dict[str, Operation] = {
                     "KeyId": leaves.key_arn(),
                     "KeyMaterialId": leaves.material(),
                     "RotationDate": get("created"),
+                    "RotationType": leaves.rotation_type,
                 },
             ),
-            **leaves.more("ListKeyRotations", leaves.rest_of("versions")),
+            **pages.more("ListKeyRotations", pages.rest_of("versions"), pages.row_key("versions")),
         },
         constant={"limit": 100, "offset": 1},
     ),
@@ -210,7 +212,11 @@ OPERATIONS: dict[str, Operation] = {
     "DeleteImportedKeyMaterial": Operation("DeleteKeyMaterial", (MANAGED, *refused("KeyMaterialId")), _IMPORTED),
     "ListKeyPolicies": Operation(
         "DescribeKey",
-        (ONE_MANAGED, given("Limit", SPREAD, fields.ignored), given("Marker", SPREAD, fields.ignored)),
+        (
+            ONE_MANAGED,
+            given("Limit", SPREAD, fields.accepted(fields.integer(1, 1000))),
+            given("Marker", SPREAD, pages.no_marker),
+        ),
         {"PolicyNames": const(["default"]), "Truncated": const(value=False)},
     ),
     "TagResource": Operation("TagResources", (ONE_MANAGED, given("Tags", "tags", fields.tags, required=True))),
@@ -221,12 +227,11 @@ OPERATIONS: dict[str, Operation] = {
         "ListTagResources",
         (
             ONE_MANAGED,
-            given("Limit", "limit", fields.integer(1, 1000)),
-            given("Marker", "start", fields.marker("ListResourceTags")),
+            *pages.page("ListResourceTags", "start"),
         ),
         {
             "Tags": each("rows", {"TagKey": get("name"), "TagValue": get("value")}),
-            **leaves.more("ListResourceTags", get("next")),
+            **pages.more("ListResourceTags", get("next"), pages.row_key("rows")),
         },
         constant={"limit": 50},
     ),

@@ -11,16 +11,9 @@ def given(wire: str, to: str | Target, codec: Codec, *, required: bool = False) 
     return In(wire, to, codec, required, blank=True)
 
 
-def page(operation: str, most: int) -> tuple[In, ...]:
-    return (
-        given("Limit", "limit", fields.integer(1, most)),
-        given("Marker", "offset", fields.marker(operation)),
-    )
-
-
 KEY = given("KeyId", "key_id", fields.key, required=True)
 MANAGED = given("KeyId", "key_id", fields.managed_key, required=True)
 ONE_KEY = given("KeyId", "key_ids", fields.one_key, required=True)
 ONE_MANAGED = given("KeyId", "key_ids", fields.one_managed_key, required=True)
-GRANTS = given("GrantTokens", SPREAD, fields.ignored)
+GRANTS = given("GrantTokens", SPREAD, fields.accepted(fields.texts(fields.text(1, 8192), 10)))
 BLOB = fields.blob(1, 6144)

@@ -1,0 +1,80 @@
+"""Pages of AWS KMS's lists: what a Marker says, as it is asked for and as it is answered."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from tenantkms.wire.dialects.aws import fields
+from tenantkms.wire.dialects.aws.errors import BadMarker
+from tenantkms.wire.dialects.aws.rows import given
+from tenantkms.wire.parse import decode_base64
+from tenantkms.wire.translate import Codec, In, Out, Target, View
+
+_SAID = fields.text(1, 1024)
+LIMIT = given("Limit", "limit", fields.integer(1, 1000))
+
+
+def marker(operation: str) -> Codec:
+    """(key's id or "", offset) of a Marker that `operation` has answered: see `more`."""
+    form = re.compile(f"{operation} (?P<key>[0-9a-f-]*) (?P<at>[1-9][0-9]{{0,6}})")
+
+    def codec(wire: str, value: Any) -> tuple[str, int]:
+        said = _SAID(wire, value)
+        found = form.fullmatch((decode_base64(said) or b"").decode("ascii", "replace"))
+        if found is None:
+            raise BadMarker
+        return found["key"], int(found["at"])
+
+    return codec
+
+
+def offset(name: str) -> Target:
+    """Of a Marker that was answered for the key that this call is about; the key's parameter stands before it."""
+
+    def put(canonical: dict[str, Any], _call: dict[str, Any], value: tuple[str, int]) -> None:
+        key, at = value
+        if [key or None] != canonical.get("key_ids", [canonical.get("key_id")]):
+            raise BadMarker
+        canonical[name] = at
+
+    return Target(name, put)
+
+
+def no_marker(wire: str, value: Any) -> dict[str, Any]:
+    """Of an operation that answers none."""
+    _SAID(wire, value)
+    raise BadMarker
+
+
+def page(operation: str, start: str = "offset") -> tuple[In, ...]:
+    """`start`: the canonical parameter that says where the page begins."""
+    return (LIMIT, given("Marker", offset(start), marker(operation)))
+
+
+def more(operation: str, rest: Out, key: Callable[[Mapping[str, Any]], str]) -> dict[str, Out]:
+    """`Truncated`, and a `NextMarker` only where it is true: it is for this operation, and for the key of that id ("":
+    for none). `rest` is the next page's offset, 0 on the last one."""
+
+    def next_marker(result: Mapping[str, Any], view: View) -> str | None:
+        at = rest(result, view)
+        return base64.b64encode(f"{operation} {key(result)} {at}".encode()).decode() if at else None
+
+    return {"NextMarker": next_marker, "Truncated": lambda result, view: bool(rest(result, view))}
+
+
+def row_key(name: str) -> Callable[[Mapping[str, Any]], str]:
+    """The key of all rows of the list `name`."""
+    return lambda result: str(result[name][0]["key_id"])
+
+
+def rest_of(name: str) -> Out:
+    """The offset of the page after this one of the list `name`, or 0."""
+
+    def rest(result: Mapping[str, Any], _view: View) -> int:
+        at: int = result["offset"] + len(result[name])
+        return at if result[name] and at < result["total"] else 0
+
+    return rest
