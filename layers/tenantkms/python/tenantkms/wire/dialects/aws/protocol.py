@@ -36,7 +36,7 @@ def _parse(request: Request, _scheme: Scheme, _params: Parameters) -> tuple[str,
         raise e.MalformedRequest(f"The Content-Type must be {MEDIA_TYPE}.")
     target = request.header("x-amz-target")
     action = target.removeprefix(_TARGET)
-    if action == target:
+    if action in (target, ""):
         raise e.UnknownAction
     body = parse_json_object(request.body)
     operation = OPERATIONS.get(action)
