@@ -15,9 +15,8 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from kit.campaign.codes import CODES
 from kit.campaign.machine import Machine
-from kit.campaign.rules_keys import KeyRules
+from kit.campaign.rules_aws import AwsRules
 from kit.campaign.rules_names import NameRules
-from kit.campaign.rules_use import UseRules
 from kit.campaign.world import STORES
 from tenantkms import errors
 from tenantkms.wire.dialects import DIALECTS
@@ -33,14 +32,21 @@ LEAST = 20_000
 """Steps of all parts together."""
 
 
-MODELLED = ("alibaba", "tencent", "tencent-v2")
-"""The dialects that the model knows: AWS's has its own tests, `tests/endpoint/test_aws*.py`."""
+_GRANTS = "grants have tests of their own, and the model knows one caller"
+_POLICIES = "policies of AWS's form have tests of their own: the model sets them by Alibaba's API"
+UNMODELLED = {
+    **{("aws", f"{verb}Grant"): _GRANTS for verb in ("Create", "Retire", "Revoke")},
+    **{("aws", f"List{what}"): _GRANTS for what in ("Grants", "RetirableGrants")},
+    **{("aws", f"{verb}KeyPolicy"): _POLICIES for verb in ("Get", "Put")},
+    ("aws", "DeriveSharedSecret"): "it changes nothing and makes no ciphertext, and the model has no keys for it",
+}
+"""Operations that the model does not know, each with the reason."""
 
 
 def run_part(store: str, part: int, least: int) -> int:
     """So many steps at least, and on, with one seed after another, until every operation was asked for."""
 
-    class Part(KeyRules, NameRules, UseRules):
+    class Part(NameRules, AwsRules):
         steps = 0
         seen: Counter[tuple[str, str]] = Counter()
 
@@ -55,7 +61,8 @@ def run_part(store: str, part: int, least: int) -> int:
         print_blob=True,
     )
     number = time.time_ns() if CAMPAIGN else 1_000 * part
-    served = {(name, operation) for name in MODELLED for operation in DIALECTS[name].operations}
+    served = {(name, operation) for name in DIALECTS for operation in DIALECTS[name].operations}
+    served -= set(UNMODELLED)
     while Part.steps < least * (CAMPAIGN or 1) or (store == "sqlite" and served - set(Part.seen)):
         assert Part.steps < 3 * least * (CAMPAIGN or 1), f"never asked for: {served - set(Part.seen)}"
         run_state_machine_as_test(seed(number)(Part), settings=how)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from functions.endpoint.dispatch import load
-from kit.campaign.codes import ALIBABA, TENCENT, TENCENT_V2, code
+from kit.campaign.codes import ALIBABA, AWS, TENCENT, TENCENT_V2, code
 from kit.campaign.reference import RefBlob, Reference, RefKey, refusal
 from kit.campaign.world import DAY, make_world
 from tenantkms.access.policy import ALLOW_ALL
@@ -27,6 +27,7 @@ ANY = st.integers(0, 255)
 """Picks one of what there is at that moment."""
 DIALECTS = st.sampled_from([ALIBABA, TENCENT, TENCENT_V2])
 TWO = st.sampled_from([ALIBABA, TENCENT])
+THREE = st.sampled_from([ALIBABA, TENCENT, AWS])
 CONTEXTS = st.sampled_from([{}, {"a": "b"}, {"b": "", "a": "bb", "ключ": "値"}])
 ALIASES = st.sampled_from([f"shared-{n}" for n in range(6)])
 _UNTIL = ["rotate", "expire", "destroy", "token"]
@@ -68,11 +69,16 @@ class Machine(RuleBasedStateMachine):
         elif dialect == TENCENT:
             answer = self.kms.tencent(operation, **params)
             told = answer.get("Error", {}).get("Code", "")
+        elif dialect == AWS:
+            answer = self.kms.aws(operation, **params)
+            told = answer.get("__type", "")
         else:
             lower = {name[0].lower() + name[1:]: value for name, value in params.items()}
             answer = self.kms.tencent_v2(operation, **lower)
             told = answer["code"]
-        assert told == code(dialect, wrong), f"{dialect} {operation} {params}: {wrong or 'success'} expected: {answer}"
+        assert told == code(dialect, operation, wrong), (
+            f"{dialect} {operation} {params}: {wrong or 'success'} expected: {answer}"
+        )
         return answer
 
     def native(self, action: str, params: dict[str, Any]) -> dict[str, Any]:
@@ -101,12 +107,21 @@ class Machine(RuleBasedStateMachine):
         return live[number % len(live)] if live else self.pick(255)
 
     def name(self, dialect: str, key: RefKey, number: int) -> str:
-        """A name of `key`: Alibaba's API takes aliases and ARNs too."""
+        """A name of `key`: Alibaba's and AWS's APIs take aliases and ARNs too."""
+        if dialect == AWS:
+            what = f"alias/{key.aliases[number % len(key.aliases)]}" if number % 3 == 1 and key.aliases else ""
+            what = what or (key.id if number % 2 else f"key/{key.id}")
+            return what if what.startswith("alias") == (number % 2 == 0) or what == key.id else self.arn(what)
         if dialect != ALIBABA or number % 3 == 0:
             return key.id
         if number % 3 == 1 and key.aliases:
             return f"alias/{key.aliases[number % len(key.aliases)]}"
         return f"acs:kms:local:000000000000:key/{key.id}"
+
+    def arn(self, what: str) -> str:
+        """AWS's, of `key/<id>` or `alias/<name>`."""
+        site = self.kms.settings.site
+        return f"arn:aws:kms:{site.region}:{site.account}:{what}"
 
     def new_key(self, key_id: str, spec: str, **about: Any) -> RefKey:
         key = RefKey(key_id, spec, self.now, **about)
@@ -210,6 +225,8 @@ class Machine(RuleBasedStateMachine):
         assert row is not None
         assert [version.number for version in older] == list(range(1, key.versions))
         assert row.primary_number == key.versions
+        later = [version.scheduled for version in (*older, row.primary) if version and version.number > 1]
+        assert later == [how == "AUTOMATIC" for how in key.rotations]
         assert (str(row.state), list(row.aliases), row.tags) == (key.state, key.aliases, key.tags)
         assert (row.description, row.deletion_date) == (key.description, key.deletion_date)
         assert (row.deletion_protection, row.destroying) == (key.protected, False)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from kit.campaign.codes import ALIBABA, REFUSED
+from kit.campaign.codes import ALIBABA, AWS, REFUSED, TENCENT, TENCENT_V2
 from kit.campaign.world import DAY
 
 YEAR = 365 * DAY
 HOUR = 3600
+TENCENTS = (TENCENT, TENCENT_V2)
+TAGS = {ALIBABA: 20, AWS: 50}
+"""Of one key, at most."""
 KINDS = {
     "AES_256": "blob",
     "SM4_128": "blob",
@@ -38,6 +41,8 @@ class RefKey:
     version_ids: dict[int, str] = field(default_factory=dict)
     rotation: int = 0
     last_rotation: int = 0
+    rotations: list[str] = field(default_factory=list)
+    """How each version after the first came, in AWS's words."""
     material: bytes = b""
     token: tuple[str, str, int] | None = None
     expires: int = 0
@@ -121,7 +126,7 @@ class Reference:
         wrong = refusal(key, now, "name")
         if not wrong and key.protected:
             wrong = "DeletionProtected"
-        if not wrong and dialect != ALIBABA and key.state not in ("Disabled", "PendingImport"):
+        if not wrong and dialect in TENCENTS and key.state not in ("Disabled", "PendingImport"):
             wrong = "KeyNotDisabled"
         if not wrong:
             key.state, key.deletion_date = "PendingDeletion", now + days * DAY
@@ -139,10 +144,11 @@ class Reference:
 
     def rotate(self, key: RefKey, now: int, dialect: str) -> str:
         wrong = refusal(key, now, "rotate") or self._rotates(key, asymmetric=dialect == ALIBABA)
-        if not wrong and dialect != ALIBABA and key.last_rotation and now - key.last_rotation < DAY:
+        if not wrong and dialect in TENCENTS and key.last_rotation and now - key.last_rotation < DAY:
             wrong = "RotationTooSoon"
         if not wrong:
             key.versions, key.last_rotation = key.versions + 1, now
+            key.rotations.append("ON_DEMAND")
         return wrong
 
     @staticmethod
@@ -152,9 +158,9 @@ class Reference:
         able = key.kind == "blob" or (asymmetric and key.kind in ("rsa", "sign"))
         return "" if able else "RotationUnsupported"
 
-    def rotation_policy(self, key: RefKey, now: int, days: int | None, most: int) -> str:
+    def rotation_policy(self, key: RefKey, now: int, days: int | None, most: int, least: int = 7) -> str:
         """`days`: None is off, 0 what was set or a year."""
-        if days and not 7 <= days <= most:
+        if days and not least <= days <= most:
             return "InvalidParameter"
         wrong = refusal(key, now, "rotate") or self._rotates(key, asymmetric=False)
         if not wrong:
@@ -169,7 +175,7 @@ class Reference:
         wrong = refusal(key, now, "import")
         if not wrong and not key.external:
             wrong = "NotExternal"
-        if not wrong and key.state == "Disabled" and dialect != ALIBABA:
+        if not wrong and key.state == "Disabled" and dialect in TENCENTS:
             wrong = "KeyDisabled"
         if not wrong and key.token and now >= key.token[2]:
             wrong = "ExpiredImportToken"
@@ -218,6 +224,7 @@ class Reference:
         for key in due:
             if job == "rotate":
                 key.versions, key.last_rotation = key.versions + 1, now
+                key.rotations.append("AUTOMATIC")
             elif key.state == "PendingDeletion":
                 key.gone, key.aliases = True, []
             elif key.state == "PendingImport":
@@ -234,11 +241,13 @@ class Reference:
             key.aliases.append(alias)
         return wrong
 
-    def move_alias(self, key: RefKey, now: int, alias: str) -> str:
+    def move_alias(self, key: RefKey, now: int, alias: str, dialect: str = ALIBABA) -> str:
         owner = self.owner(alias)
         wrong = refusal(key, now, "edit")
         if not wrong:
             wrong = refusal(owner, now, "edit") if owner else "AliasNotFound"
+        if not wrong and owner and dialect == AWS and owner.kind != key.kind:
+            wrong = "InvalidParameter"
         if not wrong and owner and owner is not key:
             owner.aliases.remove(alias)
             key.aliases.append(alias)
@@ -265,9 +274,9 @@ class Reference:
             key.aliases[:1] = [alias]
         return ""
 
-    def tag(self, keys: list[RefKey], now: int, tags: dict[str, str]) -> str:
+    def tag(self, keys: list[RefKey], now: int, tags: dict[str, str], dialect: str = ALIBABA) -> str:
         wrong = next((w for key in keys if (w := refusal(key, now, "edit"))), "")
-        if not wrong and any(len({**key.tags, **tags}) > 20 for key in keys):
+        if not wrong and any(len({**key.tags, **tags}) > max(TAGS[dialect], len(key.tags)) for key in keys):
             wrong = "LimitExceeded"
         if not wrong:
             for key in keys:

@@ -12,8 +12,8 @@ from cryptography.hazmat.primitives.asymmetric import padding
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
-from kit.campaign.codes import ALIBABA, TENCENT, TENCENT_V2
-from kit.campaign.machine import ANY, CONTEXTS, DIALECTS, TWO, Machine, b64, caller_key, json_text
+from kit.campaign.codes import ALIBABA, AWS, TENCENT, TENCENT_V2
+from kit.campaign.machine import ANY, CONTEXTS, DIALECTS, THREE, TWO, Machine, b64, caller_key, json_text
 from kit.campaign.reference import RefBlob, RefKey
 
 _TEXTS = st.sampled_from(["aGVsbG8=", "not base64: 秘密", "AAAA"])
@@ -206,18 +206,22 @@ class UseRules(Machine):
 
     def _made(self, made: Made) -> None:
         self.made.append(made)
-        for dialect in (ALIBABA, TENCENT):
+        for dialect in (ALIBABA, TENCENT, AWS):
             self._check(dialect, made, 0)
 
     @precondition(lambda self: self.made)
-    @rule(dialect=TWO, number=ANY)
+    @rule(dialect=THREE, number=ANY)
     def check_made(self, dialect: str, number: int) -> None:
         self._check(dialect, self.made[number % len(self.made)], number)
 
     def _check(self, dialect: str, made: Made, number: int) -> None:
-        """What a key made, any version of it still verifies or decrypts; Tencent's API knows only the newest."""
+        """What a key made, any version of it still verifies or decrypts; but Tencent's and AWS's APIs know only the
+        newest."""
         key = made.key
         wrong = self.refused(key, "open")
+        if dialect == AWS:
+            self._check_by_aws(made, number, wrong)
+            return
         if key.kind == "mac":
             params = {"KeyId": self.name(ALIBABA, key, number), "Message": b64(made.message), "Mac": made.made}
             answer = self.ask(ALIBABA, "VerifyMac", wrong, Algorithm="HMAC_SHA_256", **params)
@@ -230,6 +234,23 @@ class UseRules(Machine):
             self._decrypt_made(dialect, name, made, wrong or ("" if found else "InvalidCiphertext"), version)
         else:
             self._verify_made(dialect, name, made, wrong, version, found)
+
+    def _check_by_aws(self, made: Made, number: int, wrong: str) -> None:
+        key, message = made.key, b64(made.message)
+        newest = made.version == key.versions
+        about: dict[str, Any] = {"KeyId": self.name(AWS, key, number)}
+        if key.kind == "mac":
+            about |= {"Message": message, "Mac": made.made, "MacAlgorithm": "HMAC_SHA_256"}
+            assert self.ask(AWS, "VerifyMac", wrong, **about).get("MacValid", wrong != "")
+        elif key.kind == "rsa":
+            about |= {"CiphertextBlob": made.made, "EncryptionAlgorithm": "RSAES_OAEP_SHA_256"}
+            wrong = wrong or ("" if newest else "InvalidCiphertext")
+            assert self.ask(AWS, "Decrypt", wrong, **about).get("Plaintext", message) == message
+        else:
+            about |= {"Message": message, "MessageType": "DIGEST", "SigningAlgorithm": "ECDSA_SHA_256"}
+            wrong = wrong or ("" if newest else "KMSInvalidSignatureException")
+            answer = self.ask(AWS, "Verify", wrong, Signature=made.made, **about)
+            assert answer.get("SignatureValid", wrong != "")
 
     def _decrypt_made(self, dialect: str, name: str, made: Made, wrong: str, version: dict[str, str]) -> None:
         operation, field = ("AsymmetricDecrypt", "CiphertextBlob")
