@@ -250,6 +250,12 @@ def test_tags_that_are_none(tags: list[Any], expected: str, kms: Kms) -> None:
         assert code(kms, "CreateKey", {"Tags": tags}) == expected
 
 
+@pytest.mark.parametrize("count", [10, 11])
+def test_how_many_grant_tokens_there_may_be(count: int, kms: Kms) -> None:
+    about = {"KeyId": prepare(kms).key_id, "GrantTokens": ["a"] * count}
+    assert code(kms, "DescribeKey", about) == (VALIDATION if count > 10 else None)
+
+
 # -- requests --------------------------------------------------------------------------------------------
 
 
