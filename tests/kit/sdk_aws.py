@@ -159,7 +159,7 @@ CALLS: dict[str, tuple[Callable[[Aws], Fields], set[str]]] = {
         {"KeyId", "Plaintext", "EncryptionAlgorithm", "KeyMaterialId"},
     ),
     "DeleteAlias": (lambda user: {"AliasName": user.alias()}, set()),
-    "DeleteImportedKeyMaterial": (_one(Aws.imported), set()),
+    "DeleteImportedKeyMaterial": (_one(Aws.imported), {"KeyId", "KeyMaterialId"}),
     "DeriveSharedSecret": (Aws.agreed, {"KeyId", "SharedSecret", "KeyAgreementAlgorithm", "KeyOrigin"}),
     "DescribeKey": (lambda user: {"KeyId": user.alias()}, {"KeyMetadata"}),
     "DisableKey": (_KEY, set()),
