@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from alibabacloud_tea_openapi.exceptions import ThrottlingException
+from botocore.exceptions import ClientError
 from darabonba.policy.retry import RetryCondition, RetryOptions
 from tencentcloud.common.retry import StandardRetryer
 
@@ -83,6 +84,23 @@ def test_the_classic_sdk_tells_its_user(limited: Callable[[], Login]) -> None:
     sdk = Classic(limited())
     with refused(sdk, "Rejected.Throttling", 429, text="QPS Limit Exceeded"):
         spend(sdk, KeyId="alias/default", Plaintext=HELLO)
+
+
+def test_boto3_tells_its_user(limited: Callable[[], Login]) -> None:
+    sdk = Boto(limited(), retries={"total_max_attempts": 1})
+    with pytest.raises(ClientError) as raised:
+        _encrypt(sdk)
+    assert (sdk.read(raised.value).code, sdk.read(raised.value).status) == ("ThrottlingException", 429)
+
+
+def test_boto3_s_retries_get_through(limited: Callable[[], Login]) -> None:
+    """It waits by chance: with its three attempts a call may fail, with ten hardly ever."""
+    _encrypt(Boto(limited(), retries={"total_max_attempts": 10, "mode": "standard"}))
+
+
+def _encrypt(sdk: Boto) -> None:
+    for _ in range(3 * PER_SECOND):
+        sdk.ask("Encrypt", KeyId="alias/default", Plaintext=b"hello")
 
 
 def test_the_legacy_sdk_answers_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
