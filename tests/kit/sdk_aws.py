@@ -22,20 +22,6 @@ HELLO = b"hello"
 PSS = "RSASSA_PSS_SHA_256"
 
 
-def environment(login: Login) -> dict[str, str]:
-    """What leads an AWS client to a server, and keeps this machine's own settings away from it."""
-    return {
-        "AWS_ENDPOINT_URL_KMS": f"{login.scheme}://{login.host}",
-        "AWS_ACCESS_KEY_ID": login.access_key_id,
-        "AWS_SECRET_ACCESS_KEY": login.secret,
-        "AWS_DEFAULT_REGION": "eu-west-1",
-        "AWS_CONFIG_FILE": os.devnull,
-        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-        "AWS_EC2_METADATA_DISABLED": "true",
-        **({"AWS_CA_BUNDLE": login.ca} if login.ca else {}),
-    }
-
-
 @cache
 def default_session(_login: Login) -> boto3.Session:
     """boto3's, in the environment of this login. A new one for each test would read AWS's models each time."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import ipaddress
 import json
+import os
 import re
 import time
 from collections.abc import Iterator, Sequence
@@ -88,6 +89,22 @@ class Refusal:
 
 def _snake(name: str) -> str:
     return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
+
+
+def aws_variables(login: Login) -> dict[str, str]:
+    """What leads an AWS client to a server, and keeps this machine's own settings away from it."""
+    return {
+        "AWS_ENDPOINT_URL_KMS": f"{login.scheme}://{login.host}",
+        "AWS_ACCESS_KEY_ID": login.access_key_id,
+        "AWS_SECRET_ACCESS_KEY": login.secret,
+        **({"AWS_SESSION_TOKEN": login.token} if login.token else {}),
+        **({"AWS_CA_BUNDLE": login.ca, "NODE_EXTRA_CA_CERTS": login.ca} if login.ca else {}),
+        "AWS_REGION": "eu-west-1",
+        "AWS_DEFAULT_REGION": "eu-west-1",
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
 
 
 class Tea:

@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from kit.sdk_clients import Login
+from kit.sdk_clients import Login, aws_variables
 
 CLIENTS = Path(__file__).parent.parent.parent / ".clients"
 SOPS = CLIENTS / "bin/sops"
@@ -39,19 +39,8 @@ def installed(program: Path) -> Path:
 
 def environment(login: Login, **more: str) -> dict[str, str]:
     """What a program is told, and nothing of this process's environment that it may listen to."""
-    return {
-        "HOME": str(CLIENTS),
-        "PATH": os.environ.get("PATH", os.defpath),
-        "AWS_ENDPOINT_URL_KMS": f"{login.scheme}://{login.host}",
-        "AWS_ACCESS_KEY_ID": login.access_key_id,
-        "AWS_SECRET_ACCESS_KEY": login.secret,
-        **({"AWS_SESSION_TOKEN": login.token} if login.token else {}),
-        **({"AWS_CA_BUNDLE": login.ca, "NODE_EXTRA_CA_CERTS": login.ca} if login.ca else {}),
-        "AWS_REGION": "eu-west-1",
-        "AWS_DEFAULT_REGION": "eu-west-1",
-        "AWS_EC2_METADATA_DISABLED": "true",
-        **more,
-    }
+    paths = {"HOME": str(CLIENTS), "PATH": os.environ.get("PATH", os.defpath)}
+    return {**paths, **aws_variables(login), **more}
 
 
 @dataclass(frozen=True)

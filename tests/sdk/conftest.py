@@ -8,8 +8,18 @@ from pathlib import Path
 import boto3
 import pytest
 
-from kit.sdk_aws import default_session, environment
-from kit.sdk_clients import Classic, Login, Qcloud, Tea, Tencent, login, make_certificate, without_proxies
+from kit.sdk_aws import default_session
+from kit.sdk_clients import (
+    Classic,
+    Login,
+    Qcloud,
+    Tea,
+    Tencent,
+    aws_variables,
+    login,
+    make_certificate,
+    without_proxies,
+)
 from kit.support import Server, serving
 
 
@@ -75,7 +85,7 @@ def enter(monkeypatch: pytest.MonkeyPatch) -> Callable[[Login], None]:
     """Has clients of AWS that are made from now on find a login in the environment, boto3's default session too."""
 
     def entered(login: Login) -> None:
-        for name, value in environment(login).items():
+        for name, value in aws_variables(login).items():
             monkeypatch.setenv(name, value)
         monkeypatch.setattr(boto3, "DEFAULT_SESSION", default_session(login))
 
