@@ -64,6 +64,14 @@ def test_what_is_no_public_key_is_told(tenant: Tenant, public: str) -> None:
     assert tenant.outcome("DeriveSharedSecret", {"key_id": key, "public_key": public}) == "InvalidPublicKey"
 
 
+@pytest.mark.parametrize(
+    "made", [{"spec": "EC_P256", "usage": "KEY_AGREEMENT"}, {"spec": "ED25519"}, {"spec": "ML_DSA_65"}]
+)
+def test_keys_whose_versions_nobody_can_name_get_no_second_one(tenant: Tenant, made: dict[str, str]) -> None:
+    """A next version would take the place of the one that peers know."""
+    assert tenant.outcome("CreateKeyVersion", {"key_id": tenant.create(**made)}) == "RotationUnsupported"
+
+
 def test_a_policy_may_allow_it_or_not(tenant: Tenant) -> None:
     key = tenant.create(spec="EC_P256", usage="KEY_AGREEMENT")
     call = {"key_id": key, "public_key": peer(KeySpec.EC_P256)[1]}

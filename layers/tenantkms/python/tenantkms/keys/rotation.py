@@ -11,7 +11,7 @@ from tenantkms.keys.deps import Deps
 from tenantkms.keys.keyring import Keyring
 from tenantkms.model.key import Key, revised
 from tenantkms.model.profiles import DAY, Profile
-from tenantkms.model.specs import ASYMMETRIC, SIZES, SYMMETRIC, KeySpec, Origin
+from tenantkms.model.specs import EC, RSA, SIZES, SYMMETRIC, KeySpec, KeyUsage, Origin
 from tenantkms.model.version import KeyVersion
 from tenantkms.model.watch import SKEW
 from tenantkms.store.port import PutKey, PutVersion, Write
@@ -23,7 +23,9 @@ def check_rotates(key: Key, *, asymmetric: bool) -> None:
     """Raises `ExternalOrigin` or `RotationUnsupported` if `key` gets no new versions."""
     if key.origin is Origin.EXTERNAL:
         raise ExternalOrigin(key=key.id)
-    if key.spec not in SYMMETRIC and not (asymmetric and key.spec in ASYMMETRIC):
+    # A version is named where it is used, which no dialect can for the others.
+    named = key.spec in RSA | EC and key.usage is not KeyUsage.KEY_AGREEMENT
+    if key.spec not in SYMMETRIC and not (asymmetric and named):
         raise RotationUnsupported(key=key.id)
 
 
