@@ -37,7 +37,8 @@ def policy_show(args: argparse.Namespace) -> int:
 
 def _decision(asked: str, of: tuple[str, ...], by: str, number: int, text: str) -> dict[str, Any]:
     """What `decide` of the policy document `text` answered."""
-    said = msgspec.json.decode(text)["Statement"][abs(number) - 1] if number else None
+    statements = msgspec.json.decode(text)["Statement"]
+    said = (statements if isinstance(statements, list) else [statements])[abs(number) - 1] if number else None
     return {"asked": asked, "of": of, "by": by, "allowed": number > 0, "statement": abs(number), "says": said}
 
 
@@ -89,10 +90,9 @@ def _decisions(args: argparse.Namespace, place: Place, credential: Credential, f
     if key:
         text, who = str(place.call("GetKeyPolicy", {"key_id": key["id"]})["policy"]), credential.access_key_id
         number = key_policy.decide(text, who, args.action, facts, key["tags"])
-        found = key_policy.matching(text, who, args.action)
-        decisions.append(
-            _decision("key", (who,), "the key's policy", number, text) | _conditions(found, facts, key["tags"])
-        )
+        about = key_policy.matching(text, who, args.action)
+        conditions = [row for found in about for row in _conditions(found, facts, key["tags"])["conditions"]]
+        decisions.append(_decision("key", (who,), "the key's policy", number, text) | {"conditions": conditions})
     return decisions
 
 

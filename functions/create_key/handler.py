@@ -70,7 +70,7 @@ def _check(params: CreateKey, scope: Scope) -> None:
             raise RotationUnsupported
         check_interval(params.rotation_seconds or DEFAULT_INTERVAL, scope.profile)
     if params.policy:
-        key_policy.check(params.policy)
+        key_policy.check(params.policy, scope.profile.policy_form, scope.account)
         if not params.bypass_policy_lockout_safety_check:
             scope.check_lockout(params.policy, params.tags)
 

@@ -25,7 +25,7 @@ class SetKeyPolicy(Params, frozen=True, kw_only=True):
 
 @action("SetKeyPolicy", refuses=EDIT, needs=ANY_KEY)
 def set_key_policy(params: SetKeyPolicy, scope: Scope) -> Nothing:
-    key_policy.check(params.policy)
+    key_policy.check(params.policy, scope.profile.policy_form, scope.account)
 
     def change(keys: Sequence[Key]) -> list[Write]:
         (key,) = keys

@@ -14,23 +14,30 @@ from tenantkms.access.operators import moment
 
 TEXT = (Path(__file__).parent.parent.parent / "docs" / "policies.md").read_text("utf-8")
 BLOCKS = re.findall(r"```json\n([^`]*)```\n(?:\n\| call \| \|\n\|---\|---\|\n((?:\|.*\n)+))?", TEXT)
+ACCOUNT = "123456789012"
 ROWS = [
-    (document.replace("<access key id>", "me"), *(cell.strip() for cell in line.strip("|").split("|")))
+    (
+        document.replace("<access key id>", "me").replace("<account>", ACCOUNT),
+        *(cell.strip() for cell in line.strip("|").split("|")),
+    )
     for document, table in BLOCKS
     for line in table.splitlines()
 ]
 
 
 def test_there_are_examples() -> None:
-    assert len(BLOCKS) == 6
-    assert sum(bool(table) for _, table in BLOCKS) == 4
+    assert len(BLOCKS) == 7
+    assert sum(bool(table) for _, table in BLOCKS) == 5
     assert len(ROWS) > 20
 
 
 @pytest.mark.parametrize("document", [document for document, _ in BLOCKS])
 def test_they_may_be_set(document: str) -> None:
-    text = document.replace("<access key id>", "me")
-    (key_policy if "Principal" in text else policy).check(text)
+    text = document.replace("<access key id>", "me").replace("<account>", ACCOUNT)
+    if "Principal" in text:
+        key_policy.check(text, account=ACCOUNT)
+    else:
+        policy.check(text)
 
 
 @pytest.mark.parametrize(("document", "call", "answer"), ROWS, ids=[f"{call}: {answer}" for _, call, answer in ROWS])

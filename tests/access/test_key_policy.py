@@ -16,7 +16,8 @@ from kit.samples import FACTS
 from kit.samples import key as sample_key
 from tenantkms.access import key_policy
 from tenantkms.access.conditions import NO_TAGS
-from tenantkms.access.key_policy import DEFAULT, parse
+from tenantkms.access.key_policy import parse
+from tenantkms.access.ram import DEFAULT
 from tenantkms.errors import InvalidPolicy
 
 ME, OTHER = "TKMS00000000000000000001", "TKMS00000000000000000002"

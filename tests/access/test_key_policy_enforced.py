@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from kit.action_samples import PLAINTEXT, SAMPLES, Tenant, in_state, new_key, rules
-from tenantkms.access.key_policy import DEFAULT
+from tenantkms.access.ram import DEFAULT
 from tenantkms.model.states import KeyState
 
 ON_KEYS = [name for name, rule in rules().items() if rule.refuses is not None]

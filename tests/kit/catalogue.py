@@ -12,6 +12,13 @@ from kit.support import Kms, Signer
 Params = Mapping[str, Any]
 CONTEXT = {"purpose": "test", "ключ": "значение"}
 CONTEXT_TEXT = json.dumps(CONTEXT)
+IAM_POLICY = json.dumps(
+    {
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "kms:*", "Resource": "*"}],
+    }
+)
+"""A key's policy in AWS's form, which allows everything."""
 
 
 @dataclass(frozen=True)
@@ -172,6 +179,8 @@ def _aws(t: Tenant) -> dict[str, Params]:
         "RotateKeyOnDemand": key,
         "ListKeyRotations": key,
         "ListKeyPolicies": key,
+        "GetKeyPolicy": {**key, "PolicyName": "default"},
+        "PutKeyPolicy": {**key, "PolicyName": "default", "Policy": IAM_POLICY, "BypassPolicyLockoutSafetyCheck": False},
         "TagResource": {**key, "Tags": [{"TagKey": "k", "TagValue": "v"}]},
         "UntagResource": {**key, "TagKeys": ["k"]},
         "ListResourceTags": key,

@@ -13,6 +13,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from kit.catalogue import IAM_POLICY
 from kit.sdk_alibaba import wrapped
 from kit.sdk_clients import Login, Refusal
 from kit.sdk_node import Node
@@ -177,6 +178,7 @@ CALLS: dict[str, tuple[Callable[[Aws], Fields], set[str]]] = {
         {"Mac", "MacAlgorithm", "KeyId"},
     ),
     "GenerateRandom": (lambda _user: {"NumberOfBytes": 1024}, {"Plaintext"}),
+    "GetKeyPolicy": (_KEY, {"Policy", "PolicyName"}),
     "GetKeyRotationStatus": (_KEY, {"KeyId", "KeyRotationEnabled"}),
     "GetParametersForImport": (
         lambda user: {
@@ -196,6 +198,7 @@ CALLS: dict[str, tuple[Callable[[Aws], Fields], set[str]]] = {
     "ListKeyRotations": (_KEY, {"Rotations", *_PAGE}),
     "ListKeys": (lambda _user: {"Limit": 1000}, {"Keys", *_PAGE}),
     "ListResourceTags": (_KEY, {"Tags", *_PAGE}),
+    "PutKeyPolicy": (lambda user: {"KeyId": user.key(), "Policy": IAM_POLICY}, set()),
     "ReEncrypt": (
         lambda user: {"CiphertextBlob": user.blob(user.key()), "DestinationKeyId": user.key()},
         {

@@ -14,12 +14,13 @@ import sys
 from pathlib import Path
 import msgspec
 from functions.endpoint.dispatch import load
-from tenantkms.access import key_policy, policy
+from tenantkms.access import iam, key_policy, policy, ram
 from tenantkms.action import call
 from tenantkms.wire.dialects.alibaba import fields as alibaba
 from tenantkms.wire.dialects.tencent import fields as tencent
 
-types = {"Call": call.Call, "policy": policy._Document, "key policy": key_policy._Document,
+types = {"Call": call.Call, "policy": policy._Document, "key policy": ram.Document,
+         "key policy of AWS": iam.Document, "form": key_policy._Head,
          "alibaba filter": alibaba._Filter, "tencent filter": tencent._TagFilter}
 for path in Path("functions").glob("*/handler.py"):
     name = "".join(word.title() for word in path.parent.name.split("_"))

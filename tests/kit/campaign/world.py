@@ -89,6 +89,7 @@ class World:
         sessions = Sessions(self.access, self.root, os.urandom, clock=self.clock)
         deps = Deps(
             tenant=TENANT,
+            account=Site(tenant=TENANT).account,
             keyring=ring,
             audit=audit or self.audit,
             clock=self.clock,

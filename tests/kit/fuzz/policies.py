@@ -22,7 +22,7 @@ from kit.samples import FACTS, key
 from tenantkms.access import key_policy, policy
 from tenantkms.access.conditions import Facts, Tags
 from tenantkms.errors import InvalidPolicy
-from tenantkms.names import ACTIONS, OTHER_NAMES
+from tenantkms.names import ACTIONS, OTHER_NAMES, RAM
 from tools.make_negative_vectors import KEY_ID
 
 ASKED = ("CreateAlias", "Decrypt", "Encrypt", "GenerateDataKey", "ListKeys", "SetKeyPolicy", "TagResources")
@@ -45,7 +45,7 @@ _CONDITIONS = (
     " ForAllValues:StringEquals ForAnyValue:StringEquals ForAllValues:StringNotEquals kms:EncryptionContext:app"
     " kms:EncryptionContextKeys kms:SourceIp kms:Dialect kms:CurrentTime kms:ResourceTag/env 10.0.0.0/8 2001:db8::/32"
     " 2027-01-01T00:00:00Z Allow Deny Encrypt Decrypt kms:* key/* alias/app-* alias/prod/x shop* alibaba native true"
-    f" acs:ram::*:user/{PRINCIPAL} acs:ram::*:root key/{KEY_ID}"
+    f" acs:ram::*:user/{PRINCIPAL} acs:ram::*:root key/{KEY_ID} 2012-10-17 arn:aws:iam::123456789012:root"
 ).split()
 WORDS = tuple(
     word.encode()
@@ -90,12 +90,15 @@ def of_keys(data: bytes) -> None:
     if not _checked(text, key_policy.check, key_policy.parse):
         return
     document: Document = json.loads(text)
+    if isinstance(document["Statement"], dict):
+        document["Statement"] = [document["Statement"]]
+    ram = key_policy.form_of(text) == RAM
     decide = key_policy.decide
     _check_spellings(document, text, lambda t: [decide(t, PRINCIPAL, a, *call) for a in ASKED for call in CALLS])
     denied = _with_denial(document, {"Principal": "*"})
     for action in ASKED:
         assert not any(decide(denied, PRINCIPAL, action, *call) > 0 for call in CALLS), "a denial denies nothing"
-        if not _conditional(document):
+        if ram and not _conditional(document):
             said = _said(document, f"kms:{action}", lambda s: _names(s["Principal"], PRINCIPAL))
             assert said is (decide(text, PRINCIPAL, action, *CALLS[0]) > 0), "another decision than the document's"
     before, after = replace(BEFORE, policy=text), replace(AFTER, policy=text)
@@ -104,7 +107,12 @@ def of_keys(data: bytes) -> None:
         lambda a, k, facts: key_policy.allows(text, PRINCIPAL, a, facts, k.tags),
     )
     assert not key_policy.gains(PRINCIPAL, after, after)
-    _timed(lambda: policy.decided(key_policy.matching.__wrapped__(text, PRINCIPAL, "Encrypt"), *CALLS[1]), SECONDS)
+    _timed(
+        lambda: [
+            policy.decided(about, *CALLS[1]) for about in key_policy.matching.__wrapped__(text, PRINCIPAL, "Encrypt")
+        ],
+        SECONDS,
+    )
     try:
         key_policy.check_lockout(text, PRINCIPAL, *CALLS[0])
     except InvalidPolicy:
@@ -320,5 +328,10 @@ def key_seeds() -> Iterator[bytes]:
         yield from _documents([statement, {"Principal": who, "Action": "kms:*"}], {"Version": "1"})
     for when in _WHEN:
         yield from _documents([{"Principal": "*", "Action": ["kms:Encrypt", "*"], "Condition": when}], {})
+    for version, who in (("2012-10-17", "*"), ("2008-10-17", {"AWS": [f"arn:aws:iam::123456789012:user/{PRINCIPAL}"]})):
+        allow = {"Effect": "Allow", "Principal": who, "Action": ["kms:Encrypt", "kms:re?ncrypt*"], "Resource": "*"}
+        deny = {**allow, "Effect": "Deny", "Condition": {"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}}}
+        yield json.dumps({"Version": version, "Id": "a", "Statement": [allow, deny]}).encode()
+        yield json.dumps({"Version": version, "Statement": allow}).encode()
         yield from _documents([{"Principal": "*", "Action": "kms:Decrypt", "Condition": when}], {})
     yield from _long({"Principal": "*"})

@@ -166,6 +166,7 @@ class _Tenant:
         self.secrets = {ID: SECRET, self.session.access_key_id: self.session.secret}
         deps = Deps(
             tenant=TENANT,
+            account=Site(tenant=TENANT).account,
             keyring=ring,
             audit=self.log,
             clock=lambda: float(NOW),

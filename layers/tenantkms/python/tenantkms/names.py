@@ -9,6 +9,8 @@ DIALECTS = (ALIBABA, TENCENT, TENCENT_V2, AWS)
 """The dialects that a credential can be allowed in."""
 NATIVE = "native"
 """Who calls without a dialect: the `tkms` command, and AWS principals that invoke an Action's function."""
+RAM, IAM = "ram", "iam"
+"""The forms of key policies: of Alibaba Cloud, and of AWS."""
 
 ACTIONS = tuple(
     """
@@ -55,6 +57,7 @@ OTHER_NAMES = {
     "ListKeyRotations": "ListKeyVersions",
     "ListResourceTags": "ListTagResources",
     "OpenKmsService": "DescribeService",
+    "PutKeyPolicy": "SetKeyPolicy",
     "RotateKey": "CreateKeyVersion",
     "RotateKeyOnDemand": "CreateKeyVersion",
     "SetKeyAttributes": "SetKeyAlias",

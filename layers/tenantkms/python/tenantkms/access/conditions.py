@@ -11,7 +11,6 @@ and does deny. docs/policies.md has this for those who write policies.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from fnmatch import fnmatchcase
 from typing import Any
 
 from msgspec import Struct
@@ -190,12 +189,13 @@ def conditions(written: Written) -> tuple[Condition, ...]:
     )
 
 
-def unmeetable(statement: int, actions: Values, of: Iterable[Condition]) -> Iterator[str]:
-    """Which `actions`, patterns, of the `statement`-th statement have nothing that its conditions ask."""
+def unmeetable(statement: int, actions: Mapping[str, set[str]], of: Iterable[Condition]) -> Iterator[str]:
+    """Which `actions` of the `statement`-th statement, patterns and the Actions that each is about, have nothing that
+    its conditions ask."""
     for condition in of:
         having = _found(condition.asks)[1].actions
-        for pattern in listed(actions):
-            if not any(fnmatchcase(action, pattern) for action in having):
+        for pattern, own in actions.items():
+            if own.isdisjoint(having):
                 what = "takes no encryption context" if having is WITH_CONTEXT else "uses no key that has tags"
                 yield (
                     f"Action {pattern!r} of statement {statement} of the policy {what}, so its condition of"

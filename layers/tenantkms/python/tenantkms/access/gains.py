@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 from tenantkms.access.conditions import Condition, Facts, Tags
 from tenantkms.access.patterns import Patterns
-from tenantkms.names import ACTIONS
 
 _NOTHING = Facts("", "", 0)
 
@@ -23,11 +22,11 @@ class Change(NamedTuple):
     after: bool
 
 
-def more(changes: Iterable[Change], old: Tags, new: Tags, service: str = "") -> bool:
-    """Whether statements may allow any Action on a key with the tags `new` that they did not allow with `old`.
+def more(changes: Iterable[Change], old: Tags, new: Tags, permissions: Iterable[str]) -> bool:
+    """Whether statements may allow any of `permissions` on a key with the tags `new` that they did not allow with
+    `old`: all that their documents know.
 
-    Other conditions may hold at one time and not at another, so what depends on them counts as more. `service` stands
-    before the names of Actions.
+    Other conditions may hold at one time and not at another, so what depends on them counts as more.
     """
     rows = [
         (
@@ -40,7 +39,7 @@ def more(changes: Iterable[Change], old: Tags, new: Tags, service: str = "") -> 
     ]
     if all(before is after for _, _, before, after in rows):
         return False
-    return any(_more([row for row in rows if row[0].actions.match(service + action)]) for action in ACTIONS)
+    return any(_more([row for row in rows if row[0].actions.match(permission)]) for permission in permissions)
 
 
 def _tagged(change: Change, tags: Tags) -> bool:

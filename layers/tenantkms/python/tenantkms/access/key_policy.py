@@ -1,143 +1,115 @@
-"""Key policies: a document on a key that says who may do what with it, in Alibaba Cloud's form.
+"""Key policies: a document on a key that says who may do what with it.
 
-    {"Version": "1", "Statement": [
-        {"Effect": "Allow", "Principal": {"RAM": ["acs:ram::*:user/TKMS..."]}, "Action": ["kms:Decrypt"]}]}
+Both must allow a call: the access key's own policy, and the key's policy if it has one. Deny wins. The operator's own
+`tkms` command is not bound by key policies, so a key cannot be locked away: `tkms key policy get`, `set`.
 
-Both must allow a call: the access key's own policy, and the key's policy if it has one. In a principal, `user/`
-and `role/` are followed by an access key id; `*` and `root` mean every access key of the tenant. The account in it
-is not compared: a deployment is one account. Actions are those of docs/coverage.md, with `kms:` before them.
-A `Condition` is as in the policies of access keys (`access/conditions.py`). Deny wins. The operator's own `tkms`
-command is not bound by key policies, so a key cannot be locked away: `tkms key policy get`, `set`.
+A document is in the form of Alibaba Cloud's RAM (`access/ram.py`) or of AWS's IAM (`access/iam.py`), which its
+`Version` tells. It is kept as it was set, and counts for the callers of every dialect.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
-from typing import Literal
+from typing import Any
 
 import msgspec
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import Struct
 from msgspec.structs import replace
 
-from tenantkms.access.conditions import Condition, Facts, Tags, Written, unmeetable
+from tenantkms.access import ram
+from tenantkms.access.conditions import Facts, Tags
 from tenantkms.access.gains import Change, more
-from tenantkms.access.patterns import Patterns, patterns
-from tenantkms.access.policy import Found, decided, decoded, found, globs, too_much, when
-from tenantkms.access.vocabulary import complaints, listed, refuse, repeats
+from tenantkms.access.policy import Found, KeyRule, decided, found
+from tenantkms.access.vocabulary import refuse
 from tenantkms.errors import InvalidPolicy
 from tenantkms.model.key import Key
+from tenantkms.names import IAM, RAM
 
-DEFAULT = (
-    '{"Version":"1","Statement":[{"Effect":"Allow","Principal":{"RAM":["*"]},"Action":["kms:*"],"Resource":["*"]}]}'
-)
-_SERVICE = "kms:"
 _END_OF_TIME = 2**62
-_ACTION = re.compile(r"kms:[A-Za-z*]{1,64}|\*")
-_PRINCIPAL = re.compile(r"\*|acs:ram::(\*|[0-9]{1,20}):(\*|root|(user|role)/[A-Za-z0-9._@*-]{1,128})")
 
 
-class _Ram(Struct, frozen=True, forbid_unknown_fields=True):
-    RAM: str | list[str]
+class _Form(Struct, frozen=True):
+    """`permissions` of an Action, or of several that are asked at once, apart by spaces: all must be allowed.
+    `vocabulary`: all there are. `flaws` and `default` are told the account."""
+
+    parse: Callable[[str], tuple[KeyRule, ...]]
+    flaws: Callable[[str, str], Iterator[str]]
+    permissions: Callable[[str], tuple[str, ...]]
+    vocabulary: tuple[str, ...]
+    default: Callable[[str], str]
 
 
-class _Statement(Struct, frozen=True, forbid_unknown_fields=True, rename="pascal"):
-    effect: Literal["Allow", "Deny"]
-    principal: Literal["*"] | _Ram
-    action: str | list[str]
-    resource: str | list[str] = "*"
-    sid: str = ""
-    condition: Written | UnsetType = UNSET
+@lru_cache
+def _form(name: str) -> _Form:
+    if name == IAM:
+        from tenantkms.access import iam  # only where a policy is in that form
+
+        return _Form(iam.parse, iam.flaws, iam.permissions, iam.VOCABULARY, iam.default)
+    return _Form(ram.parse, ram.flaws, ram.permissions, ram.VOCABULARY, ram.default)
 
 
-class _Document(Struct, frozen=True, forbid_unknown_fields=True, rename="pascal"):
-    statement: list[_Statement]
-    version: Literal["1"] = "1"
+class _Head(Struct, frozen=True, rename="pascal"):
+    version: Any = None
 
 
-_decoder = msgspec.json.Decoder(_Document)
-
-
-class _Rule(Struct, frozen=True):
-    allow: bool
-    principals: Patterns
-    actions: Patterns
-    conditions: tuple[Condition, ...]
-
-
-def _who(principal: str | _Ram) -> list[str]:
-    """Patterns of access key ids."""
-    names = ["*"] if isinstance(principal, str) else listed(principal.RAM)
-    for name in names:
-        if not _PRINCIPAL.fullmatch(name):
-            raise InvalidPolicy(f"Principal {name!r} of the key policy is not valid.")
-    return [
-        "*" if (name[-1] == "*" and "/" not in name) or name.endswith(":root") else name.split("/")[1] for name in names
-    ]
-
-
-def _document(text: str) -> _Document:
-    return decoded(text, _decoder, "key policy")
+_head = msgspec.json.Decoder(_Head)
+_IAM_VERSIONS = ("2008-10-17", "2012-10-17")
 
 
 @lru_cache(maxsize=1024)
-def parse(text: str) -> tuple[_Rule, ...]:
+def form_of(text: str) -> str:
+    """Which form a document has. One that is none, or says nothing of its form, is RAM's, whose reader says so."""
+    try:
+        return IAM if _head.decode(text).version in _IAM_VERSIONS else RAM
+    except (msgspec.DecodeError, UnicodeError):
+        return RAM
+
+
+def default(form: str, account: str) -> str:
+    """What a key has that has no policy: it allows the whole account everything."""
+    return _form(form).default(account)
+
+
+def parse(text: str) -> tuple[KeyRule, ...]:
     """The rules of a key policy, one for each statement. Raises `InvalidPolicy` that names what is wrong."""
-    rules = []
-    for statement in _document(text).statement:
-        if statement.resource not in ("*", ["*"]):
-            raise InvalidPolicy("The Resource of a key policy must be *, which is the key itself.")
-        rules.append(
-            _Rule(
-                statement.effect == "Allow",
-                patterns(_who(statement.principal)),
-                globs(statement.action, _ACTION, "Action"),
-                when(statement.condition),
-            )
-        )
-    return tuple(rules)
+    return _form(form_of(text)).parse(text)
 
 
-def flaws(text: str) -> Iterator[str]:
-    """What a key policy says that means nothing. Raises `InvalidPolicy` if it has no meaning at all."""
-    rules = parse(text)
-    yield from repeats(text)
-    yield from too_much(((rule.actions, rule.principals), rule.conditions) for rule in rules)
-    statements = _document(text).statement
-    if not statements:
-        yield "The key policy allows nothing: it has no statement."
-    for number, statement in enumerate(statements, 1):
-        own = [action.removeprefix(_SERVICE) for action in listed(statement.action)]
-        yield from complaints(number, own, ("Principal", _who(statement.principal)))
-        yield from unmeetable(number, own, rules[number - 1].conditions)
+def flaws(text: str, form: str = "", account: str = "") -> Iterator[str]:
+    """What a key policy says that means nothing. Raises `InvalidPolicy` if it has no meaning at all, or not in `form`
+    (empty: its own)."""
+    return _form(form or form_of(text)).flaws(text, account)
 
 
-def check(text: str) -> str:
+def check(text: str, form: str = "", account: str = "") -> str:
     """`text`, if it may be put on a key now. Raises `InvalidPolicy` that names what is wrong."""
-    refuse(flaws(text))
+    refuse(flaws(text, form, account))
     return text
 
 
 @lru_cache(maxsize=1024)
-def matching(policy: str, principal: str, action: str) -> Found:
-    """The statements of a key's `policy` about `action` of the access key `principal`."""
-    return found(
-        (number, rule)
-        for number, rule in enumerate(parse(policy), 1)
-        if rule.principals.match(principal) and rule.actions.match(_SERVICE + action)
+def matching(policy: str, principal: str, asked: str) -> tuple[Found, ...]:
+    """Of each permission that is `asked` for, the statements of a key's `policy` about it and the access key
+    `principal`."""
+    form = _form(form_of(policy))
+    about = [(number, rule) for number, rule in enumerate(form.parse(policy), 1) if rule.principals.match(principal)]
+    return tuple(
+        found((number, rule) for number, rule in about if rule.actions.match(permission))
+        for permission in form.permissions(asked)
     )
 
 
-def decide(policy: str, principal: str, action: str, facts: Facts, tags: Tags) -> int:
-    """The statement by which a key's `policy` allows or denies `action` to the access key `principal`, as `deciding`
-    says it; `tags` are the key's."""
-    return decided(matching(policy, principal, action), facts, tags)
+def decide(policy: str, principal: str, asked: str, facts: Facts, tags: Tags) -> int:
+    """The statement by which a key's `policy` allows or denies the access key `principal` the Action `asked`, or
+    several at once, apart by spaces, as `deciding` says it; `tags` are the key's."""
+    decisions = [decided(about, facts, tags) for about in matching(policy, principal, asked)]
+    return min(decisions) if min(decisions) <= 0 else decisions[0]
 
 
-def allows(policy: str, principal: str, action: str, facts: Facts, tags: Tags) -> bool:
-    """Whether a key's `policy` (empty: the default) allows `action` to the access key `principal`."""
-    return not policy or decide(policy, principal, action, facts, tags) > 0
+def allows(policy: str, principal: str, asked: str, facts: Facts, tags: Tags) -> bool:
+    """Whether a key's `policy` (empty: the default) allows it."""
+    return not policy or decide(policy, principal, asked, facts, tags) > 0
 
 
 def gains(principal: str, before: Key, after: Key) -> bool:
@@ -148,7 +120,7 @@ def gains(principal: str, before: Key, after: Key) -> bool:
     rules = parse(after.policy)
     about = [(rule, rule.principals.match(principal)) for rule in rules]
     changes = (Change(rule.allow, rule.actions, rule.conditions, is_, is_) for rule, is_ in about)
-    return more(changes, before.tags, after.tags, _SERVICE)
+    return more(changes, before.tags, after.tags, _form(form_of(after.policy)).vocabulary)
 
 
 def check_lockout(policy: str, principal: str, facts: Facts, tags: Tags) -> None:

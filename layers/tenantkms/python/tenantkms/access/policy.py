@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import Literal, Protocol, TypeVar
 
@@ -40,7 +39,7 @@ from tenantkms.access.conditions import (
 )
 from tenantkms.access.gains import Change, more
 from tenantkms.access.patterns import GLOB_WORK, Patterns, patterns
-from tenantkms.access.vocabulary import complaints, instead, listed, refuse, repeats
+from tenantkms.access.vocabulary import complaints, instead, listed, matched, refuse, repeats
 from tenantkms.errors import InvalidPolicy
 from tenantkms.model.alias import ALIAS_PREFIX
 from tenantkms.model.key import Key
@@ -82,6 +81,15 @@ class _Rule(Struct, frozen=True):
     allow: bool
     actions: Patterns
     resources: Patterns
+    conditions: tuple[Condition, ...]
+
+
+class KeyRule(Struct, frozen=True):
+    """A statement of a key's policy; `actions` are patterns of the permissions that its form of documents has."""
+
+    allow: bool
+    principals: Patterns
+    actions: Patterns
     conditions: tuple[Condition, ...]
 
 
@@ -162,7 +170,7 @@ def flaws(text: str) -> Iterator[str]:
             yield f"Statement {number} of the policy has no Resource: name keys or aliases, or * for all."
         else:
             yield from complaints(number, statement.action, ("Resource", statement.resource))
-            yield from unmeetable(number, statement.action, rules[number - 1].conditions)
+            yield from unmeetable(number, matched(statement.action), rules[number - 1].conditions)
             if "*" not in listed(statement.resource):
                 yield from _keyless(number, statement.action)
             for name in listed(statement.resource):
@@ -172,8 +180,8 @@ def flaws(text: str) -> Iterator[str]:
 
 def _keyless(number: int, actions: str | list[str]) -> Iterator[str]:
     """Patterns of a statement about keys and aliases that match only Actions that are asked for neither."""
-    for pattern in listed(actions):
-        if {action for action in ACTIONS if fnmatchcase(action, pattern)} <= _NO_NAMES:
+    for pattern, own in matched(actions).items():
+        if own <= _NO_NAMES:
             yield f"Action {pattern!r} of statement {number} of the policy uses no key: its Resource is *."
 
 
@@ -271,4 +279,4 @@ def gains(policy: str, before: Key, after: Key) -> bool:
         Change(rule.allow, rule.actions, rule.conditions, rule.resources.match_any(old), rule.resources.match_any(new))
         for rule in parse(policy)
     )
-    return more(changes, before.tags, after.tags)
+    return more(changes, before.tags, after.tags, ACTIONS)

@@ -30,6 +30,11 @@ def complaints(statement: int, actions: str | list[str], *others: tuple[str, str
             yield f"Action {pattern!r} of statement {statement} of the policy is none: {instead(pattern)}."
 
 
+def matched(actions: str | list[str]) -> dict[str, set[str]]:
+    """The Actions that each pattern of the project's own names is about."""
+    return {pattern: {name for name in ACTIONS if fnmatchcase(name, pattern)} for pattern in listed(actions)}
+
+
 def repeats(text: str) -> Iterator[str]:
     """Names that stand twice in one object of a JSON document: what is read keeps the last of them."""
     import json  # only where a policy is set

@@ -71,6 +71,11 @@ class Scope:
         """For listings; single keys come from `find`."""
         return self.deps.keyring.store
 
+    @property
+    def account(self) -> str:
+        """The account in the tenant's ARNs."""
+        return self.deps.account
+
     def random(self, size: int) -> bytes:
         return self.deps.random(size)
 
@@ -125,10 +130,9 @@ class Scope:
             for text in self.policies:
                 if not policy.may(text, name, key, facts):
                     raise e.AccessDenied
-        if key.policy and self.call.profile != NATIVE:
-            for name in names:
-                if not key_policy.allows(key.policy, principal.id, name, facts, key.tags):
-                    raise e.AccessDenied("The key's policy does not allow this.")
+        bound = key.policy and self.call.profile != NATIVE
+        if bound and not key_policy.allows(key.policy, principal.id, " ".join(names), facts, key.tags):
+            raise e.AccessDenied("The key's policy does not allow this.")
         self.authorised = True
         check_fits(key, needs)
         state = key.state

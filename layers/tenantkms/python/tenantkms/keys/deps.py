@@ -20,9 +20,11 @@ class Issuer(Protocol):
 
 
 class Deps(Struct, frozen=True, kw_only=True):
-    """Of one tenant. `clock` gives Unix seconds; `random(n)` n bytes of the operating system's."""
+    """Of one tenant. `account` is that of its ARNs. `clock` gives Unix seconds; `random(n)` n bytes of the operating
+    system's."""
 
     tenant: str
+    account: str
     keyring: Keyring
     audit: Audit
     clock: Callable[[], float]

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from tenantkms.model.specs import SYMMETRIC, KeySpec, KeyUsage
 from tenantkms.model.states import KeyState
-from tenantkms.names import ALIBABA, AWS, NATIVE, TENCENT, TENCENT_V2
+from tenantkms.names import ALIBABA, AWS, IAM, NATIVE, RAM, TENCENT, TENCENT_V2
 
 DAY = 86_400
 """Seconds."""
@@ -52,6 +52,8 @@ class Profile(Struct, frozen=True, kw_only=True):
     """Whether keys that are not symmetric are created with their usage named."""
     alias_keeps_kind: bool = False
     """Whether an alias moves only to a key of the same usage that is symmetric too, or is not either."""
+    policy_form: str = ""
+    """The form of key policies that are set and shown; empty: that which a document has, RAM's for the default."""
 
 
 _ALL: dict[str, Any] = {"imports": frozenset(KeySpec), "usages": frozenset(KeyUsage)}
@@ -87,6 +89,7 @@ _ALIBABA = Profile(
     tags=20,
     tag_value_limit=128,
     reserved_tags=_RESERVED_TAGS,
+    policy_form=RAM,
 )
 _AWS = Profile(
     plaintext_limit=4096,
@@ -106,6 +109,7 @@ _AWS = Profile(
     reserved_tags=("aws:",),
     names_usage=True,
     alias_keeps_kind=True,
+    policy_form=IAM,
 )
 
 PROFILES: Mapping[str, Profile] = MappingProxyType(
@@ -114,7 +118,7 @@ PROFILES: Mapping[str, Profile] = MappingProxyType(
         TENCENT: _TENCENT,
         TENCENT_V2: _TENCENT,
         AWS: _AWS,
-        NATIVE: replace(_ALIBABA, **_ALL),
+        NATIVE: replace(_ALIBABA, policy_form="", **_ALL),
     }
 )
 """By the name of the dialect, or `native`."""

@@ -90,6 +90,7 @@ def _assemble(
         sessions=sessions,
         deps=Deps(
             tenant=site.tenant,
+            account=site.account,
             keyring=Keyring(site.tenant, keys, parent, clock=clock, state_seconds=state_seconds),
             audit=audit,
             clock=time.time,

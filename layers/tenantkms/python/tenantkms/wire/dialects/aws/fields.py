@@ -282,3 +282,22 @@ def check_no_valid_to(given: list[str]) -> None:
 def check_size(given: list[str]) -> None:
     if len(given) != 1:
         raise e.InvalidParameter("Please specify either number of bytes or key spec.")
+
+
+# -- policies ------------------------------------------------------------------------------------------
+
+_POLICY = re.compile(r"[\t\n\r\x20-\xff]+")
+
+
+def policy(wire: str, value: Any) -> str:
+    said: str = text(1, 131_072)(wire, value)
+    if not _POLICY.fullmatch(said):
+        raise violation(wire, r"satisfy regular expression pattern: [\u0009\u000A\u000D\u0020-\u00FF]+")
+    return said
+
+
+def policy_name(wire: str, value: Any) -> dict[str, Any]:
+    """A key has one policy, and that is its name."""
+    if text(1, 128)(wire, value) != "default":
+        raise e.ResourceNotFound("No such policy exists")
+    return {}

@@ -16,10 +16,10 @@ _SHARED = {
 }
 _OWN = {
     2_000: "DescribeKey GetPublicKey ListResourceTags",
-    1_000: "GetKeyRotationStatus",
+    1_000: "GetKeyPolicy GetKeyRotationStatus",
     500: "ListKeys ListAliases",
     100: "ListKeyPolicies ListKeyRotations",
-    15: ("DeleteAlias DeleteImportedKeyMaterial EnableKeyRotation ImportKeyMaterial ScheduleKeyDeletion"),
+    15: ("DeleteAlias DeleteImportedKeyMaterial EnableKeyRotation ImportKeyMaterial PutKeyPolicy ScheduleKeyDeletion"),
     10: "TagResource",
     # Of RSA_4096, the least that the page has; of elliptic curves it has a hundred times as many.
     1: "GenerateDataKeyPair GenerateDataKeyPairWithoutPlaintext GetParametersForImport",

@@ -45,6 +45,8 @@ _IMPORTED: Mapping[str, Out] = {"KeyId": leaves.key_arn(), "KeyMaterialId": leav
 _ALIAS = given("AliasName", "alias", fields.alias, required=True)
 _TARGET = given("TargetKeyId", "key_id", fields.managed_key, required=True)
 _OWNER = fields.only("SELF", unserved=frozenset({"OTHER_ACCOUNTS_VIA_RAM"}))
+_BYPASS = given("BypassPolicyLockoutSafetyCheck", "bypass_policy_lockout_safety_check", fields.boolean)
+_POLICY_NAME = given("PolicyName", SPREAD, fields.policy_name)
 _DAYS = fields.integer(90, 2560)
 
 OPERATIONS: dict[str, Operation] = {
@@ -71,9 +73,10 @@ OPERATIONS: dict[str, Operation] = {
             given("Origin", "origin", fields.origin),
             given("Tags", "tags", fields.tags),
             given("MultiRegion", SPREAD, fields.off),
-            given("BypassPolicyLockoutSafetyCheck", SPREAD, fields.accepted(fields.boolean)),
+            given("Policy", "policy", fields.policy),
+            _BYPASS,
             given(INVOCATION, "client_token", fields.invocation),
-            *refused("Policy", "CustomKeyStoreId", "XksKeyId"),
+            *refused("CustomKeyStoreId", "XksKeyId"),
         ),
         {"KeyMetadata": one("key", _METADATA)},
         rules=(Rule(("KeySpec", "CustomerMasterKeySpec"), fields.check_one_spec, exclusive=True),),
@@ -210,6 +213,13 @@ OPERATIONS: dict[str, Operation] = {
         },
     ),
     "DeleteImportedKeyMaterial": Operation("DeleteKeyMaterial", (MANAGED, *refused("KeyMaterialId")), _IMPORTED),
+    "GetKeyPolicy": Operation(
+        "GetKeyPolicy", (MANAGED, _POLICY_NAME), {"Policy": get("policy"), "PolicyName": const("default")}
+    ),
+    "PutKeyPolicy": Operation(
+        "SetKeyPolicy",
+        (MANAGED, _POLICY_NAME, given("Policy", "policy", fields.policy, required=True), _BYPASS),
+    ),
     "ListKeyPolicies": Operation(
         "DescribeKey",
         (
