@@ -16,6 +16,7 @@ from tenantkms.access.operators import moment
 from tenantkms.errors import InvalidPolicy
 from tenantkms.model.alias import ALIAS_PREFIX
 from tenantkms.model.credential import Credential
+from tenantkms.model.grant import MAX_GRANTS, Grant
 from tkms import policies
 from tkms.commands import context, named, no_credential, only
 from tkms.output import UsageError, print_json, table
@@ -93,7 +94,27 @@ def _decisions(args: argparse.Namespace, place: Place, credential: Credential, f
         about = key_policy.matching(text, who, args.action)
         conditions = [row for found in about for row in _conditions(found, facts, key["tags"])["conditions"]]
         decisions.append(_decision("key", (who,), "the key's policy", number, text) | {"conditions": conditions})
+        decisions += _by_grant(place, credential, args.action, key["id"], decisions, facts)
     return decisions
+
+
+def _by_grant(
+    place: Place, credential: Credential, action: str, key_id: str, decisions: list[dict[str, Any]], facts: Facts
+) -> list[dict[str, Any]]:
+    """What a grant of the key makes of what policies neither allow nor deny: nothing, or one decision more."""
+    from tenantkms.access import grants  # few keys have any
+
+    silent = not any(row["statement"] and not row["allowed"] for row in decisions)
+    if not silent or all(row["allowed"] for row in decisions) or decisions[0]["of"] == policy.NO_KEY:
+        return []
+    answer: Any = place.call("ListGrants", {"key_id": key_id, "limit": MAX_GRANTS})
+    own = [Grant(**{name: row[name] for name in Grant.__struct_fields__}) for row in answer["grants"]]
+    within = decisions[0]["allowed"]
+    found = grants.found(own, credential.access_key_id, action, facts.context, within=within)
+    if found is None:
+        return []
+    said = {"asked": "key", "of": (credential.access_key_id,), "by": f"the grant {found.id}", "allowed": True}
+    return [{**said, "statement": 0, "says": None, "conditions": []}]
 
 
 def policy_check(args: argparse.Namespace) -> int:
@@ -110,7 +131,9 @@ def policy_check(args: argparse.Namespace) -> int:
     decisions = _decisions(args, place, credential, facts)
     spoken = facts.dialect in credential.dialects
     expired = credential.expired(facts.now)
-    allowed = credential.enabled and not expired and spoken and all(decision["allowed"] for decision in decisions)
+    by_grant = decisions[-1]["by"].startswith("the grant")
+    decided = by_grant or all(decision["allowed"] for decision in decisions)
+    allowed = credential.enabled and not expired and spoken and decided
     if args.json:
         supposed = {"dialect": facts.dialect, "source_ip": facts.source_ip, "at": facts.now, "context": facts.context}
         told = {"allowed": allowed, "enabled": credential.enabled, "expired": expired}
@@ -126,6 +149,8 @@ def policy_check(args: argparse.Namespace) -> int:
     for d in decisions:
         verb = "allows" if d["allowed"] else "denies"
         why = f"statement {d['statement']} of {d['by']} {verb} it" if d["statement"] else f"{d['by']} is silent"
+        if d["allowed"] and not d["statement"]:
+            why = f"{d['by']} allows it"
         print(f"  {d['asked']} ({', '.join(d['of'])}): {why}")
         for c in d["conditions"]:
             if c["met"] is not True:

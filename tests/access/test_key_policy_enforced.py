@@ -12,7 +12,7 @@ from tenantkms.access.ram import DEFAULT
 from tenantkms.model.states import KeyState
 
 ON_KEYS = [name for name, rule in rules().items() if rule.refuses is not None]
-FREE = ("CreateKey", "DescribeService", "GenerateRandom", "IssueSession", "ListKeys")
+FREE = ("CreateKey", "DescribeService", "GenerateRandom", "IssueSession", "ListKeys", "ListRetirableGrants")
 PARTS = {"ReEncrypt": ("Decrypt", "Encrypt"), "ExportDataKey": ("Decrypt",)}
 """Actions that work through others need the permissions of those too."""
 STATES = {"CancelKeyDeletion": KeyState.PENDING_DELETION, "CancelKeyArchive": KeyState.ARCHIVED}

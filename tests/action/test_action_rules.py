@@ -22,7 +22,7 @@ from tenantkms.model.states import KeyState
 RULES = rules()
 ACTIONS = list(RULES)
 RELEASED = json.loads((VECTORS / "calls/v1.json").read_text("utf-8"))
-WITHOUT_KEY = ("CreateKey", "DescribeService", "GenerateRandom", "IssueSession", "ListKeys")
+WITHOUT_KEY = ("CreateKey", "DescribeService", "GenerateRandom", "IssueSession", "ListKeys", "ListRetirableGrants")
 ON_KEYS = {name: rule for name, rule in RULES.items() if rule.refuses is not None}
 CELLS = [(action, state) for action in ON_KEYS for state in KeyState]
 

@@ -10,7 +10,6 @@ from kit.support import Kms
 LEFT_OUT = {
     "create.multi-region": "one deployment is of one region",
     "replicate": "one deployment is of one region",
-    "grant.make": "grants are not served yet",
 }
 """Cases of what is not served, each with the reason."""
 SERVED = [name for name in CASES if name not in LEFT_OUT]

@@ -197,6 +197,11 @@ def _version(tenant: Tenant, key: str) -> Params:
     return {"key_id": key, "key_version_id": described["primary_version_id"]}
 
 
+def _grant(tenant: Tenant, key: str) -> Params:
+    made = tenant.result("CreateGrant", SAMPLES["CreateGrant"](tenant, key))
+    return {"key_id": key, "grant_id": made["grant_id"]}
+
+
 def _import(tenant: Tenant, key: str) -> Params:
     from tenantkms.crypto import asymmetric
 
@@ -215,6 +220,7 @@ SAMPLES: Mapping[str, Callable[[Tenant, str], Params]] = {
     "CancelKeyArchive": _KEYS,
     "CancelKeyDeletion": _KEY,
     "CreateAlias": lambda _t, key: {"key_id": key, "alias": f"alias-{uuid4()}"},
+    "CreateGrant": _with(grantee="TKMSsomebody", operations=["RetireGrant"]),
     "CreateKey": _NONE,
     "CreateKeyVersion": _KEY,
     "Decrypt": _blob,
@@ -244,10 +250,14 @@ SAMPLES: Mapping[str, Callable[[Tenant, str], Params]] = {
     "ImportKeyMaterial": _import,
     "IssueSession": lambda _t, _key: {"credential": "first"},
     "ListAliases": _KEY,
+    "ListGrants": _KEY,
     "ListKeyVersions": _KEY,
     "ListKeys": _NONE,
+    "ListRetirableGrants": lambda _t, _key: {"retiring": "TKMSsomebody"},
     "ListTagResources": _KEYS,
     "ReEncrypt": _blob,
+    "RetireGrant": _grant,
+    "RevokeGrant": _grant,
     "ScheduleKeyDeletion": _with(days=7),
     "SetDeletionProtection": _with(enabled=True),
     "SetKeyAlias": lambda _t, key: {"key_id": key, "alias": f"alias-{uuid4()}"},

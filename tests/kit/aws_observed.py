@@ -164,6 +164,8 @@ class Replay:
             assert len(data) == int(size) if size else data, where
         elif isinstance(expected, str) and expected in _FORMS:
             assert re.fullmatch(_FORMS[expected], got), where
+        elif isinstance(expected, dict) and "#count" in expected:
+            assert len(got) == expected["#count"], where
         elif isinstance(expected, dict) and "#set" in expected:
             rows = [sorted(row.items()) for row in expected["#set"]]
             assert sorted(sorted(row.items()) for row in got) == sorted(rows), where

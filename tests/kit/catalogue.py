@@ -23,12 +23,13 @@ IAM_POLICY = json.dumps(
 
 @dataclass(frozen=True)
 class Tenant:
-    """What the examples name: two keys, an alias of the first, and a blob under it with `CONTEXT`."""
+    """What the examples name: two keys, an alias of the first, a blob under it with `CONTEXT`, and the account."""
 
     key_id: str
     other_id: str
     alias: str
     blob: str
+    account: str
 
 
 def prepare(kms: Kms, plaintext: str = "aGVsbG8=") -> Tenant:
@@ -36,7 +37,7 @@ def prepare(kms: Kms, plaintext: str = "aGVsbG8=") -> Tenant:
     kms.alibaba("CreateAlias", AliasName="alias/first", KeyId=first)
     kms.alibaba("CreateAlias", AliasName="alias/other", KeyId=other)
     made = kms.alibaba("Encrypt", KeyId=first, Plaintext=plaintext, EncryptionContext=CONTEXT_TEXT)
-    return Tenant(first, other, "alias/first", made["CiphertextBlob"])
+    return Tenant(first, other, "alias/first", made["CiphertextBlob"], kms.settings.site.account)
 
 
 def _alibaba(t: Tenant) -> dict[str, Params]:
@@ -178,6 +179,15 @@ def _aws(t: Tenant) -> dict[str, Params]:
         "GetKeyRotationStatus": key,
         "RotateKeyOnDemand": key,
         "ListKeyRotations": key,
+        "CreateGrant": {
+            **key,
+            "GranteePrincipal": f"arn:aws:iam::{t.account}:user/TKMSsomebody",
+            "Operations": ["Encrypt", "Decrypt"],
+            "Constraints": {"EncryptionContextSubset": {"a": "b"}},
+            "Name": "example",
+        },
+        "ListGrants": {**key, "Limit": 10},
+        "ListRetirableGrants": {"RetiringPrincipal": f"arn:aws:iam::{t.account}:user/TKMSsomebody", "Limit": 10},
         "ListKeyPolicies": key,
         "GetKeyPolicy": {**key, "PolicyName": "default"},
         "PutKeyPolicy": {**key, "PolicyName": "default", "Policy": IAM_POLICY, "BypassPolicyLockoutSafetyCheck": False},

@@ -121,6 +121,26 @@ class Aws:
         self.ask("ImportKeyMaterial", **fields)
         return str(fields["KeyId"])
 
+    def principal(self, key: str, access_key_id: str) -> str:
+        """An access key as AWS names a user of the key's account."""
+        return f"arn:aws:iam::{key.split(':')[4]}:user/{access_key_id}"
+
+    def grant(self) -> Fields:
+        """What CreateGrant wants, of a new key."""
+        key = self.key()
+        return {"KeyId": key, "GranteePrincipal": self.principal(key, "TKMSguest"), "Operations": ["Decrypt"]}
+
+    def granted(self) -> Fields:
+        how = self.grant()
+        return {"KeyId": how["KeyId"], "GrantId": self.ask("CreateGrant", **how)["GrantId"]}
+
+    def retirable(self) -> Fields:
+        """More than a page of them."""
+        how = self.grant()
+        for _ in range(2):
+            self.ask("CreateGrant", **how, RetiringPrincipal=how["GranteePrincipal"])
+        return {"RetiringPrincipal": how["GranteePrincipal"], "Limit": 1}
+
     def signed(self) -> Fields:
         key = self.signing()
         how = {"KeyId": key, "Message": HELLO, "SigningAlgorithm": PSS}
@@ -140,6 +160,7 @@ _PAGE = {"Truncated"}
 CALLS: dict[str, tuple[Callable[[Aws], Fields], set[str]]] = {
     "CancelKeyDeletion": (_one(Aws.scheduled), {"KeyId"}),
     "CreateAlias": (lambda user: {"AliasName": f"alias/t-{uuid4().hex}", "TargetKeyId": user.key()}, set()),
+    "CreateGrant": (Aws.grant, {"GrantId", "GrantToken"}),
     "CreateKey": (lambda _user: {"Description": "made", "Tags": [{"TagKey": "k", "TagValue": ""}]}, {"KeyMetadata"}),
     "Decrypt": (
         lambda user: {"CiphertextBlob": user.blob(user.key()), "GrantTokens": []},
@@ -194,11 +215,13 @@ CALLS: dict[str, tuple[Callable[[Aws], Fields], set[str]]] = {
     ),
     "ImportKeyMaterial": (Aws.external, {"KeyId", "KeyMaterialId"}),
     "ListAliases": (_KEY, {"Aliases", *_PAGE}),
+    "ListGrants": (_KEY, {"Grants", *_PAGE}),
     "ListKeyPolicies": (_KEY, {"PolicyNames", *_PAGE}),
     "ListKeyRotations": (_KEY, {"Rotations", *_PAGE}),
     "ListKeys": (lambda _user: {"Limit": 1000}, {"Keys", *_PAGE}),
     "ListResourceTags": (_KEY, {"Tags", *_PAGE}),
     "PutKeyPolicy": (lambda user: {"KeyId": user.key(), "Policy": IAM_POLICY}, set()),
+    "ListRetirableGrants": (Aws.retirable, {"Grants", "NextMarker", *_PAGE}),
     "ReEncrypt": (
         lambda user: {"CiphertextBlob": user.blob(user.key()), "DestinationKeyId": user.key()},
         {
@@ -211,6 +234,8 @@ CALLS: dict[str, tuple[Callable[[Aws], Fields], set[str]]] = {
             "DestinationKeyMaterialId",
         },
     ),
+    "RetireGrant": (Aws.granted, set()),
+    "RevokeGrant": (Aws.granted, set()),
     "RotateKeyOnDemand": (_KEY, {"KeyId"}),
     "ScheduleKeyDeletion": (_KEY, {"KeyId", "DeletionDate", "KeyState", "PendingWindowInDays"}),
     "Sign": (

@@ -49,6 +49,8 @@ RETRIES: dict[str, tuple[Prepare, str]] = {
     "DeleteKeyMaterial": (Process.imported, "ok"),
     "EnableKey": (_in(KeyState.DISABLED), "ok"),
     "ImportKeyMaterial": (_external, "ok"),
+    "RetireGrant": (_new, "ResourceNotFound"),
+    "RevokeGrant": (_new, "ResourceNotFound"),
     "ScheduleKeyDeletion": (_new, "StateConflict"),
     "UntagResources": (_tagged, "ok"),
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,8 +20,9 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from kit.asymmetric_keys import wrap
+from kit.catalogue import IAM_POLICY
 from kit.sdk_aws import HELLO, Aws, Boto
-from kit.sdk_clients import UNKNOWN_KEY, Login, session
+from kit.sdk_clients import UNKNOWN_KEY, Login, login, session
 from kit.support import Server
 
 
@@ -78,6 +80,59 @@ def test_dates_are_dates(user: Aws) -> None:
 def test_a_session_is_taken(server: Server, plain: Login) -> None:
     user = Aws(Boto(session(server, "--name", "sdk")))
     assert user.ask("Decrypt", CiphertextBlob=user.blob(user.key()))["Plaintext"] == HELLO
+
+
+def test_a_grant_lets_another_access_key_in(server: Server, plain: Login, tmp_path: Path) -> None:
+    """Whose own policy allows it nothing."""
+    owner = Aws(Boto(plain))
+    nothing = tmp_path / "policy.json"
+    nothing.write_text('{"Statement":[{"Effect":"Allow","Action":"ListKeys","Resource":"*"}]}', "utf-8")
+    other = login(server, "--policy", str(nothing))
+    guest, id_ = Aws(Boto(other)), other.access_key_id
+    key, context = owner.key(), {"app": "shop"}
+    with pytest.raises(ClientError, match="AccessDeniedException"):
+        guest.ask("GenerateDataKey", KeyId=key, KeySpec="AES_256", EncryptionContext=context)
+    how = {
+        "KeyId": key,
+        "GranteePrincipal": owner.principal(key, id_),
+        "RetiringPrincipal": owner.principal(key, id_),
+        "Operations": ["GenerateDataKey", "Decrypt"],
+        "Constraints": {"EncryptionContextSubset": context},
+        "Name": "guest",
+    }
+    made = owner.ask("CreateGrant", **how)
+    assert owner.ask("CreateGrant", **how)["GrantId"] == made["GrantId"]
+    tokens = {"GrantTokens": [made["GrantToken"]]}
+    sealed = guest.ask("GenerateDataKey", KeyId=key, KeySpec="AES_256", EncryptionContext=context, **tokens)
+    opened = guest.ask("Decrypt", CiphertextBlob=sealed["CiphertextBlob"], EncryptionContext=context)
+    assert opened["Plaintext"] == sealed["Plaintext"]
+    with pytest.raises(ClientError, match="AccessDeniedException"):
+        guest.ask("GenerateDataKey", KeyId=key, KeySpec="AES_256", **tokens)
+    pages = owner.sdk.client.get_paginator("list_grants").paginate(KeyId=key, PaginationConfig={"PageSize": 1})
+    (row,) = [row for page in pages for row in page["Grants"]]
+    assert row["GranteePrincipal"] == how["GranteePrincipal"]
+    assert row["Constraints"] == how["Constraints"]
+    assert abs(row["CreationDate"] - datetime.now(UTC)) < timedelta(minutes=1)
+    retirable = owner.sdk.client.get_paginator("list_retirable_grants").paginate(
+        RetiringPrincipal=how["RetiringPrincipal"], PaginationConfig={"PageSize": 1}
+    )
+    assert [row["GrantId"] for page in retirable for row in page["Grants"]] == [made["GrantId"]]
+    guest.ask("RetireGrant", GrantToken=made["GrantToken"])
+    assert owner.ask("ListGrants", KeyId=key)["Grants"] == []
+
+
+def test_a_policy_is_put_and_shown(user: Aws) -> None:
+    key, errors = user.key(), user.sdk.client.exceptions
+    user.ask("PutKeyPolicy", KeyId=key, PolicyName="default", Policy=IAM_POLICY)
+    assert user.ask("GetKeyPolicy", KeyId=key)["Policy"] == IAM_POLICY
+    with pytest.raises(errors.MalformedPolicyDocumentException):
+        user.ask("PutKeyPolicy", KeyId=key, Policy="{}")
+    with pytest.raises(errors.NotFoundException, match="No such policy exists"):
+        user.ask("GetKeyPolicy", KeyId=key, PolicyName="other")
+    text = IAM_POLICY.replace("kms:*", "kms:Decrypt")
+    with pytest.raises(errors.MalformedPolicyDocumentException, match="in the future"):
+        user.ask("CreateKey", Policy=text)
+    assert user.ask("CreateKey", Policy=text, BypassPolicyLockoutSafetyCheck=True)["KeyMetadata"]["Enabled"]
 
 
 def test_a_wrong_secret_is_one_attempt(plain: Login) -> None:

@@ -178,6 +178,7 @@ READS: dict[str, tuple[str, Callable[[DynamoKeyStore, DynamoAccessStore], object
     "get_version": ("GetItem", lambda k, _: k.get_version(key_id(1), 1)),
     "list_versions": ("Query", lambda k, _: k.list_versions(key_id(1), 1, 2)),
     "list_due": ("Query", lambda k, _: k.list_due(NOW, limit=1)),
+    "keys_after": ("Query", lambda k, _: k.keys_after((0, ""), limit=1)),
     "count_waiting": ("Query", lambda k, _: k.count_waiting(KeyState.PENDING_DELETION)),
     "count_keys": ("Query", lambda k, _: k.count_keys()),
     "count_aliases": ("Query", lambda k, _: k.count_aliases()),

@@ -94,6 +94,21 @@ def test_pages_put_together_are_the_listing(store: KeyStore, where: KeyFilter, l
     assert store.list_keys(where, offset=12, limit=limit, descending=descending) == (12, [])
 
 
+@pytest.mark.parametrize("limit", [1, 2, 4, 10])
+def test_keys_are_listed_beyond_the_last_one_seen(store: KeyStore, limit: int) -> None:
+    alike = [replace(key(n), created=SOME[2].created) for n in (8, 6, 7)]
+    store.commit([PutKey(k) for k in (*SOME, *alike)])
+    ordered = sorted((*SOME, *alike), key=lambda k: (k.created, k.id))
+    seen: list[Key] = []
+    while page := store.keys_after((seen[-1].created, seen[-1].id) if seen else (0, ""), limit=limit):
+        assert len(page) <= limit
+        seen += page
+    assert seen == ordered
+    gone = ordered[3]
+    store.commit([DeleteKey(gone)])
+    assert store.keys_after((gone.created, gone.id), limit=10) == ordered[4:]
+
+
 def test_aliases_stand_in_the_order_of_their_names(store: KeyStore) -> None:
     names = ["b", "a", "B", "a/b", "a-b", "a_b", "aa", "10", "9", "Z" * 255]
     store.commit([PutKey(key(1, aliases=tuple(names)))])

@@ -212,6 +212,7 @@ def test_a_file_damaged_while_it_is_used_is_unavailable(tmp_path: Path) -> None:
         lambda: store.list_versions(key_id(1), 1, 2),
         lambda: store.list_due(NOW, limit=1),
         lambda: store.count_waiting(KeyState.PENDING_DELETION),
+        lambda: store.keys_after((0, ""), limit=1),
         lambda: store.get_alias("a"),
         lambda: store.commit([PutKey(key(1))]),
         lambda: store.list_keys(KeyFilter(), offset=0, limit=1),

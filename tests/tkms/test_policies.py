@@ -301,3 +301,26 @@ def test_a_stored_policy_that_denies_nothing_is_told_of(data: Path, tkms: Tkms) 
     for word in (credential.access_key_id, "no Resource", "the Action is AsymmetricSign"):
         assert word in listed.stderr
     json.loads(tkms("credential", "list", "--json").stdout)
+
+
+def test_a_check_tells_of_a_grant(tkms: Tkms, data: Path, tmp_path: Path) -> None:
+    file = tmp_path / "policy.json"
+    file.write_text('{"Statement":[{"Effect":"Allow","Action":"ListKeys","Resource":"*"}]}')
+    told = json.loads(tkms("credential", "create", "--name", "guest", "--policy", str(file), "--json").stdout)
+    from tkms.machine.directory import call
+
+    settings = Directory(data).open()
+    key = call(settings, "CreateKey", {"alias": "granted"})["key"]["id"]
+    asked = ("policy", "check", "--credential", "guest", "--action", "Decrypt", "--key", "alias/granted")
+    assert tkms(*asked).stdout.startswith("denied")
+    grant = {"key_id": key, "grantee": told["access_key_id"], "operations": ["Decrypt"], "subset": {"app": "shop"}}
+    made = call(settings, "CreateGrant", grant)
+    shown = tkms(*asked, "--context", "app=shop").stdout
+    assert shown.startswith("allowed")
+    assert f"the grant {made['grant_id']} allows it" in shown
+    assert tkms(*asked, "--context", "app=bank").stdout.startswith("denied")
+    assert json.loads(tkms(*asked, "--context", "app=shop", "--json").stdout)["decisions"][-1]["allowed"]
+    file.write_text('{"Statement":[{"Effect":"Deny","Action":"Decrypt","Resource":"*"}]}')
+    tkms("credential", "create", "--name", "denied", "--policy", str(file))
+    denied = [text.replace("guest", "denied") for text in asked]
+    assert tkms(*denied, "--context", "app=shop").stdout.startswith("denied")

@@ -206,7 +206,7 @@ def _check_shape(value: Any, shape: Any, where: str) -> None:
 EXAMPLED = [
     pytest.param(name, action, id=f"{name}-{action}")
     for name, examples in EXAMPLES.items()
-    for action in examples(Tenant("", "", "", ""))
+    for action in examples(Tenant("", "", "", "", ""))
 ]
 
 
@@ -281,7 +281,7 @@ def test_what_answers_leave_out(name: str, action: str, kms: Kms) -> None:
     assert missing(answer, CONTRACT[name][action]["response"]) <= UNANSWERED.keys()
 
 
-@pytest.mark.parametrize("action", EXAMPLES["alibaba"](Tenant("", "", "", "")))
+@pytest.mark.parametrize("action", EXAMPLES["alibaba"](Tenant("", "", "", "", "")))
 @pytest.mark.parametrize("form", ["JSON", "XML"])
 def test_no_alibaba_success_has_a_code(action: str, form: str, kms: Kms) -> None:
     """pop-core takes any body with a top-level `Code` for a failure."""

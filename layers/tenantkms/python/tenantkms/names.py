@@ -15,22 +15,23 @@ RAM, IAM = "ram", "iam"
 ACTIONS = tuple(
     """
     ArchiveKey AsymmetricDecrypt AsymmetricEncrypt AsymmetricSign AsymmetricVerify CancelKeyArchive
-    CancelKeyDeletion CreateAlias CreateKey CreateKeyVersion Decrypt DeleteAlias DeleteKeyMaterial
+    CancelKeyDeletion CreateAlias CreateGrant CreateKey CreateKeyVersion Decrypt DeleteAlias DeleteKeyMaterial
     DeriveSharedSecret DescribeKey DescribeKeyVersion DescribeService DisableKey EnableKey Encrypt ExportDataKey
     GenerateAndExportDataKey GenerateDataKey GenerateDataKeyPair GenerateDataKeyPairWithoutPlaintext
     GenerateDataKeyWithoutPlaintext GenerateMac GenerateRandom GetKeyPolicy GetParametersForImport GetPublicKey
-    ImportKeyMaterial IssueSession ListAliases ListKeyVersions ListKeys ListTagResources ReEncrypt
-    ScheduleKeyDeletion SetDeletionProtection SetKeyAlias SetKeyPolicy TagResources UntagResources UpdateAlias
-    UpdateKeyDescription UpdateRotationPolicy VerifyMac
+    ImportKeyMaterial IssueSession ListAliases ListGrants ListKeyVersions ListKeys ListRetirableGrants
+    ListTagResources ReEncrypt RetireGrant RevokeGrant ScheduleKeyDeletion SetDeletionProtection SetKeyAlias
+    SetKeyPolicy TagResources UntagResources UpdateAlias UpdateKeyDescription UpdateRotationPolicy VerifyMac
     """.split()
 )
 """All there are, sorted; each has its `@action` line in a handler under `functions/`."""
 
 CHANGING = frozenset(
     """
-    ArchiveKey CancelKeyArchive CancelKeyDeletion CreateAlias CreateKey CreateKeyVersion DeleteAlias DeleteKeyMaterial
-    DisableKey EnableKey ImportKeyMaterial ScheduleKeyDeletion SetDeletionProtection SetKeyAlias SetKeyPolicy
-    TagResources UntagResources UpdateAlias UpdateKeyDescription UpdateRotationPolicy
+    ArchiveKey CancelKeyArchive CancelKeyDeletion CreateAlias CreateGrant CreateKey CreateKeyVersion DeleteAlias
+    DeleteKeyMaterial DisableKey EnableKey ImportKeyMaterial RetireGrant RevokeGrant ScheduleKeyDeletion
+    SetDeletionProtection SetKeyAlias SetKeyPolicy TagResources UntagResources UpdateAlias UpdateKeyDescription
+    UpdateRotationPolicy
     """.split()
 )
 """Those that commit something. `tests/lifecycle/test_crash.py` compares."""

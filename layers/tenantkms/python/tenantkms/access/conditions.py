@@ -55,8 +55,27 @@ WITH_CONTEXT = frozenset(
     }
 )
 """Actions that take an encryption context."""
-WITHOUT_KEY = frozenset({"CreateKey", "DescribeService", "GenerateRandom", "IssueSession", "ListKeys"})
+WITHOUT_KEY = frozenset(
+    {"CreateKey", "DescribeService", "GenerateRandom", "IssueSession", "ListKeys", "ListRetirableGrants"}
+)
 """Actions that use no key, or one that has no tags yet."""
+
+
+class _Partly(dict[str, Any]):
+    """An encryption context of which some pairs are known, and which may have others."""
+
+    def get(self, name: str, default: Any = _UNKNOWN) -> Any:
+        return super().get(name, default)
+
+    def keys(self) -> Any:
+        return _UNKNOWN
+
+
+def supposed(context: Mapping[str, str], *, whole: bool) -> Facts:
+    """Of a call that is not made yet: only these pairs of its encryption context are known, or that it has no others
+    if they are the `whole` of it."""
+    unknown: Any = _UNKNOWN
+    return Facts(unknown, "", unknown, context if whole else _Partly(context))
 
 
 class Condition(Struct, frozen=True):

@@ -42,6 +42,15 @@ def more(changes: Iterable[Change], old: Tags, new: Tags, permissions: Iterable[
     return any(_more([row for row in rows if row[0].actions.match(permission)]) for permission in permissions)
 
 
+def lifts(changes: Iterable[Change], old: Tags, new: Tags) -> bool:
+    """Whether a statement that denies something on a key with the tags `old` does not with `new`. Where something else
+    than these statements allows, as a grant does, that is more."""
+    return any(
+        not change.allow and change.before and _tagged(change, old) and not (change.after and _tagged(change, new))
+        for change in changes
+    )
+
+
 def _tagged(change: Change, tags: Tags) -> bool:
     return all(c.met(_NOTHING, tags) for c in change.conditions if c.of_tags)
 

@@ -54,14 +54,16 @@ _PERMISSIONS: Mapping[str, tuple[str, ...]] = {
 _AT_ONCE: Mapping[str, tuple[str, ...]] = {
     "Decrypt ReEncrypt": (RE_ENCRYPT_FROM,),
     "Encrypt ReEncrypt": (RE_ENCRYPT_TO,),
+    "AsymmetricDecrypt ReEncrypt": (RE_ENCRYPT_FROM,),
+    "AsymmetricEncrypt ReEncrypt": (RE_ENCRYPT_TO,),
 }
 ANSWERED_BY = {"GetKeyRotationStatus": "DescribeKey", "ListKeyPolicies": "DescribeKey"}
 """AWS's permissions that are asked for by another name here."""
 _ELSEWHERE = frozenset(
     """
-    ConnectCustomKeyStore CreateCustomKeyStore CreateGrant Decapsulate DeleteCustomKeyStore DeriveSharedSecret
-    DescribeCustomKeyStores DisconnectCustomKeyStore Encapsulate GetKeyLastUsage ListGrants ListRetirableGrants
-    ReplicateKey RetireGrant RevokeGrant SynchronizeMultiRegionKey UpdateCustomKeyStore UpdatePrimaryRegion
+    ConnectCustomKeyStore CreateCustomKeyStore Decapsulate DeleteCustomKeyStore
+    DescribeCustomKeyStores DisconnectCustomKeyStore Encapsulate GetKeyLastUsage
+    ReplicateKey SynchronizeMultiRegionKey UpdateCustomKeyStore UpdatePrimaryRegion
     """.split()
 )
 """AWS's permissions for what is not served here: to allow or deny them says nothing."""

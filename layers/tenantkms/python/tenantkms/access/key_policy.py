@@ -19,7 +19,7 @@ from msgspec.structs import replace
 
 from tenantkms.access import ram
 from tenantkms.access.conditions import Facts, Tags
-from tenantkms.access.gains import Change, more
+from tenantkms.access.gains import Change, lifts, more
 from tenantkms.access.policy import Found, KeyRule, decided, found
 from tenantkms.access.vocabulary import refuse
 from tenantkms.errors import InvalidPolicy
@@ -112,14 +112,16 @@ def allows(policy: str, principal: str, asked: str, facts: Facts, tags: Tags) ->
     return not policy or decide(policy, principal, asked, facts, tags) > 0
 
 
-def gains(principal: str, before: Key, after: Key) -> bool:
+def gains(principal: str, before: Key, after: Key, *, granted: bool = False) -> bool:
     """Whether a key's policy may allow `principal` any Action with the tags that the key has `after` a change and did
-    not allow it `before`."""
+    not allow it `before`; or deny less, if a grant may allow what it denies (`granted`)."""
     if not after.policy:
         return False
     rules = parse(after.policy)
     about = [(rule, rule.principals.match(principal)) for rule in rules]
-    changes = (Change(rule.allow, rule.actions, rule.conditions, is_, is_) for rule, is_ in about)
+    changes = [Change(rule.allow, rule.actions, rule.conditions, is_, is_) for rule, is_ in about]
+    if granted and lifts(changes, before.tags, after.tags):
+        return True
     return more(changes, before.tags, after.tags, _form(form_of(after.policy)).vocabulary)
 
 

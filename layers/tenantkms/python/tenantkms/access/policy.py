@@ -37,7 +37,7 @@ from tenantkms.access.conditions import (
     conditions,
     unmeetable,
 )
-from tenantkms.access.gains import Change, more
+from tenantkms.access.gains import Change, lifts, more
 from tenantkms.access.patterns import GLOB_WORK, Patterns, patterns
 from tenantkms.access.vocabulary import complaints, instead, listed, matched, refuse, repeats
 from tenantkms.errors import InvalidPolicy
@@ -270,13 +270,15 @@ def may_name(policy: str, action: str, name: str, facts: Facts, tags: Tags) -> b
     return policy == ALLOW_ALL or decide(policy, action, (name,), facts, tags) > 0
 
 
-def gains(policy: str, before: Key, after: Key) -> bool:
-    """Whether `policy` may allow any Action on a key as it is `after` a change that it did not allow `before`."""
+def gains(policy: str, before: Key, after: Key, *, granted: bool = False) -> bool:
+    """Whether `policy` may allow any Action on a key as it is `after` a change that it did not allow `before`; or deny
+    less, if a grant may allow what it denies (`granted`)."""
     if policy == ALLOW_ALL:
         return False
     old, new = (names_of(key.id, key.aliases) for key in (before, after))
-    changes = (
+    changes = [
         Change(rule.allow, rule.actions, rule.conditions, rule.resources.match_any(old), rule.resources.match_any(new))
         for rule in parse(policy)
-    )
-    return more(changes, before.tags, after.tags, ACTIONS)
+    ]
+    lifted = granted and lifts(changes, before.tags, after.tags)
+    return lifted or more(changes, before.tags, after.tags, ACTIONS)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from tenantkms import errors as e
+from tenantkms.model.key import Key
 from tenantkms.model.specs import BLOBS, RSA_BLOBS, Need
 from tenantkms.model.states import OPEN, USE, Refusals
 
@@ -24,3 +26,11 @@ ENCRYPT = Rule("Encrypt", USE, BLOBS)
 DECRYPT = Rule("Decrypt", OPEN, BLOBS)
 ASYMMETRIC_ENCRYPT = Rule("AsymmetricEncrypt", USE, RSA_BLOBS)
 ASYMMETRIC_DECRYPT = Rule("AsymmetricDecrypt", OPEN, RSA_BLOBS)
+
+
+def check_fits(key: Key, needs: Need) -> None:
+    """Raises `InvalidKeyUsage`."""
+    if needs.usage not in (None, key.usage):
+        raise e.InvalidKeyUsage(key=key.id, usage=key.usage)
+    if key.spec not in needs.specs:
+        raise e.InvalidKeyUsage(f"Keys of spec {key.spec} do not do this.", key=key.id)

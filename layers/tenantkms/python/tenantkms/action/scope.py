@@ -6,7 +6,7 @@ import random as jitter
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tenantkms import errors as e
 from tenantkms.access import key_policy, policy
@@ -14,40 +14,36 @@ from tenantkms.access.conditions import NO_CONTEXT, NO_TAGS, Facts
 from tenantkms.access.policy import KEY_PREFIX
 from tenantkms.action.call import Call
 from tenantkms.action.limits import check_limits
-from tenantkms.action.rule import DECRYPT, Rule
+from tenantkms.action.rule import DECRYPT, Rule, check_fits
 from tenantkms.audit.line import INTENT, Record
 from tenantkms.crypto.envelope import SALT_SIZE, Header, parse_header
 from tenantkms.keys.deps import Deps
 from tenantkms.keys.keyring import Keyring
 from tenantkms.model.alias import ALIAS_PREFIX, check_alias
 from tenantkms.model.credential import Session
+from tenantkms.model.grant import EVERYBODY
 from tenantkms.model.key import Key, check_key_id, distinct, revised
 from tenantkms.model.profiles import Profile
-from tenantkms.model.specs import SYMMETRIC, Need
+from tenantkms.model.specs import SYMMETRIC
 from tenantkms.model.states import KeyState
 from tenantkms.names import NATIVE
 from tenantkms.store.port import DeleteAlias, KeyStore, PutAlias, PutKey, RevisionConflict, Write
+
+if TYPE_CHECKING:
+    from tenantkms.access.grants import Asking
 
 _ALLOW_ALL = (policy.ALLOW_ALL,)
 _ATTEMPTS = 8
 _NO_KEY_ID = "00000000-0000-4000-8000-000000000000"
 
 
-def check_fits(key: Key, needs: Need) -> None:
-    """Raises `InvalidKeyUsage`."""
-    if needs.usage not in (None, key.usage):
-        raise e.InvalidKeyUsage(key=key.id, usage=key.usage)
-    if key.spec not in needs.specs:
-        raise e.InvalidKeyUsage(f"Keys of spec {key.spec} do not do this.", key=key.id)
-
-
 class Scope:
     """What an Action's body gets beside its parameters. `now` is in Unix seconds, `used` the ids of keys.
 
-    `note` is what its audit lines shall say besides.
+    `note` is what its audit lines shall say besides, `grant_id` the grant that it is to retire.
     """
 
-    __slots__ = ("authorised", "call", "deps", "note", "now", "policies", "profile", "rule", "used")
+    __slots__ = ("authorised", "call", "deps", "grant_id", "note", "now", "policies", "profile", "rule", "used")
 
     def __init__(self, call: Call, deps: Deps, profile: Profile, rule: Rule) -> None:
         self.call = call
@@ -61,6 +57,7 @@ class Scope:
         self.authorised = False
         self.used: list[str] = []
         self.note = ""
+        self.grant_id = ""
 
     @property
     def keyring(self) -> Keyring:
@@ -75,6 +72,13 @@ class Scope:
     def account(self) -> str:
         """The account in the tenant's ARNs."""
         return self.deps.account
+
+    @property
+    def asking(self) -> Asking:
+        """Whom grants are asked for."""
+        from tenantkms.access.grants import Asking
+
+        return Asking(self.call.principal.id, self.policies, self.call.profile != NATIVE)
 
     def random(self, size: int) -> bytes:
         return self.deps.random(size)
@@ -124,15 +128,10 @@ class Scope:
             raise RuntimeError(f"{rule.name} has said that it uses no key")
         if key.id not in self.used:
             self.used.append(key.id)
-        principal, names = self.call.principal, self._permissions(rule)
-        # The key's policy has a text of its own, so it is for those whom the access key's policy allows all of it.
-        for name in names:
-            for text in self.policies:
-                if not policy.may(text, name, key, facts):
-                    raise e.AccessDenied
-        bound = key.policy and self.call.profile != NATIVE
-        if bound and not key_policy.allows(key.policy, principal.id, " ".join(names), facts, key.tags):
-            raise e.AccessDenied("The key's policy does not allow this.")
+        names = self._permissions(rule)
+        denied = self._denied(key, names, facts)
+        if denied and not (key.grants and self._granted(key, " ".join(names), facts)):
+            raise denied
         self.authorised = True
         check_fits(key, needs)
         state = key.state
@@ -142,6 +141,28 @@ class Scope:
         if refusal is not None:
             raise refusal(key=key.id, state=state)
         return key
+
+    def _denied(self, key: Key, names: tuple[str, ...], facts: Facts) -> e.AccessDenied | None:
+        """What policies say against the Actions `names` on `key`."""
+        for name in names:
+            for text in self.policies:
+                if not policy.may(text, name, key, facts):
+                    return e.AccessDenied()
+        # It has a text of its own, so it is for those whom the access key's policy allows all of it.
+        if key.policy and self.call.profile != NATIVE:
+            who = self.call.principal.id
+            if not key_policy.allows(key.policy, who, " ".join(names), facts, key.tags):
+                return e.AccessDenied("The key's policy does not allow this.")
+        return None
+
+    def _granted(self, key: Key, asked: str, facts: Facts) -> bool:
+        """Whether a grant allows what policies do not: the audit line says which."""
+        from tenantkms.access import grants  # few keys have any
+
+        grant = grants.allowing(self.asking, key, asked, facts, self.grant_id)
+        if grant is not None and grant.id not in self.note:
+            self.note = f"{self.note} grant {grant.id}".lstrip()
+        return grant is not None
 
     def _permissions(self, rule: Rule) -> tuple[str, ...]:
         """An Action that works through others (ReEncrypt: Decrypt and Encrypt) needs its own permission as well."""
@@ -168,10 +189,10 @@ class Scope:
         """Whether the policy allows this call by the name `ref` as such, so that it may know what has it."""
         if self.policies == _ALLOW_ALL:
             return True
-        if ref.startswith(ALIAS_PREFIX):
-            name = ALIAS_PREFIX + check_alias(ref.removeprefix(ALIAS_PREFIX))
-        else:
-            name = KEY_PREFIX + check_key_id(ref)
+        by_alias = ref.startswith(ALIAS_PREFIX)
+        name = (
+            ALIAS_PREFIX + check_alias(ref.removeprefix(ALIAS_PREFIX)) if by_alias else KEY_PREFIX + check_key_id(ref)
+        )
         actions = self._permissions(rule or self.rule)
         return all(policy.may_name(text, action, name, facts, None) for text in self.policies for action in actions)
 
@@ -286,9 +307,10 @@ class Scope:
         principal = self.call.principal
         if (old.aliases, old.tags) == (new.aliases, new.tags):
             return
-        if any(policy.gains(text, old, new) for text in self.policies):
+        granted = any(grant.grantee in (principal.id, EVERYBODY) for grant in old.grants)
+        if any(policy.gains(text, old, new, granted=granted) for text in self.policies):
             raise e.AccessDenied("With these aliases or tags the access key's policy would allow it more on the key.")
-        if self.call.profile != NATIVE and key_policy.gains(principal.id, old, new):
+        if self.call.profile != NATIVE and key_policy.gains(principal.id, old, new, granted=granted):
             raise e.AccessDenied("With these tags the key's policy would allow the access key more on it.")
 
     def check_lockout(self, text: str, tags: Mapping[str, str]) -> None:

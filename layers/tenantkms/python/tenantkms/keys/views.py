@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from tenantkms.model.grant import Grant
 from tenantkms.model.key import Key
 from tenantkms.model.specs import KeySpec, KeyUsage, Origin
 from tenantkms.model.states import KeyState
@@ -50,6 +51,36 @@ class VersionView(Struct, frozen=True, kw_only=True):
     key_version_id: str
     created: int
     scheduled: bool | None
+
+
+class GrantView(Struct, frozen=True, kw_only=True):
+    """As `Grant`; `created` in Unix seconds."""
+
+    key_id: str
+    id: str
+    name: str
+    created: int
+    issuer: str
+    grantee: str
+    retiring: str
+    operations: tuple[str, ...]
+    equals: dict[str, str]
+    subset: dict[str, str]
+
+
+def grant_view(key_id: str, grant: Grant) -> GrantView:
+    return GrantView(
+        key_id=key_id,
+        id=grant.id,
+        name=grant.name,
+        created=grant.created,
+        issuer=grant.issuer,
+        grantee=grant.grantee,
+        retiring=grant.retiring,
+        operations=grant.operations,
+        equals=grant.equals,
+        subset=grant.subset,
+    )
 
 
 def version_view(key_id: str, version: KeyVersion) -> VersionView:

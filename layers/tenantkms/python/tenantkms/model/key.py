@@ -10,6 +10,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from tenantkms import errors as e
+from tenantkms.model.grant import Grant
 from tenantkms.model.profiles import Profile
 from tenantkms.model.specs import KeySpec, KeyUsage, Origin
 from tenantkms.model.states import KeyState
@@ -52,6 +53,8 @@ class Key(Struct, frozen=True, kw_only=True):
     material_expires: int = 0
     imported: bytes = b""
     spent: KeyVersion | None = None
+    grants: tuple[Grant, ...] = ()
+    """In the order in which they were made."""
     revision: int = 1
     token: str = ""
 

@@ -164,6 +164,13 @@ class DynamoKeyStore(Table):
                 total += 1
         return total, page
 
+    def keys_after(self, after: tuple[int, str], *, limit: int) -> list[Key]:
+        # The one that is named is among the rows, if it is still there.
+        span = (INDEX_SORT_KEY, by_time(*after), "~")
+        rows = islice(self._query(INDEX_PARTITION_KEY, KEYS, span, IndexName=INDEX, Limit=limit + 1), limit + 1)
+        keys = [key_of(checked(self._macs, row)) for row in rows]
+        return [key for key in keys if (key.created, key.id) > after][:limit]
+
     def list_aliases(self, *, offset: int, limit: int) -> tuple[int, list[Alias]]:
         found = list(self._listed(ALIASES))
         page = (checked(self._macs, alias) for alias in found[offset : offset + limit])

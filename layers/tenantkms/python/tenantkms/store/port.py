@@ -138,6 +138,9 @@ class KeyStore(AuthenticRows, Protocol):
     ) -> tuple[int, list[Key]]:
         """(how many match, the page), ordered by creation."""
 
+    def keys_after(self, after: tuple[int, str], *, limit: int) -> list[Key]:
+        """At most `limit` keys, ordered by creation and then by id, beyond (created, id). No others are read."""
+
     def list_aliases(self, *, offset: int, limit: int) -> tuple[int, list[Alias]]:
         """(how many there are, the page), ordered by name."""
 

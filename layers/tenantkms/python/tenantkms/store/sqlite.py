@@ -177,6 +177,11 @@ class SqliteStore:
         return total, [_decode_key(row[-1]) for row in rows]
 
     @_faults
+    def keys_after(self, after: tuple[int, str], *, limit: int) -> list[Key]:
+        beyond = "WHERE (created, id) > (?, ?) ORDER BY created, id LIMIT ?"
+        return [_decode_key(row[-1]) for row in self._rows(KEYS, KEYS.select(beyond), (*after, limit))]
+
+    @_faults
     def list_aliases(self, *, offset: int, limit: int) -> tuple[int, list[Alias]]:
         (total,) = self._at.db.execute("SELECT count(*) FROM aliases").fetchone()
         rows = self._rows(ALIASES, _LIST_ALIASES, (limit, offset))

@@ -23,6 +23,18 @@ class BadTags(e.InvalidParameter):
     text = "A tag's key is reserved, or is there twice."
 
 
+class BadArn(e.InvalidParameter):
+    text = "The ARN is not one of an access key here."
+
+
+class BadGrantToken(e.InvalidParameter):
+    text = "The grant token is not one of here."
+
+
+class BadGrantId(e.InvalidParameter):
+    text = "A GrantId has 64 hexadecimal digits."
+
+
 class ReservedAlias(e.InvalidAlias):
     text = "Alias names that begin with 'alias/aws/' are reserved."
 
@@ -128,6 +140,9 @@ _OWN: dict[type[e.KmsError], Row] = {
     WrongSignature: Row("KMSInvalidSignatureException", text=""),
     WrongMac: Row("KMSInvalidMacException", text=""),
     BadMarker: Row("InvalidMarkerException"),
+    BadArn: Row("InvalidArnException"),
+    BadGrantToken: Row("InvalidGrantTokenException"),
+    BadGrantId: Row("InvalidGrantIdException"),
     BadTags: Row("TagException"),
     ReservedAlias: Row("InvalidAliasNameException"),
 }

@@ -16,7 +16,7 @@ from tenantkms.model.specs import SPEC_USAGES, KeySpec
 from tenantkms.model.version import UUID_FORM
 from tenantkms.wire import codecs
 from tenantkms.wire.dialects.aws import names
-from tenantkms.wire.dialects.aws.errors import BadTags, ReservedAlias
+from tenantkms.wire.dialects.aws.errors import BadArn, BadTags, ReservedAlias
 from tenantkms.wire.parse import decode_base64
 from tenantkms.wire.translate import Codec
 
@@ -188,15 +188,24 @@ def one_managed_key(wire: str, value: Any) -> list[str]:
     return [managed_key(wire, value)]
 
 
+PRINCIPALS = ("GranteePrincipal", "RetiringPrincipal")
 REFS = ("KeyId", "SourceKeyId", "DestinationKeyId", "TargetKeyId")
 
 
 def check_site(params: Mapping[str, Any], site: Site) -> None:
-    """An ARN of another region or account, or partition, names nothing here. Raises `KeyNotFound`."""
+    """An ARN of another region or account, or partition, names nothing here. Raises `KeyNotFound`, `BadArn`."""
     for wire in REFS:
         value = params.get(wire)
         if isinstance(value, str) and value.startswith("arn:") and not value.startswith(names.home(site)):
             raise e.KeyNotFound(f"Key '{value}' does not exist")
+    for wire in PRINCIPALS:
+        value = params.get(wire)
+        if (
+            isinstance(value, str)
+            and value.startswith("arn:")
+            and not value.startswith(f"arn:aws:iam::{site.account}:")
+        ):
+            raise BadArn(f"{wire} is no ARN of an access key of the account {site.account}: '{value[:256]}'")
 
 
 def alias(wire: str, value: Any) -> str:

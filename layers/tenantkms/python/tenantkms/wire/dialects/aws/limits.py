@@ -18,7 +18,9 @@ _OWN = {
     2_000: "DescribeKey GetPublicKey ListResourceTags",
     1_000: "GetKeyPolicy GetKeyRotationStatus",
     500: "ListKeys ListAliases",
-    100: "ListKeyPolicies ListKeyRotations",
+    100: "ListGrants ListKeyPolicies ListKeyRotations ListRetirableGrants",
+    50: "CreateGrant",
+    30: "RetireGrant RevokeGrant",
     15: ("DeleteAlias DeleteImportedKeyMaterial EnableKeyRotation ImportKeyMaterial PutKeyPolicy ScheduleKeyDeletion"),
     10: "TagResource",
     # Of RSA_4096, the least that the page has; of elliptic curves it has a hundred times as many.

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from tenantkms.model.profiles import DAY
 from tenantkms.model.states import KeyState
-from tenantkms.wire.dialects.aws import cryptography, fields, leaves, names, pages
+from tenantkms.wire.dialects.aws import cryptography, fields, grants, leaves, names, pages
 from tenantkms.wire.dialects.aws.rows import BLOB, GRANTS, KEY, MANAGED, ONE_KEY, ONE_MANAGED, given
 from tenantkms.wire.signing.aws_sigv4 import INVOCATION
 from tenantkms.wire.translate import SPREAD, Operation, Out, Rule, Target, const, each, first, get, listed, one, refused
@@ -51,6 +51,7 @@ _DAYS = fields.integer(90, 2560)
 
 OPERATIONS: dict[str, Operation] = {
     **cryptography.OPERATIONS,
+    **grants.OPERATIONS,
     "GetPublicKey": Operation(
         "GetPublicKey",
         (KEY, GRANTS),
