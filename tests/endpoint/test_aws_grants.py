@@ -7,6 +7,8 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from kit.catalogue import prepare
 from kit.support import Kms, Signer
@@ -185,3 +187,18 @@ def test_markers_are_of_their_key_and_operation(kms: Kms) -> None:
         wrong = base64.b64encode(text.encode()).decode()
         answer = kms.aws("ListRetirableGrants", **retirable, Marker=wrong)
         assert answer["__type"] == "InvalidMarkerException"
+
+
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(said=st.text(max_size=80) | st.binary(max_size=80).map(lambda data: base64.b64encode(data).decode()))
+def test_no_token_and_no_marker_is_more_than_refused(said: str, kms: Kms) -> None:
+    text = said.encode("utf-8", "replace").decode()
+    for operation, params in (
+        ("RetireGrant", {"GrantToken": text}),
+        ("ListRetirableGrants", {"RetiringPrincipal": arn(kms), "Marker": text}),
+    ):
+        assert kms.aws(operation, **params)["__type"] in (
+            "InvalidGrantTokenException",
+            "InvalidMarkerException",
+            "ValidationException",
+        )
