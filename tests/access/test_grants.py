@@ -505,3 +505,13 @@ def test_a_grant_does_not_outlive_its_end(tmp_path: Any) -> None:
     assert encrypt(there, key) == "AccessDenied"
     made = grant(here, key, "Encrypt")
     assert encrypt(there, key) == "ok", "a new one is known at once"
+
+
+def test_a_grant_is_known_at_once_where_a_ciphertext_names_the_key(tmp_path: Any) -> None:
+    here, there = Tenant(tmp_path / "data"), Tenant(tmp_path / "data")
+    there.deps.keyring._keys._clock = lambda: 0.0
+    key = here.create()
+    params = SAMPLES["Decrypt"](here, key)
+    assert there.outcome("Decrypt", params, **MINE) == "AccessDenied"
+    grant(here, key, "Decrypt")
+    assert there.outcome("Decrypt", params, **MINE) == "ok"

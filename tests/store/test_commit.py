@@ -11,6 +11,7 @@ import pytest
 from kit.samples import key, key_id, revised, version
 from tenantkms.errors import AliasExists
 from tenantkms.model.alias import Alias
+from tenantkms.model.grant import MAX_GRANTS, Grant
 from tenantkms.model.key import KeyFilter
 from tenantkms.model.states import KeyState
 from tenantkms.model.watch import Watch
@@ -237,3 +238,26 @@ def test_each_job_s_watch_is_what_was_written_last(store: KeyStore) -> None:
     store.put_watch("one", Watch(since=1, seen=5))
     assert (store.get_watch("one"), store.get_watch("two")) == (Watch(since=1, seen=5), Watch(since=3, seen=4))
     assert store.list_keys(KeyFilter(), offset=0, limit=10) == (0, [])
+
+
+def test_a_keys_grants_are_kept_as_they_are(store: KeyStore) -> None:
+    grants = tuple(
+        Grant(
+            id=f"{n:064x}",
+            grantee="TKMSguest",
+            operations=("Decrypt", "RetireGrant"),
+            created=n,
+            issuer="TKMSboss",
+            retiring="*",
+            equals={"app": "shop", "ж": ""},
+            subset={"a": "b"} if n % 2 else {},
+            name=f"grant/{n}",
+        )
+        for n in range(MAX_GRANTS)
+    )
+    first = key(1, grants=grants)
+    store.commit([PutKey(first)])
+    assert store.get(first.id) == first
+    left = revised(first, "retired", grants=grants[1:])
+    store.commit([PutKey(left, first)])
+    assert store.get(first.id) == left

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import NamedTuple
 
 from tenantkms.access import key_policy, policy
 from tenantkms.access.conditions import WITH_CONTEXT, Facts, supposed
 from tenantkms.access.iam import permissions
+from tenantkms.access.policy import Asking
 from tenantkms.errors import AccessDenied
 from tenantkms.model.grant import EVERYBODY, RETIRE, Grant
 from tenantkms.model.key import Key
@@ -27,15 +27,6 @@ _SYMMETRIC = {"ReEncryptFrom": "Decrypt ReEncrypt", "ReEncryptTo": "Encrypt ReEn
 def _asked_for(operation: str, *, symmetric: bool) -> str:
     """What an operation of a grant asks of policies: an Action, or several at once, apart by spaces."""
     return (_SYMMETRIC if symmetric else _ASYMMETRIC).get(operation, operation)
-
-
-class Asking(NamedTuple):
-    """Who asks: an access key, and the policies all of which must allow what it does, its own first. `bound`: whether
-    key policies and grants are for it."""
-
-    who: str
-    policies: tuple[str, ...]
-    bound: bool
 
 
 def allowing(asking: Asking, key: Key, asked: str, facts: Facts, about: str = "") -> Grant | None:

@@ -21,7 +21,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
-from typing import Literal, Protocol, TypeVar
+from typing import Literal, NamedTuple, Protocol, TypeVar
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
@@ -268,6 +268,15 @@ def may_name(policy: str, action: str, name: str, facts: Facts, tags: Tags) -> b
     """Whether `policy` allows `action` on `alias/<name>` or `key/<id>` as such, whatever it names. An alias has no
     tags of its own (`NO_TAGS`); those of what a name stands for are not known (None)."""
     return policy == ALLOW_ALL or decide(policy, action, (name,), facts, tags) > 0
+
+
+class Asking(NamedTuple):
+    """Who asks: an access key, and the policies all of which must allow what it does, its own first. `bound`: whether
+    key policies and grants are for it."""
+
+    who: str
+    policies: tuple[str, ...]
+    bound: bool
 
 
 def gains(policy: str, before: Key, after: Key, *, granted: bool = False) -> bool:

@@ -6,7 +6,7 @@ import random as jitter
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tenantkms import errors as e
 from tenantkms.access import key_policy, policy
@@ -28,9 +28,6 @@ from tenantkms.model.specs import SYMMETRIC
 from tenantkms.model.states import KeyState
 from tenantkms.names import NATIVE
 from tenantkms.store.port import DeleteAlias, KeyStore, PutAlias, PutKey, RevisionConflict, Write
-
-if TYPE_CHECKING:
-    from tenantkms.access.grants import Asking
 
 _ALLOW_ALL = (policy.ALLOW_ALL,)
 _ATTEMPTS = 8
@@ -74,11 +71,9 @@ class Scope:
         return self.deps.account
 
     @property
-    def asking(self) -> Asking:
+    def asking(self) -> policy.Asking:
         """Whom grants are asked for."""
-        from tenantkms.access.grants import Asking
-
-        return Asking(self.call.principal.id, self.policies, self.call.profile != NATIVE)
+        return policy.Asking(self.call.principal.id, self.policies, self.call.profile != NATIVE)
 
     def random(self, size: int) -> bytes:
         return self.deps.random(size)
@@ -218,7 +213,11 @@ class Scope:
             raise e.IncorrectKey
         key = keyring.key(header.key_id)
         if key is not None and key.spec in SYMMETRIC and not ref:
-            self.admit(key, DECRYPT, self._facts(context))
+            facts = self._facts(context)
+            try:
+                self.admit(key, DECRYPT, facts)
+            except e.AccessDenied:  # it may be allowed since, by a new grant
+                key = self.admit(self._read(key.id, DECRYPT, facts), DECRYPT, facts)
         return header, keyring.decrypt(key, header, blob, context)
 
     def seal(self, key: Key, plaintext: bytes, *, text: bool, context: Mapping[str, str]) -> tuple[int, bytes]:
