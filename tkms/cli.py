@@ -20,7 +20,8 @@ from tkms import commands, credential_commands, doctor_commands, policy_commands
 from tkms.audit import commands as audit_commands
 from tkms.events import commands as event_commands
 from tkms.files import options as file_options
-from tkms.machine.directory import DEFAULT_ALIAS, DEFAULT_REGION, default_directory
+from tkms.machine import options as serve_options
+from tkms.machine.directory import DEFAULT_ALIAS, default_directory
 from tkms.output import Run, UsageError, duration
 from tkms.places import reason
 from tkms.policies import READY
@@ -43,13 +44,6 @@ On one machine everything is kept in one directory: --data-dir, $TKMS_DATA_DIR, 
 %(directory)s.
 Back up parent.key apart from the rest: nothing opens without it.
 """
-
-
-def _connections(text: str) -> int:
-    number = int(text)
-    if not 1 <= number <= 1000:
-        raise argparse.ArgumentTypeError(f"{text} is not from 1 to 1000")
-    return number
 
 
 # -- the command line ----------------------------------------------------------------------------------
@@ -97,45 +91,7 @@ def _parser() -> argparse.ArgumentParser:
         parser.set_defaults(run=run, verb=name)
         return parser
 
-    serve = command(words, "serve", "run the KMS on this machine", commands.serve, where=directory)
-    serve.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
-    serve.add_argument("--port", type=int, default=8480, help="port; 0 picks a free one (default: %(default)s)")
-    serve.add_argument("--tenant", help="name of the tenant, chosen on the first start (default: local)")
-    serve.add_argument(
-        "--region",
-        help=f"region in ARNs, chosen on the first start (default: {DEFAULT_REGION}): it stands in messages for ever",
-    )
-    serve.add_argument("--account", metavar="DIGITS", help="account in ARNs, likewise (default: 12 random digits)")
-    serve.add_argument(
-        "--audit-days", type=int, default=365, metavar="N", help="keep audit lines so long (default: %(default)s)"
-    )
-    serve.add_argument(
-        "--audit-mb", type=int, default=4096, metavar="N", help="and so many of them, in MiB (default: %(default)s)"
-    )
-    serve.add_argument(
-        "--credentials-uri",
-        metavar="NAME",
-        help="give temporary access keys of this credential to programs on this machine that know a secret URL",
-    )
-    serve.add_argument("--tls-cert", type=Path, metavar="FILE", help="serve https with this certificate (PEM)")
-    serve.add_argument("--tls-key", type=Path, metavar="FILE", help="and its private key (PEM)")
-    serve.add_argument(
-        "--limit",
-        action="append",
-        default=[],
-        metavar="NAME=FIGURE",
-        help="a limit, 0 for none; repeat. NAME is an Action or *: requests per second of one access key (default: what"
-        " the vendor's API allows, such as 300 Encrypt of Tencent's); strangers: requests per second from one address"
-        " that are not signed rightly (default: 50); keys, aliases, versions, tags: how many (defaults:"
-        " docs/limits.md). --limit off: requests are not counted",
-    )
-    serve.add_argument(
-        "--connections-per-address",
-        type=_connections,
-        default=256,
-        metavar="N",
-        help="most connections of one address, 1 to 1000; behind a proxy all are of its own (default: %(default)s)",
-    )
+    serve_options.add(words, command, directory)
 
     snippet = command(words, "snippet", "print a ready program for an SDK, or for each", commands.snippet)
     snippet.add_argument("name", nargs="?", choices=SNIPPETS, metavar="NAME", help=", ".join(SNIPPETS))

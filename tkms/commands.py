@@ -17,12 +17,6 @@ from tkms.places import Place, find
 from tkms.snippets import SNIPPETS, render
 
 
-def serve(args: argparse.Namespace) -> int:
-    from tkms.machine.serve import serve  # the server's libraries are not the other commands' to load
-
-    return serve(args)
-
-
 def no_credential(wanted: str) -> UsageError:
     return UsageError(f"There is no credential {wanted}: tkms credential list")
 
@@ -61,12 +55,13 @@ def snippet(args: argparse.Namespace) -> int:
     credential = _credential_for(place, args.credential, SNIPPETS[args.name].dialect if args.name else "")
     key: Any = place.call("DescribeKey", {"key_ids": [args.key]})
     names = [args.name] if args.name else [n for n, s in SNIPPETS.items() if s.dialect in credential.dialects]
-    filled = {
+    filled: dict[str, Any] = {
         "url": args.endpoint or place.url,
         "access_key_id": credential.access_key_id,
         "secret": place.access.secret(credential),
         "key": args.key,
         "key_id": key["keys"][0]["id"],
+        "site": place.settings.site,
     }
     print("\n".join(render(name, **filled) for name in names), end="")
     return 0

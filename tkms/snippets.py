@@ -6,6 +6,7 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from tenantkms.model.alias import ALIAS_PREFIX
+from tenantkms.model.site import Site
 from tenantkms.names import ALIBABA, AWS, TENCENT, TENCENT_V2
 
 
@@ -16,7 +17,15 @@ class Snippet(NamedTuple):
     dialect: str
     install: str
     template: str
+    language: str = "python"
 
+
+_COMMENTS = {"python": "#", "sh": "#", "js": "//"}
+
+
+_BOTO3 = """\
+login = dict(aws_access_key_id="{id}", aws_secret_access_key="{secret}", region_name="{region}")
+kms = boto3.client("kms", endpoint_url="{scheme}://{host}", **login)"""
 
 SNIPPETS = {
     "alibaba": Snippet(
@@ -69,14 +78,92 @@ print(kms.call("Encrypt", dict(keyId="{key_id}", plaintext="aGVsbG8=")))
         "AWS, Python SDK",
         AWS,
         "pip install boto3",
-        """\
+        f"""\
 import boto3
-login = dict(aws_access_key_id="{id}", aws_secret_access_key="{secret}", region_name="cn-hangzhou")
-kms = boto3.client("kms", endpoint_url="{scheme}://{host}", **login)
-made = kms.encrypt(KeyId="{key}", Plaintext=b"hello")
+{_BOTO3}
+made = kms.encrypt(KeyId="{{key}}", Plaintext=b"hello")
 print("the key's ARN, for AWS's Encryption SDK:", made["KeyId"])
 print(kms.decrypt(CiphertextBlob=made["CiphertextBlob"])["Plaintext"].decode())
 """,
+    ),
+    "aws-cli": Snippet(
+        "AWS, command line, version 1 or 2",
+        AWS,
+        "pip install awscli",
+        """\
+export AWS_ENDPOINT_URL_KMS='{scheme}://{host}' AWS_DEFAULT_REGION='{region}'
+export AWS_ACCESS_KEY_ID='{id}' AWS_SECRET_ACCESS_KEY='{secret}'
+aws kms describe-key --key-id '{key}' --query KeyMetadata.Arn --output text
+printf hello | aws kms encrypt --key-id '{key}' --plaintext fileb:///dev/stdin --query CiphertextBlob --output text |
+  base64 -d | aws kms decrypt --ciphertext-blob fileb:///dev/stdin --query Plaintext --output text | base64 -d
+""",
+        "sh",
+    ),
+    "aws-encryption-sdk": Snippet(
+        "AWS Encryption SDK, Python: messages name the key's ARN for ever",
+        AWS,
+        "pip install 'aws-encryption-sdk[MPL]'",
+        f"""\
+import aws_encryption_sdk, boto3
+from aws_cryptographic_material_providers.mpl import AwsCryptographicMaterialProviders
+from aws_cryptographic_material_providers.mpl.config import MaterialProvidersConfig
+from aws_cryptographic_material_providers.mpl.models import CreateAwsKmsKeyringInput
+{_BOTO3}
+made = CreateAwsKmsKeyringInput(kms_key_id="{{arn}}", kms_client=kms)
+keyring = AwsCryptographicMaterialProviders(config=MaterialProvidersConfig()).create_aws_kms_keyring(input=made)
+client = aws_encryption_sdk.EncryptionSDKClient()
+message, _ = client.encrypt(source=b"hello", keyring=keyring, encryption_context={{{{"app": "try"}}}})
+print(client.decrypt(source=message, keyring=keyring)[0].decode())
+""",
+    ),
+    "tink": Snippet(
+        "Tink, Python, with an AWS KMS key",
+        AWS,
+        "pip install 'tink[awskms]'",
+        f"""\
+import boto3
+from tink import aead
+from tink.integration import awskms
+{_BOTO3}
+aead.register()
+uri = "aws-kms://{{arn}}"
+remote = awskms.new_client(boto3_client=kms, key_uri=uri).get_aead(uri)
+primitive = aead.KmsEnvelopeAead(aead.aead_key_templates.AES256_GCM, remote)
+print(primitive.decrypt(primitive.encrypt(b"hello", b"app"), b"app").decode())
+""",
+    ),
+    "mongodb": Snippet(
+        "MongoDB, client-side encryption, with a mongod (https only: tkms serve --tls-cert FILE --tls-key FILE)",
+        AWS,
+        "pip install 'pymongo[encryption]'",
+        """\
+import os
+from pymongo import MongoClient
+from pymongo.encryption import Algorithm, ClientEncryption
+vault = MongoClient(os.environ.get("MONGODB_URI"))  # not set: on this machine
+login = dict(accessKeyId="{id}", secretAccessKey="{secret}")
+client = ClientEncryption(dict(aws=login), "encryption.__keyVault", vault, vault.codec_options)
+master_key = dict(region="{region}", key="{arn}", endpoint="{host}")
+key = client.create_data_key("aws", master_key)
+sealed = client.encrypt("hello", Algorithm.AEAD_AES_256_CBC_HMAC_SHA_512_Random, key_id=key)
+print(client.decrypt(sealed))
+""",
+    ),
+    "node-aws": Snippet(
+        "AWS, SDK for JavaScript",
+        AWS,
+        "npm install @aws-sdk/client-kms",
+        """\
+const {{ KMS }} = require("@aws-sdk/client-kms");
+const credentials = {{ accessKeyId: "{id}", secretAccessKey: "{secret}" }};
+const kms = new KMS({{ endpoint: "{scheme}://{host}", region: "{region}", credentials }});
+(async () => {{
+  const made = await kms.encrypt({{ KeyId: "{key}", Plaintext: Buffer.from("hello") }});
+  console.log("the key's ARN, for AWS's Encryption SDK:", made.KeyId);
+  console.log(Buffer.from((await kms.decrypt({{ CiphertextBlob: made.CiphertextBlob }})).Plaintext).toString());
+}})();
+""",
+        "js",
     ),
     "curl": Snippet(
         "curl and openssl (Tencent API 3.0, HmacSHA256)",
@@ -88,15 +175,18 @@ q="$q&SignatureMethod=HmacSHA256&Timestamp=$(date +%s)&Version=2019-01-18"
 s=$(printf 'GET{host}/?%s' "$q" | openssl dgst -sha256 -hmac '{secret}' -binary | base64)
 curl -sG "{scheme}://{host}/?$q" --data-urlencode "Signature=$s"
 """,
+        "sh",
     ),
 }
 
 
-def render(name: str, *, url: str, access_key_id: str, secret: str, key: str, key_id: str) -> str:
+def render(name: str, *, url: str, access_key_id: str, secret: str, key: str, key_id: str, site: Site) -> str:
     """The program `name`, with a first line that says what it is and what it needs.
 
-    `key` is how the key was named: an alias stays one where the dialect takes aliases.
+    `key` is how the key was named: an alias stays one where the client takes aliases.
     """
+    from tenantkms.wire.dialects.aws.names import named_arn  # the dialects are not the other commands' to load
+
     snippet = SNIPPETS[name]
     parts = urlsplit(url)
     code = snippet.template.format(
@@ -104,8 +194,10 @@ def render(name: str, *, url: str, access_key_id: str, secret: str, key: str, ke
         secret=secret,
         key=key if key.startswith(ALIAS_PREFIX) else key_id,
         key_id=key_id,
+        arn=named_arn(key_id, site),
+        region=site.region,
         host=parts.netloc,
         scheme=parts.scheme,
     )
     needs = f"  ({snippet.install})" if snippet.install else ""
-    return f"# {snippet.title}{needs}\n{code}"
+    return f"{_COMMENTS[snippet.language]} {snippet.title}{needs}\n{code}"

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from cdk.node import NODE
 from kit.connections import command
 from kit.support import run_tkms
 from tenantkms.crypto.envelope import OVERHEAD
@@ -338,14 +339,25 @@ def test_the_environment_says_where_the_data_is(tmp_path: Path, environment: dic
     assert (tmp_path / expected / "site.json").exists()
 
 
+def _check_syntax(language: str, program: str) -> None:
+    """That its interpreter could begin; `tests/tkms/test_serve.py` runs those whose clients are installed."""
+    if language == "python":
+        compile(program, "snippet", "exec")
+        return
+    line = {"sh": ["sh", "-n"], "js": [str(NODE), "--check"]}[language]
+    done = subprocess.run([*line, "-"], input=program, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 @pytest.mark.parametrize("name", SNIPPETS)
 def test_a_snippet_prints_alone_and_ready(tkms: Tkms, name: str) -> None:
     made = json.loads(_ok(tkms("credential", "create", "--name", f"for-{name}", "--json")))
     text = _ok(tkms("snippet", name, "--credential", f"for-{name}", "--endpoint", "http://kms.example.test:1"))
-    assert text.startswith("# ")
+    assert re.match(r"(#|//) \w", text)
     for word in (made["access_key_id"], made["access_key_secret"], "kms.example.test:1"):
         assert word in text
-    assert len(text.splitlines()) <= 7
+    assert len(text.splitlines()) <= 12
+    _check_syntax(SNIPPETS[name].language, text)
 
 
 def test_all_snippets_and_none(tkms: Tkms) -> None:

@@ -172,6 +172,19 @@ def test_the_aws_program(server: Server) -> None:
     assert opened == "hello"
 
 
+def test_the_tink_program(server: Server) -> None:
+    assert _run(server.tkms("snippet", "tink")) == "hello\n"
+
+
+def test_programs_name_the_arn_of_their_own_directory(tmp_path: Path) -> None:
+    """Encryption SDKs write it into each message, and compare it when they open one."""
+    with serving(tmp_path / "data", "--region", "eu-central-1", "--account", "111122223333") as server:
+        (arn,) = (key["KeyArn"] for key in Boto(login(server)).ask("ListKeys")["Keys"])
+        assert arn.startswith("arn:aws:kms:eu-central-1:111122223333:key/")
+        for name in ("aws-encryption-sdk", "tink", "mongodb"):
+            assert arn in server.tkms("snippet", name, "--key", "alias/default")
+
+
 def test_arns_are_chosen_once(tmp_path: Path) -> None:
     """They stand in the messages of encryption SDKs for ever."""
     data, chosen = tmp_path / "data", ["--region", "eu-central-1", "--account", "111122223333"]

@@ -180,9 +180,9 @@ def _welcome(settings: Settings, url: str) -> str:
     alias = ALIAS_PREFIX + DEFAULT_ALIAS
     key: Any = call(settings, "DescribeKey", {"key_ids": [alias]})
     key_id = key["keys"][0]["id"]
+    who = {"access_key_id": credential.access_key_id, "secret": secret}
     programs = "\n".join(
-        render(name, url=url, access_key_id=credential.access_key_id, secret=secret, key=alias, key_id=key_id)
-        for name in SNIPPETS
+        render(name, url=url, **who, key=alias, key_id=key_id, site=settings.site) for name in SNIPPETS
     )
     return (
         f"endpoint           {url}\n"
