@@ -197,7 +197,7 @@ class Events(Construct):
     def _source(self, source: str, environment: Mapping[str, str], may: Sequence[iam.PolicyStatement]) -> Sealing:
         assert self.bus  # noqa: S101 - for the type checker
         assert self.rejected  # noqa: S101 - for the type checker
-        stack, folder = Stack.of(self), SEALING[source]
+        folder = SEALING[source]
         room = Construct(self, source.capitalize())
         timeout = SIZES[folder].timeout
         dead_letters = _queue(room, "DeadLetters")
@@ -218,8 +218,7 @@ class Events(Construct):
             logs_into=group,
             environment={
                 "TENANT": self._tenant.name,
-                "REGION": stack.region,
-                "ACCOUNT": stack.account,
+                **self._tenant.identity,
                 "FUNCTION_PREFIX": self._tenant.function_prefix,
                 "EVENT_BUS": self.bus.event_bus_name,
                 "REJECTED_QUEUE_URL": self.rejected.queue_url,

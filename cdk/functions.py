@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from aws_cdk import Acknowledgment, Duration, RemovalPolicy, Stack, Validations
+from aws_cdk import Acknowledgment, Duration, RemovalPolicy, Validations
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
@@ -127,7 +127,6 @@ class Functions(Construct):
         )
         self._tenant = tenant
         self.layer = Layer(self, "Layer", bundles.layer(bundles.target()), "tenantkms and its libraries").version
-        stack = Stack.of(self)
         self._resources = catalog.Resources(
             tenant=tenant.name,
             tables={"keys": tables.keys.table_arn, "access": tables.access.table_arn},
@@ -135,8 +134,7 @@ class Functions(Construct):
         )
         self._environment = {
             "TENANT": tenant.name,
-            "REGION": stack.region,
-            "ACCOUNT": stack.account,
+            **tenant.identity,
             "KEYS_TABLE": tables.keys.table_name,
             "ACCESS_TABLE": tables.access.table_name,
             "PARENT_KEY_ARN": parent.key.key_arn,

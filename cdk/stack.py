@@ -41,8 +41,8 @@ class TenantStack(Stack):
         for name, value in {
             "Url": api.url,
             "Tenant": tenant.name,
-            "Region": self.region,
-            "Account": self.account,
+            "Region": tenant.identity["REGION"],
+            "Account": tenant.identity["ACCOUNT"],
             "KeysTable": tables.keys.table_name,
             "AccessTable": tables.access.table_name,
             "ParentKeyArn": parent.key.key_arn,

@@ -94,6 +94,8 @@ class Tenant(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     name: str
     account: str
     region: str
+    arn_account: str = ""
+    arn_region: str = ""
     domain: str = ""
     certificate: str = ""
     truststore: str = ""
@@ -113,6 +115,17 @@ class Tenant(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     events: Events | None = None
     sandbox: bool = False
     tags: dict[str, str] = {}
+
+    @property
+    def identity(self) -> dict[str, str]:
+        """What the functions are told of the ARNs that stand in users' messages for ever."""
+        return {"REGION": self.arn_region or self.region, "ACCOUNT": self.arn_account or self.account}
+
+    @property
+    def moved(self) -> bool:
+        """Whether keys that were made elsewhere are adopted: under a parent key of another account or other regions."""
+        elsewhere = f":{self.account}:key/" not in self.parent_key_arn or ":key/mrk-" in self.parent_key_arn
+        return bool(self.keys_table and self.parent_key_arn) and elsewhere
 
     @property
     def stack(self) -> str:
@@ -205,6 +218,20 @@ _CHECKS: tuple[Check, ...] = (
     ),
     ("account", lambda t: _matches(r"\d{12}", t.account), "the 12 digits of an AWS account, as a string"),
     ("region", lambda t: _matches(r"[a-z]{2}(-[a-z]+){1,2}-\d", t.region), "an AWS region such as eu-central-1"),
+    ("arn_account", lambda t: not t.arn_account or _matches(r"\d{12}", t.arn_account), "12 digits, as a string"),
+    (
+        "arn_region",
+        lambda t: not t.arn_region or _matches(r"[a-z0-9-]{1,32}", t.arn_region),
+        "up to 32 lower-case letters, digits and '-'",
+    ),
+    *(
+        (
+            field,
+            lambda t, field=field: bool(getattr(t, field)) or not t.moved,
+            "name the one that stood in the ARNs of the moved keys, or no message of an encryption SDK opens any more",
+        )
+        for field in ("arn_account", "arn_region")
+    ),
     ("domain", lambda t: not t.domain or _matches(_DOMAIN, t.domain), "a host name in lower case"),
     ("certificate", lambda t: bool(t.certificate) == bool(t.domain), "domain and certificate go together"),
     (

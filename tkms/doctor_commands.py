@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from tenantkms.runtime.assemble import SettingsError
 from tkms.anchor import check_rows, take_over
-from tkms.findings import PROBLEM, ROWS, WARNING, Finding, examine_rows
+from tkms.findings import ARNS, PROBLEM, ROWS, WARNING, Finding, examine_arns, examine_rows
 from tkms.machine.directory import Directory
 from tkms.output import UsageError, print_json
 
@@ -25,7 +25,12 @@ def _findings(args: argparse.Namespace) -> Iterator[Finding]:
     directory = Directory(args.data_dir)
     if not directory.exists():
         raise SettingsError(f"{args.data_dir} is not a data directory: name one with --data-dir, or a stack.")
-    return (Finding(ROWS, *found) for found in examine_rows(directory.open()))
+    settings = directory.open()
+    return (
+        Finding(check, *found)
+        for check, examine in ((ARNS, examine_arns), (ROWS, examine_rows))
+        for found in examine(settings)
+    )
 
 
 def doctor(args: argparse.Namespace) -> int:

@@ -24,10 +24,17 @@ class Finding(Struct, frozen=True):
 Found = Iterator[tuple[str, str, str]]
 """(status, what was found, advice)"""
 
-ROWS = "rows"
+ARNS, ROWS = "arns", "rows"
 _SHOWN = 20
 _REPAIR = 'Somebody wrote to the store. docs/operations.md, "Rows that are not believed", says how to repair it.'
 _NO_ROOT = "After an upgrade: tkms take-over. Else somebody took the root secret away: restore it from a backup."
+
+
+def examine_arns(settings: Settings) -> Found:
+    """How the ARNs of the place begin."""
+    from tenantkms.wire.dialects.aws.names import home  # the dialects are not the other commands' to load
+
+    yield OK, f"{home(settings.site)} stands in messages of encryption SDKs, for ever", ""
 
 
 def examine_rows(settings: Settings) -> Found:

@@ -25,6 +25,14 @@ def test_functions_and_outputs_name_it(adopted: Template) -> None:
         assert variables["PARENT_KEY_ARN"] == adopted.outputs["ParentKeyArn"] == templates.ADOPTED_KEY
 
 
+def test_arns_stay_what_they_were(adopted: Template) -> None:
+    """Encryption SDKs have written them into messages."""
+    for folder in FOLDERS:
+        variables = adopted.functions[folder]["Environment"]["Variables"]
+        assert variables["ACCOUNT"] == adopted.outputs["Account"] == "999999999999"
+        assert variables["REGION"] == adopted.outputs["Region"] == "eu-west-1"
+
+
 def test_roles_are_as_narrow_as_those_for_the_stack_s_own(adopted: Template, example: Template) -> None:
     for folder in FOLDERS:
         rights = [(action, condition) for action, _, condition in flat(role_statements(adopted, folder))]

@@ -15,6 +15,10 @@ from kit import templates
 
 GOOD = {"name": "acme", "account": "123456789012", "region": "eu-central-1"}
 CERTIFICATE = "arn:aws:acm:eu-central-1:123456789012:certificate/6f1e2d3c-1111-4222-8333-444455556666"
+MOVED = {
+    "keys_table": "restored",
+    "parent_key_arn": "arn:aws:kms:eu-central-1:999999999999:key/6f1e2d3c-1111-4222-8333-444455556666",
+}
 DOMAIN = {"domain": "kms.example.com", "certificate": CERTIFICATE}
 
 
@@ -32,6 +36,19 @@ def test_the_example_and_what_these_tests_use_are_valid() -> None:
     ]
 
 
+def test_only_keys_that_were_made_elsewhere_ask_whose_arns_they_had() -> None:
+    own = MOVED["parent_key_arn"].replace("999999999999", GOOD["account"])
+    for changes in (
+        {"keys_table": "restored"},
+        {"parent_key_arn": MOVED["parent_key_arn"]},
+        {**MOVED, "parent_key_arn": own},
+    ):
+        (tenant,) = parse([{**GOOD, **changes}])
+        assert tenant.identity == {"REGION": "eu-central-1", "ACCOUNT": "123456789012"}
+    (tenant,) = parse([{**GOOD, **MOVED, "arn_account": "999999999999", "arn_region": "eu-west-1"}])
+    assert tenant.identity == {"REGION": "eu-west-1", "ACCOUNT": "999999999999"}
+
+
 def test_an_entry_needs_three_fields_only() -> None:
     assert parse([GOOD]) == [Tenant(name="acme", account="123456789012", region="eu-central-1")]
 
@@ -47,6 +64,10 @@ def test_an_entry_needs_three_fields_only() -> None:
         ({"name": 7}, "name: Expected `str`, got `int`"),
         ({"account": 123456789012}, "account: Expected `str`, got `int`"),
         ({"account": "1234"}, "account: '1234' is not valid: the 12 digits"),
+        ({"arn_account": "1234"}, "arn_account: '1234' is not valid: 12 digits"),
+        ({"arn_region": "Frankfurt"}, "arn_region: 'Frankfurt' is not valid: up to 32 lower-case letters"),
+        ({**MOVED, "arn_region": "eu-central-1"}, "arn_account: '' is not valid: name the one that stood in the ARNs"),
+        ({**MOVED, "arn_account": "123456789012"}, "arn_region: '' is not valid: name the one that"),
         ({"region": "Frankfurt"}, "region: 'Frankfurt' is not valid: an AWS region"),
         ({"rate": 0}, "rate: 0 is not valid: requests per second, 1 to 10000"),
         ({"rate": "many"}, "rate: Expected `int`, got `str`"),

@@ -55,6 +55,8 @@ ADOPTED = {
     "keys_table": "moved-keys-restored",
     "access_table": "moved-access-restored",
     "parent_key_arn": ADOPTED_KEY,
+    "arn_account": "999999999999",
+    "arn_region": "eu-west-1",
 }
 SEALING = {
     "name": "sealing",

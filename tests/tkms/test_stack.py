@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from tenantkms.model.site import Site
 from tenantkms.runtime.assemble import SettingsError
 from tenantkms.runtime.invoke import LambdaDispatcher
 from tenantkms.store import dynamodb_layout as layout
@@ -98,7 +99,10 @@ class Stack:
     name = STACK
     outputs = OUTPUTS | EVENT_URLS
     url = "http://127.0.0.1:9"
-    settings = SimpleNamespace(root=SimpleNamespace(exists=lambda: True))
+    settings = SimpleNamespace(
+        root=SimpleNamespace(exists=lambda: True),
+        site=Site(tenant="acme", region="eu-west-1", account="999999999999"),
+    )
 
     def __init__(self, **answers: Any) -> None:
         self._answers = answers
@@ -164,6 +168,7 @@ CASES: dict[str, tuple[str, list[Resource], dict[str, Any], str, str, str]] = {
     "silence": ("alarms", [ALARM], {"describe_alarms": {"MetricAlarms": [{"AlarmName": "Faults", "StateValue": "OK", "AlarmActions": []}]}}, WARNING, "tell nobody", "alarm_topic"),
     "no alarms": ("alarms", [], {}, PROBLEM, "none", "cdk deploy"),
     "no function": ("functions", [], {}, PROBLEM, "not deployed: tkms-acme-archive_key", "cdk deploy"),
+    "whose ARNs": ("arns", [], {}, OK, "arn:aws:kms:eu-west-1:999999999999: stands in", ""),
     "no service": ("service", [], {}, PROBLEM, "you may not", "Grant"),
 }  # fmt: skip
 

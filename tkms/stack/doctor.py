@@ -17,7 +17,7 @@ from tenantkms.runtime.assemble import SettingsError
 from tenantkms.store import dynamodb_layout as layout
 from tenantkms_events.names import FUNCTIONS as STARTED_BY_EVENTS
 from tkms.events.queues import SOURCES
-from tkms.findings import OK, PROBLEM, ROWS, WARNING, Finding, Found, examine_rows
+from tkms.findings import ARNS, OK, PROBLEM, ROWS, WARNING, Finding, Found, examine_arns, examine_rows
 from tkms.output import time_text
 from tkms.places import reason
 from tkms.stack.stack import Stack, aws_errors
@@ -254,6 +254,10 @@ def _service(stack: Stack, _listing: Listing) -> Found:
         yield _either(answered, f"{stack.url} answers", PROBLEM, f"{stack.url} is not well", "See its log.")
 
 
+def _arns(stack: Stack, _listing: Listing) -> Found:
+    yield from examine_arns(stack.settings)
+
+
 def _rows(stack: Stack, _listing: Listing) -> Found:
     yield from examine_rows(stack.settings)
 
@@ -268,6 +272,7 @@ CHECKS: dict[str, Check] = {
     "schedules": _schedules,
     "dead letters": _dead_letters,
     "alarms": _alarms,
+    ARNS: _arns,
     ROWS: _rows,
     "credentials": _credentials,
     "service": _service,
