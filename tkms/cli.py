@@ -22,6 +22,7 @@ from tkms.events import commands as event_commands
 from tkms.files import options as file_options
 from tkms.machine import options as serve_options
 from tkms.machine.directory import DEFAULT_ALIAS, default_directory
+from tkms.moving import options as moving_options
 from tkms.output import Run, UsageError, duration
 from tkms.places import reason
 from tkms.policies import READY
@@ -235,6 +236,7 @@ def _parser() -> argparse.ArgumentParser:
             "--context", action="append", default=[], metavar="NAME=VALUE", help="encryption context; repeat"
         )
     file_options.add(words, command, as_json)
+    moving_options.add(words, command, as_json)
     event_commands.add(words, command, deployed, as_json)
     return top
 

@@ -264,7 +264,7 @@ def actions_know_only_the_domain(root: Path) -> Iterator[str]:
 
 def aws_is_loaded_late(root: Path) -> Iterator[str]:
     """boto3 and botocore: only in the AWS adapters, inside functions; their exceptions anywhere in these."""
-    adapters = {f"tenantkms.{name}" for name in AWS_ADAPTERS} | {"tkms.stack.stack"}
+    adapters = {f"tenantkms.{name}" for name in AWS_ADAPTERS} | {"tkms.stack.stack", "tkms.moving.aws"}
     adapters |= {f"tenantkms_events.{name}" for name in EVENT_ADAPTERS}
     for found in all_imports(root, *OURS):
         if not found.of(*AWS) or found.typing:

@@ -9,8 +9,6 @@ import base64
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
 from threading import Lock
 from typing import Any, NamedTuple
 
@@ -19,14 +17,8 @@ from msgspec import Struct, field
 from tenantkms.crypto.envelope import parse_header
 from tenantkms.errors import KmsError
 from tenantkms.model.version import version_id, version_number
-from tenantkms.runtime.assemble import SettingsError
-from tkms.output import NotDone
-from tkms.places import Place, reason
-
-_PAUSES = (1, 4)
-"""Seconds before what may work later is tried again."""
-_AHEAD = 8
-"""Items for each worker that are begun before the first of them is waited for."""
+from tkms.each import Each, Outcome, retried
+from tkms.places import Place
 
 
 class At(NamedTuple):
@@ -76,20 +68,13 @@ class Count(Struct, frozen=True, kw_only=True):
     current: bool
 
 
-class Failure(Struct, frozen=True):
-    name: str
-    reason: str
-
-
-class Report(Struct, kw_only=True):
+class Report(Outcome, kw_only=True):
     """`old`: how much lies under another version than it should; `others`: what holds nothing sealed."""
 
     found: int = 0
     old: int = 0
     rewrapped: int = 0
     others: int = 0
-    failed: list[Failure] = field(default_factory=list)
-    stopped: str = ""
     by: list[Count] = field(default_factory=list)
 
 
@@ -109,16 +94,7 @@ class Rewrap:
 
     def run(self, items: Iterable[Item], progress: Callable[[int], None] | None = None) -> Report:
         """Nothing that is foreseen is raised: the report says what was done, and why it stopped."""
-        every, number = iter(items), 0
-        try:
-            with ThreadPoolExecutor(self._workers) as pool:
-                while not self.report.stopped and (some := list(islice(every, self._workers * _AHEAD))):
-                    for _ in pool.map(self._try, some):
-                        number += 1
-                        if progress:
-                            progress(number)
-        except SettingsError as e:  # what is to be looked at could not be listed
-            self.report.stopped = _why(e)
+        Each(self._one, self.report, self._counting, self._workers).run(items, progress)
         for at, count in sorted(self._under.items()):
             current = at == (self._to or self._newest.get(at.key_id))
             if count:
@@ -127,19 +103,6 @@ class Rewrap:
                 )
             self.report.old += 0 if current else count
         return self.report
-
-    def _try(self, item: Item) -> None:
-        """What fails in passing would fail for all that follow, too: that stops it."""
-        if self.report.stopped:
-            return
-        try:
-            self._one(item)
-        except (NotDone, SettingsError, KmsError, OSError) as e:
-            with self._counting:
-                if isinstance(e, KmsError) and e.retryable:
-                    self.report.stopped = f"{item.name}: {_why(e)}"
-                else:
-                    self.report.failed.append(Failure(item.name, _why(e)))
 
     def _one(self, item: Item) -> None:
         found = item.load()
@@ -191,22 +154,9 @@ class Rewrap:
         return Moved(blob, str(answer["key_id"]), str(answer["key_version_id"]))
 
     def _call(self, action: str, params: dict[str, object]) -> dict[str, object]:
-        for pause in _PAUSES:
-            try:
-                return self._place.call(action, params)
-            except KmsError as e:
-                if not e.retryable:
-                    raise
-            self._pause(pause)
-        return self._place.call(action, params)
+        return retried(lambda: self._place.call(action, params), self._pause)
 
 
 def _at(key_id: str, id_: str) -> At:
     """Of the public id of a version; 0 is none, where imported material is awaited."""
     return At(key_id, version_number(key_id, id_) or 0)
-
-
-def _why(error: Exception) -> str:
-    if isinstance(error, OSError):
-        return error.strerror or str(error)
-    return reason(error)
