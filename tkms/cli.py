@@ -214,7 +214,14 @@ def _parser() -> argparse.ArgumentParser:
     audit.add_argument("--principal", default="", metavar="ID", help="of this access key only")
     audit.add_argument("--since", default="", metavar="TIME", help="not before: 15m, 2h, 7d ago, or 2026-11-28T12:00")
     _add_verify(audit)
-    command(words, "doctor", "check what is there, and say what to do", doctor_commands.doctor, as_json)
+    doctor = command(words, "doctor", "check what is there, and say what to do", doctor_commands.doctor, as_json)
+    doctor.add_argument(
+        "--endpoint",
+        action="append",
+        default=[],
+        metavar="URL",
+        help="and whether the API answers clients there; repeat",
+    )
     take_over = command(
         words,
         "take-over",

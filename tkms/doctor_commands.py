@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator
+from itertools import chain
 
 from tenantkms.runtime.assemble import SettingsError
 from tkms.anchor import check_rows, take_over
-from tkms.findings import ARNS, PROBLEM, ROWS, WARNING, Finding, examine_arns, examine_rows
+from tkms.findings import ARNS, ENDPOINT, PROBLEM, ROWS, WARNING, Finding, examine_arns, examine_endpoint, examine_rows
 from tkms.machine.directory import Directory
 from tkms.output import UsageError, print_json
 
@@ -35,7 +36,8 @@ def _findings(args: argparse.Namespace) -> Iterator[Finding]:
 
 def doctor(args: argparse.Namespace) -> int:
     findings = []
-    for finding in _findings(args):
+    asked = (Finding(ENDPOINT, *found) for url in args.endpoint for found in examine_endpoint(url))
+    for finding in chain(_findings(args), asked):
         findings.append(finding)
         if not args.json:
             mark = {PROBLEM: "!!", WARNING: " !"}.get(finding.status, "ok")

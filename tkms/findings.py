@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
+from typing import Any
 
 from msgspec import Struct
 
@@ -24,8 +27,9 @@ class Finding(Struct, frozen=True):
 Found = Iterator[tuple[str, str, str]]
 """(status, what was found, advice)"""
 
-ARNS, ROWS = "arns", "rows"
+ARNS, ENDPOINT, ROWS = "arns", "endpoint", "rows"
 _SHOWN = 20
+_IN_FRONT = "What stands in front is to pass everything on: AWS's SDKs take any page with status 200 for a success."
 _REPAIR = 'Somebody wrote to the store. docs/operations.md, "Rows that are not believed", says how to repair it.'
 _NO_ROOT = "After an upgrade: tkms take-over. Else somebody took the root secret away: restore it from a backup."
 
@@ -35,6 +39,29 @@ def examine_arns(settings: Settings) -> Found:
     from tenantkms.wire.dialects.aws.names import home  # the dialects are not the other commands' to load
 
     yield OK, f"{home(settings.site)} stands in messages of encryption SDKs, for ever", ""
+
+
+def examine_endpoint(url: str) -> Found:
+    """Whether it is the API that answers there: an unsigned call gets the API's own refusal."""
+    headers = {"Content-Type": "application/x-amz-json-1.1", "X-Amz-Target": "TrentService.ListKeys"}
+    try:
+        with _opened(urllib.request.Request(url, b"{}", headers)) as answer:  # noqa: S310 - the operator's own
+            own = answer.status == 400 and b"MissingAuthenticationTokenException" in answer.read(65_536)
+            said = f"{answer.status} {answer.headers.get_content_type()}"
+    except (OSError, ValueError) as e:
+        yield PROBLEM, f"{url} does not answer: {e}", "Look at DNS, TLS, and what stands in front of it."
+        return
+    if own:
+        yield OK, f"at {url} it is the API that answers", ""
+    else:
+        yield PROBLEM, f"at {url} an unsigned call is answered {said}, not as the API does", _IN_FRONT
+
+
+def _opened(request: urllib.request.Request) -> Any:
+    try:
+        return urllib.request.urlopen(request, timeout=30)  # noqa: S310 - the operator's own
+    except urllib.error.HTTPError as e:
+        return e
 
 
 def examine_rows(settings: Settings) -> Found:

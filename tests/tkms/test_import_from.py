@@ -379,3 +379,18 @@ def test_a_page_is_no_answer(at: Login, data: Path, name: str) -> None:
             assert "stopped" in done.stderr
             assert not any(line.startswith("{") for line in done.stdout.splitlines())
         server.shutdown()
+
+
+def test_the_doctor_tells_such_a_page(theirs: Server) -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Page) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_address[1]}"
+        line = ["doctor", "--json", "--data-dir", str(theirs.data_dir)]
+        done = run_tkms(
+            *line, "--endpoint", theirs.url, "--endpoint", url, "--endpoint", "http://127.0.0.1:9", check=False
+        )
+        server.shutdown()
+    good, page, nobody = (found for found in json.loads(done.stdout) if found["check"] == "endpoint")
+    assert (done.returncode, good["status"], page["status"], nobody["status"]) == (1, "ok", "problem", "problem")
+    assert "answered 200 text/html" in page["found"]
+    assert "does not answer" in nobody["found"]
