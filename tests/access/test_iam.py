@@ -313,7 +313,7 @@ def test_what_ram_says_iam_says_the_same(text: str, spec: KeySpec) -> None:
 
 
 @settings(deadline=None, max_examples=150)
-@given(text=_IN_IAM, spec=st.sampled_from([KeySpec.AES_256, KeySpec.EC_P256]))
+@given(text=_IN_IAM, spec=st.sampled_from([KeySpec.AES_256, KeySpec.EC_P256, KeySpec.RSA_2048]))
 def test_what_iam_says_ram_says_the_same(text: str, spec: KeySpec) -> None:
     _same(text, RAM, spec)
 

@@ -16,10 +16,11 @@ from tenantkms.access import iam, ram
 from tenantkms.access.policy import KeyRule
 from tenantkms.access.vocabulary import listed
 from tenantkms.errors import UnsupportedAction
-from tenantkms.model.specs import SYMMETRIC, KeySpec
+from tenantkms.model.specs import RSA, SYMMETRIC, KeySpec
 from tenantkms.names import ACTIONS, IAM, RAM
 
 _AT_ONCE = ("Decrypt ReEncrypt", "Encrypt ReEncrypt", "Decrypt ExportDataKey")
+_RSA_AT_ONCE = ("AsymmetricDecrypt ReEncrypt", "AsymmetricEncrypt ReEncrypt")
 _NOT_ALONE = frozenset({"ReEncrypt", "ExportDataKey"})
 _SYMMETRIC = frozenset(
     """
@@ -35,7 +36,7 @@ def _asked(spec: KeySpec) -> list[str]:
     if spec in SYMMETRIC:
         alone = (a for a in ACTIONS if not a.startswith("Asymmetric") and a not in _NOT_ALONE)
         return [*alone, *_AT_ONCE]
-    return [action for action in ACTIONS if action not in _SYMMETRIC]
+    return [*(action for action in ACTIONS if action not in _SYMMETRIC), *(_RSA_AT_ONCE if spec in RSA else ())]
 
 
 def shown(text: str, form: str, account: str, spec: KeySpec) -> str:
