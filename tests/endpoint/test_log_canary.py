@@ -138,7 +138,7 @@ def requests(kms: Kms, scheme: str, signer: Signer) -> list[tuple[str, edits.Eve
     made = prepare(kms)
     text = PLAINTEXT if scheme == "alibaba-rpc" else base64.b64encode(PLAINTEXT.encode()).decode()
     answer = kms.alibaba("Encrypt", KeyId=made.key_id, Plaintext=text, EncryptionContext=CONTEXT)
-    tenant = Tenant(made.key_id, made.other_id, made.alias, answer["CiphertextBlob"])
+    tenant = Tenant(made.key_id, made.other_id, made.alias, answer["CiphertextBlob"], made.account)
     examples = EXAMPLES[dialect](tenant)
     return [(action, sign(signer, action, mark(dialect, params, text))) for action, params in examples.items()]
 
