@@ -337,7 +337,7 @@ def _ours(capture: Capture) -> bytes:
 def seeds() -> Iterator[bytes]:
     fields = format_v1.Fields(1, KEY_ID, 1, bytes(24))
     blob = format_v1.seal(MATERIAL[1], fields, b"hello", format_v1.canonical_context(catalogue.CONTEXT))
-    tenant = catalogue.Tenant(KEY_ID, KEY_ID, "alias/first", base64.b64encode(blob).decode())
+    tenant = catalogue.Tenant(KEY_ID, KEY_ID, "alias/first", base64.b64encode(blob).decode(), "0" * 12)
     for name, (dialect, sign) in SCHEMES.items():
         for action, params in catalogue.EXAMPLES[dialect](tenant).items():
             right = _steady(_text(sign(_SIGNER, action, params)))
