@@ -20,7 +20,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 @pytest.fixture
 def kms(tmp_path: Path) -> Kms:
     """A fresh tenant on SQLite with the key `alias/default` and one credential, without limits, in this process."""
-    settings = Directory(tmp_path / "data", OFF).open("test")
+    settings = Directory(tmp_path / "data", OFF).make("test")
     credential = settings.access.store.list_credentials()[0]
     return Kms(settings, Signer(credential.access_key_id, settings.access.secret(credential)))
 

@@ -150,7 +150,7 @@ def encrypt(args: argparse.Namespace) -> int:
 
 def decrypt(args: argparse.Namespace) -> int:
     pairs = context(args)
-    text = sys.stdin.read().strip()
+    text = "".join(line.strip() for line in sys.stdin)  # a mail or an editor may have folded it
     if decode_base64(text) is None:
         raise UsageError("The standard input is not a ciphertext blob in base64.")
     answer: Any = find(args).call("Decrypt", {"ciphertext": text, "context": pairs})

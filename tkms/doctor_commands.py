@@ -7,7 +7,6 @@ import sys
 from collections.abc import Iterator
 from itertools import chain
 
-from tenantkms.runtime.assemble import SettingsError
 from tkms.anchor import check_rows, take_over
 from tkms.findings import ARNS, ENDPOINT, PROBLEM, ROWS, WARNING, Finding, examine_arns, examine_endpoint, examine_rows
 from tkms.machine.directory import Directory
@@ -23,10 +22,7 @@ def _findings(args: argparse.Namespace) -> Iterator[Finding]:
         from tkms.stack.stack import Stack
 
         return examine(Stack(args.stack))
-    directory = Directory(args.data_dir)
-    if not directory.exists():
-        raise SettingsError(f"{args.data_dir} is not a data directory: name one with --data-dir, or a stack.")
-    settings = directory.open()
+    settings = Directory(args.data_dir).open()
     return (
         Finding(check, *found)
         for check, examine in ((ARNS, examine_arns), (ROWS, examine_rows))

@@ -154,7 +154,7 @@ def test_the_dialect_and_the_time_decide(condition: Any, outcome: str, tenant: T
 
 @pytest.fixture
 def settings(tmp_path: Any) -> Settings:
-    return Directory(tmp_path / "data").open()
+    return Directory(tmp_path / "data").make()
 
 
 def test_the_endpoint_tells_the_source_and_the_context(settings: Settings) -> None:

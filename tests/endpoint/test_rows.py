@@ -68,7 +68,7 @@ class Place:
         self.store = self.settings().deps.keyring.store
 
     def settings(self) -> Settings:
-        return Directory(self._path).open()
+        return Directory(self._path).make()
 
     def process(self, policy: str = ALLOW_ALL) -> Kms:
         settings = self.settings()

@@ -82,7 +82,7 @@ class Tenant:
     """One tenant on SQLite in `path`."""
 
     def __init__(self, path: Path) -> None:
-        settings = Directory(path).open("test")
+        settings = Directory(path).make("test")
         self.audit = ListAudit()
         self.deps: Deps = msgspec.structs.replace(settings.deps, audit=self.audit)
 

@@ -21,6 +21,7 @@ from uuid import uuid4
 from functions.endpoint.dispatch import InlineDispatcher
 from functions.endpoint.handler import Endpoint
 from tenantkms.runtime.assemble import Settings
+from tkms.machine.directory import Directory
 
 VECTORS = Path(__file__).parent.parent / "vectors"
 HOST = "kms.example.test"
@@ -284,6 +285,13 @@ class Server:
 def run_tkms(*args: str, stdin: str = "", check: bool = True) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "tkms.cli", *args]
     return subprocess.run(command, input=stdin, capture_output=True, text=True, check=check, timeout=60)
+
+
+def new_directory(path: Path) -> Directory:
+    """A data directory as a first start leaves it."""
+    directory = Directory(path)
+    directory.make()
+    return directory
 
 
 @contextmanager

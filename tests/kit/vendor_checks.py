@@ -84,7 +84,7 @@ def moves_a_data_key(api: Api) -> Check:
         nonce, secret = bytes(12), b"the data that moves"
         data = AESGCM(base64.b64decode(made[api.plaintext])).encrypt(nonce, secret, None)
         with TemporaryDirectory() as folder:
-            settings = Directory(Path(folder)).open("other")
+            settings = Directory(Path(folder)).make("other")
             credential = settings.access.store.list_credentials()[0]
             there = Kms(settings, Signer(credential.access_key_id, settings.access.secret(credential)))
             sealed = api.encrypt(there, made[api.plaintext])

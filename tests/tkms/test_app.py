@@ -43,7 +43,7 @@ def signer(server: Server) -> Signer:
 
 @pytest.fixture(scope="module")
 def kms(tmp_path_factory: pytest.TempPathFactory) -> Kms:
-    settings = Directory(tmp_path_factory.mktemp("app") / "data").open()
+    settings = Directory(tmp_path_factory.mktemp("app") / "data").make()
     credential = settings.access.store.list_credentials()[0]
     return Kms(settings, Signer(credential.access_key_id, settings.access.secret(credential)))
 
@@ -294,8 +294,8 @@ def test_only_that_one_request_asks_for_readiness(app: App, request_: Request) -
 
 def test_the_files_of_an_older_release_become_private(tmp_path: Path) -> None:
     data = tmp_path / "data"
-    Directory(data).open()
+    Directory(data).make()
     (data / "kms.sqlite3").chmod(0o644)
     (data / "site.json").chmod(0o666)
-    Directory(data).open()
+    Directory(data).make()
     assert {path.stat().st_mode & 0o777 for path in data.rglob("*") if path.is_file()} == {0o600}

@@ -22,7 +22,7 @@ import pytest
 from moto import mock_aws
 
 from kit.audit_writers import MAC, file_log, key, record
-from kit.support import Signer, run_tkms, serving
+from kit.support import Signer, new_directory, run_tkms, serving
 from tenantkms.audit.file_audit import FileAudit
 from tenantkms.audit.files import rotated
 from tenantkms.audit.line import Record
@@ -39,7 +39,7 @@ Tkms = Callable[..., subprocess.CompletedProcess[str]]
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data directory in which keys were used."""
-    data = tmp_path_factory.mktemp("audit") / "data"
+    data = new_directory(tmp_path_factory.mktemp("audit") / "data").path
     blob = run_tkms("encrypt", "--data-dir", str(data), stdin="x").stdout
     run_tkms("decrypt", "--data-dir", str(data), stdin=blob)
     run_tkms("key", "create", "--alias", "other", "--data-dir", str(data))

@@ -16,7 +16,7 @@ import pytest
 
 from cdk.node import NODE
 from kit.connections import command
-from kit.support import run_tkms
+from kit.support import new_directory, run_tkms
 from tenantkms.crypto.envelope import OVERHEAD
 from tkms.snippets import SNIPPETS
 
@@ -26,7 +26,7 @@ Tkms = Callable[..., subprocess.CompletedProcess[str]]
 @pytest.fixture(scope="module")
 def tkms(tmp_path_factory: pytest.TempPathFactory) -> Tkms:
     """Run a command on a data directory of this module; nothing is checked."""
-    data = str(tmp_path_factory.mktemp("cli") / "data")
+    data = str(new_directory(tmp_path_factory.mktemp("cli") / "data").path)
     return lambda *args, stdin="": run_tkms(*args, "--data-dir", data, stdin=stdin, check=False)
 
 
@@ -270,7 +270,7 @@ def test_keys_that_cannot_be(tkms: Tkms, args: list[str], text: str) -> None:
 def test_a_list_of_more_keys_than_a_page(tmp_path: Path) -> None:
     from tkms.machine.directory import Directory, call
 
-    settings = Directory(tmp_path / "data").open()
+    settings = Directory(tmp_path / "data").make()
     for number in range(120):
         call(settings, "CreateKey", {"description": str(number)})
     rows = json.loads(run_tkms("key", "list", "--json", "--data-dir", str(tmp_path / "data")).stdout)
@@ -281,7 +281,7 @@ def test_a_list_of_more_keys_than_a_page(tmp_path: Path) -> None:
 
 
 def test_bytes_go_through_a_pipe_unchanged(tmp_path: Path) -> None:
-    data = ["--data-dir", str(tmp_path / "data")]
+    data = ["--data-dir", str(new_directory(tmp_path / "data").path)]
     secret = bytes(range(256)) + b"\r\n\n"
 
     def run(*args: str, stdin: bytes) -> bytes:
@@ -291,6 +291,8 @@ def test_bytes_go_through_a_pipe_unchanged(tmp_path: Path) -> None:
         blob = run("encrypt", *context, stdin=secret)
         assert len(base64.b64decode(blob, validate=False)) == len(secret) + OVERHEAD
         assert run("decrypt", *_other_order(context), stdin=blob) == secret
+        folded = b"\r\n".join(blob[at : at + 20] for at in range(0, len(blob), 20))
+        assert run("decrypt", *context, stdin=b" " + folded + b"\r\n") == secret
 
 
 def _other_order(context: list[str]) -> list[str]:
@@ -335,7 +337,7 @@ def test_a_context_that_is_none(tkms: Tkms, context: list[str], text: str) -> No
 def test_the_environment_says_where_the_data_is(tmp_path: Path, environment: dict[str, str], expected: str) -> None:
     clean = {name: value for name, value in os.environ.items() if name != "TKMS_DATA_DIR"}
     chosen = {name: value.format(tmp=tmp_path) for name, value in environment.items()}
-    subprocess.run(command("key", "list"), env={**clean, **chosen}, capture_output=True, check=True, timeout=60)
+    subprocess.run(command("init"), env={**clean, **chosen}, capture_output=True, check=True, timeout=60)
     assert (tmp_path / expected / "site.json").exists()
 
 

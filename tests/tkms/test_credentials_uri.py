@@ -22,7 +22,7 @@ from tkms.machine.directory import Directory
 
 @pytest.fixture
 def uri(tmp_path: Path) -> CredentialsUri:
-    return CredentialsUri(Directory(tmp_path / "data").open(), "first")
+    return CredentialsUri(Directory(tmp_path / "data").make(), "first")
 
 
 def request(uri: CredentialsUri, **changes: object) -> Request:
@@ -66,7 +66,7 @@ def test_everybody_else_is_told_as_if_it_were_not_there(uri: CredentialsUri, cha
 
 
 def test_the_path_is_another_one_each_time(tmp_path: Path) -> None:
-    settings = Directory(tmp_path / "data").open()
+    settings = Directory(tmp_path / "data").make()
     paths = {CredentialsUri(settings, "first").path for _ in range(10)}
     assert len(paths) == 10
     assert all(len(path) == len("/credentials/") + 43 for path in paths)
@@ -134,7 +134,7 @@ def test_the_secret_url_is_printed_on_terminals_only_and_is_another_one_each_tim
 @pytest.mark.parametrize(("name", "text"), [("nobody", "no access key nobody"), ("gone", "disabled, or has expired")])
 def test_a_server_does_not_start_for_an_access_key_that_gives_nothing(tmp_path: Path, name: str, text: str) -> None:
     data = tmp_path / "data"
-    access = Directory(data).open().access
+    access = Directory(data).make().access
     made, _ = access.create("gone", (), access.store.list_credentials()[0].policy, 0)
     access.change(made.access_key_id, 0, enabled=False)
     done = run_tkms("serve", "--port", "0", "--data-dir", str(data), "--credentials-uri", name, check=False)

@@ -17,7 +17,7 @@ import pytest
 
 from kit.connections import Wire, command, starting, tencent
 from kit.sdk_clients import make_certificate
-from kit.support import Signer, run_tkms
+from kit.support import Signer, new_directory, run_tkms
 from tenantkms.model.alias import Alias
 from tenantkms.model.key import KeyFilter
 from tenantkms.store.port import DeleteAlias, DeleteKey
@@ -49,7 +49,7 @@ def _refused(done: subprocess.CompletedProcess[str], text: str, status: int = 1)
 
 
 def test_keys_and_ciphertexts_survive_restarts(tmp_path: Path) -> None:
-    data = tmp_path / "data"
+    data = new_directory(tmp_path / "data").path
     signer = _signer(data)
     blobs: list[str] = []
     for number in range(3):
@@ -65,7 +65,7 @@ def test_keys_and_ciphertexts_survive_restarts(tmp_path: Path) -> None:
 # An answer that breaks off in the middle is what this test makes; http.client of Python 3.13 grumbles at its end.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_what_was_acknowledged_survives_kill_9_during_writes(tmp_path: Path) -> None:
-    data = tmp_path / "data"
+    data = new_directory(tmp_path / "data").path
     signer = _signer(data)
     made: dict[str, str] = {}
 
@@ -148,6 +148,7 @@ def test_a_first_start_that_was_killed_is_finished_by_the_next(tmp_path: Path) -
         with subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
             time.sleep(wait)
             process.kill()
+    run_tkms("init", "--data-dir", str(data))
     keys = json.loads(run_tkms("key", "list", "--json", "--data-dir", str(data)).stdout)
     credentials = json.loads(run_tkms("credential", "list", "--json", "--data-dir", str(data)).stdout)
     assert ([key["aliases"] for key in keys], len(credentials)) == ([["default"]], 1)
@@ -159,7 +160,7 @@ def test_a_first_start_that_was_killed_is_finished_by_the_next(tmp_path: Path) -
 @pytest.fixture(scope="module")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     data = tmp_path_factory.mktemp("template") / "data"
-    run_tkms("key", "list", "--data-dir", str(data))
+    run_tkms("init", "--data-dir", str(data))
     return data
 
 
@@ -240,10 +241,10 @@ def test_a_first_start_that_dies_while_it_writes_is_begun_again(
         if killed:  # who is killed takes nothing away
             patch.setattr(Path, "unlink", die)
         with pytest.raises(KeyboardInterrupt):
-            Directory(data).open()
+            Directory(data).make()
     left = [path for path in data.iterdir() if path.name not in ("setup.lock", "site.json")]
     assert len(left) == killed
-    assert len(Directory(data).open().access.store.list_credentials()) == 1
+    assert len(Directory(data).make().access.store.list_credentials()) == 1
 
 
 def test_keys_without_material_do_not_hide_what_is_sealed(data: Path) -> None:

@@ -17,13 +17,12 @@ import pytest
 
 from kit import tink_peer
 from kit.connections import command
-from kit.support import run_tkms
+from kit.support import new_directory, run_tkms
 from tenantkms.crypto.context import canonical
 from tenantkms.crypto.sealed import read_head
 from tenantkms.crypto.streaming import SEGMENT, sealed_size
 from tenantkms.errors import InvalidCiphertext, KmsError
 from tkms.files import sealed
-from tkms.machine.directory import Directory
 from tkms.output import NotDone
 from tkms.places import OneMachine
 from tkms.whole import WRITING, writing
@@ -36,12 +35,13 @@ TEXT = b"PLAINTEXT-MARKER" * 200_000
 
 @pytest.fixture
 def tkms(tmp_path: Path) -> Tkms:
-    return lambda *args: run_tkms(*args, "--data-dir", str(tmp_path / "data"), check=False)
+    data = str(new_directory(tmp_path / "data").path)
+    return lambda *args: run_tkms(*args, "--data-dir", data, check=False)
 
 
 @pytest.fixture
 def place(tmp_path: Path) -> OneMachine:
-    return OneMachine(Directory(tmp_path / "data"))
+    return OneMachine(new_directory(tmp_path / "data"))
 
 
 @pytest.fixture

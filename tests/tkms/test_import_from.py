@@ -25,7 +25,7 @@ from moto.server import ThreadedMotoServer
 from kit.connections import command
 from kit.sdk_aws import Boto
 from kit.sdk_clients import Login, Tea, Tencent, login
-from kit.support import Server, run_tkms, serving
+from kit.support import Server, new_directory, run_tkms, serving
 
 CONTEXT = {"app": "shop"}
 SECRETS = {f"s{number}": f"secret {number}".encode() for number in range(5)}
@@ -44,7 +44,7 @@ def at(theirs: Server) -> Login:
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    return tmp_path / "data"
+    return new_directory(tmp_path / "data").path
 
 
 def _environment(at: Login) -> dict[str, str]:

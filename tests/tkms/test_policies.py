@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from kit.samples import FACTS
-from kit.support import run_tkms
+from kit.support import new_directory, run_tkms
 from tenantkms.access.conditions import NO_TAGS, WITH_CONTEXT
 from tenantkms.access.policy import decide, flaws
 from tenantkms.names import ACTIONS
@@ -23,7 +23,7 @@ Tkms = Callable[..., subprocess.CompletedProcess[str]]
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    return tmp_path / "data"
+    return new_directory(tmp_path / "data").path
 
 
 @pytest.fixture

@@ -14,12 +14,11 @@ from typing import Any
 
 import pytest
 
-from kit.support import run_tkms
+from kit.support import new_directory, run_tkms
 from tenantkms.crypto.envelope import parse_header
 from tenantkms.crypto.sealed import read_head
 from tenantkms.errors import KmsError, Unavailable
 from tkms.files import sealed
-from tkms.machine.directory import Directory
 from tkms.output import NotDone
 from tkms.places import OneMachine
 from tkms.rewrap import commands, files
@@ -31,7 +30,7 @@ TEXT = b"body " * 300_000
 
 @pytest.fixture
 def place(tmp_path: Path) -> OneMachine:
-    return OneMachine(Directory(tmp_path / "data"))
+    return OneMachine(new_directory(tmp_path / "data"))
 
 
 @pytest.fixture
@@ -249,7 +248,8 @@ Tkms = Callable[..., subprocess.CompletedProcess[str]]
 
 @pytest.fixture
 def tkms(tmp_path: Path) -> Tkms:
-    return lambda *args: run_tkms(*args, "--data-dir", str(tmp_path / "data"), check=False)
+    data = str(new_directory(tmp_path / "data").path)
+    return lambda *args: run_tkms(*args, "--data-dir", data, check=False)
 
 
 def test_the_command_says_how_much_lies_where(tkms: Tkms, place: OneMachine, work: Path) -> None:

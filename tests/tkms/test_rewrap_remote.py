@@ -15,9 +15,9 @@ import pytest
 from moto import mock_aws
 
 from kit.moto_aws import REGION
+from kit.support import new_directory
 from tenantkms.crypto.envelope import parse_header
 from tenantkms.crypto.sealed import pack_metadata, read_metadata
-from tkms.machine.directory import Directory
 from tkms.places import OneMachine
 from tkms.rewrap import remote
 from tkms.rewrap.work import Report, Rewrap
@@ -76,7 +76,7 @@ class Cloud:
 @pytest.fixture
 def cloud(tmp_path: Path) -> Iterator[Cloud]:
     with mock_aws():
-        yield Cloud(OneMachine(Directory(tmp_path / "data")))
+        yield Cloud(OneMachine(new_directory(tmp_path / "data")))
 
 
 def version(document: str) -> int:

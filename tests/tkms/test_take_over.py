@@ -15,7 +15,7 @@ import pytest
 
 from kit.moto_aws import Tables, WiredSession, kms_client
 from kit.raw_rows import raw_rows, without_mac
-from kit.support import run_tkms
+from kit.support import new_directory, run_tkms
 from tenantkms.access.policy import ALLOW_ALL
 from tenantkms.errors import Unavailable
 from tenantkms.names import DIALECTS
@@ -32,7 +32,7 @@ from tkms.stack import doctor, stack
 @pytest.fixture(scope="module")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     data = tmp_path_factory.mktemp("template") / "data"
-    Directory(data).open()
+    new_directory(data)
     return data
 
 
@@ -133,7 +133,7 @@ def test_the_doctor_names_every_row_that_is_not_believed(data: Path) -> None:
 
 
 def test_many_rows_are_not_all_named(data: Path) -> None:
-    settings = Directory(data).open()
+    settings = Directory(data).make()
     for number in range(24):
         settings.access.create(f"n{number}", DIALECTS, ALLOW_ALL, number)
     sql(data, "UPDATE credentials SET mac = NULL")

@@ -14,11 +14,10 @@ import pytest
 
 from kit.connections import command
 from kit.fakes import Clock
-from kit.support import run_tkms
+from kit.support import new_directory, run_tkms
 from tenantkms.errors import Unavailable
 from tkms.files import sealed
 from tkms.files.watch import AGAIN_SECONDS, Watch
-from tkms.machine.directory import Directory
 from tkms.places import OneMachine
 from tkms.whole import WRITING
 
@@ -34,7 +33,7 @@ class Room:
         self.inbox, self.to = path / "inbox", path / "sealed"
         self.inbox.mkdir()
         self.to.mkdir()
-        self.place = OneMachine(Directory(path / "data"))
+        self.place = OneMachine(new_directory(path / "data"))
         self.clock = Clock()
         self.told: list[tuple[str, str, int]] = []
         self.complaints: list[tuple[str, str]] = []

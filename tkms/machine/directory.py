@@ -1,7 +1,8 @@
 """The data directory of one machine: what is in it, how it is made, who may use it at a time.
 
 site.json     tenant, region, account; `ready` once the first credential and key exist, `authenticated` once the rows
-              have MACs: outside the store, so that nobody who writes there brings their take-over about again
+              have MACs: outside the store, so that nobody who writes there brings their take-over about again;
+              `welcomed` once the operator was told the first credential
 parent.key    32 bytes that seal everything else (mode 0600): back it up apart from the rest
 kms.sqlite3   keys and credentials; kms.sqlite3-nonces/ holds used nonces
 audit.jsonl   one line per call; refused.jsonl what strangers tried; and what of both is closed
@@ -17,7 +18,7 @@ import re
 import secrets
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import msgspec
@@ -41,6 +42,8 @@ DEFAULT_REGION = "cn-hangzhou"
 """Alibaba Cloud's Encryption SDK wants a region that it knows; AWS's clients take any."""
 _REGION = re.compile("[a-z0-9-]{1,32}")
 _ACCOUNT = re.compile("[0-9]{12}")
+_HARMLESS = {"setup.lock", "parent.key", "lost+found", ".gitkeep", ".keep", ".gitignore", ".DS_Store"}
+"""What may be in a directory before it is made: what others of us, file systems and people put there."""
 
 
 class _SiteFile(Struct, frozen=True, kw_only=True):
@@ -49,6 +52,7 @@ class _SiteFile(Struct, frozen=True, kw_only=True):
     account: str
     ready: bool
     authenticated: bool = False
+    welcomed: bool = True  # by a release that did not note it
 
 
 def default_directory() -> Path:
@@ -80,13 +84,12 @@ def _new_site(tenant: str | None, region: str | None, account: str | None) -> _S
     if account and not _ACCOUNT.fullmatch(account):
         raise SettingsError("--account has 12 digits.")
     account = account or str(10**11 + secrets.randbelow(9 * 10**11))
-    return _SiteFile(tenant=name, region=region or DEFAULT_REGION, account=account, ready=False)
+    return _SiteFile(tenant=name, region=region or DEFAULT_REGION, account=account, ready=False, welcomed=False)
 
 
 class Directory:
-    """A data directory. `open` makes it on first use and gives the settings of what is in it, with these `limits`.
-
-    `later` gives back the locks of its files (`FileLock`).
+    """A data directory. `open` gives the settings of what is in it, with these `limits`; `make` makes it before,
+    if it is not there. `later` gives back the locks of its files (`FileLock`).
     """
 
     def __init__(self, path: Path, limits: Limits = DEFAULT, later: Later = at_once) -> None:
@@ -101,32 +104,67 @@ class Directory:
     def credentials_uri(self) -> Path:
         return self.path / "credentials-uri"
 
-    def exists(self) -> bool:
-        return self._site.exists()
+    def open(self) -> Settings:
+        """Raises `SettingsError` that says what to do, and `Unavailable` when something in it is damaged."""
+        with self._held(new=False):
+            return self._settings(self._read_site())
 
-    def open(self, tenant: str | None = None, region: str | None = None, account: str | None = None) -> Settings:
-        """What is given names a new directory for ever; an existing one must have these names.
+    def make(self, tenant: str | None = None, region: str | None = None, account: str | None = None) -> Settings:
+        """What is given names a new directory for ever; an existing one must have these names. Raises as `open`."""
+        with self._held(new=True):
+            if self._site.exists():
+                site = self._read_site()
+                if tenant not in (None, site.tenant):
+                    raise SettingsError(f"{self.path} belongs to tenant {site.tenant!r}, not to {tenant!r}.")
+                self._check_arns(site, region, account)
+            else:
+                site = _new_site(tenant, region, account)
+                write_whole(self._site, msgspec.json.encode(site))
+            return self._settings(site)
 
-        Raises `SettingsError` that says what to do, and `Unavailable` when something in it is damaged."""
+    @contextmanager
+    def _held(self, *, new: bool) -> Iterator[None]:
+        """Alone in it, so that all of it is there or none. Raises `SettingsError` for what it cannot be used as."""
         try:
-            self._make()
+            if new:
+                self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if not self._site.exists():
+                self._refuse_foreign()
+                if not new and not self._site.exists():
+                    raise SettingsError(
+                        f"There is no data directory at {self.path}: name yours with --data-dir or $TKMS_DATA_DIR, or"
+                        " make one with tkms init or tkms serve."
+                    )
+            self._check_owner()
+            if not self._site.exists():
+                self.path.chmod(0o700)
             self._check_modes()
             with _locked(self.path / "setup.lock", held=""):
-                return self._set_up(tenant, region, account)
+                yield
         except OSError as e:
             raise SettingsError(f"The data directory {self.path} cannot be used: {e.strerror}.") from e
 
-    def _make(self) -> None:
-        if self.exists():
+    def _refuse_foreign(self) -> None:
+        """Raises `SettingsError` for a directory with something in it that is not of one that is being made."""
+        names = {path.name for path in self.path.iterdir()} if self.path.is_dir() else set()
+        if self._site.exists():  # somebody makes it now: what was listed came after this
             return
-        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        names = {p.name for p in self.path.iterdir() if not p.name.startswith(WRITING)}
-        strangers = names - {"setup.lock", "parent.key", "kms.sqlite3"}
-        if strangers and not self.exists():
+        if "kms.sqlite3" in names:
+            raise SettingsError(
+                f"{self._site} is missing, which has tenant, region and account of the store beside it: restore it."
+            )
+        if any(name not in _HARMLESS and not name.startswith(WRITING) for name in names):
             raise SettingsError(
                 f"{self.path} is not a data directory and not empty: choose another one with --data-dir."
             )
-        self.path.chmod(0o700)
+
+    def _check_owner(self) -> None:
+        owner = self.path.stat().st_uid
+        if os.geteuid() not in (0, owner):
+            raise SettingsError(
+                f"The data directory {self.path} belongs to user {owner}, and this is user {os.geteuid()}:"
+                f" chown {os.geteuid()} it, or run as its owner."
+            )
 
     def _check_modes(self) -> None:
         """Nobody else may look into the directory, and its files are the owner's alone.
@@ -138,8 +176,12 @@ class Directory:
         if mode & 0o077:
             raise SettingsError(f"The data directory {self.path} is open to others (mode {mode:04o}): chmod 700 it.")
         for path in self.path.iterdir():
-            if path.name != "parent.key" and path.is_file() and path.stat().st_mode & 0o077:
-                path.chmod(0o600)
+            if path.name == "parent.key":
+                continue
+            with suppress(FileNotFoundError):  # what others write meanwhile comes and goes
+                found = path.stat().st_mode
+                if stat.S_ISREG(found) and found & 0o077:
+                    path.chmod(0o600)
 
     def _check_arns(self, site: _SiteFile, region: str | None, account: str | None) -> None:
         """Region and account stand in ARNs, and ARNs in what the users' encryption SDKs have written."""
@@ -151,19 +193,27 @@ class Directory:
                     f" {self._site}."
                 )
 
-    def _set_up(self, tenant: str | None, region: str | None, account: str | None) -> Settings:
-        if self.exists():
-            site = self._read_site()
-            if tenant not in (None, site.tenant):
-                raise SettingsError(f"{self.path} belongs to tenant {site.tenant!r}, not to {tenant!r}.")
-            self._check_arns(site, region, account)
-        else:
-            site = _new_site(tenant, region, account)
-            write_whole(self._site, msgspec.json.encode(site))
-        if not (self.path / "parent.key").exists():
-            if (self.path / "kms.sqlite3").exists():
-                raise SettingsError(f"{self.path}/parent.key is missing: restore it, nothing opens without it.")
+    def _check_parts(self, site: _SiteFile) -> None:
+        """A part that is missing is never made anew beside the others. Raises `SettingsError`."""
+        parent, store = ((self.path / name).exists() for name in ("parent.key", "kms.sqlite3"))
+        missing = [
+            f"{self.path}/{name}"
+            for name, there, wanted in (
+                ("parent.key", parent, site.ready or store),
+                ("kms.sqlite3", store, site.ready),
+            )
+            if wanted and not there
+        ]
+        if missing:
+            raise SettingsError(
+                f"{' and '.join(missing)} {'are' if missing[1:] else 'is'} missing: restore"
+                f" {'them' if missing[1:] else 'it'} from a backup. For a new KMS choose another --data-dir."
+            )
+        if not parent:
             write_whole(self.path / "parent.key", os.urandom(32))
+
+    def _settings(self, site: _SiteFile) -> Settings:
+        self._check_parts(site)
         where = Site(tenant=site.tenant, region=site.region, account=site.account)
         settings = one_machine(self.path, where, limits=self._limits, later=self._later)
         if site.authenticated and not settings.root.exists():
@@ -199,6 +249,15 @@ class Directory:
             settings.access.create("first", DIALECTS, ALLOW_ALL, int(settings.deps.clock()))
         if settings.deps.keyring.alias(DEFAULT_ALIAS) is None:
             call(settings, "CreateKey", {"alias": DEFAULT_ALIAS, "description": "The first key"})
+
+    @property
+    def welcomed(self) -> bool:
+        """Whether the operator was told the first credential."""
+        return self._read_site().welcomed
+
+    def note_welcomed(self) -> None:
+        with self._held(new=False):
+            write_whole(self._site, msgspec.json.encode(msgspec.structs.replace(self._read_site(), welcomed=True)))
 
     # -- the running server --
 

@@ -27,17 +27,15 @@ from tenantkms.audit.file_audit import FileAudit
 from tenantkms.errors import KmsError
 from tenantkms.keys.deps import Deps
 from tenantkms.keys.maintenance import JOBS, run
-from tenantkms.model.alias import ALIAS_PREFIX
 from tenantkms.runtime.assemble import AUDIT_FILE, Settings, SettingsError
 from tkms.machine.app import App, Checks
 from tkms.machine.connection import Application, Connection
 from tkms.machine.credentials_uri import SECONDS, CredentialsUri
-from tkms.machine.directory import DEFAULT_ALIAS, Directory, call
+from tkms.machine.directory import Directory
 from tkms.machine.guests import Guests, connections_by_files
 from tkms.machine.listener import Server
+from tkms.machine.welcome import greet
 from tkms.output import held_text
-from tkms.snippets import SNIPPETS, render
-from tkms.whole import write_whole
 
 _MAINTENANCE_SECONDS = 60
 _WARN_SECONDS = 3_600
@@ -45,7 +43,6 @@ _SWITCH_SECONDS = 0.0005
 """How long a thread may keep the interpreter while the event loop waits for it: Python's default is ten times that."""
 _HELD_SECONDS = 0.005
 """How long other processes may wait for a lock that the server has used."""
-WELCOME = "welcome.txt"
 
 
 class Releases:
@@ -173,39 +170,6 @@ def _listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _welcome(settings: Settings, url: str) -> str:
-    """What a first start prints: where, who, and a program for each SDK."""
-    credential = settings.access.store.list_credentials()[0]
-    secret = settings.access.secret(credential)
-    alias = ALIAS_PREFIX + DEFAULT_ALIAS
-    key: Any = call(settings, "DescribeKey", {"key_ids": [alias]})
-    key_id = key["keys"][0]["id"]
-    who = {"access_key_id": credential.access_key_id, "secret": secret}
-    programs = "\n".join(
-        render(name, url=url, **who, key=alias, key_id=key_id, site=settings.site) for name in SNIPPETS
-    )
-    return (
-        f"endpoint           {url}\n"
-        f"access key id      {credential.access_key_id}\n"
-        f"access key secret  {secret}\n"
-        f"key                {key_id}  ({alias})\n\n"
-        f"{programs}\n"
-        "These programs again: tkms snippet NAME. More access keys: tkms credential create.\n"
-    )
-
-
-def _tell(welcome: str, directory: Path) -> None:
-    """Print what has a secret in it on a terminal only: other outputs are kept in logs that others read."""
-    if sys.stdout.isatty():
-        print(welcome, flush=True)
-        return
-    file = directory / WELCOME
-    write_whole(file, welcome.encode())
-    print(
-        f"The first access key, its secret and a program for each SDK are in {file}: delete it once read.", flush=True
-    )
-
-
 def _warn_of(host: str, url: str) -> None:
     """`host` is the address that is listened on."""
     if not ipaddress.ip_address(host.partition("%")[0]).is_loopback:
@@ -262,17 +226,6 @@ def serve(args: argparse.Namespace) -> int:
         raise SettingsError(f"--limit: {e}.") from e
     releases = Releases()
     directory = Directory(args.data_dir, limits, releases)
-    first = not directory.exists()
-    settings = directory.open(args.tenant, args.region, args.account)
-    log = settings.log
-    assert log is not None  # noqa: S101 - one machine has one
-    uri = None
-    if args.credentials_uri:
-        settings.sessions.issue(args.credentials_uri, SECONDS, "", int(settings.deps.clock()))  # or say why not, now
-        uri = CredentialsUri(settings, args.credentials_uri)
-    endpoint = Endpoint(settings, InlineDispatcher(settings.deps))
-    app = App(endpoint, _checks(settings, args.data_dir), uri.response if uri else None)
-    guests = Guests(connections_by_files(), args.connections_per_address)
     unused: Any = None  # `Listener` makes the connections, and they call `App`
     config = uvicorn.Config(
         unused,
@@ -298,12 +251,21 @@ def serve(args: argparse.Namespace) -> int:
         address, port = listening.getsockname()[:2]
         host = f"[{args.host}]" if ":" in args.host else args.host
         url = f"{'https' if config.is_ssl else 'http'}://{host}:{port}"
+        # Only now, so that a start that cannot be leaves nothing.
+        settings = directory.make(args.tenant, args.region, args.account)
+        log = settings.log
+        assert log is not None  # noqa: S101 - one machine has one
+        uri = None
+        if args.credentials_uri:
+            settings.sessions.issue(args.credentials_uri, SECONDS, "", int(settings.deps.clock()))  # or say why not
+            uri = CredentialsUri(settings, args.credentials_uri)
+        endpoint = Endpoint(settings, InlineDispatcher(settings.deps))
+        app = App(endpoint, _checks(settings, args.data_dir), uri.response if uri else None)
+        guests = Guests(connections_by_files(), args.connections_per_address)
         with directory.serving(url, f"{url}{uri.path}" if uri else ""):
             if not config.is_ssl:
                 _warn_of(address, url)
-            if first:
-                _tell(_welcome(settings, url), args.data_dir)
-            else:
+            if not greet(directory, settings, url):
                 print(f"data {args.data_dir}, tenant {settings.site.tenant}; programs: tkms snippet", flush=True)
             if uri:
                 told = f"{url}{uri.path}" if sys.stdout.isatty() else f"in {directory.credentials_uri}"

@@ -57,7 +57,7 @@ _HELD = 50  # requests
 
 
 def _kms(directory: str) -> Kms:
-    settings = Directory(Path(directory) / "data", OFF, RELEASES.append).open("bench")
+    settings = Directory(Path(directory) / "data", OFF, RELEASES.append).make("bench")
     credential = settings.access.store.list_credentials()[0]
     return Kms(settings, Signer(credential.access_key_id, settings.access.secret(credential)))
 

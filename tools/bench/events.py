@@ -85,7 +85,7 @@ def rows(*, small: bool) -> dict[str, float]:
     """`small`: whether it works, not how fast it is."""
     rounds, batches = (1, 3) if small else (15, 30)
     with tempfile.TemporaryDirectory() as name, Path(os.devnull).open("w") as nowhere:
-        settings = Directory(Path(name) / "data", OFF).open("bench")
+        settings = Directory(Path(name) / "data", OFF).make("bench")
         credential = settings.access.store.list_credentials()[0]
         kms = Kms(settings, Signer(credential.access_key_id, settings.access.secret(credential)))
 

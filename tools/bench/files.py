@@ -20,9 +20,9 @@ from typing import Any
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 from kit import tink_peer
+from kit.support import new_directory
 from tenantkms.crypto.streaming import SEGMENT, open_stream, seal_stream
 from tkms.files import sealed
-from tkms.machine.directory import Directory
 from tkms.places import OneMachine
 from tkms.rewrap import files as rewrap_files
 from tkms.rewrap.work import Rewrap
@@ -153,7 +153,7 @@ def _memory_rows(megabytes: int, directory: Path) -> dict[str, float]:
 
 
 def _rewrap_rows(count: int, directory: Path) -> dict[str, float]:
-    place = OneMachine(Directory(directory / "data"))
+    place = OneMachine(new_directory(directory / "data"))
     plain, inside = directory / "plain", directory / "many"
     plain.write_bytes(b"x" * 1000)
     inside.mkdir()

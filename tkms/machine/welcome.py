@@ -1,0 +1,59 @@
+"""What an operator is told once a data directory is made: where, who, and a program for each SDK."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from tenantkms.model.alias import ALIAS_PREFIX
+from tenantkms.runtime.assemble import Settings, SettingsError
+from tkms.machine.directory import DEFAULT_ALIAS, Directory, call
+from tkms.snippets import SNIPPETS, render
+from tkms.whole import write_whole
+
+FILE = "welcome.txt"
+
+
+def welcome(settings: Settings, url: str) -> str:
+    """With the first credential and its secret. `url` is where it serves. Raises `SettingsError` without one."""
+    credentials = settings.access.store.list_credentials()
+    if not credentials:
+        raise SettingsError("There is no access key any more: tkms credential create")
+    credential = credentials[0]
+    secret = settings.access.secret(credential)
+    alias = ALIAS_PREFIX + DEFAULT_ALIAS
+    key: Any = call(settings, "DescribeKey", {"key_ids": [alias]})
+    key_id = key["keys"][0]["id"]
+    who = {"access_key_id": credential.access_key_id, "secret": secret}
+    programs = "\n".join(
+        render(name, url=url, **who, key=alias, key_id=key_id, site=settings.site) for name in SNIPPETS
+    )
+    return (
+        f"endpoint           {url}\n"
+        f"access key id      {credential.access_key_id}\n"
+        f"access key secret  {secret}\n"
+        f"key                {key_id}  ({alias})\n\n"
+        f"{programs}\n"
+        "These programs again: tkms snippet NAME. More access keys: tkms credential create.\n"
+    )
+
+
+def greet(directory: Directory, settings: Settings, url: str) -> bool:
+    """Tell it, if it was not told yet; answers whether it was told now.
+
+    What has a secret in it goes to a terminal only: other outputs are kept in logs that others read.
+    """
+    if directory.welcomed:
+        return False
+    text = welcome(settings, url)
+    if sys.stdout.isatty():
+        print(text, flush=True)
+    else:
+        file = directory.path / FILE
+        write_whole(file, text.encode())
+        print(
+            f"The first access key, its secret and a program for each SDK are in {file}: delete it once read.",
+            flush=True,
+        )
+    directory.note_welcomed()
+    return True
