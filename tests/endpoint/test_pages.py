@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from typing import Any
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 import pytest
 
-from kit.support import Kms, event
+from kit.support import Kms, Server, event
 
 FORM = {"content-type": "application/x-www-form-urlencoded"}
 
@@ -96,3 +99,50 @@ def test_a_request_that_hints_at_a_dialect_is_refused_in_it(
     assert answer["statusCode"] == status
     assert name in json.loads(answer["body"])
     assert json.loads(answer["body"]).get("code", 1) != 0
+
+
+def _fields(message: bytes) -> dict[int, Any]:
+    """A protobuf message of int32 and string fields."""
+    found: dict[int, Any] = {}
+    at = 0
+
+    def varint() -> int:
+        nonlocal at
+        number, shift = 0, 0
+        while True:
+            byte = message[at]
+            at += 1
+            number |= (byte & 0x7F) << shift
+            shift += 7
+            if byte < 0x80:
+                return number
+
+    while at < len(message):
+        tag = varint()
+        value = varint()
+        if tag & 7 == 2:
+            found[tag >> 3] = message[at : at + value].decode()
+            at += value
+        else:
+            found[tag >> 3] = value
+    return found
+
+
+@pytest.mark.parametrize(
+    "headers", [{"accept": "application/x-protobuf"}, {"x-kms-apiname": "Encrypt", "authorization": "Bearer a"}]
+)
+def test_a_client_of_kms_instances_is_told_in_protobuf(headers: dict[str, str], kms: Kms) -> None:
+    answer = kms.send(event("POST", headers=headers, body=b"\x0a\x01k"))
+    assert (answer["statusCode"], answer["isBase64Encoded"]) == (400, True)
+    assert answer["headers"]["content-type"] == "application/x-protobuf"
+    told = _fields(base64.b64decode(answer["body"]))
+    assert (told[1], told[2]) == (400, "UnsupportedOperation")
+    assert "alibabacloud_kms20160120" in told[3]
+    assert told[4]
+
+
+def test_on_one_machine_it_is_sent_as_it_is(server: Server) -> None:
+    with pytest.raises(HTTPError) as refused:
+        urlopen(Request(server.url, b"\x0a\x01k", {"accept": "application/x-protobuf"}))
+    with refused.value as answer:
+        assert _fields(answer.read())[1] == 400

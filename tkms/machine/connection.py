@@ -44,7 +44,7 @@ def _head(status: int, content_type: str, second: int) -> str:
 
 def written(response: Response, method: str, last: bool) -> bytes:
     """The answer as it is sent. One to HEAD tells the length of the body that GET would have."""
-    body = response.body.encode("utf-8")
+    body = response.body.encode("utf-8") if isinstance(response.body, str) else response.body
     head = f"{_head(response.status, response.content_type, int(time()))}Content-Length: {len(body)}\r\n"
     for name, value in response.headers.items():
         head += f"{name.title()}: {value}\r\n"

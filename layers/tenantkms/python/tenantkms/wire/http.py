@@ -102,15 +102,15 @@ class Response(Struct, frozen=True, kw_only=True):
 
     status: int
     content_type: str
-    body: str
+    body: str | bytes
     headers: dict[str, str] = {}
 
     def event(self) -> dict[str, Any]:
         return {
             "statusCode": self.status,
             "headers": {"content-type": self.content_type, **ALWAYS, **self.headers},
-            "body": self.body,
-            "isBase64Encoded": False,
+            "body": base64.b64encode(self.body).decode() if isinstance(self.body, bytes) else self.body,
+            "isBase64Encoded": isinstance(self.body, bytes),
         }
 
 
