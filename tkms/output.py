@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from time import monotonic
+from typing import TextIO
 
 import msgspec
 
@@ -21,6 +22,15 @@ class UsageError(Exception):
 
 class NotDone(Exception):
     """One of many things is left as it is, and the others are gone on with; the message says why."""
+
+
+def say(text: str, stream: TextIO | None = None) -> None:
+    """Print a line at once. A server goes on where nobody reads its lines any more."""
+    stream = stream or sys.stdout
+    try:
+        print(text, file=stream, flush=True)
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def print_json(value: object) -> None:

@@ -7,7 +7,9 @@ import os
 import re
 import socket
 import subprocess
+import time
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 
@@ -162,3 +164,30 @@ def test_a_parent_key_that_was_brought_is_used(tmp_path: Path) -> None:
     (tmp_path / "parent.key").chmod(0o600)
     assert Directory(tmp_path).make().access.store.list_credentials()
     assert (tmp_path / "parent.key").read_bytes() == bytes(range(32))
+
+
+def test_a_server_goes_on_where_nobody_reads_its_lines(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    line = command("serve", "--port", "0", "--data-dir", str(data))
+    reading, writing = os.pipe()
+    os.close(reading)
+    with subprocess.Popen(line, stdout=writing, stderr=writing) as process:
+        os.close(writing)
+        try:
+            deadline = time.monotonic() + 30
+            while (url := Directory(data).server_url()) is None or not _healthy(url):
+                assert process.poll() is None, process.returncode
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+        finally:
+            process.terminate()
+    assert process.returncode in (0, -15)
+    assert SECRET.findall((data / "welcome.txt").read_text())
+
+
+def _healthy(url: str) -> bool:
+    try:
+        with urlopen(f"{url}/healthz", timeout=5) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False

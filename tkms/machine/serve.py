@@ -35,7 +35,7 @@ from tkms.machine.directory import Directory
 from tkms.machine.guests import Guests, connections_by_files
 from tkms.machine.listener import Server
 from tkms.machine.welcome import greet
-from tkms.output import held_text
+from tkms.output import held_text, say
 
 _MAINTENANCE_SECONDS = 60
 _WARN_SECONDS = 3_600
@@ -128,7 +128,7 @@ class _Server(Server):
         self._releases.start()
         gc.collect()
         gc.freeze()  # what is here by now stays: the collector need not look at it again and again
-        print(self.ready, flush=True)
+        say(self.ready)
         self._timers += [asyncio.create_task(work) for work in (self._maintain(), self._settle())]
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -145,7 +145,7 @@ class _Server(Server):
                     report = await asyncio.to_thread(run, job, self._deps, request_id)
                     if report.due and report.held not in (0, told):
                         told = report.held
-                        print(f"tkms: {held_text(told)}", file=sys.stderr, flush=True)
+                        say(f"tkms: {held_text(told)}", sys.stderr)
                 except Exception as error:  # noqa: BLE001 - whatever it is, the next minute may be better
                     log_fault(request_id, error)
             await asyncio.to_thread(self._keeper.keep)
@@ -173,12 +173,11 @@ def _listen(host: str, port: int) -> socket.socket:
 def _warn_of(host: str, url: str) -> None:
     """`host` is the address that is listened on."""
     if not ipaddress.ip_address(host.partition("%")[0]).is_loopback:
-        print(
+        say(
             f"tkms: warning: {url} is without TLS and not of this machine alone. Requests are signed but not"
             " encrypted: whoever is on the way reads plaintexts and data keys, and can repeat Tencent's TC3 requests."
             " Use --tls-cert and --tls-key, or --host 127.0.0.1 behind a proxy that speaks TLS.",
-            file=sys.stderr,
-            flush=True,
+            sys.stderr,
         )
 
 
@@ -266,14 +265,13 @@ def serve(args: argparse.Namespace) -> int:
             if not config.is_ssl:
                 _warn_of(address, url)
             if not greet(directory, settings, url):
-                print(f"data {args.data_dir}, tenant {settings.site.tenant}; programs: tkms snippet", flush=True)
+                say(f"data {args.data_dir}, tenant {settings.site.tenant}; programs: tkms snippet")
             if uri:
                 told = f"{url}{uri.path}" if sys.stdout.isatty() else f"in {directory.credentials_uri}"
-                print(f"credentials URI, a secret for programs on this machine: {told}", flush=True)
+                say(f"credentials URI, a secret for programs on this machine: {told}")
             keeper = Keeper(log, args.audit_days, args.audit_mb * 1024**2)
             server = _Server(config, listening, app, guests, settings.deps, keeper, releases)
             server.ready = f"tkms: ready on {url}"
             server.run()
     app.pool.shutdown(wait=False, cancel_futures=True)
-    sys.stdout.flush()
     return 0

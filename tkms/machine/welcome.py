@@ -8,6 +8,7 @@ from typing import Any
 from tenantkms.model.alias import ALIAS_PREFIX
 from tenantkms.runtime.assemble import Settings, SettingsError
 from tkms.machine.directory import DEFAULT_ALIAS, Directory, call
+from tkms.output import say
 from tkms.snippets import SNIPPETS, render
 from tkms.whole import write_whole
 
@@ -47,13 +48,10 @@ def greet(directory: Directory, settings: Settings, url: str) -> bool:
         return False
     text = welcome(settings, url)
     if sys.stdout.isatty():
-        print(text, flush=True)
+        say(text)
     else:
         file = directory.path / FILE
         write_whole(file, text.encode())
-        print(
-            f"The first access key, its secret and a program for each SDK are in {file}: delete it once read.",
-            flush=True,
-        )
+        say(f"The first access key, its secret and a program for each SDK are in {file}: delete it once read.")
     directory.note_welcomed()
     return True
