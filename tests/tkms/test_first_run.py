@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import socket
 import subprocess
 import time
@@ -191,3 +192,16 @@ def _healthy(url: str) -> bool:
             return bool(answer.status == 200)
     except OSError:
         return False
+
+
+def test_a_copy_of_a_young_store_without_its_wal_is_told(tmp_path: Path) -> None:
+    data, copy = tmp_path / "data", tmp_path / "copy"
+    copy.mkdir(mode=0o700)
+    with starting(data):
+        for name in ("site.json", "parent.key", "kms.sqlite3"):
+            shutil.copy2(data / name, copy / name)
+    told = _run(copy, "key", "list")
+    assert (told.returncode, told.stdout) == (1, "")
+    assert "kms.sqlite3-wal with it" in told.stderr
+    whole = Path(shutil.copytree(data, tmp_path / "whole"))
+    assert "alias/default" in _run(whole, "key", "list", check=True).stdout

@@ -218,7 +218,8 @@ class Directory:
         settings = one_machine(self.path, where, limits=self._limits, later=self._later)
         if site.authenticated and not settings.root.exists():
             raise SettingsError(
-                f"{self.path}/kms.sqlite3 has no root secret, so no row of it is believed: restore it from a backup."
+                f"{self.path}/kms.sqlite3 has no root secret, so no row of it is believed: restore it from a backup,"
+                " and if it was copied while a server ran, kms.sqlite3-wal with it, which has what was new."
                 ' If that is of a release before MACs, set "authenticated" in site.json to false, once.'
             )
         try:
