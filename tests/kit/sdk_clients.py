@@ -186,10 +186,18 @@ class Tencent:
 
     error = TencentCloudSDKException
 
-    def __init__(self, login: Login, sign: str = "TC3-HMAC-SHA256", method: str = "POST") -> None:
+    def __init__(
+        self, login: Login, sign: str = "TC3-HMAC-SHA256", method: str = "POST", *, behind_gateway: str = ""
+    ) -> None:
+        """`behind_gateway`: the endpoint that it signs, while it calls that of `login`."""
         http = HttpProfile(
-            protocol=login.scheme, endpoint=login.host, reqMethod=method, reqTimeout=20, certification=login.ca
+            protocol=login.scheme,
+            endpoint=behind_gateway or login.host,
+            reqMethod=method,
+            reqTimeout=20,
+            certification=login.ca,
         )
+        http.apigw_endpoint = login.host if behind_gateway else None
         profile = ClientProfile(signMethod=sign, httpProfile=http)
         self.client = kms_client.KmsClient(
             credential.Credential(login.access_key_id, login.secret, login.token), "ap-guangzhou", profile

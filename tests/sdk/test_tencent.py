@@ -240,3 +240,24 @@ REFUSALS: dict[str, tuple[str, dict[str, Any], str]] = {
 def test_refused(tencent: Tencent, action: str, fields: dict[str, Any], code: str) -> None:
     with refused(tencent, code):
         tencent.call(action, **fields)
+
+
+@pytest.mark.parametrize("sign", ["TC3-HMAC-SHA256", "HmacSHA256"])
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        "kms.tencentcloudapi.com",
+        "kms.intl.tencentcloudapi.com",
+        "kms.internal.tencentcloudapi.com",
+        "kms.ap-guangzhou.tencentcloudapi.com",
+        "kms.intl.ap-guangzhou.tencentcloudapi.com",
+    ],
+)
+def test_behind_a_gateway_it_signs_its_own_endpoint(plain: Login, endpoint: str, sign: str) -> None:
+    assert Tencent(plain, sign, behind_gateway=endpoint).call("ListKeys").TotalCount >= 0
+
+
+def test_behind_a_gateway_no_other_name_is_taken(plain: Login) -> None:
+    user = Tencent(plain, behind_gateway="kms.ap-beijing.tencentcloudapi.com")
+    with refused(user, "AuthFailure.SignatureFailure"):
+        user.call("ListKeys")

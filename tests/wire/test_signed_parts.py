@@ -243,20 +243,22 @@ def test_tencent_reads_no_digest_but_the_bodys_own(digest: str) -> None:
     assert serve(tc3_request({**TC3_HEADERS, "x-tc-content-sha256": digest}, ["content-type", "host"])) == "ListKeys"
 
 
-PUBLIC = tencent_tc3.DEFAULT_HOST
+PUBLIC = "kms.tencentcloudapi.com"
+OTHERS = ["kms.intl.tencentcloudapi.com", "kms.internal.tencentcloudapi.com"]
+REGIONAL = [name for public in (PUBLIC, *OTHERS) for name in (public, public.replace("tencent", "ap-x.tencent"))]
 
 
 @pytest.mark.parametrize(
-    ("host", "names"),
+    ("host", "region", "names"),
     [
-        ("a.example", ["a.example", "a.example:80", "a.example:443", PUBLIC]),
-        ("localhost:8480", ["localhost:8480", "localhost", PUBLIC]),
-        (PUBLIC, [PUBLIC, f"{PUBLIC}:80", f"{PUBLIC}:443"]),
-        (f"{PUBLIC}:443", [f"{PUBLIC}:443", PUBLIC]),
+        ("a.example", "", ["a.example", "a.example:80", "a.example:443", PUBLIC, *OTHERS]),
+        ("localhost:8480", "ap-x", ["localhost:8480", "localhost", *REGIONAL]),
+        (PUBLIC, "no region", [PUBLIC, f"{PUBLIC}:80", f"{PUBLIC}:443", *OTHERS]),
+        (f"{PUBLIC}:443", "", [f"{PUBLIC}:443", PUBLIC, *OTHERS]),
     ],
 )
-def test_the_names_of_a_host_that_may_be_signed(host: str, names: list[str]) -> None:
-    assert [*tencent_tc3.hosts(host)] == names
+def test_the_names_of_a_host_that_may_be_signed(host: str, region: str, names: list[str]) -> None:
+    assert [*tencent_tc3.hosts(host, region)] == names
 
 
 @pytest.mark.parametrize(

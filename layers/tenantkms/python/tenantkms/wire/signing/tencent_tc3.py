@@ -21,8 +21,8 @@ from tenantkms.wire.parse import Parameters
 from tenantkms.wire.signing import Candidate, Claim, Scheme, derive, parse_unix, required
 
 ALGORITHM = "TC3-HMAC-SHA256"
-DEFAULT_HOST = "kms.tencentcloudapi.com"
-"""What SDKs sign that are configured with an API gateway's endpoint."""
+_PUBLIC = ("", "intl.", "internal.")
+_REGION = re.compile(r"[a-z0-9-]{1,32}")
 
 _AUTHORIZATION = re.compile(
     r"TC3-HMAC-SHA256 Credential=([^/,\s]{1,256})/(\d{4}-\d\d-\d\d)/([^/,\s]{1,256})/tc3_request, ?"
@@ -47,11 +47,12 @@ def sign(key: Hmac, timestamp: str, date: str, service: str, canonical: str) -> 
     return key(text.encode()).hex()
 
 
-def hosts(host: str) -> Iterator[str]:
+def hosts(host: str, region: str) -> Iterator[str]:
     """The names that SDKs sign for this Host header, the likeliest first.
 
     As it is (Python), without the port (Node), with the default port that the client was given and its HTTP
-    library left out (Node), and the public service's own name (an API gateway's endpoint).
+    library left out (Node), and the public service's names, at large and in `region`, the request's: an SDK that is
+    configured with an API gateway's endpoint signs the one that it would have called.
     """
     yield host
     bare, colon, _ = host.partition(":")
@@ -60,8 +61,11 @@ def hosts(host: str) -> Iterator[str]:
     else:
         yield f"{host}:80"
         yield f"{host}:443"
-    if bare != DEFAULT_HOST:
-        yield DEFAULT_HOST
+    regions = ("", f"{region}.") if _REGION.fullmatch(region) else ("",)
+    for public in _PUBLIC:
+        for place in regions:
+            if bare != (name := f"kms.{public}{place}tencentcloudapi.com"):
+                yield name
 
 
 def read(request: Request, _params: Parameters) -> Claim:
@@ -128,7 +132,7 @@ def _candidates(
     # The documentation lower-cases header values, the SDKs send them as signed; Python signs `/` where it
     # sends the path of its endpoint.
     for path in dict.fromkeys([request.path, "/"]):
-        for host in hosts(sent["host"]):
+        for host in hosts(sent["host"], sent.get("x-tc-region", "")):
             headers["host"] = host
             for lower in (False, True):
                 values = {name: value.lower() for name, value in headers.items()} if lower else headers

@@ -79,7 +79,7 @@ def read(request: Request, parameters: Parameters) -> Claim:
         forms = [
             (joined(params, skip, **spelling), skip) for skip in {frozenset(), files} for spelling in ({}, *spellings)
         ]
-        for host in hosts(request.header("host")):
+        for host in hosts(request.header("host"), params.get("Region", "")):
             for path in dict.fromkeys([request.path, "/"]):
                 for text, uncovered in forms:
                     yield Candidate(_sign_form(secret, f"{request.method}{host}{path}?", text, method), uncovered)
