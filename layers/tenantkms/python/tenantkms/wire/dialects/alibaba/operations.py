@@ -241,7 +241,7 @@ OPERATIONS: dict[str, Operation] = {
             _KEY,
             In("EncryptedKeyMaterial", "wrapped", codecs.base64_text(e.InvalidKeyMaterial), required=True),
             In("ImportToken", "token", codecs.base64_text(e.InvalidImportToken), required=True),
-            In("KeyMaterialExpireUnix", "expires", codecs.integer(0, 10**10 - 1), required=True),
+            In("KeyMaterialExpireUnix", "expires", codecs.integer(0, 10**10 - 1)),
         ),
     ),
     "DeleteKeyMaterial": Operation("DeleteKeyMaterial", (_KEY,)),
