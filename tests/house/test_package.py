@@ -59,6 +59,7 @@ def test_nothing_of_the_actions_is_left_out(installed: Path) -> None:
 def test_the_command_works_beside_another_package_of_that_name(installed: Path, tmp_path: Path) -> None:
     (tmp_path / "functions").mkdir()
     (tmp_path / "functions/__init__.py").write_text("raise ImportError('somebody else')")
+    python(installed, tmp_path, "-m", "tkms", "init")
     blob = python(installed, tmp_path, "-m", "tkms", "encrypt", stdin="secret")
     assert python(installed, tmp_path, "-m", "tkms", "decrypt", stdin=blob) == "secret"
     where = "import tkms, tenantkms; print(tkms.__file__, tenantkms.__file__, sep='\\n')"
