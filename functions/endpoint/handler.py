@@ -14,7 +14,7 @@ from typing import Any
 
 from functions.endpoint.dispatch import dispatcher, inline_actions
 from functions.endpoint.pages import human_page, plain_error
-from functions.endpoint.repeats import REPEATED, Answers
+from functions.endpoint.repeats import REPEATED, Answers, Known
 from tenantkms import errors as e
 from tenantkms.access.credentials import Access
 from tenantkms.audit.faults import log_fault
@@ -137,15 +137,16 @@ class Endpoint:
         used = credential.access_key_id
         if now >= self._noted.get(used, 0):
             self._noted[used] = self._access.note_use(used, now)
-        if not self._repeated(answer, claim, operation, now):
-            self._prepare(answer, operation, version, credential, params)
+        if scheme.repeats and operation and operation.action in CHANGING:
+            answer.once = claim.access_key_id, scheme.repeats(request)
+        self._prepare(answer, operation, version, credential, params)
 
     def _refuse_replay(
         self, answer: Answer, claim: Claim, operation: Operation | None, params: Mapping[str, Any], now: int
     ) -> None:
         """Raises `NonceReused`. What is not signed, as the Action may be, is not judged before it."""
         scheme, dialect, action = answer.spoken.scheme, answer.spoken.dialect, answer.action
-        if answer.spoken.scheme.repeats:
+        if scheme.repeats:
             return
         once, source = claim.replay, None
         if scheme.alike:
@@ -157,15 +158,6 @@ class Endpoint:
             )
         if once:
             self._access.use_nonce(scheme.name, claim.access_key_id, once, now=now, window=scheme.window)
-
-    def _repeated(self, answer: Answer, claim: Claim, operation: Operation | None, now: float) -> bool:
-        """Whether `answer` has the response that the very same request had before, which had changed something."""
-        if answer.spoken.scheme.repeats and operation and operation.action in CHANGING:
-            answer.once = f"{claim.access_key_id}\n{claim.replay}"
-            answer.response = self._answers.get(answer.once, now)
-            if answer.response:
-                self._audit.write(self._record(answer, "ok", REPEATED))
-        return answer.response is not None
 
     def _prepare(
         self,
@@ -203,16 +195,27 @@ class Endpoint:
         }
 
     def _run(self, answer: Answer) -> Response:
+        return self._run_once(answer, answer.once) if answer.once else self._act(answer)
+
+    def _run_once(self, answer: Answer, once: Known) -> Response:
+        """The response that another attempt at the same call had, or is having, or else its own."""
+        with self._answers.turn(once):
+            response = self._answers.get(once, self._clock())
+            if response:
+                self._audit.write(self._record(answer, "ok", REPEATED))
+            else:
+                response = self._act(answer)
+                self._answers.put(once, response, self._clock() + 2 * answer.spoken.scheme.window)
+            return response
+
+    def _act(self, answer: Answer) -> Response:
         dialect, operation = answer.spoken.dialect, answer.operation
         outcome = self._dispatch(answer.call)
         answer.audited = True
         if "error" in outcome:
             raise operation.named(e.from_data(outcome["error"]))
         rendered = encode(operation.out, outcome["result"], self._view)
-        response = dialect.success(answer.request, answer.action, rendered, answer.request_id)
-        if answer.once:
-            self._answers.put(answer.once, response, self._clock() + 2 * answer.spoken.scheme.window)
-        return response
+        return dialect.success(answer.request, answer.action, rendered, answer.request_id)
 
     def _refuse(self, answer: Answer, error: e.KmsError) -> Response:
         """The dialect's answer to `error`; what no Action has audited is audited here."""
@@ -248,7 +251,7 @@ class Answer:
     """One answer in the making: what is known of the request so far, and the response at the end.
 
     `signed`: its signature verified. `admitted`: its caller is who it says, now. `call`: what its Action is called
-    with, which is there if no response is. `once`: what a repetition of it is known by, if that is answered again.
+    with, which is there if no response is. `once`: what another attempt at it is known by, if that is answered alike.
     """
 
     __slots__ = (
@@ -274,7 +277,7 @@ class Answer:
         self.request, self.request_id = request, request_id
         self.action = ""
         self.principal = ""
-        self.once = ""
+        self.once: Known | None = None
         self.session: Session | None = None
         self.signed = self.admitted = self.audited = False
         self.response: Response | None = None

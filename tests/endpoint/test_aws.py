@@ -5,19 +5,23 @@ from __future__ import annotations
 import base64
 import json
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
+from functions.endpoint.repeats import Answers
 from kit import edits
 from kit.action_samples import ListAudit
 from kit.captures import add_credential, at, captures
 from kit.catalogue import prepare
 from kit.edits import Event
-from kit.support import Kms
+from kit.support import Kms, Signer
+from tenantkms.access.policy import ALLOW_ALL
 from tenantkms.model.key import KeyFilter
 from tenantkms.wire.dialects.aws import names
+from tenantkms.wire.http import Response
 
 NOW = 1_800_000_000.0
 HELLO = base64.b64encode(b"hello").decode()
@@ -137,6 +141,58 @@ def test_a_change_is_made_once_and_answered_again(then: Kms) -> None:
     assert len(then.aws("ListKeyRotations", KeyId=key)["Rotations"]) == 1
     # The next process does not know it: it is as at AWS then.
     assert code(at(then, NOW), request) is None
+
+
+def test_attempts_that_are_signed_anew_are_one_call(then: Kms) -> None:
+    """A client waits before it tries again: its next attempt is of another second, and its signature another."""
+    key = then.aws("CreateKey")["KeyMetadata"]["KeyId"]
+    calls = {"RotateKeyOnDemand": {"KeyId": key}, "CreateAlias": {"AliasName": "alias/new", "TargetKeyId": key}}
+    for operation, params in calls.items():
+        answers = []
+        for later in range(3):
+            then.signer.now = lambda later=later: NOW + later  # type: ignore[misc]
+            answers.append(said(then, then.signer.aws(operation, params, invocation=operation)))
+        assert answers == [(200, answers[0][1])] * 3
+    assert len(then.aws("ListKeyRotations", KeyId=key)["Rotations"]) == 1
+
+
+def test_an_id_of_another_call_gets_no_answer_of_it(then: Kms) -> None:
+    """Not every SDK signs it: what is asked and who asks must be the same, too."""
+    one, two = (then.aws("CreateKey")["KeyMetadata"]["KeyId"] for _ in range(2))
+    credential, secret = then.settings.access.create("other", ("aws",), ALLOW_ALL, int(NOW))
+    other = Kms(then.settings, Signer(credential.access_key_id, secret, then.signer.now))
+    other.endpoint = then.endpoint
+    for kms, operation, key in (
+        (then, "DisableKey", one),
+        (then, "EnableKey", one),
+        (then, "DisableKey", two),
+        (other, "RotateKeyOnDemand", one),
+        (then, "RotateKeyOnDemand", one),
+    ):
+        assert said(kms, kms.signer.aws(operation, {"KeyId": key}, invocation="one"))[0] == 200
+    assert len(then.aws("ListKeyRotations", KeyId=one)["Rotations"]) == 2
+    states = [then.aws("DescribeKey", KeyId=key)["KeyMetadata"]["KeyState"] for key in (one, two)]
+    assert states == ["Enabled", "Disabled"]
+
+
+def test_an_attempt_amid_the_first_one_waits_for_its_answer(then: Kms) -> None:
+    key = then.aws("CreateKey")["KeyMetadata"]["KeyId"]
+    request = then.signer.aws("RotateKeyOnDemand", {"KeyId": key})
+    with ThreadPoolExecutor(4) as pool:
+        answers = [*pool.map(then.send, [request] * 4)]
+    assert answers == answers[:1] * 4
+    assert len(then.aws("ListKeyRotations", KeyId=key)["Rotations"]) == 1
+
+
+def test_what_is_remembered_is_bounded() -> None:
+    answers = Answers()
+    small = Response(status=200, content_type="", body="{}")
+    for n in range(3_000):
+        answers.put(("id", n.to_bytes(2)), small, NOW)
+    answers.put(("id", b"long"), replace(small, body="a" * 9_000), NOW)
+    assert answers.get(("id", b"long"), NOW) is None
+    assert [answers.get(("id", n.to_bytes(2)), NOW) for n in (999, 1_000, 2_999)] == [None, small, small]
+    assert answers.get(("id", (2_999).to_bytes(2)), NOW + 1) is None
 
 
 def test_an_old_state_is_not_brought_back_by_an_old_request(then: Kms) -> None:

@@ -1,6 +1,7 @@
-"""CreateKey whose answer is lost, repeated by unmodified clients.
+"""What changes something and whose answer is lost, repeated by unmodified clients.
 
-By Alibaba's SDKs it is one key with a ClientToken, by those of AWS always: they mark what is an attempt at which call.
+By Alibaba's SDKs CreateKey makes one key with a ClientToken, by those of AWS each change is made once: they mark what
+is an attempt at which call.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import re
 import socketserver
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from socket import create_connection
 from typing import Any, BinaryIO
@@ -144,29 +145,67 @@ def test_a_token_is_one_access_key_s_and_of_one_wish(plain: Login, server: Serve
     assert other.body.key_metadata.key_id != first
 
 
-def through_node(there: Login) -> dict[str, Any]:
+Ask = Callable[[str, dict[str, str]], dict[str, Any]]
+
+
+@contextmanager
+def by_boto(there: Login) -> Iterator[Ask]:
+    boto = Boto(there)
+    yield lambda operation, fields: boto.ask(operation, **fields)
+
+
+@contextmanager
+def by_node(there: Login) -> Iterator[Ask]:
     """It signs each attempt anew."""
     node = Node(there)
     try:
-        return node.ask("CreateKey")
+        yield lambda operation, fields: node.ask(operation, **fields)
     finally:
         node.close()
 
 
-AWS_CLIENTS: dict[str, Callable[[Login], dict[str, Any]]] = {
-    "boto3": lambda there: Boto(there).ask("CreateKey"),
-    "client-kms": through_node,
-    **{
-        name: lambda there, program=program: AwsCli(program, there).ask("create-key")
-        for name, program in AWS_CLI.items()
-    },
+def by_cli(program: Path) -> Callable[[Login], AbstractContextManager[Ask]]:
+    def spelt(name: str) -> str:
+        return re.sub(r"(?<!^)(?=[A-Z])", "-", name).lower()
+
+    @contextmanager
+    def by(there: Login) -> Iterator[Ask]:
+        cli = AwsCli(program, there)
+        yield lambda operation, fields: cli.ask(
+            spelt(operation), *(f"--{spelt(name)}={value}" for name, value in fields.items())
+        )
+
+    return by
+
+
+AWS_CLIENTS: dict[str, Callable[[Login], AbstractContextManager[Ask]]] = {
+    "boto3": by_boto,
+    "client-kms": by_node,
+    **{name: by_cli(program) for name, program in AWS_CLI.items()},
 }
 
 
 @pytest.mark.parametrize("client", AWS_CLIENTS)
 def test_a_key_made_by_an_aws_client_that_repeats_is_one(plain: Login, tea: Tea, client: str) -> None:
     before = keys(tea)
-    with losing(plain, 2) as (there, between):
-        made = AWS_CLIENTS[client](there)["KeyMetadata"]
+    with losing(plain, 2) as (there, between), AWS_CLIENTS[client](there) as ask:
+        made = ask("CreateKey", {})["KeyMetadata"]
     assert between.requests == 3
     assert keys(tea) - before == {made["KeyId"]}
+
+
+@pytest.mark.parametrize("client", AWS_CLIENTS)
+def test_a_change_by_an_aws_client_that_repeats_is_made_once(plain: Login, client: str) -> None:
+    """The second time it would make one version more, or fail, though the first time it did not."""
+    boto = Boto(plain)
+    key = boto.ask("CreateKey")["KeyMetadata"]["KeyId"]
+    changes = {
+        "RotateKeyOnDemand": {"KeyId": key},
+        "CreateAlias": {"AliasName": f"alias/{key}", "TargetKeyId": key},
+        "ScheduleKeyDeletion": {"KeyId": key},
+    }
+    for operation, fields in changes.items():
+        with losing(plain, 2) as (there, between), AWS_CLIENTS[client](there) as ask:
+            ask(operation, fields)
+        assert between.requests == 3
+    assert len(boto.ask("ListKeyRotations", KeyId=key)["Rotations"]) == 1

@@ -49,8 +49,8 @@ class Scheme(Struct, frozen=True):
     """`window`: seconds that a request's time may differ from ours. `headed`: Action and Version travel in headers.
 
     `alike`: the signature covers neither the Action nor anything that is new each time, so that honest requests of one
-    second may have the same one. `repeats`: it covers the Action, and honest clients send the very same request again:
-    one that changes something is then answered as it was the first time.
+    second may have the same one. `repeats`: it covers the Action, and honest clients send a request again; from one to
+    what all attempts at its call have in common, which are answered alike if they change something.
     """
 
     name: str
@@ -58,7 +58,7 @@ class Scheme(Struct, frozen=True):
     read: Callable[[Request, Parameters], Claim]
     headed: bool = False
     alike: bool = False
-    repeats: bool = False
+    repeats: Callable[[Request], bytes] | None = None
 
 
 def verify(claim: Claim, secret: str) -> frozenset[str]:

@@ -22,13 +22,14 @@ ALGORITHM = "AWS4-HMAC-SHA256"
 SERVICE = "kms"
 INVOCATION = "amz-sdk-invocation-id"
 """The header by which AWS's SDKs tell attempts at one call from two calls. Not all sign it."""
+TARGET = "x-amz-target"
 
 _AUTHORIZATION = re.compile(
     r"AWS4-HMAC-SHA256 Credential=([^/,\s]{1,256})/([0-9]{8})/([^/,\s]{1,64})/([^/,\s]{1,64})/aws4_request, ?"
     r"SignedHeaders=([a-z0-9;_-]{1,2048}), ?Signature=([0-9a-f]{64})"
 )
 _DATE = re.compile(r"([0-9]{4})([0-9]{2})([0-9]{2})T([0-9]{2})([0-9]{2})([0-9]{2})Z")
-_REQUIRED = ("host", "x-amz-date", "x-amz-target")
+_REQUIRED = ("host", "x-amz-date", TARGET)
 _MAX_SIGNED_HEADERS = 64
 _UNSAFE_IN_PATH = re.compile(r"[^A-Za-z0-9_.~/-]")
 _SPACES = re.compile(" {2,}")
@@ -68,7 +69,7 @@ def read(request: Request, _params: Parameters) -> Claim:
         signature=signature,
         time=_seconds(stamp),
         token=headers.get("x-amz-security-token", ""),
-        replay=f"{signature}\n{headers.get(INVOCATION, '')}",
+        replay="",
         candidates=lambda secret: _candidates(request, signed, secret, stamp, (date, region, service)),
     )
 
@@ -119,4 +120,18 @@ def _candidates(
     yield Candidate(derive(secret, "AWS4", *scope, "aws4_request")(text.encode()).hex())
 
 
-SCHEME = Scheme("aws-sigv4", 5 * 60, read, headed=True, repeats=True)
+def call_id(request: Request) -> str:
+    """The SDK's id of the call that `request` is an attempt at, or else the signature."""
+    return request.header(INVOCATION) or request.header("authorization").rpartition("=")[2]
+
+
+def attempts(request: Request) -> bytes:
+    """What attempts at one call have in common, though each is signed anew: the call's id, and what is asked.
+
+    Whoever has the bytes of a request can give it another id where that is not signed, but not another call's answer.
+    """
+    named = f"{call_id(request)}\n{request.header(TARGET)}\n"
+    return hashlib.sha256(named.encode() + request.body).digest()
+
+
+SCHEME = Scheme("aws-sigv4", 5 * 60, read, headed=True, repeats=attempts)

@@ -34,7 +34,7 @@ def _parse(request: Request, _scheme: Scheme, _params: Parameters) -> tuple[str,
         raise e.UnsupportedMethod
     if request.media_type != MEDIA_TYPE:  # not every client signs it
         raise e.MalformedRequest(f"The Content-Type must be {MEDIA_TYPE}.")
-    target = request.header("x-amz-target")
+    target = request.header(aws_sigv4.TARGET)
     action = target.removeprefix(_TARGET)
     if action in (target, ""):
         raise e.UnknownAction
@@ -45,13 +45,8 @@ def _parse(request: Request, _scheme: Scheme, _params: Parameters) -> tuple[str,
     wires = operation.of(body).wires
     params = body if wires.issuperset(body) else {name: value for name, value in body.items() if name in wires}
     if aws_sigv4.INVOCATION in wires:
-        params = {**params, aws_sigv4.INVOCATION: _invocation(request)}
+        params = {**params, aws_sigv4.INVOCATION: aws_sigv4.call_id(request)}
     return action, "", params
-
-
-def _invocation(request: Request) -> str:
-    """What all attempts at this call have in common: the SDK's id of it, or else the signature."""
-    return request.header(aws_sigv4.INVOCATION) or request.header("authorization").rpartition("=")[2]
 
 
 def _response(status: int, body: Mapping[str, Any], request_id: str) -> Response:
@@ -98,7 +93,7 @@ DIALECT = Dialect(
     authorizations={"AWS4-": aws_sigv4.SCHEME, "AWS3": aws_sigv4.SCHEME},
     marks=(
         Mark(Rank.CREDENTIAL, aws_sigv4.SCHEME, parameter("X-Amz-Signature")),
-        Mark(Rank.ACTION, aws_sigv4.SCHEME, header("x-amz-target")),
+        Mark(Rank.ACTION, aws_sigv4.SCHEME, header(aws_sigv4.TARGET)),
     ),
     carrier="",
     operations=OPERATIONS,
