@@ -164,7 +164,7 @@ def test_the_status_of_rotation(kms: Kms) -> None:
     assert kms.aws("GetKeyRotationStatus", KeyId=key) == on
 
 
-def _import(kms: Kms, key: str) -> dict[str, Any]:
+def _import(kms: Kms, key: str, **expiry: Any) -> dict[str, Any]:
     how = {"WrappingAlgorithm": "RSAES_OAEP_SHA_256", "WrappingKeySpec": "RSA_2048"}
     got = kms.aws("GetParametersForImport", KeyId=key, **how)
     public = load_der_public_key(base64.b64decode(got["PublicKey"]))
@@ -175,8 +175,16 @@ def _import(kms: Kms, key: str) -> dict[str, Any]:
         KeyId=key,
         ImportToken=got["ImportToken"],
         EncryptedKeyMaterial=base64.b64encode(wrapped).decode(),
-        ExpirationModel="KEY_MATERIAL_DOES_NOT_EXPIRE",
+        **(expiry or {"ExpirationModel": "KEY_MATERIAL_DOES_NOT_EXPIRE"}),
     )
+
+
+@pytest.mark.parametrize("when", [0.5, 1e-300, 1, -1, 0, 1e300])
+def test_material_that_is_to_expire_is_not_kept_for_ever(when: float, kms: Kms) -> None:
+    """0 is never in the canonical call, and fractions are cut off."""
+    key = made(kms, Origin="EXTERNAL")
+    assert _import(kms, key, ValidTo=when)["__type"] in ("ValidationException", "SerializationException")
+    assert kms.aws("DescribeKey", KeyId=key)["KeyMetadata"]["KeyState"] == "PendingImport"
 
 
 def test_deleting_imported_material_names_it(kms: Kms) -> None:

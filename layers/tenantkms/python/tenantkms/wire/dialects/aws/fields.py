@@ -270,10 +270,10 @@ tag_keys = texts(_TAG_NAME)
 
 
 def valid_to(wire: str, value: Any) -> int:
-    """Unix seconds, which SDKs send with their fraction."""
+    """Unix seconds, which SDKs send with their fraction. What is less than one is long ago; 0 would mean never."""
     if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value < 2**40:
         raise e.MalformedRequest(f"{wire} is not a time.")
-    return int(value)
+    return max(1, int(value))
 
 
 def check_valid_to(given: list[str]) -> None:
