@@ -66,6 +66,7 @@ def test_the_health_check(method: str, kms: Kms) -> None:
         event("\ud800"),
         event(path="/\ud800"),
         event(query="a=\ud800"),
+        event(headers={"amz-sdk-invocation-id": "\ud800"}),
     ],
 )
 def test_an_event_of_another_source_is_refused(made: dict[str, Any], kms: Kms) -> None:

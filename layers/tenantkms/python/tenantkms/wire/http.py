@@ -49,6 +49,7 @@ def settle(headers: Mapping[str, str]) -> tuple[Mapping[str, str], str]:
     """`headers` without `OWS` around the values: the only texts of them that anything reads, signs or remembers.
 
     And the name of one that takes part in authentication and has another character than printable ASCII, or "".
+    Raises `UnicodeEncodeError` for half of a character, which no header can hold.
     """
     # Almost always all are clean, so they are looked at together: one by one takes five times as long.
     together = "\0".join(("", *headers.values(), ""))
@@ -56,6 +57,7 @@ def settle(headers: Mapping[str, str]) -> tuple[Mapping[str, str], str]:
         between = together.encode().translate(None, _PRINTABLE)
         if len(between) == len(headers) + 1 and not between.strip(b"\0"):
             return headers, ""
+    together.encode()
     settled = {name: value.strip(OWS) for name, value in headers.items()}
     unfit = (name for name, value in settled.items() if not (value.isascii() and value.isprintable()))
     return settled, next(filter(_authenticates, unfit), "")
