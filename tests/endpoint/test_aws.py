@@ -100,6 +100,12 @@ def test_an_unsigned_content_type_is_none_to_choose(media_type: str, kms: Kms) -
     assert code(kms, request) in ("InvalidSignatureException", "SerializationException")
 
 
+@pytest.mark.parametrize("method", ["GET", "PUT", "HEAD"])
+def test_another_method_is_told_which_one_there_is(method: str, kms: Kms) -> None:
+    message = said(kms, kms.signer.aws("ListKeys", method=method))[1]["message"]
+    assert message == "The HTTP method is not supported: use POST."
+
+
 def test_a_path_is_signed_as_it_was_sent_and_encoded_once_more(kms: Kms) -> None:
     assert code(kms, kms.signer.aws("ListKeys", path="/prod/")) is None
     assert code(kms, kms.signer.aws("ListKeys", path="/a%20b")) is None

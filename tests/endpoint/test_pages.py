@@ -38,6 +38,7 @@ def test_a_request_of_no_dialect_is_told_how_to_sign(request_: dict[str, Any], k
     assert answer["headers"]["content-type"] == "application/json"
     body = json.loads(answer["body"])
     assert "Sign the request" in body["error"]
+    assert all(scheme in body["error"] for scheme in ("ACS3-HMAC-SHA256", "TC3-HMAC-SHA256", "AWS4-HMAC-SHA256"))
     assert body["request_id"]
 
 
@@ -48,6 +49,7 @@ def test_a_browser_gets_a_page(method: str, kms: Kms) -> None:
     assert answer["headers"]["content-type"] == "text/html; charset=utf-8"
     assert "default-src 'none'" in answer["headers"]["content-security-policy"]
     assert "Tenant KMS is running" in answer["body"]
+    assert all(vendor in answer["body"] for vendor in ("Alibaba Cloud", "Tencent Cloud", "AWS"))
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])

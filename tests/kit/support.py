@@ -198,6 +198,7 @@ class Signer:
         *,
         body: bytes | None = None,
         token: str = "",
+        method: str = "POST",
         path: str = "/",
         invocation: str = "",
     ) -> dict[str, Any]:
@@ -213,7 +214,7 @@ class Signer:
         }
         lines = "".join(f"{name}:{value}\n" for name, value in headers.items())
         names = ";".join(headers)
-        canonical = f"POST\n{quote(path)}\n\n{lines}\n{names}\n{hashlib.sha256(payload).hexdigest()}"
+        canonical = f"{method}\n{quote(path)}\n\n{lines}\n{names}\n{hashlib.sha256(payload).hexdigest()}"
         scope = f"{stamp[:8]}/eu-west-1/kms/aws4_request"
         text = f"AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{hashlib.sha256(canonical.encode()).hexdigest()}"
         key = f"AWS4{self.secret}".encode()
@@ -224,7 +225,7 @@ class Signer:
             f"SignedHeaders={names}, Signature={_hmac(key, text).hex()}"
         )
         headers["amz-sdk-invocation-id"] = invocation or str(uuid4())
-        return event("POST", path, headers=headers, body=payload)
+        return event(method, path, headers=headers, body=payload)
 
 
 @dataclass

@@ -60,7 +60,7 @@ _EXPIRED = "Signature expired: X-Amz-Date is more than 5 minutes from the time h
 ERRORS: dict[type[e.KmsError], Row] = {
     e.MalformedRequest: _MALFORMED,
     e.RequestTooLarge: _VALIDATION,
-    e.UnsupportedMethod: _VALIDATION,
+    e.UnsupportedMethod: Row("ValidationException", text="The HTTP method is not supported: use POST."),
     e.UnknownAction: Row("UnknownOperationException"),
     e.UnsupportedAction: _UNSUPPORTED,
     e.UnknownVersion: Row("UnknownOperationException"),
