@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from functions.endpoint.dispatch import InlineDispatcher
-from functions.endpoint.handler import Endpoint
+from functions.endpoint.handler import Answer, Endpoint
 from kit.connections import Wire, request_bytes
 from kit.support import Kms, Server, Signer
 from tenantkms.errors import Unavailable
@@ -24,6 +24,7 @@ from tenantkms.names import ACTIONS
 from tenantkms.wire.http import Request, request_from_event
 from tkms.machine.app import BRIEF, App, Readiness
 from tkms.machine.directory import Directory
+from tkms.machine.workers import Workers
 
 HELLO = base64.b64encode(b"hello").decode()
 
@@ -218,6 +219,42 @@ def test_who_signs_without_end_keeps_nobody_waiting(port: int, signer: Signer) -
         wire.close()
     assert signed[0] == 4 * count
     assert used[0] > count / 2  # in turn behind all four it would have been a quarter of it at most
+
+
+def test_who_makes_keys_without_end_has_others_wait_for_few_of_them(kms: Kms) -> None:
+    begun, go_on, order = threading.Semaphore(0), threading.Semaphore(0), list[str]()
+
+    def finish(answer: Answer) -> None:
+        begun.release()
+        go_on.acquire(timeout=10)
+        order.append(answer.principal)
+
+    def answer_of(principal: str) -> Answer:
+        answer = Answer(request_from_event(kms.signer.aws("CreateKey")), "")
+        answer.principal = principal
+        return answer
+
+    with Workers(2) as workers:
+        work = [workers.submit(finish, answer_of("greedy")) for _ in range(8)]
+        for _ in range(2):
+            begun.acquire(timeout=10)
+        work += [workers.submit(finish, answer_of(name)) for name in ("one", "two", "two")]
+        for done in range(1, len(work) + 1):
+            go_on.release()
+            while len(order) < done:
+                time.sleep(0.001)
+    assert all(one.done() for one in work)
+    assert (order.index("one") < 5, order.count("two"), order.count("greedy")) == (True, 2, 8)
+    assert order.index("two") < 6
+
+
+def test_what_fails_in_a_thread_is_told(kms: Kms) -> None:
+    def finish(_answer: Answer) -> None:
+        raise ValueError
+
+    with Workers(1) as workers:
+        done = workers.submit(finish, Answer(request_from_event(kms.signer.aws("CreateKey")), ""))
+        assert isinstance(done.exception(timeout=10), ValueError)
 
 
 # -- readiness ---------------------------------------------------------------------------------------------

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from time import monotonic
 
 import msgspec
@@ -13,6 +12,7 @@ from functions.endpoint.handler import Answer, Endpoint
 from tenantkms.audit.faults import log_fault
 from tenantkms.errors import KmsError
 from tenantkms.wire.http import Request, Response
+from tkms.machine.workers import Workers
 
 BRIEF = frozenset(
     """
@@ -82,7 +82,7 @@ class App:
         self._page = page
         self.finish = endpoint.finish
         self._readiness = Readiness(checks)
-        self.pool = ThreadPoolExecutor(threads(), "slow")
+        self.pool = Workers(threads())
 
     def begin(self, request: Request) -> Answer:
         if request.path == "/readyz" and request.method in ("GET", "HEAD") and not (request.query or request.body):
