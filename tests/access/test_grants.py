@@ -515,3 +515,14 @@ def test_a_grant_is_known_at_once_where_a_ciphertext_names_the_key(tmp_path: Any
     assert there.outcome("Decrypt", params, **MINE) == "AccessDenied"
     grant(here, key, "Decrypt")
     assert there.outcome("Decrypt", params, **MINE) == "ok"
+
+
+def test_a_grant_is_known_at_once_where_only_the_keys_policy_allowed_less(tmp_path: Any) -> None:
+    here, there = Tenant(tmp_path / "data"), Tenant(tmp_path / "data")
+    there.deps.keyring._keys._clock = lambda: 0.0
+    key = here.create()
+    boss = {"Effect": "Allow", "Principal": {"RAM": f"acs:ram::*:user/{BOSS}"}, "Action": "kms:*"}
+    here.put(key, policy=json.dumps({"Statement": [boss]}))
+    assert encrypt(there, key, by(ME)) == "AccessDenied"
+    grant(here, key, "Encrypt")
+    assert encrypt(there, key, by(ME)) == "ok"

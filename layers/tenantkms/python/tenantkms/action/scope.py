@@ -5,7 +5,6 @@ from __future__ import annotations
 import random as jitter
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from typing import Any
 
 from tenantkms import errors as e
@@ -171,14 +170,17 @@ class Scope:
         """
         facts = self._facts(context)
         if self._may_know(ref, rule, facts):
-            return self.admit(self.find(ref), rule, facts)
-        # A refusal is always read from the store, as what is not there is: a cache would tell the two apart.
-        by_alias = ref.startswith(ALIAS_PREFIX)
-        key = self.deps.keyring.remembered(ref.removeprefix(ALIAS_PREFIX) if by_alias else ref.lower(), alias=by_alias)
-        if key is not None:
-            with suppress(e.AccessDenied):
-                return self.admit(key, rule, facts)
-        return self.admit(self._read(ref, rule, facts), rule, facts)
+            key: Key | None = self.find(ref)
+        else:
+            by_alias = ref.startswith(ALIAS_PREFIX)
+            name = ref.removeprefix(ALIAS_PREFIX) if by_alias else ref.lower()
+            key = self.deps.keyring.remembered(name, alias=by_alias)
+        if key is None:
+            return self.admit(self._read(ref, rule, facts), rule, facts)
+        try:
+            return self.admit(key, rule, facts)
+        except e.AccessDenied:  # always of what the store has: a grant may be new, and a cache would tell what is there
+            return self.admit(self._read(ref, rule, facts), rule, facts)
 
     def _may_know(self, ref: str, rule: Rule | None, facts: Facts) -> bool:
         """Whether the policy allows this call by the name `ref` as such, so that it may know what has it."""
