@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
+from fnmatch import fnmatchcase
 from typing import Any
 
 import pytest
@@ -191,6 +192,20 @@ MEANS: dict[str, tuple[Any, str]] = {
 def test_what_an_action_means(action: Any, about: str) -> None:
     text = document(statement(action=action))
     assert {name for name in ACTIONS if allows(text, ME, name)} == set(about.split())
+
+
+@given(st.text("abcdeknprty*?", min_size=1, max_size=8))
+def test_a_pattern_is_about_what_it_fits(glob: str) -> None:
+    fits = [name for name in iam._KNOWN if fnmatchcase(name.lower(), glob)]
+    assert iam.named(f"kms:{glob}") == sorted(fits)
+
+
+@pytest.mark.parametrize("pattern", ["kms:*n*c*", "kms:?ncrypt", "kms:*?*?*?*"])
+def test_patterns_cost_what_reading_them_does(pattern: str) -> None:
+    check(document(statement(action=[pattern] * 10)))
+    with pytest.raises(InvalidPolicy, match="too much work"):
+        check(document(statement(action=[pattern] * 45)))
+    check(document(statement(action=["kms:Encrypt", "kms:De*"] * 490)))
 
 
 def test_half_of_what_is_needed_may_be_denied() -> None:

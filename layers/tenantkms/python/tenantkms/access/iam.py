@@ -13,7 +13,7 @@ an operation of AWS KMS gives as much, the name of that too, so that what denies
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import Literal
@@ -23,7 +23,7 @@ from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
 
 from tenantkms.access.conditions import Condition, conditions, unmeetable
-from tenantkms.access.patterns import Patterns, patterns
+from tenantkms.access.patterns import GLOB_WORK, Patterns, patterns
 from tenantkms.access.policy import KeyRule, decoded, too_much
 from tenantkms.access.vocabulary import listed, nearest, repeats
 from tenantkms.errors import InvalidPolicy
@@ -139,20 +139,38 @@ def who(principal: str | Principals) -> list[tuple[str, str]]:
     return found
 
 
-def named(pattern: str) -> list[str]:
-    """The permissions that an Action of a document, with its service, is about: upper and lower case are the same."""
+def _glob(pattern: str) -> str:
+    """An Action of a document without its service: upper and lower case are the same."""
     if not _ACTION.fullmatch(pattern):
         raise InvalidPolicy(f"Action {pattern!r} of the key policy is not valid.")
-    glob = pattern.lower().removeprefix(SERVICE)
-    return sorted(name for lower, name in _LOWER.items() if fnmatchcase(lower, glob))
+    return pattern.lower().removeprefix(SERVICE)
+
+
+def _matched(globs: Iterable[str]) -> tuple[set[str], int]:
+    """(the permissions that `globs` are about, the work that it is to find them)."""
+    by_question = {True: list[str](), False: list[str]()}
+    for glob in globs:
+        by_question["?" in glob].append(glob)
+    plain, searched = patterns(by_question[False]), by_question[True]
+    found = {_LOWER[name] for name in plain.names if name in _LOWER}
+    if plain.every or plain.beginnings or plain.globs:
+        found |= {name for lower, name in _LOWER.items() if plain.match(lower)}
+    found |= {name for lower, name in _LOWER.items() for glob in searched if fnmatchcase(lower, glob)}
+    return found, plain.work + sum(GLOB_WORK + 4 * len(glob) for glob in searched)
+
+
+def named(pattern: str) -> list[str]:
+    """The permissions that an Action of a document, with its service, is about."""
+    return sorted(_matched([_glob(pattern)])[0])
 
 
 def _actions(written: str | list[str]) -> Patterns:
-    """They are told apart now, so that deciding looks names up; their work is that of what is written."""
+    """They are told apart now, so that deciding looks names up; their work is that of reading them."""
     all_ = listed(written)
     if "*" in all_ or "kms:*" in all_:
         return patterns(["*"])
-    return replace(patterns(name for pattern in all_ for name in named(pattern)), work=len(all_))
+    found, work = _matched(map(_glob, all_))
+    return replace(patterns(found), work=work)
 
 
 def _renamed(asks: str) -> str:
