@@ -234,6 +234,17 @@ def test_no_grant_is_for_a_service_of_aws(truth: Any, allowed: bool) -> None:
     assert allows(text, ME, "Encrypt") is allowed
 
 
+def test_it_is_asked_of_grants_alone() -> None:
+    """At AWS it is not there in other calls, so that neither value of it holds."""
+    condition = {"Bool": {"kms:GrantIsForAWSResource": "false"}}
+    grants = ["kms:CreateGrant", "kms:ListGrants", "kms:RevokeGrant"]
+    check(document(statement(), statement("Deny", action=grants, Condition=condition)))
+    check(document(statement(Condition={"Bool": {"kms:GrantIsForAWSResource": "true"}})))
+    for action in ("*", "kms:*", "kms:*Grant", "kms:Encrypt", [*grants, "kms:Decrypt"]):
+        with pytest.raises(InvalidPolicy, match="is asked of kms:CreateGrant"):
+            check(document(statement(action=action, Condition=condition)))
+
+
 def test_conditions_have_awss_names_too() -> None:
     text = document(
         statement(

@@ -90,6 +90,8 @@ RENAMED = {"aws:CurrentTime": "kms:CurrentTime", "aws:SourceIp": "kms:SourceIp"}
 RENAMED_TAG = ("aws:ResourceTag/", "kms:ResourceTag/")
 FOR_AWS = "kms:GrantIsForAWSResource"
 """Whether a service of AWS calls with the user's rights to make a grant for itself: there is none here."""
+_ASKED_FOR_AWS = frozenset({"CreateGrant", "ListGrants", "RevokeGrant"})
+"""Of which that is asked: at AWS a `Bool` of it holds of nothing else, whatever its value."""
 
 Written = dict[str, dict[str, str | bool | list[str | bool]]]
 
@@ -245,7 +247,16 @@ def flaws(text: str, account: str) -> Iterator[str]:
         yield from _unknown(number, actions, denies=not rule.allow)
         about = {pattern: _own(pattern) for pattern in actions}
         asked = [condition for condition in rule.conditions if condition.asks != FOR_AWS]
+        if statement.condition and FOR_AWS in statement.condition.get("Bool", {}) and asked == [*rule.conditions]:
+            yield from _not_for_aws(number, actions)
         yield from unmeetable(number, {pattern: own for pattern, own in about.items() if own}, asked)
+
+
+def _not_for_aws(number: int, actions: list[str]) -> Iterator[str]:
+    for pattern in actions:
+        if pattern == "*" or not _ASKED_FOR_AWS.issuperset(named(pattern)):
+            only = ", ".join(SERVICE + name for name in sorted(_ASKED_FOR_AWS))
+            yield f"{FOR_AWS} is asked of {only}, not of Action {pattern!r} of statement {number} of the policy."
 
 
 def _own(pattern: str) -> set[str]:
