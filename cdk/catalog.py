@@ -107,7 +107,7 @@ CATALOG: Mapping[str, Row] = {
     "create_grant": _CHANGE,
     "create_key": Row((_GET, _PUT_WITH_ALIAS, _LIST_KEYS, _LIST_ALIASES), seals=(KEY_MATERIAL,)),
     "create_key_version": Row((_FIND, _PUT), seals=(KEY_MATERIAL,)),
-    "decrypt": _OPEN,
+    "decrypt": _USE,
     "delete_alias": Row((_FIND, _UPDATE, keys(DELETE, ALIAS_ROWS))),
     "delete_due_keys": Row((_LIST_DUE, _GET, _PUT, keys(DELETE, KEY_ROWS, ALIAS_ROWS), *_watch(DESTROY))),
     "delete_key_material": _CHANGE,

@@ -163,7 +163,7 @@ CALLS: dict[str, tuple[Callable[[Aws], Fields], set[str]]] = {
     "CreateGrant": (Aws.grant, {"GrantId", "GrantToken"}),
     "CreateKey": (lambda _user: {"Description": "made", "Tags": [{"TagKey": "k", "TagValue": ""}]}, {"KeyMetadata"}),
     "Decrypt": (
-        lambda user: {"CiphertextBlob": user.blob(user.key()), "GrantTokens": []},
+        lambda user: {"KeyId": (name := user.alias()), "CiphertextBlob": user.blob(name), "GrantTokens": []},
         {"KeyId", "Plaintext", "EncryptionAlgorithm", "KeyMaterialId"},
     ),
     "DeleteAlias": (lambda user: {"AliasName": user.alias()}, set()),
