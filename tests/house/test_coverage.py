@@ -103,3 +103,12 @@ def test_it_is_the_same_in_every_process(tmp_path: Path) -> None:
         subprocess.run(command, env=environment, cwd=coverage.DOCS.parent, check=True)
         texts.add(path.read_text("utf-8"))
     assert texts == {coverage.render(DIALECTS, CONTRACT)}
+
+
+def test_the_document_of_limits_has_the_figures_of_aws() -> None:
+    text = (coverage.DOCS / "limits.md").read_text("utf-8")
+    table = text.partition("| AWS | a second |\n")[2].partition("\n\n")[0]
+    rows = re.findall(r"^\| (.*) \| \*?([0-9,]+)\*? \|$", table, flags=re.MULTILINE)
+    told = {name: int(figure.replace(",", "")) for names, figure in rows for name in re.split(r"[,:] ", names)}
+    rates = DIALECTS["aws"].rates
+    assert {name: told.get(name) for name in rates} == {name: rate.per_second for name, rate in rates.items()}
