@@ -119,3 +119,15 @@ def test_a_result_that_lost_a_field_is_a_fault_or_not_missed(
         else:
             assert (answer["statusCode"], body["__type"]) == (500, "KMSInternalException")
     assert 500 in statuses
+
+
+def test_a_dry_run_tells_what_is_not_valid(kms: Kms) -> None:
+    """As the call itself would have: only what is right would have succeeded."""
+    for fields, make, verify, made, wrong in (
+        (to_sign(kms), "Sign", "Verify", "Signature", "KMSInvalidSignatureException"),
+        (to_authenticate(kms), "GenerateMac", "VerifyMac", "Mac", "KMSInvalidMacException"),
+    ):
+        right = {**fields, made: kms.aws(make, **fields)[made]}
+        assert kms.aws(verify, **right, DryRun=True)["__type"] == "DryRunOperationException"
+        other = {**right, "Message": base64.b64encode(b"another").decode()}
+        assert kms.aws(verify, **other, DryRun=True) == kms.aws(verify, **other) == {"__type": wrong}

@@ -114,7 +114,8 @@ class Action(Generic[P]):
         if not scope.authorised:
             raise RuntimeError(f"{self.name} answered without asking the policy")
         if call.dry_run:
-            raise e.DryRunSucceeded
+            wrong = getattr(result, "valid", True) is False
+            raise e.DryRunSucceeded(**({"valid": "no"} if wrong else {}))
         return result
 
 

@@ -151,10 +151,14 @@ _BY_OPERATION: dict[tuple[str, type[e.KmsError]], Row] = {
         "KMSInvalidStateException", text="No available key material pending rotation for the key: {key}."
     )
 }
+_INVALID = {"Verify": _OWN[WrongSignature], "VerifyMac": _OWN[WrongMac]}
+"""By operation, of what a dry run found not valid: it would not have succeeded."""
 UNSIGNED = Row("MissingAuthenticationTokenException", text="Missing Authentication Token")
 """Of a request without any authentication."""
 
 
 def row(operation: str, error: e.KmsError) -> Row:
+    if "valid" in error.about:
+        return _INVALID[operation]
     kind = e.kind(error)
     return _OWN.get(type(error)) or _BY_OPERATION.get((operation, kind)) or ERRORS[kind]
