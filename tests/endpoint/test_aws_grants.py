@@ -77,6 +77,10 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "a name with a space": ({"Name": "a b"}, "ValidationException"),
     "an empty name": ({"Name": ""}, "ValidationException"),
     "a service": ({"GranteeServicePrincipal": "s3.amazonaws.com"}, "UnsupportedOperationException"),
+    "a service instead": (
+        {"GranteePrincipal": None, "GranteeServicePrincipal": "s3.amazonaws.com"},
+        "UnsupportedOperationException",
+    ),
     "an alias": ({"KeyId": "alias/first"}, "NotFoundException"),
     "a dry run": ({"DryRun": True}, "DryRunOperationException"),
 }
@@ -89,6 +93,11 @@ def test_a_wrong_parameter_has_awss_error(params: dict[str, Any], code: str, kms
     answer = made(kms, sent.pop("KeyId", key), **sent)
     assert answer["__type"] == code, answer
     assert kms.aws("ListGrants", KeyId=key)["Grants"] == []
+
+
+def test_no_grants_of_a_service_are_listed(kms: Kms) -> None:
+    answer = kms.aws("ListRetirableGrants", RetiringServicePrincipal="s3.amazonaws.com")
+    assert answer["__type"] == "UnsupportedOperationException"
 
 
 ENDS: dict[str, tuple[str, dict[str, Any], str]] = {

@@ -174,6 +174,7 @@ OPERATIONS: dict[str, Operation] = {
     "CreateGrant": Operation(
         "CreateGrant",
         (
+            *refused("GranteeServicePrincipal", "RetiringServicePrincipal"),  # one of them is in a principal's place
             MANAGED,
             given("GranteePrincipal", "grantee", _principal, required=True),
             given("RetiringPrincipal", "retiring", _principal),
@@ -183,7 +184,6 @@ OPERATIONS: dict[str, Operation] = {
             given(INVOCATION, "client_token", fields.invocation),
             GRANTS,
             _DRY,
-            *refused("GranteeServicePrincipal", "RetiringServicePrincipal"),
         ),
         {"GrantToken": _token, "GrantId": get("grant_id")},
     ),
@@ -211,10 +211,10 @@ OPERATIONS: dict[str, Operation] = {
     _RETIRABLE: Operation(
         _RETIRABLE,
         (
+            *refused("RetiringServicePrincipal"),
             given("RetiringPrincipal", "retiring", _principal, required=True),
             pages.LIMIT,
             given("Marker", Target("after", _put_place), _words),
-            *refused("RetiringServicePrincipal"),
         ),
         {
             "Grants": each("grants", _GRANT),
