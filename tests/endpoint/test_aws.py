@@ -106,6 +106,15 @@ def test_another_method_is_told_which_one_there_is(method: str, kms: Kms) -> Non
     assert message == "The HTTP method is not supported: use POST."
 
 
+def test_a_refusal_asks_for_what_would_be_taken(kms: Kms) -> None:
+    bare = kms.signer.aws("ListKeys")
+    bare["headers"]["authorization"] = "AWS4-HMAC-SHA256"
+    assert said(kms, bare)[1]["message"] == "The Authorization header is not complete."
+    key = kms.aws("CreateKey")["KeyMetadata"]["KeyId"]
+    least = "Value at 'tagKeys' failed to satisfy constraint: Member must have length greater than or equal to 1"
+    assert least in kms.aws("UntagResource", KeyId=key, TagKeys=[])["message"]
+
+
 def test_a_path_is_signed_as_it_was_sent_and_encoded_once_more(kms: Kms) -> None:
     assert code(kms, kms.signer.aws("ListKeys", path="/prod/")) is None
     assert code(kms, kms.signer.aws("ListKeys", path="/a%20b")) is None

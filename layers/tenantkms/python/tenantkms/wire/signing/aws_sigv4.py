@@ -44,9 +44,9 @@ def read(request: Request, _params: Parameters) -> Claim:
     authorization = required(headers, "authorization")
     match = _AUTHORIZATION.fullmatch(authorization)
     if match is None:
-        if authorization.startswith(ALGORITHM + " "):
-            raise Unsigned("The Authorization header is not complete.")
         named = authorization.partition(" ")[0][:64]
+        if named == ALGORITHM:
+            raise Unsigned("The Authorization header is not complete.")
         raise UnsupportedSignature(f"{named} is not accepted: the Authorization header must be {ALGORITHM}.")
     access_key_id, date, region, service, listed, signature = match.groups()
     if service != SERVICE:

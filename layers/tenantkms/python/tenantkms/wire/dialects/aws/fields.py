@@ -100,13 +100,13 @@ def accepted(codec: Codec) -> Codec:
     return check
 
 
-def texts(codec: Codec, most: int = 10**9) -> Codec:
+def texts(codec: Codec, most: int = 10**9, least: int = 0) -> Codec:
     """A list of what `codec` reads."""
 
     def each(wire: str, value: Any) -> list[Any]:
         if not isinstance(value, list):
             raise e.MalformedRequest(f"{wire} is not a list.")
-        _check_length(wire, len(value), 0, most)
+        _check_length(wire, len(value), least, most)
         return [codec(wire, item) for item in value]
 
     return each
@@ -266,7 +266,7 @@ def tags(wire: str, value: Any) -> dict[str, str]:
     return found
 
 
-tag_keys = texts(_TAG_NAME)
+tag_keys = texts(_TAG_NAME, least=1)
 
 
 def valid_to(wire: str, value: Any) -> int:
