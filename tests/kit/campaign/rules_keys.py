@@ -7,8 +7,8 @@ import hashlib
 from typing import Any
 
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import padding
-from cryptography.hazmat.primitives.serialization import load_der_public_key
+from cryptography.hazmat.primitives.asymmetric import ec, padding
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_der_public_key
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, rule
 
@@ -33,8 +33,11 @@ _INTERVALS = st.sampled_from([0, 7, 7, 30, 365, 366, 731, 6])
 
 def imported(key: RefKey, other: bool) -> bytes:
     """The material that a key's owner brings, or another."""
-    size = 16 if key.spec == "SM4_128" else 32
-    return hashlib.sha256(f"{key.id} {other}".encode()).digest()[:size]
+    digest = hashlib.sha256(f"{key.id} {other}".encode()).digest()
+    if key.kind == "sign":
+        private = ec.derive_private_key(int.from_bytes(digest[:16]) + 1, ec.SECP256R1())
+        return private.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+    return digest[: 16 if key.spec == "SM4_128" else 32]
 
 
 class KeyRules(Machine):
