@@ -32,14 +32,8 @@ LEAST = 20_000
 """Steps of all parts together."""
 
 
-_GRANTS = "grants have tests of their own, and the model knows one caller"
 _POLICIES = "policies of AWS's form have tests of their own: the model sets them by Alibaba's API"
-UNMODELLED = {
-    **{("aws", f"{verb}Grant"): _GRANTS for verb in ("Create", "Retire", "Revoke")},
-    **{("aws", f"List{what}"): _GRANTS for what in ("Grants", "RetirableGrants")},
-    **{("aws", f"{verb}KeyPolicy"): _POLICIES for verb in ("Get", "Put")},
-    ("aws", "DeriveSharedSecret"): "it changes nothing and makes no ciphertext, and the model has no keys for it",
-}
+UNMODELLED = {("aws", f"{verb}KeyPolicy"): _POLICIES for verb in ("Get", "Put")}
 """Operations that the model does not know, each with the reason."""
 
 

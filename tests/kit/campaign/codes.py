@@ -86,7 +86,9 @@ CODES: dict[str, tuple[str, str, int, str]] = {
 }
 """What is wrong -> its code in Alibaba's API, in Tencent's API 3.0, in Tencent's API v2 and in AWS's; "" is nothing."""
 
-ONLY_AWS = frozenset({"IncorrectKeyException", "KMSInvalidSignatureException", "KMSInvalidMacException"})
+ONLY_AWS = frozenset(
+    {"IncorrectKeyException", "KMSInvalidSignatureException", "KMSInvalidMacException", "NotFoundException"}
+)
 """What is wrong in AWS's API alone, by its own code."""
 _OF_OPERATION = {("RotateKeyOnDemand", "ExternalOrigin"): "KMSInvalidStateException"}
 

@@ -232,6 +232,7 @@ class Machine(RuleBasedStateMachine):
         assert (row.deletion_protection, row.destroying) == (key.protected, False)
         assert (row.rotation_seconds, row.last_rotation) == (key.rotation, key.last_rotation)
         assert row.material_expires == key.expires
+        assert [(grant.id, grant.name) for grant in row.grants] == key.grants
 
     def teardown(self) -> None:
         self.check_store()

@@ -18,6 +18,7 @@ KINDS = {
     "RSA_2048": "rsa",
     "EC_P256": "sign",
     "HMAC_SHA_256": "mac",
+    "EC_P384": "agree",
 }
 """Key spec -> what keys of it are for."""
 
@@ -43,6 +44,8 @@ class RefKey:
     last_rotation: int = 0
     rotations: list[str] = field(default_factory=list)
     """How each version after the first came, in AWS's words."""
+    grants: list[tuple[str, str]] = field(default_factory=list)
+    """Id and name of each, in their order."""
     material: bytes = b""
     token: tuple[str, str, int] | None = None
     expires: int = 0

@@ -7,8 +7,8 @@ import hashlib
 from typing import Any
 
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import padding
-from cryptography.hazmat.primitives.serialization import load_der_public_key
+from cryptography.hazmat.primitives.asymmetric import ec, padding
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
@@ -23,10 +23,11 @@ _SPECS = {
     "AES_256": ("SYMMETRIC_DEFAULT", "ENCRYPT_DECRYPT"),
     "SM4_128": ("SYMMETRIC_DEFAULT", "ENCRYPT_DECRYPT"),
     "EC_P256": ("ECC_NIST_P256", "SIGN_VERIFY"),
+    "EC_P384": ("ECC_NIST_P384", "KEY_AGREEMENT"),
     "HMAC_SHA_256": ("HMAC_256", "GENERATE_VERIFY_MAC"),
     "RSA_2048": ("RSA_2048", "ENCRYPT_DECRYPT"),
 }
-_MADE = st.sampled_from(["AES_256"] * 12 + ["EC_P256"] * 3 + ["HMAC_SHA_256"] * 3 + ["RSA_2048"])
+_MADE = st.sampled_from(["AES_256"] * 12 + ["EC_P256"] * 3 + ["HMAC_SHA_256"] * 3 + ["EC_P384"] * 2 + ["RSA_2048"])
 _WINDOWS = st.sampled_from([7, 7, 7, 30, 31, 366, 6])
 _PERIODS = st.sampled_from([0, 90, 180, 2560, 89, 2561])
 _OAEP = padding.OAEP(padding.MGF1(hashes.SHA256()), hashes.SHA256(), None)
@@ -204,6 +205,53 @@ class AwsRules(KeyRules, UseRules):
         if not wrong:
             self._told_material(key, answer)
 
+    # -- grants --
+
+    @rule(
+        number=ANY,
+        name=st.sampled_from(["", "one", "two"]),
+        what=st.sampled_from(["CreateGrant", "CreateGrant", "RevokeGrant", "RetireGrant"]),
+    )
+    def aws_grant(self, number: int, name: str, what: str) -> None:
+        """What every key can do, to somebody; a name makes one grant, however often it is asked for."""
+        key = self.pick(number)
+        about = {"KeyId": self._managed(key, number)}
+        if what == "CreateGrant":
+            wrong = self.refused(key, "use")
+            how = {"GranteePrincipal": self._principal("somebody"), "RetiringPrincipal": self._principal()}
+            named = {"Name": name} if name else {}
+            made = self.ask(AWS, what, wrong, **about, **how, **named, Operations=["DescribeKey"])
+            there = [id_ for id_, its in key.grants if name and its == name]
+            if not wrong and there:
+                assert made["GrantId"] == there[0]
+            elif not wrong:
+                key.grants.append((made["GrantId"], name))
+            return
+        ended = key.grants[number % len(key.grants)] if key.grants and number % 8 else ("0" * 64, "")
+        wrong = self.refused(key, "any") or ("" if ended in key.grants else "NotFoundException")
+        self.ask(AWS, what, wrong, **about, GrantId=ended[0])
+        key.grants = key.grants if wrong else [grant for grant in key.grants if grant != ended]
+
+    @rule(number=ANY, size=st.sampled_from([1, 3, 100]))
+    def aws_list_grants(self, number: int, size: int) -> None:
+        key = self.pick(number)
+        wrong = self.refused(key, "any")
+        rows = self._pages("ListGrants", "Grants", size, wrong, KeyId=self._managed(key, number))
+        assert wrong or [(row["GrantId"], row.get("Name", "")) for row in rows] == key.grants
+        found: list[str] = []
+        answer: dict[str, Any] = {"NextMarker": ""}
+        while "NextMarker" in answer:  # a page may be empty and not the last
+            marker = {"Marker": answer["NextMarker"]} if answer["NextMarker"] else {}
+            how = {"RetiringPrincipal": self._principal(), "Limit": size, **marker}
+            answer = self.ask(AWS, "ListRetirableGrants", "", **how)
+            found += [row["GrantId"] for row in answer["Grants"]]
+        keys = sorted(self.ref.live, key=lambda key: (key.created, key.id))
+        assert found == [id_ for key in keys for id_, _ in key.grants]
+
+    def _principal(self, access_key_id: str = "") -> str:
+        account = self.kms.settings.site.account
+        return f"arn:aws:iam::{account}:user/{access_key_id or self.kms.signer.access_key_id}"
+
     # -- names --
 
     @rule(alias=ALIASES, number=ANY, what=st.sampled_from(["CreateAlias", "CreateAlias", "UpdateAlias", "DeleteAlias"]))
@@ -341,3 +389,16 @@ class AwsRules(KeyRules, UseRules):
         if not wrong:
             load_der_public_key(base64.b64decode(answer["PublicKey"]))
             assert (answer["KeySpec"], answer["KeyUsage"]) == _SPECS[key.spec]
+
+    @rule(number=ANY)
+    def aws_derive(self, number: int) -> None:
+        """What the peer derives from the key's public one."""
+        key = self.pick(number, "agree")
+        wrong = self.refused(key, "use", needs="agree")
+        name, private = self.name(AWS, key, number), ec.generate_private_key(ec.SECP384R1())
+        public = private.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        how = {"KeyId": name, "KeyAgreementAlgorithm": "ECDH", "PublicKey": b64(public)}
+        answer = self.ask(AWS, "DeriveSharedSecret", wrong, **how)
+        if not wrong:
+            own: Any = load_der_public_key(base64.b64decode(self.ask(AWS, "GetPublicKey", "", KeyId=name)["PublicKey"]))
+            assert answer["SharedSecret"] == b64(private.exchange(ec.ECDH(), own))

@@ -34,8 +34,9 @@ _INTERVALS = st.sampled_from([0, 7, 7, 30, 365, 366, 731, 6])
 def imported(key: RefKey, other: bool) -> bytes:
     """The material that a key's owner brings, or another."""
     digest = hashlib.sha256(f"{key.id} {other}".encode()).digest()
-    if key.kind == "sign":
-        private = ec.derive_private_key(int.from_bytes(digest[:16]) + 1, ec.SECP256R1())
+    if key.kind in ("sign", "agree"):
+        curve = ec.SECP256R1() if key.kind == "sign" else ec.SECP384R1()
+        private = ec.derive_private_key(int.from_bytes(digest[:16]) + 1, curve)
         return private.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
     return digest[: 16 if key.spec == "SM4_128" else 32]
 
