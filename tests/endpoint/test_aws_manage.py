@@ -250,3 +250,14 @@ def test_how_long_a_page_may_be(operation: str, kms: Kms) -> None:
     for marker in ("a", "AA==", "TGlzdEtleXMgIDA="):
         assert kms.aws(operation, **about, Marker=marker)["__type"] == "InvalidMarkerException"
     assert kms.aws(operation, **about, Marker="")["__type"] == "ValidationException"
+
+
+def test_what_is_archived_is_told_why_it_cannot_be_enabled(kms: Kms) -> None:
+    """It looks disabled, as AWS has no such state."""
+    key = kms.aws("CreateKey")["KeyMetadata"]
+    kms.tencent("ArchiveKey", KeyId=key["KeyId"])
+    assert kms.aws("DescribeKey", KeyId=key["KeyId"])["KeyMetadata"]["KeyState"] == "Disabled"
+    told = kms.aws("EnableKey", KeyId=key["KeyId"])
+    assert told == {"__type": "KMSInvalidStateException", "message": f"{key['Arn']} is archived."}
+    used = kms.aws("Encrypt", KeyId=key["KeyId"], Plaintext="aGVsbG8=")
+    assert used == {"__type": "DisabledException", "message": f"{key['Arn']} is disabled."}

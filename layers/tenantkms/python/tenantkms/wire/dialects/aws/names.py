@@ -33,7 +33,7 @@ STATE_WORDS = {
     KeyState.DISABLED: "disabled",
     KeyState.PENDING_DELETION: "pending deletion",
     KeyState.PENDING_IMPORT: "pending import",
-    KeyState.ARCHIVED: "disabled",
+    KeyState.ARCHIVED: "archived",  # else who enables what looks disabled is told that it is disabled
 }
 PAIRS = {name: spec for name, spec in SPECS.items() if spec in RSA | EC | EDWARDS}
 UNSERVED_PAIRS = UNSERVED_SPECS
