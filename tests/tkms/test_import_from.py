@@ -270,16 +270,19 @@ def test_keys_and_ciphertexts_of_aws(moto: str, data: Path, tmp_path: Path) -> N
     kms.enable_key_rotation(KeyId=meta["KeyId"], RotationPeriodInDays=180)
     signing = kms.create_key(KeySpec="RSA_2048", KeyUsage="SIGN_VERIFY")["KeyMetadata"]
     external = kms.create_key(Origin="EXTERNAL", KeyUsage="ENCRYPT_DECRYPT")["KeyMetadata"]
+    off = kms.create_key(KeyUsage="ENCRYPT_DECRYPT")["KeyMetadata"]
+    kms.create_alias(AliasName="alias/off", TargetKeyId=off["KeyId"])
+    kms.disable_key(KeyId=off["KeyId"])
     key_map = tmp_path / "map.json"
     args = ["--keys", "--key-map", str(key_map)]
     checked = run(own, data, "aws", *args, "--check", endpoint=moto, status=1)
-    assert "3 keys, 0 made" in checked.stdout
+    assert "4 keys, 0 made" in checked.stdout
     assert not key_map.exists()
     done = run(own, data, "aws", *args, endpoint=moto, status=1)
     assert f"{external['Arn']}: has material that you imported" in done.stderr
     assert f"{meta['Arn']}: is made, without what other keys here have: alias/default" in done.stderr
     made = json.loads(key_map.read_text())
-    assert made.keys() == {meta["Arn"], signing["Arn"]}
+    assert made.keys() == {meta["Arn"], signing["Arn"], off["Arn"]}
     keys = {key["id"]: key for key in json.loads(run_tkms("key", "list", "--json", "--data-dir", str(data)).stdout)}
     new = keys[made[meta["Arn"]].rpartition("/")[2]]
     assert (new["description"], new["aliases"], new["tags"]) == ("orders", ["orders"], {"team": "shop"})
@@ -287,11 +290,13 @@ def test_keys_and_ciphertexts_of_aws(moto: str, data: Path, tmp_path: Path) -> N
     assert new["rotation_seconds"] == told.get("RotationPeriodInDays", 365) * 86_400
     signs = keys[made[signing["Arn"]].rpartition("/")[2]]
     assert (signs["spec"], signs["usage"]) == ("RSA_2048", "SIGN_VERIFY")
+    disabled = keys[made[off["Arn"]].rpartition("/")[2]]
+    assert (disabled["state"], disabled["aliases"]) == ("Disabled", ["off"])
     key_map.unlink()  # as if it had been stopped before it was written
     run(own, data, "aws", *args, endpoint=moto, status=1)
     assert json.loads(key_map.read_text()) == made
     again = run(own, data, "aws", *args, "--json", endpoint=moto, status=1)
-    assert json.loads(again.stdout)["already"] == 2
+    assert json.loads(again.stdout)["already"] == 3
 
     blob = kms.encrypt(KeyId="alias/orders", Plaintext=b"secret 2", EncryptionContext=CONTEXT)["CiphertextBlob"]
     line = json.dumps(

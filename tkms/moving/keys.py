@@ -104,7 +104,7 @@ class MakeKeys:
         )
         key_id = str(made["key"]["id"])
         if theirs.state == "Disabled":
-            self._call("DisableKey", key_id=key_id)
+            self._call("DisableKey", key_ids=[key_id])
         return key_id
 
     def _name(self, key_id: str, aliases: tuple[str, ...]) -> list[str]:
