@@ -28,8 +28,8 @@ code{background:#eee}
 </style>
 <h1>Tenant KMS is running</h1>
 <p>This address serves the KMS APIs of Alibaba Cloud (2016-01-20), Tencent Cloud (2019-01-18 and
-<code>/v2/index.php</code>) and AWS (2014-11-01) to their own SDKs: set the SDK's endpoint to this host
-and use an access key of this service.</p>
+<code>/v2/index.php</code>) and AWS to their own SDKs: set the SDK's endpoint to this host
+(for AWS <code>AWS_ENDPOINT_URL_KMS</code>) and use an access key of this service.</p>
 <p>On the machine that runs it, <code>tkms snippet</code> prints a ready program for each SDK.
 <code>GET /healthz</code> says whether it is up.</p>
 </html>

@@ -12,6 +12,7 @@ import pytest
 
 from kit.support import Kms, Server, event
 
+VENDORS = ("Alibaba", "Tencent", "AWS")
 FORM = {"content-type": "application/x-www-form-urlencoded"}
 
 

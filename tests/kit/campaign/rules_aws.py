@@ -78,7 +78,6 @@ class AwsRules(KeyRules, UseRules):
         name, usage = _SPECS[spec]
         external = external and spec != "RSA_2048"
         tags = [{"TagKey": "made", "TagValue": str(number)}]
-        external = external and spec == "AES_256"  # the model imports bytes, and no private keys
         how = {"KeySpec": name, "KeyUsage": usage, "Origin": "EXTERNAL" if external else "AWS_KMS", "Tags": tags}
         made = self.ask(AWS, "CreateKey", "", **how, Description="by aws")
         key = self.new_key(made["KeyMetadata"]["KeyId"], spec, external=external, description="by aws")
