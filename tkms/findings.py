@@ -43,6 +43,9 @@ def examine_arns(settings: Settings) -> Found:
 
 def examine_endpoint(url: str) -> Found:
     """Whether it is the API that answers there: an unsigned call gets the API's own refusal."""
+    if not url.lower().startswith(("http://", "https://")):
+        yield PROBLEM, f"{url} is no address: it has to begin with http:// or https://", ""
+        return
     headers = {"Content-Type": "application/x-amz-json-1.1", "X-Amz-Target": "TrentService.ListKeys"}
     try:
         with _opened(urllib.request.Request(url, b"{}", headers)) as answer:  # noqa: S310 - the operator's own

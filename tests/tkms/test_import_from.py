@@ -391,11 +391,13 @@ def test_the_doctor_tells_such_a_page(theirs: Server) -> None:
         Thread(target=server.serve_forever, daemon=True).start()
         url = f"http://127.0.0.1:{server.server_address[1]}"
         line = ["doctor", "--json", "--data-dir", str(theirs.data_dir)]
+        bare = ("--endpoint", "127.0.0.1:8480", "--endpoint", "kms.example.test")
         done = run_tkms(
-            *line, "--endpoint", theirs.url, "--endpoint", url, "--endpoint", "http://127.0.0.1:9", check=False
+            *line, "--endpoint", theirs.url, "--endpoint", url, "--endpoint", "http://127.0.0.1:9", *bare, check=False
         )
         server.shutdown()
-    good, page, nobody = (found for found in json.loads(done.stdout) if found["check"] == "endpoint")
+    good, page, nobody, *unsaid = (found for found in json.loads(done.stdout) if found["check"] == "endpoint")
     assert (done.returncode, good["status"], page["status"], nobody["status"]) == (1, "ok", "problem", "problem")
     assert "answered 200 text/html" in page["found"]
     assert "does not answer" in nobody["found"]
+    assert ["begin with http:// or https://" in found["found"] for found in unsaid] == [True, True]
