@@ -190,6 +190,10 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "Null of both": ({"Null": {APP: ["true", "false"]}}, "Null is true"),
     "AWS's name": ({"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}}, "did you mean kms:SourceIp?"),
     "RAM's name": ({"IpAddress": {"acs:SourceIp": "10.0.0.0/8"}}, "did you mean kms:SourceIp"),
+    "what is not known at all": (
+        {"StringEquals": {"kms:ViaService": "s3.us-east-1.amazonaws.com"}},
+        "There are kms:EncryptionContext:..., kms:EncryptionContextKeys, kms:SourceIp",
+    ),
     "AWS's tag": ({"StringEquals": {"aws:ResourceTag/env": "x"}}, "did you mean kms:ResourceTag/...?"),
     "another case": ({"StringEquals": {"kms:encryptioncontext:app": "x"}}, "did you mean kms:EncryptionContext:"),
     "a context without a name": ({"StringEquals": {"kms:EncryptionContext:": "x"}}, "did you mean"),

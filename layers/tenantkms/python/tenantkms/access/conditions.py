@@ -162,7 +162,8 @@ def _found(text: str) -> tuple[str, _Asked]:
         if text == head if not asked.named else text.startswith(head) and text != head:
             return text.removeprefix(head), asked
     written = [head + "..." if asked.named else head for head, asked in _ASKED.items()]
-    raise InvalidPolicy(f"No condition can ask {text!r}: did you mean {nearest(text, written)}?")
+    known = ", ".join(written)
+    raise InvalidPolicy(f"No condition can ask {text!r}: did you mean {nearest(text, written)}? There are {known}.")
 
 
 def _null(values: list[str]) -> bool:

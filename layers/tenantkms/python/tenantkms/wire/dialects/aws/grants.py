@@ -32,7 +32,7 @@ def _principal(wire: str, value: Any) -> str:
     said = fields.text(1, 256)(wire, value)
     match = _PRINCIPAL.fullmatch(said)
     if match is None:
-        raise BadArn(f"{wire} is no ARN of an access key: '{said}'")
+        raise BadArn(f"{wire} is no ARN of an access key, arn:aws:iam::<account>:user/<access key id>: '{said}'")
     return match["id"] or EVERYBODY
 
 
