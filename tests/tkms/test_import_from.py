@@ -328,6 +328,7 @@ WRONG = {
     "no key": ([], "--key names the key here for all"),
     "files to nowhere": (["--key", "alias/default", "--files", "old"], "--to names the directory"),
     "keys without a map": (["--keys"], "writes which became which"),
+    "a map that is not there": (["--key-map", "none.json"], "there is no file none.json"),
     "json on json": (["--key", "alias/default", "--json"], "so would --json"),
     "a profile of others": (["--key", "alias/default", "--profile", "p"], "--profile is of AWS"),
     "context of lines": (["--key", "alias/default", "--context", "a=b"], "each line has its own"),
@@ -353,6 +354,21 @@ def test_an_sdk_that_is_not_installed_is_named(at: Login, data: Path) -> None:
         done = subprocess.run([*line, "--data-dir", str(data)], capture_output=True, text=True, env=_environment(at))
         assert (done.returncode, done.stdout) == (1, "")
         assert f"pip install '.[{vendor}]' in the checkout" in done.stderr
+
+
+def test_who_has_no_credentials_of_the_vendor_is_told_so(at: Login, data: Path, tmp_path: Path) -> None:
+    """Of the SDKs' own tracebacks nothing is seen."""
+    secrets = ("AWS_ACCESS", "AWS_SECRET", "ALIBABA_CLOUD_ACCESS", "TENCENTCLOUD_SECRET")
+    env = {name: value for name, value in _environment(at).items() if not name.startswith(secrets)}
+    env |= {"HOME": str(tmp_path), "AWS_EC2_METADATA_DISABLED": "true", "ALIBABA_CLOUD_ECS_METADATA_DISABLED": "true"}
+    env |= {"HTTP_PROXY": "http://127.0.0.1:9"}  # nobody is asked for Tencent's metadata
+    for vendor in ENCRYPT:
+        line = command("import-from", vendor, "--key", "alias/default", "--data-dir", str(data), "--keys")
+        done = subprocess.run(
+            [*line, "--key-map", str(tmp_path / "map")], capture_output=True, text=True, env=env, timeout=60
+        )
+        assert (done.returncode, len(done.stderr.splitlines())) == (1, 1), done.stderr
+        assert "credentials" in done.stderr
 
 
 # -- a proxy that answers for the API --------------------------------------------------------------------

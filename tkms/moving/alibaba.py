@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -41,6 +42,8 @@ def _errors() -> Iterator[None]:
         yield
     except (UnretryableException, RetryError) as e:
         inner = getattr(e, "inner_exception", None)
+        if isinstance(inner, CredentialException):
+            raise Stopped(str(inner)) from None
         if not isinstance(inner, TeaException):
             raise unreachable(inner or e) from None
         raise _refusal(inner) from None
@@ -64,6 +67,7 @@ class Alibaba:
     def __init__(self, where: Where) -> None:
         try:
             from alibabacloud_credentials.client import Client as Credentials
+            from alibabacloud_credentials.exceptions import CredentialException
             from alibabacloud_kms20160120 import models
             from alibabacloud_kms20160120.client import Client
             from alibabacloud_tea_openapi.models import Config
@@ -71,7 +75,14 @@ class Alibaba:
             raise SettingsError("import-from alibaba needs its SDK: pip install '.[alibaba]' in the checkout") from e
         region = where.region or "cn-hangzhou"
         scheme, host = host_of(where, f"kms.{region}.aliyuncs.com")
-        credentials = Credentials()
+        logging.getLogger("credentials").addHandler(logging.NullHandler())  # it writes tracebacks
+        try:
+            credentials = Credentials()
+            credentials.get_credential()
+        except CredentialException as e:
+            raise SettingsError(
+                "Alibaba Cloud's SDK finds no credentials: ALIBABA_CLOUD_ACCESS_KEY_ID, ALIBABA_CLOUD_ACCESS_KEY_SECRET"
+            ) from e
         self._models: Any = models
         self._client: PerThread[Any] = PerThread(
             lambda: Client(Config(credential=credentials, endpoint=host, protocol=scheme, region_id=region))

@@ -63,6 +63,8 @@ def _check(args: argparse.Namespace) -> None:
         raise UsageError("--to names the directory that the new ciphertexts are written to")
     if not args.keys and not (args.key_map or args.key):
         raise UsageError("--key names the key here for all, or --key-map the file that --keys has written")
+    if args.key_map and not args.keys and not args.key_map.exists():
+        raise UsageError(f"there is no file {args.key_map}: --keys writes it")
     if not args.files and args.context:
         raise UsageError("--context is of files: each line has its own")
     if args.json and not (args.keys or args.to or args.check):

@@ -59,7 +59,7 @@ class Tencent:
         profile = ClientProfile(httpProfile=HttpProfile(protocol=scheme, endpoint=host, reqTimeout=30))
         try:
             credentials = DefaultCredentialProvider().get_credential()
-        except TencentCloudSDKException as e:
+        except (TencentCloudSDKException, OSError) as e:  # its last provider raises the latter
             raise SettingsError(
                 "Tencent Cloud's SDK finds no credentials: TENCENTCLOUD_SECRET_ID and TENCENTCLOUD_SECRET_KEY"
             ) from e
