@@ -23,7 +23,7 @@ Written by `make coverage` from the tables that serve the requests; a test compa
 *Served by* names the project's own Action, which is also its name in policies and in the audit
 lines of what an Action answered; what is refused before it reaches one has the name that the caller used.
 A parameter with an asterisk is required. *Refused* parameters ask for something that is not served: they are accepted
-only when blank. Parameters that stand nowhere here are refused.
+only when blank. Parameters that stand nowhere here are refused, but in AWS's dialect: it ignores them, as AWS does.
 """
 _NOTES = {
     "aws": "Answers lack what is not kept or does not exist here: an alias's `CreationDate` and `LastUpdatedDate`, the "
