@@ -41,6 +41,15 @@ def test_an_alias_of_awss_form_names_its_key(name: str, kms: Kms) -> None:
     assert kms.aws("DescribeKey", KeyId=alias)["__type"] == "NotFoundException"
 
 
+@pytest.mark.parametrize("operation", ["CreateAlias", "UpdateAlias", "DeleteAlias"])
+def test_an_alias_without_its_prefix_is_told_so(operation: str, kms: Kms) -> None:
+    told = kms.aws(operation, AliasName="app", **({} if operation == "DeleteAlias" else {"TargetKeyId": made(kms)}))
+    assert (told["__type"], told["message"]) == (
+        "ValidationException",
+        'AliasName must start with the prefix "alias/".',
+    )
+
+
 def test_other_dialects_list_such_an_alias_and_make_none(kms: Kms) -> None:
     key = made(kms)
     kms.aws("CreateAlias", AliasName="alias/app:prod", TargetKeyId=key)

@@ -212,6 +212,8 @@ def alias(wire: str, value: Any) -> str:
     name: str = _NAME(wire, value)
     if name.startswith("alias/aws/"):
         raise ReservedAlias
+    if not name.startswith(ALIAS_PREFIX):
+        raise e.InvalidParameter(f'{wire} must start with the prefix "{ALIAS_PREFIX}".')
     if not _ALIAS.fullmatch(name):
         raise violation(wire, "satisfy regular expression pattern: ^[a-zA-Z0-9:/_-]+$", name)
     return name.removeprefix(ALIAS_PREFIX)
