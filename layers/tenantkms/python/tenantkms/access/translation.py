@@ -162,8 +162,9 @@ class _Side(NamedTuple):
 
 def _compare(before: _Side, after: _Side, asked: Iterable[str], form: str) -> None:
     for name in asked:
-        old, new = before.about(name), after.about(name)
-        if old != new and not (frozenset() in old[1] and frozenset() in new[1]):  # else nobody is allowed it
+        (denied, needed), (denies, needs) = before.about(name), after.about(name)
+        by_none = frozenset() in needed and frozenset() in needs  # but a grant may, which a denial ends
+        if denied != denies or not (needed == needs or by_none):
             raise _no_words(form, " and ".join(name.split(" ")))
 
 
