@@ -203,6 +203,15 @@ def test_what_is_written_by_hand_here_is_read() -> None:
     assert one == wrapping.private_key(KeySpec.EC_P256, ec_key(5, point_of(5))), "one key has one material"
 
 
+def test_an_rsa_key_has_one_material_however_it_is_written() -> None:
+    """Programs differ in the private exponent, which is one of many, and in which prime is the first."""
+    own = outer().private_numbers()
+    d, phi = own.d, (own.p - 1) * (own.q - 1)
+    swapped = {"p": own.q, "q": own.p, "dmp1": own.dmq1, "dmq1": own.dmp1, "iqmp": pow(own.p, -1, own.q)}
+    ways = [rsa_key(), rsa_key(d=d + phi), rsa_key(d=pow(65537, -1, phi)), rsa_key(**swapped)]
+    assert len({wrapping.private_key(KeySpec.RSA_2048, way) for way in ways}) == 1
+
+
 Wrong = Callable[[], bytes]
 RSA_WRONG: dict[str, Wrong] = {
     "another modulus": lambda: rsa_key(n=outer().private_numbers().public_numbers.n + 2),
@@ -290,6 +299,15 @@ def test_a_changed_byte_is_refused_or_another_key(spec: KeySpec, place: int, fli
         return
     assert wrapping.private_key(spec, taken) == taken
     assert type(asymmetric.load(taken)) is type(private(spec))
+
+
+@pytest.mark.parametrize("kind", [0x6E, 0x6F, 0x70, 0x71], ids=["X25519", "X448", "Ed25519", "Ed448"])
+@pytest.mark.parametrize("size", [0, 1, 31, 33, 56, 57, 58])
+def test_a_seed_of_another_size_is_refused(kind: int, size: int) -> None:
+    """OpenSSL's own error comes out of the library for them."""
+    wrong = sequence(integer(0), sequence(bytes([6, 3, 0x2B, 0x65, kind])), tlv(4, tlv(4, bytes(size))))
+    with pytest.raises(InvalidKeyMaterial):
+        wrapping.private_key(KeySpec.ED25519, wrong)
 
 
 def test_a_label_of_oaep_is_not_ours() -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from math import lcm
 from types import MappingProxyType
 
-from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.exceptions import InternalError, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap_with_padding
 from cryptography.hazmat.primitives.serialization import load_der_private_key
@@ -65,15 +66,15 @@ def private_key(spec: str, pkcs8: bytes) -> bytes:
     try:
         key = load_der_private_key(pkcs8, None)  # which checks the parts of RSA keys, and that a point is the scalar's
         if isinstance(key, rsa.RSAPrivateKey):
-            _check_rsa(key.private_numbers())
-    except (ValueError, TypeError, UnsupportedAlgorithm):
+            key = _one_of(_checked(key.private_numbers()))
+    except (ValueError, TypeError, UnsupportedAlgorithm, InternalError):  # the last of a seed of another size
         raise InvalidKeyMaterial(_NO_KEY) from None
     if asymmetric.spec_of(key) != spec:
         raise InvalidKeyMaterial(_NO_KEY)
     return asymmetric.material(key)
 
 
-def _check_rsa(numbers: rsa.RSAPrivateNumbers) -> None:
+def _checked(numbers: rsa.RSAPrivateNumbers) -> rsa.RSAPrivateNumbers:
     """What FIPS 186-5 asks of the exponent and the sizes of the primes. Raises `ValueError`.
 
     A long exponent is refused as well: it would make each use of the public key slow, and others read none.
@@ -83,3 +84,12 @@ def _check_rsa(numbers: rsa.RSAPrivateNumbers) -> None:
         raise ValueError("a weak exponent")
     if not numbers.p.bit_length() == numbers.q.bit_length() == half or abs(numbers.p - numbers.q) >> (half - 100) == 0:
         raise ValueError("primes of other sizes, or near to each other")
+    return numbers
+
+
+def _one_of(numbers: rsa.RSAPrivateNumbers) -> rsa.RSAPrivateKey:
+    """The key as FIPS 186-5 writes it: some programs have a longer private exponent, or the smaller prime first."""
+    public, p, q = numbers.public_numbers, max(numbers.p, numbers.q), min(numbers.p, numbers.q)
+    d = pow(public.e, -1, lcm(p - 1, q - 1))
+    parts = rsa.RSAPrivateNumbers(p, q, d, d % (p - 1), d % (q - 1), pow(q, -1, p), public)
+    return parts.private_key(unsafe_skip_rsa_key_validation=True)
