@@ -330,3 +330,31 @@ def test_what_re_encrypt_wants_of_rsa_keys(kms: Kms) -> None:
         == "UnsupportedOperationException"
     )
     assert kms.aws("ReEncrypt", **how)["KeyId"] == other
+
+
+SPOKEN = {
+    "GetPublicKey": ({}, {}, "{key} is of the key spec SYMMETRIC_DEFAULT which is not valid for this GetPublicKey."),
+    "Encrypt": (
+        {"KeySpec": "RSA_2048", "KeyUsage": "ENCRYPT_DECRYPT"},
+        {"Plaintext": HELLO},
+        "{key} is of the key spec RSA_2048 which is not valid for this Encrypt.",
+    ),
+    "Sign": (
+        {"KeySpec": "ECC_NIST_P256", "KeyUsage": "SIGN_VERIFY"},
+        {"Message": HELLO, "SigningAlgorithm": "RSASSA_PSS_SHA_256"},
+        "The algorithm is not one of the key spec ECC_NIST_P256.",
+    ),
+    "GenerateMac": (
+        {"KeySpec": "HMAC_256", "KeyUsage": "GENERATE_VERIFY_MAC"},
+        {"Message": HELLO, "MacAlgorithm": "HMAC_SHA_384"},
+        "The algorithm is not one of the key spec HMAC_256.",
+    ),
+}
+
+
+@pytest.mark.parametrize("operation", SPOKEN)
+def test_a_refusal_names_key_specs_as_aws_does(operation: str, kms: Kms) -> None:
+    made, params, told = SPOKEN[operation]
+    key = kms.aws("CreateKey", **made)["KeyMetadata"]["Arn"]
+    answer = kms.aws(operation, KeyId=key, **params)
+    assert answer == {"__type": "InvalidKeyUsageException", "message": told.format(key=key)}

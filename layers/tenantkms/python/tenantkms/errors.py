@@ -17,8 +17,8 @@ class KmsError(Exception):
     `text` is what a caller reads when the raiser has nothing more exact to say. It never holds a secret, a plaintext or
     a string to sign. `retryable` says whether the same request may succeed later. `field` is the canonical parameter
     that the message goes on from, or several with " or " between them: a dialect puts its own names there. `about` are
-    facts that it may tell in its own words: the `key` (id or `alias/..`), its `state`, `usage`, a lacking `parameter`,
-    or that what a dry run verified is not `valid`.
+    facts that it may tell in its own words: the `key` (id or `alias/..`), its `state`, `usage`, `spec`, a lacking
+    `parameter`, or that what a dry run verified is not `valid`.
     """
 
     text: ClassVar[str] = "The request failed."

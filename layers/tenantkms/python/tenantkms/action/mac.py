@@ -17,7 +17,7 @@ def authenticate(scope: Scope, key: Key, algorithm: str, message: bytes) -> byte
     `InvalidParameter` for a message longer than the profile's plaintexts.
     """
     if algorithm != key.spec:
-        raise InvalidAlgorithm(f"The algorithm of a key of spec {key.spec} is {key.spec}.")
+        raise InvalidAlgorithm(f"The algorithm of a key of spec {key.spec} is {key.spec}.", spec=key.spec)
     if len(message) > scope.profile.plaintext_limit:
         raise InvalidParameter(f"The message is longer than {scope.profile.plaintext_limit} bytes.")
     return hmac.digest(scope.keyring.primary(key, bytes), message, HMAC[key.spec].name)

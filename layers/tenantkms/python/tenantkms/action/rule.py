@@ -33,4 +33,4 @@ def check_fits(key: Key, needs: Need) -> None:
     if needs.usage not in (None, key.usage):
         raise e.InvalidKeyUsage(key=key.id, usage=key.usage)
     if key.spec not in needs.specs:
-        raise e.InvalidKeyUsage(f"Keys of spec {key.spec} do not do this.", key=key.id)
+        raise e.InvalidKeyUsage(f"Keys of spec {key.spec} do not do this.", key=key.id, spec=key.spec)

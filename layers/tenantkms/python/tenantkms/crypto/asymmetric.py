@@ -229,7 +229,7 @@ def signing(spec: str, algorithm: str, *, mu: bool = False) -> Signing:
     row = SIGNINGS.get(algorithm)
     if row is None or spec not in row.specs:
         able = [name for name, row in SIGNINGS.items() if spec in row.specs]
-        raise InvalidAlgorithm(f"The algorithm of a key of spec {spec} is one of {', '.join(able)}.")
+        raise InvalidAlgorithm(f"The algorithm of a key of spec {spec} is one of {', '.join(able)}.", spec=spec)
     if mu and algorithm not in _OF_MU:
         raise InvalidParameter(f"{algorithm} signs no representative of a message (mu).")
     return _OF_MU[algorithm] if mu else row

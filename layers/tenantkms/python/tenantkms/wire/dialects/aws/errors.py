@@ -124,7 +124,7 @@ ERRORS: dict[type[e.KmsError], Row] = {
     e.InvalidKeyUsage: Row(
         "InvalidKeyUsageException", text="{key} key usage is {usage} which is not valid for {operation}."
     ),
-    e.InvalidAlgorithm: Row("InvalidKeyUsageException"),
+    e.InvalidAlgorithm: Row("InvalidKeyUsageException", text="The algorithm is not one of the key spec {spec}."),
     e.UnsupportedKeySpec: _UNSUPPORTED,
     e.DryRunSucceeded: Row(
         "DryRunOperationException", text="The request would have succeeded, but the DryRun option is set."
@@ -153,6 +153,10 @@ _BY_OPERATION: dict[tuple[str, type[e.KmsError]], Row] = {
 }
 _INVALID = {"Verify": _OWN[WrongSignature], "VerifyMac": _OWN[WrongMac]}
 """By operation, of what a dry run found not valid: it would not have succeeded."""
+_OF_SPEC = Row(
+    "InvalidKeyUsageException", text="{key} is of the key spec {spec} which is not valid for this {operation}."
+)
+"""Of a key whose usage would do."""
 UNSIGNED = Row("MissingAuthenticationTokenException", text="Missing Authentication Token")
 """Of a request without any authentication."""
 
@@ -161,4 +165,6 @@ def row(operation: str, error: e.KmsError) -> Row:
     if "valid" in error.about:
         return _INVALID[operation]
     kind = e.kind(error)
+    if kind is e.InvalidKeyUsage and "spec" in error.about:
+        return _OF_SPEC
     return _OWN.get(type(error)) or _BY_OPERATION.get((operation, kind)) or ERRORS[kind]

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from tenantkms import errors as e
+from tenantkms.model.specs import KeySpec
 from tenantkms.model.states import KeyState
 from tenantkms.names import AWS
 from tenantkms.wire.dialects.aws import fields, names
@@ -79,6 +80,8 @@ def _text(found: Row, action: str, error: e.KmsError, view: View) -> str:
         about["key"] = names.named_arn(about["key"], view.site)
     if "state" in about:
         about["state"] = names.STATE_WORDS.get(KeyState(about["state"]), about["state"])
+    if "spec" in about:
+        about["spec"] = names.SPEC_NAMES[KeySpec(about["spec"])]
     if "parameter" in about:
         about["parameter"] = fields.member(about["parameter"])
     try:
