@@ -115,7 +115,7 @@ DATA = [
     ("encrypt", DELETE, "Keys", "KEY#1", False),
     ("encrypt", QUERY, "Keys", "KEY#1", False),
     ("encrypt", GET, "Access", "CREDENTIAL#1", False),
-    ("decrypt", GET, "Keys", "ALIAS#a", False),
+    ("decrypt", GET, "Keys", "ALIAS#a", True),
     ("create_alias", PUT, "Keys", "ALIAS#a", True),
     ("disable_key", UPDATE, "Keys", "KEY#1", True),
     ("disable_key", UPDATE, "Keys", "ALIAS#a", False),

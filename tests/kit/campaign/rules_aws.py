@@ -383,7 +383,7 @@ class AwsRules(KeyRules, UseRules):
     def aws_public_key(self, number: int, size: int) -> None:
         assert len(base64.b64decode(self.ask(AWS, "GenerateRandom", "", NumberOfBytes=size)["Plaintext"])) == size
         key = self.pick(number, "sign" if number % 2 else "rsa")
-        wrong = self.refused(key, "open", needs="rsa sign")
+        wrong = self.refused(key, "open", needs="rsa sign agree")
         answer = self.ask(AWS, "GetPublicKey", wrong, KeyId=self.name(AWS, key, number))
         if not wrong:
             load_der_public_key(base64.b64decode(answer["PublicKey"]))

@@ -186,10 +186,8 @@ class Scope:
         """Whether the policy allows this call by the name `ref` as such, so that it may know what has it."""
         if self.policies == _ALLOW_ALL:
             return True
-        by_alias = ref.startswith(ALIAS_PREFIX)
-        name = (
-            ALIAS_PREFIX + check_alias(ref.removeprefix(ALIAS_PREFIX)) if by_alias else KEY_PREFIX + check_key_id(ref)
-        )
+        alias = ref.removeprefix(ALIAS_PREFIX)
+        name = KEY_PREFIX + check_key_id(ref) if alias == ref else ALIAS_PREFIX + check_alias(alias)
         actions = self._permissions(rule or self.rule)
         return all(policy.may_name(text, action, name, facts, None) for text in self.policies for action in actions)
 
