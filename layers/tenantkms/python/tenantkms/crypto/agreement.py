@@ -13,7 +13,8 @@ def agree(key: ec.EllipticCurvePrivateKey, peer: bytes) -> bytes:
     """The x-coordinate that ECDH (SP 800-56A; the cofactor of these curves is 1) has in common with `peer`, a public
     key as SubjectPublicKeyInfo in DER.
 
-    Raises `InvalidPublicKey` for what is no point of the same curve, or not written as named curve and point.
+    Raises `InvalidPublicKey` for what is no point of the same curve. The point may be in any form of SEC 1, and the
+    curve written as its parameters, if they are exactly those of the named one.
     """
     try:
         public = load_der_public_key(peer)
