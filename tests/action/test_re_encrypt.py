@@ -79,6 +79,16 @@ def test_what_others_encrypted_moves(tenant: Tenant, pairs: dict[bool, tuple[str
     assert tenant.result("Decrypt", {"ciphertext": made, "context": CONTEXT})["plaintext"] == PLAINTEXT
 
 
+def from_rsa_to_rsa(tenant: Tenant, one: str, other: str) -> Params:
+    return {
+        "ciphertext": encrypted(tenant, one, OAEP),
+        "source_key_id": one,
+        "source_algorithm": OAEP,
+        "destination_key_id": other,
+        "destination_algorithm": OAEP,
+    }
+
+
 @pytest.mark.parametrize(
     ("change", "outcome"),
     [
@@ -99,14 +109,7 @@ def test_what_others_encrypted_moves(tenant: Tenant, pairs: dict[bool, tuple[str
 def test_what_does_not_fit_is_refused(
     tenant: Tenant, pairs: dict[bool, tuple[str, str]], change: Params, outcome: str
 ) -> None:
-    one, other = pairs[True]
-    params = {
-        "ciphertext": encrypted(tenant, one, OAEP),
-        "source_key_id": one,
-        "source_algorithm": OAEP,
-        "destination_key_id": other,
-        "destination_algorithm": OAEP,
-    }
+    params = from_rsa_to_rsa(tenant, *pairs[True])
     assert tenant.outcome("ReEncrypt", params) == "ok"
     assert tenant.outcome("ReEncrypt", {**params, **change}) == outcome
 
@@ -143,14 +146,7 @@ def test_more_than_the_rsa_key_holds_is_told(tenant: Tenant, pairs: dict[bool, t
 def test_it_needs_what_the_keys_need(
     tenant: Tenant, pairs: dict[bool, tuple[str, str]], allowed: list[str], outcome: str
 ) -> None:
-    one, other = pairs[True]
-    params = {
-        "ciphertext": encrypted(tenant, one, OAEP),
-        "source_key_id": one,
-        "source_algorithm": OAEP,
-        "destination_key_id": other,
-        "destination_algorithm": OAEP,
-    }
+    params = from_rsa_to_rsa(tenant, *pairs[True])
     policy = json.dumps({"Statement": [{"Effect": "Allow", "Action": allowed}]})
     assert tenant.outcome("ReEncrypt", params, policy=policy) == outcome
 
@@ -160,13 +156,7 @@ def test_states_refuse_what_they_refuse_to_the_parts(
     tenant: Tenant, pairs: dict[bool, tuple[str, str]], state: KeyState
 ) -> None:
     one, other = pairs[True]
-    params = {
-        "ciphertext": encrypted(tenant, one, OAEP),
-        "source_key_id": one,
-        "source_algorithm": OAEP,
-        "destination_key_id": other,
-        "destination_algorithm": OAEP,
-    }
+    params = from_rsa_to_rsa(tenant, one, other)
     parts = (
         (one, "AsymmetricDecrypt", {"ciphertext": params["ciphertext"]}),
         (other, "AsymmetricEncrypt", {"plaintext": PLAINTEXT}),
