@@ -84,7 +84,7 @@ BREAKS = {
     "metadata may have what is no base64": Break("sealed", sealed, "_canonical", _lenient),
     "any key is of any spec": Break("keys", asymmetric, "spec_of", lambda _: "EC_P256"),
     "any form of a private key is taken": Break("keys", wrapping, "_PKCS8", re.compile(b"")),
-    "weak RSA keys are taken": Break("keys", wrapping, "_check_rsa", lambda _: None),
+    "weak RSA keys are taken": Break("keys", wrapping, "_checked", lambda numbers: numbers),
     "a wrong peer raises something else": Break("keys", agreement, "load_der_public_key", _crashing),
     "the last of two wins in a message": Break("message", message, "_once", dict),
     "a message that does not fit raises something else": Break("message", message, "_misfit", _raising),

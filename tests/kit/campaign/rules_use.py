@@ -179,7 +179,7 @@ class UseRules(Machine):
     @rule(number=ANY, dialect=TWO)
     def public_key(self, number: int, dialect: str) -> None:
         key = self.pick(number, "sign" if number % 2 else "rsa")
-        _, version_id, wrong = self._versioned(key, number, "rsa sign", "open")
+        _, version_id, wrong = self._versioned(key, number, "rsa sign agree", "open")
         version = {"KeyVersionId": version_id} if dialect == ALIBABA else {}
         answer = self.ask(dialect, "GetPublicKey", wrong, KeyId=self.name(dialect, key, number), **version)
         if not wrong:
