@@ -106,7 +106,7 @@ def _words(wire: str, value: Any) -> list[str]:
 
 
 def _number(text: str) -> int:
-    if not re.fullmatch("[0-9]{1,12}", text):
+    if not (text.isascii() and text.isdigit() and len(text) <= 12):
         raise BadMarker
     return int(text)
 

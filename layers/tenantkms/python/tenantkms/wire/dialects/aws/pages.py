@@ -14,17 +14,17 @@ from tenantkms.wire.parse import decode_base64
 from tenantkms.wire.translate import Codec, In, Out, Target, View
 
 _SAID = fields.text(1, 1024)
+_FORM = re.compile("(?P<of>[A-Za-z]+) (?P<key>[0-9a-f-]*) (?P<at>[1-9][0-9]{0,6})")
 LIMIT = given("Limit", "limit", fields.integer(1, 1000))
 
 
 def marker(operation: str) -> Codec:
     """(key's id or "", offset) of a Marker that `operation` has answered: see `more`."""
-    form = re.compile(f"{operation} (?P<key>[0-9a-f-]*) (?P<at>[1-9][0-9]{{0,6}})")
 
     def codec(wire: str, value: Any) -> tuple[str, int]:
         said = _SAID(wire, value)
-        found = form.fullmatch((decode_base64(said) or b"").decode("ascii", "replace"))
-        if found is None:
+        found = _FORM.fullmatch((decode_base64(said) or b"").decode("ascii", "replace"))
+        if found is None or found["of"] != operation:
             raise BadMarker
         return found["key"], int(found["at"])
 
