@@ -17,6 +17,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 from typing import Any
+from urllib.request import Request, urlopen
 
 import boto3
 import pytest
@@ -253,7 +254,10 @@ def moto() -> Iterator[str]:
     server = ThreadedMotoServer("127.0.0.1", 0)
     server.start()
     host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
+    url = f"http://{host}:{port}"
+    # What it has is of the whole process: other tests may have left keys.
+    with urlopen(Request(f"{url}/moto-api/reset", method="POST")):
+        yield url
     server.stop()
 
 
