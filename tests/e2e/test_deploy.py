@@ -10,7 +10,10 @@ from typing import Any, NamedTuple
 from uuid import uuid4
 
 import pytest
+from aws_cryptographic_material_providers.mpl.models import CreateAwsKmsKeyringInput
 
+from kit.aws_clients import SECRET
+from kit.aws_encryption_sdk import MPL, open_, seal
 from kit.deployment import STACK, TENANT, Deployment, tkms
 from kit.emulator import Emulator
 from kit.raw_rows import raw_rows
@@ -232,6 +235,21 @@ def test_a_key_from_creation_to_disabling(vendors: dict[str, Vendor], name: str)
     user.disable(key)
     time.sleep(SETTLED)
     user.refused(key)
+
+
+def test_the_encryption_sdk_seals_and_opens_a_message(deployment: Deployment, vendors: dict[str, Vendor]) -> None:
+    """Its keyring compares the key's ARN with that of each answer; the data key opens through another vendor's SDK."""
+    key = vendors["SigV4"].create(f"k{uuid4().hex[:24]}")
+    keyring = MPL.create_aws_kms_keyring(
+        CreateAwsKmsKeyringInput(kms_key_id=key, kms_client=Boto(deployment.plain).client)
+    )
+    message = seal(keyring, CONTEXT)
+    assert open_(keyring, message, CONTEXT) == SECRET
+    assert message.keys.keys() == {key.encode()}
+    blob = base64.b64encode(message.keys[key.encode()]).decode()
+    user = Tea(deployment.plain, read_timeout=30_000)
+    opened = user.ask("Decrypt", CiphertextBlob=blob, EncryptionContext=message.context)
+    assert len(base64.b64decode(opened["Plaintext"])) == 32
 
 
 # -- tkms ------------------------------------------------------------------------------------------------
