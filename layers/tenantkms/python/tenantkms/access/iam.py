@@ -24,7 +24,7 @@ from msgspec.structs import replace
 
 from tenantkms.access.conditions import Condition, conditions, unmeetable
 from tenantkms.access.patterns import GLOB_WORK, Patterns, patterns
-from tenantkms.access.policy import KeyRule, decoded, too_much
+from tenantkms.access.policy import KeyRule, check_itself, decoded, too_much
 from tenantkms.access.vocabulary import listed, nearest, repeats
 from tenantkms.errors import InvalidPolicy
 from tenantkms.names import ACTIONS
@@ -214,8 +214,7 @@ def parse(text: str) -> tuple[KeyRule, ...]:
     """The rules of a key policy, one for each statement. Raises `InvalidPolicy` that names what is wrong."""
     rules = []
     for statement in read(text).statements:
-        if statement.resource not in ("*", ["*"]):
-            raise InvalidPolicy("The Resource of a key policy must be *, which is the key itself.")
+        check_itself(statement.resource)
         written, holds = translated(statement.condition)
         rules.append(
             KeyRule(

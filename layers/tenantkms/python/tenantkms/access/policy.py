@@ -84,6 +84,12 @@ class _Rule(Struct, frozen=True):
     conditions: tuple[Condition, ...]
 
 
+def check_itself(resource: str | list[str]) -> None:
+    """Raises `InvalidPolicy` for what a statement of a key's policy is about, unless that is the key."""
+    if resource not in ("*", ["*"]):
+        raise InvalidPolicy("The Resource of a key policy must be *, which is the key itself.")
+
+
 class KeyRule(Struct, frozen=True):
     """A statement of a key's policy; `actions` are patterns of the permissions that its form of documents has."""
 

@@ -20,7 +20,7 @@ from msgspec import UNSET, Struct, UnsetType
 
 from tenantkms.access.conditions import Written, unmeetable
 from tenantkms.access.patterns import patterns
-from tenantkms.access.policy import KeyRule, decoded, globs, too_much, when
+from tenantkms.access.policy import KeyRule, check_itself, decoded, globs, too_much, when
 from tenantkms.access.vocabulary import complaints, listed, matched, repeats
 from tenantkms.errors import InvalidPolicy
 from tenantkms.names import ACTIONS
@@ -76,8 +76,7 @@ def parse(text: str) -> tuple[KeyRule, ...]:
     """The rules of a key policy, one for each statement. Raises `InvalidPolicy` that names what is wrong."""
     rules = []
     for statement in read(text).statement:
-        if statement.resource not in ("*", ["*"]):
-            raise InvalidPolicy("The Resource of a key policy must be *, which is the key itself.")
+        check_itself(statement.resource)
         rules.append(
             KeyRule(
                 statement.effect == "Allow",
