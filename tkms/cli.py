@@ -16,7 +16,7 @@ from tenantkms.model.specs import KeySpec
 from tenantkms.names import DIALECTS
 from tenantkms.runtime.assemble import SettingsError
 from tenantkms.store.port import RevisionConflict
-from tkms import commands, credential_commands, doctor_commands, policy_commands
+from tkms import commands, credential_commands, doctor_commands, policy_commands, snippet_commands
 from tkms.audit import commands as audit_commands
 from tkms.events import commands as event_commands
 from tkms.files import options as file_options
@@ -26,7 +26,6 @@ from tkms.moving import options as moving_options
 from tkms.output import Run, UsageError, duration
 from tkms.places import reason
 from tkms.policies import READY
-from tkms.snippets import SNIPPETS
 
 _EPILOG = """\
 a first session:
@@ -94,11 +93,7 @@ def _parser() -> argparse.ArgumentParser:
 
     serve_options.add(words, command, directory)
 
-    snippet = command(words, "snippet", "print a ready program for an SDK, or for each", commands.snippet)
-    snippet.add_argument("name", nargs="?", choices=SNIPPETS, metavar="NAME", help=", ".join(SNIPPETS))
-    snippet.add_argument("--credential", metavar="ID", help="access key id or name (default: the first enabled)")
-    snippet.add_argument("--key", default=ALIAS_PREFIX + DEFAULT_ALIAS, help="key id or alias (default: %(default)s)")
-    snippet.add_argument("--endpoint", metavar="URL", help="default: where the last server, or the stack, serves")
+    snippet_commands.add(words, command)
 
     credential = words.add_parser("credential", help="create and manage access keys")
     verbs = credential.add_subparsers(metavar="VERB", required=True)

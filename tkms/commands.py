@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import base64
 import sys
-import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,8 +12,7 @@ from tenantkms.model.alias import ALIAS_PREFIX
 from tenantkms.model.credential import Credential
 from tenantkms.wire.parse import decode_base64
 from tkms.output import Bar, UsageError, clear, held_text, path_text, print_json, shown, table, time_text
-from tkms.places import Place, find
-from tkms.snippets import SNIPPETS, render
+from tkms.places import find
 
 
 def no_credential(wanted: str) -> UsageError:
@@ -32,39 +30,6 @@ def only(found: Sequence[Credential], wanted: str) -> Credential:
         ids = ", ".join(c.access_key_id for c in found)
         raise UsageError(f"{len(found)} credentials are called {wanted}: name one by its id ({ids})")
     return found[0]
-
-
-def _credential_for(place: Place, wanted: str | None, dialect: str) -> Credential:
-    """The active credential with the id or name `wanted`, or the first one; an empty `dialect` is any."""
-    now = time.time()
-    credentials = [c for c in place.access.store.list_credentials() if c.active(now)]
-    if wanted:
-        credentials = named(credentials, wanted)
-    if not credentials:
-        raise UsageError("There is no active credential of that name: tkms credential list, or create")
-    fitting = [c for c in credentials if not dialect or dialect in c.dialects]
-    if not fitting:
-        raise UsageError(
-            f"No active credential of that name is for the dialect {dialect}: tkms credential list, or create"
-        )
-    return only(fitting, wanted) if wanted else fitting[0]
-
-
-def snippet(args: argparse.Namespace) -> int:
-    place = find(args)
-    credential = _credential_for(place, args.credential, SNIPPETS[args.name].dialect if args.name else "")
-    key: Any = place.call("DescribeKey", {"key_ids": [args.key]})
-    names = [args.name] if args.name else [n for n, s in SNIPPETS.items() if s.dialect in credential.dialects]
-    filled: dict[str, Any] = {
-        "url": args.endpoint or place.url,
-        "access_key_id": credential.access_key_id,
-        "secret": place.access.secret(credential),
-        "key": args.key,
-        "key_id": key["keys"][0]["id"],
-        "site": place.settings.site,
-    }
-    print("\n".join(render(name, **filled) for name in names), end="")
-    return 0
 
 
 def key_list(args: argparse.Namespace) -> int:

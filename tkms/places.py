@@ -5,8 +5,11 @@ from __future__ import annotations
 import argparse
 import atexit
 import secrets
+import socket
+import sys
 from collections.abc import Callable, Mapping
 from typing import Protocol
+from urllib.parse import urlsplit
 
 from tenantkms.access.credentials import Access
 from tenantkms.errors import InvalidKeyId, Unavailable
@@ -17,6 +20,7 @@ from tenantkms.store.integrity import IntegrityFault
 from tkms.machine.directory import Directory, call
 
 DEFAULT_URL = "http://127.0.0.1:8480"
+_SECONDS = 2
 
 
 class Place(Protocol):
@@ -65,6 +69,29 @@ class OneMachine:
                 job, deps, secrets.token_hex(16), dry_run=dry_run, trust_clock=trust_clock, progress=progress
             )
         return reports
+
+
+def _listens(url: str) -> bool:
+    """Whether something takes connections at a URL with a host."""
+    parts = urlsplit(url)
+    try:
+        address = parts.hostname, parts.port or {"http": 80, "https": 443}[parts.scheme]
+        socket.create_connection(address, _SECONDS).close()
+    except (OSError, UnicodeError):  # the latter for a name that is none
+        return False
+    return True
+
+
+def tell_absence(url: str, directory: Directory | None) -> None:
+    """Say on standard error if nothing serves at `url`, or not `directory` but another one."""
+    if not _listens(url):
+        found = "no server"
+    elif directory and not directory.running():
+        found = f"a server that is not of {directory.path}"
+    else:
+        return
+    rest = ": tkms serve" if directory else ", as seen from this machine"
+    print(f"tkms: {found} runs at {url} now{rest}", file=sys.stderr)
 
 
 def reason(error: Exception) -> str:

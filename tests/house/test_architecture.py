@@ -71,7 +71,7 @@ BREAKS = [
         "a circle: tenantkms.wire",
     ),
     (house.no_room_has_a_circle, ALIAS, "def f():\n    from tenantkms.model import alias", "a circle: tenantkms.model"),
-    (house.no_room_has_a_circle, "tkms/snippets.py", "from tkms import commands", "a circle: tkms"),
+    (house.no_room_has_a_circle, "tkms/snippets.py", "from tkms import snippet_commands", "a circle: tkms"),
     (
         house.no_room_has_a_circle,
         f"{LAYER}/wire/dialects/alibaba/fields.py",

@@ -62,6 +62,7 @@ def test_the_command_works_beside_another_package_of_that_name(installed: Path, 
     python(installed, tmp_path, "-m", "tkms", "init")
     blob = python(installed, tmp_path, "-m", "tkms", "encrypt", stdin="secret")
     assert python(installed, tmp_path, "-m", "tkms", "decrypt", stdin=blob) == "secret"
+    assert "package main" in python(installed, tmp_path, "-m", "tkms", "snippet", "aws-go")
     where = "import tkms, tenantkms; print(tkms.__file__, tenantkms.__file__, sep='\\n')"
     assert all(Path(line).is_relative_to(installed) for line in python(installed, tmp_path, "-c", where).splitlines())
 

@@ -14,10 +14,13 @@ from pathlib import Path
 
 import pytest
 
-from cdk.node import NODE
 from kit.connections import command
+from kit.programs import parses
 from kit.support import new_directory, run_tkms
 from tenantkms.crypto.envelope import OVERHEAD
+from tenantkms.model.site import Site
+from tkms import snippets
+from tkms.output import UsageError
 from tkms.snippets import SNIPPETS
 
 Tkms = Callable[..., subprocess.CompletedProcess[str]]
@@ -341,40 +344,108 @@ def test_the_environment_says_where_the_data_is(tmp_path: Path, environment: dic
     assert (tmp_path / expected / "site.json").exists()
 
 
-def _check_syntax(language: str, program: str) -> None:
-    """That its interpreter could begin; `tests/tkms/test_serve.py` runs those whose clients are installed."""
-    if language == "python":
-        compile(program, "snippet", "exec")
-        return
-    line = {"sh": ["sh", "-n"], "js": [str(NODE), "--check"]}[language]
-    done = subprocess.run([*line, "-"], input=program, capture_output=True, text=True, timeout=60)
-    assert (done.returncode, done.stderr) == (0, "")
+NOWHERE = "http://127.0.0.1:1"
+ABSENT = f"tkms: no server runs at {NOWHERE} now, as seen from this machine\n"
+
+
+def _program(tkms: Tkms, *words: str) -> str:
+    done = tkms("snippet", *words, "--endpoint", NOWHERE)
+    assert (done.returncode, done.stderr) == (0, ABSENT)
+    return done.stdout
 
 
 @pytest.mark.parametrize("name", SNIPPETS)
 def test_a_snippet_prints_alone_and_ready(tkms: Tkms, name: str) -> None:
+    """`tests/sdk/test_programs.py` runs those whose clients are installed."""
     made = json.loads(_ok(tkms("credential", "create", "--name", f"for-{name}", "--json")))
-    text = _ok(tkms("snippet", name, "--credential", f"for-{name}", "--endpoint", "http://kms.example.test:1"))
-    assert re.match(r"(#|//) \w", text)
-    for word in (made["access_key_id"], made["access_key_secret"], "kms.example.test:1"):
+    key = json.loads(_ok(tkms("key", "create", "--alias", f"for-{name}", "--json")))["id"]
+    text = _program(tkms, name, "--credential", f"for-{name}", "--key", f"alias/for-{name}")
+    assert re.match(r"(<\?php\n)?(#|//) \w", text)
+    for word in (made["access_key_id"], made["access_key_secret"], "127.0.0.1:1"):
         assert word in text
-    assert len(text.splitlines()) <= 12
-    _check_syntax(SNIPPETS[name].language, text)
+    assert key in text or f"alias/for-{name}" in text
+    assert key in _program(tkms, name, "--key", key)
+    assert len(text.splitlines()) <= 32
+    assert not re.search(r"@[A-Z_]+@", text)
+    language = SNIPPETS[name].language
+    assert parses(language, text)
+    assert not parses(language, text.rstrip()[:-1].rstrip() + "(\n'")
+
+
+def test_each_program_has_a_row_and_a_row_a_program() -> None:
+    assert {path.stem for path in (Path(snippets.__file__).parent / "programs").iterdir()} == SNIPPETS.keys()
+
+
+def test_the_help_names_all_programs() -> None:
+    text = _ok(run_tkms("snippet", "--help"))
+    for name, program in SNIPPETS.items():
+        assert f"  {name:<20}{program.title}\n" in text
 
 
 def test_all_snippets_and_none(tkms: Tkms) -> None:
-    text = _ok(tkms("snippet"))
+    text = _program(tkms)
     assert all(snippet.title in text for snippet in SNIPPETS.values())
     _refused(tkms("snippet", "curl", "--credential", "nobody"), 2, "no active credential")
     _refused(tkms("snippet", "curl", "--key", "alias/none"), 1, "The alias does not exist")
 
 
+@pytest.mark.parametrize(
+    ("endpoint", "text"),
+    [
+        ("127.0.0.1:8480", "it has to be http://HOST:PORT"),
+        ("ftp://host", "it has to be http://HOST:PORT"),
+        ("http://", "it has to be http://HOST:PORT"),
+        ("http://host:99999", "it has to be http://HOST:PORT"),
+        ("http://me:word@host", "it has to be http://HOST:PORT"),
+        ("https://host/kms", "and no path"),
+        ("https://host?a=b", "and no path"),
+        ("http://ho'st", "No program can be given this HOST"),
+        ("http://ho$(st)", "No program can be given this HOST"),
+    ],
+)
+def test_an_endpoint_that_no_program_could_use(tkms: Tkms, endpoint: str, text: str) -> None:
+    _refused(tkms("snippet", "curl", "--endpoint", endpoint), 2, text)
+
+
+def test_a_secret_that_would_end_a_string_is_put_into_no_program() -> None:
+    site = Site(tenant="blue", region="cn-hangzhou", account="1" * 12)
+    given = {"url": NOWHERE, "access_key_id": "id", "key": "alias/a", "key_id": "k", "site": site}
+    for secret in ("a'b", 'a"b', "a\\b", "a$b", "a`b", "a\nb", ""):
+        with pytest.raises(UsageError) as refused:
+            snippets.render("curl", secret=secret, **given)
+        assert "SECRET" in str(refused.value)
+        assert not secret or secret not in str(refused.value)
+
+
 def test_a_snippet_is_of_a_dialect_that_its_credential_is_for(tkms: Tkms) -> None:
     made = json.loads(_ok(tkms("credential", "create", "--name", "narrow", "--dialect", "alibaba", "--json")))
-    _refused(tkms("snippet", "tencent", "--credential", "narrow"), 2, "is for the dialect tencent")
-    assert made["access_key_id"] in _ok(tkms("snippet", "alibaba", "--credential", "narrow"))
-    every = _ok(tkms("snippet", "--credential", "narrow"))
+    refused = tkms("snippet", "tencent", "--credential", "narrow")
+    _refused(refused, 2, "No active credential narrow is for the dialect tencent, which tencent speaks")
+    assert "(alibaba, alibaba-classic, alibaba-node, " in refused.stderr
+    assert made["access_key_id"] in _program(tkms, "alibaba", "--credential", "narrow")
+    every = _program(tkms, "--credential", "narrow")
     assert {s.dialect for s in SNIPPETS.values() if s.title in every} == {"alibaba"}
+
+
+def test_programs_are_for_the_access_keys_that_there_are(tmp_path: Path) -> None:
+    """The first of all is not asked: it may be disabled, or of another dialect."""
+    data = str(new_directory(tmp_path / "data").path)
+
+    def tkms(*words: str) -> subprocess.CompletedProcess[str]:
+        return run_tkms(*words, "--data-dir", data, check=False)
+
+    (first,) = json.loads(tkms("credential", "list", "--json").stdout)
+    aws, tencent = (
+        json.loads(tkms("credential", "create", "--name", name, "--dialect", name, "--json").stdout)["access_key_id"]
+        for name in ("aws", "tencent")
+    )
+    tkms("credential", "disable", first["access_key_id"])
+    assert tencent in tkms("snippet", "tccli").stdout
+    shown = tkms("welcome").stdout
+    assert aws in shown
+    assert {s.dialect for s in SNIPPETS.values() if f"  {s.title}\n" in shown} == {"aws"}
+    assert "import boto3" in shown
+    _refused(tkms("snippet", "alibaba"), 2, "No active credential is for the dialect alibaba, which alibaba speaks")
 
 
 def test_two_credentials_of_one_name_are_not_chosen_from(tkms: Tkms) -> None:
@@ -382,6 +453,6 @@ def test_two_credentials_of_one_name_are_not_chosen_from(tkms: Tkms) -> None:
     refused = tkms("snippet", "curl", "--credential", "twin")
     _refused(refused, 2, "2 credentials are called twin")
     assert {first["access_key_id"], second["access_key_id"]} <= set(re.findall(r"[A-Za-z0-9]+", refused.stderr))
-    assert second["access_key_id"] in _ok(tkms("snippet", "curl", "--credential", second["access_key_id"]))
+    assert second["access_key_id"] in _program(tkms, "curl", "--credential", second["access_key_id"])
     _ok(tkms("credential", "disable", first["access_key_id"]))
-    assert second["access_key_id"] in _ok(tkms("snippet", "curl", "--credential", "twin"))
+    assert second["access_key_id"] in _program(tkms, "curl", "--credential", "twin")

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import ast
 import base64
 import json
 import os
 import pty
 import re
-import shutil
 import signal
+import socket
 import stat
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -23,8 +21,8 @@ import pytest
 
 from kit.connections import Start, Wire, command, starting, tencent
 from kit.sdk_aws import Boto
-from kit.sdk_clients import login, make_certificate
-from kit.support import Server, Signer, run_tkms, serving
+from kit.sdk_clients import login
+from kit.support import Server, Signer, new_directory, run_tkms, serving
 from tkms.snippets import SNIPPETS
 
 HELLO = base64.b64encode(b"hello").decode()
@@ -123,59 +121,6 @@ def test_ctrl_c_ends_it_without_a_word(tmp_path: Path) -> None:
 # -- programs ------------------------------------------------------------------------------------------
 
 
-def _run(program: str, env: dict[str, str] | None = None) -> str:
-    clean = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", program],
-        env={**clean, **(env or {})},
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-def _opens(server: Server, blob: str) -> str:
-    return server.tkms("decrypt", stdin=blob)
-
-
-def test_the_alibaba_program(server: Server) -> None:
-    assert _run(server.tkms("snippet", "alibaba")) == "hello\n"
-
-
-@pytest.mark.parametrize("name", [name for name, snippet in SNIPPETS.items() if snippet.dialect == "alibaba"])
-def test_a_program_for_a_key_uses_that_key_alone(server: Server, tmp_path: Path, name: str) -> None:
-    key = json.loads(server.tkms("key", "create", "--alias", f"only-{name}", "--json"))["id"]
-    policy = tmp_path / "policy.json"
-    policy.write_text(json.dumps({"Statement": [{"Effect": "Allow", "Action": "*", "Resource": f"alias/only-{name}"}]}))
-    id_, _ = server.credential("--policy", str(policy))
-    for ref in (f"alias/only-{name}", key):
-        program = server.tkms("snippet", name, "--credential", id_, "--key", ref)
-        assert f'"{ref}"' in program
-        _run(program)
-
-
-def test_the_classic_alibaba_program(server: Server) -> None:
-    answer = json.loads(ast.literal_eval(_run(server.tkms("snippet", "alibaba-classic"))))
-    assert _opens(server, answer["CiphertextBlob"]) == "hello"
-
-
-def test_the_tencent_program(server: Server) -> None:
-    answer = json.loads(_run(server.tkms("snippet", "tencent")))
-    assert _opens(server, answer["CiphertextBlob"]) == "hello"
-
-
-def test_the_aws_program(server: Server) -> None:
-    arn, opened = _run(server.tkms("snippet", "aws")).splitlines()
-    assert re.search(r" arn:aws:kms:cn-hangzhou:[0-9]{12}:key/[0-9a-f-]{36}$", arn)
-    assert opened == "hello"
-
-
-def test_the_tink_program(server: Server) -> None:
-    assert _run(server.tkms("snippet", "tink")) == "hello\n"
-
-
 def test_programs_name_the_arn_of_their_own_directory(tmp_path: Path) -> None:
     """Encryption SDKs write it into each message, and compare it when they open one."""
     with serving(tmp_path / "data", "--region", "eu-central-1", "--account", "111122223333") as server:
@@ -203,26 +148,25 @@ def test_arns_are_chosen_once(tmp_path: Path) -> None:
         assert done.returncode == 1
 
 
-def test_the_legacy_tencent_program(tmp_path: Path) -> None:
-    cert, key = make_certificate(tmp_path)
-    data = ["--data-dir", str(tmp_path / "data")]
-    with starting(tmp_path / "data", "--tls-cert", str(cert), "--tls-key", str(key)) as start:
-        assert start.url.startswith("https://127.0.0.1:")
-        program = run_tkms("snippet", "tencent-v2", *data).stdout
-        answer = json.loads(ast.literal_eval(_run(program, {"SSL_CERT_FILE": str(cert)})))
-    assert answer["code"] == 0
-    assert run_tkms("decrypt", *data, stdin=answer["ciphertextBlob"]).stdout == "hello"
-
-
-@pytest.mark.parametrize("shell", ["bash", "sh"])
-def test_the_curl_program(server: Server, shell: str) -> None:
-    missing = [name for name in (shell, "curl", "openssl") if shutil.which(name) is None]
-    if missing:
-        pytest.skip(f"not installed: {', '.join(missing)}")
-    program = server.tkms("snippet", "curl")
-    done = subprocess.run([shell, "-c", program], capture_output=True, text=True, timeout=60)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert _opens(server, json.loads(done.stdout)["Response"]["CiphertextBlob"]) == "hello"
+def test_a_program_comes_with_a_word_on_a_server_that_is_not_there(server: Server, tmp_path: Path) -> None:
+    """It stands on standard error: standard output is the program alone."""
+    data = new_directory(tmp_path / "data").path
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        nowhere = f"http://127.0.0.1:{closed.getsockname()[1]}"
+    for url, found in ((nowhere, "no server"), (server.url, f"a server that is not of {data}")):
+        (data / "server.json").write_text(json.dumps({"url": url}))
+        for words in (["snippet", "aws"], ["welcome"]):
+            done = run_tkms(*words, "--data-dir", str(data))
+            assert f'"{url}"' in done.stdout
+            assert done.stderr == f"tkms: {found} runs at {url} now: tkms serve\n"
+    for url, told in (
+        (nowhere, f"tkms: no server runs at {nowhere} now, as seen from this machine\n"),
+        (server.url, ""),
+    ):
+        done = run_tkms("snippet", "aws", "--endpoint", url, "--data-dir", str(data))
+        assert (f'"{url}"' in done.stdout, done.stderr) == (True, told)
+    for words in (["snippet", "aws"], ["welcome"]):
+        assert run_tkms(*words, "--data-dir", str(server.data_dir)).stderr == ""
 
 
 # -- credentials ---------------------------------------------------------------------------------------

@@ -278,6 +278,14 @@ class Directory:
                 self.credentials_uri.unlink(missing_ok=True)
             yield
 
+    def running(self) -> bool:
+        """Whether a server holds the directory now."""
+        try:
+            with _locked(self.path / "server.lock", held="it is held"):
+                return False
+        except SettingsError:
+            return True
+
     def server_url(self) -> str | None:
         """Where the last server of this directory served."""
         try:

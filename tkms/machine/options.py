@@ -8,7 +8,7 @@ from typing import Any
 
 from tkms.machine.directory import DEFAULT_REGION, Directory
 from tkms.machine.welcome import greet, welcome
-from tkms.places import DEFAULT_URL
+from tkms.places import DEFAULT_URL, tell_absence
 
 
 def _serve(args: argparse.Namespace) -> int:
@@ -28,7 +28,9 @@ def _init(args: argparse.Namespace) -> int:
 
 def _welcome(args: argparse.Namespace) -> int:
     directory = Directory(args.data_dir)
-    print(welcome(directory.open(), directory.server_url() or DEFAULT_URL), end="")
+    url = directory.server_url() or DEFAULT_URL
+    print(welcome(directory.open(), url), end="", flush=True)
+    tell_absence(url, directory)
     return 0
 
 

@@ -1,4 +1,4 @@
-"""What an operator is told once a data directory is made: where, who, and a program for each SDK."""
+"""What an operator is told once a data directory is made: where, who, and programs to try it with."""
 
 from __future__ import annotations
 
@@ -6,28 +6,28 @@ import sys
 from typing import Any
 
 from tenantkms.model.alias import ALIAS_PREFIX
-from tenantkms.runtime.assemble import Settings, SettingsError
+from tenantkms.runtime.assemble import Settings
 from tkms.machine.directory import DEFAULT_ALIAS, Directory, call
 from tkms.output import say
-from tkms.snippets import SNIPPETS, render
+from tkms.snippet_commands import credential_for
+from tkms.snippets import SNIPPETS, listing, names_of, render
 from tkms.whole import write_whole
 
 FILE = "welcome.txt"
 
 
 def welcome(settings: Settings, url: str) -> str:
-    """With the first credential and its secret. `url` is where it serves. Raises `SettingsError` without one."""
-    credentials = settings.access.store.list_credentials()
-    if not credentials:
-        raise SettingsError("There is no access key any more: tkms credential create")
-    credential = credentials[0]
+    """With the first active credential and its secret. `url` is where it serves. Raises `UsageError` without one."""
+    credential = credential_for(settings.access)
     secret = settings.access.secret(credential)
     alias = ALIAS_PREFIX + DEFAULT_ALIAS
     key: Any = call(settings, "DescribeKey", {"key_ids": [alias]})
     key_id = key["keys"][0]["id"]
     who = {"access_key_id": credential.access_key_id, "secret": secret}
+    names = names_of(credential.dialects)
+    shown = {SNIPPETS[name].dialect: name for name in reversed(names)}  # the first of each dialect
     programs = "\n".join(
-        render(name, url=url, **who, key=alias, key_id=key_id, site=settings.site) for name in SNIPPETS
+        render(name, url=url, **who, key=alias, key_id=key_id, site=settings.site) for name in reversed(shown.values())
     )
     return (
         f"endpoint           {url}\n"
@@ -35,7 +35,8 @@ def welcome(settings: Settings, url: str) -> str:
         f"access key secret  {secret}\n"
         f"key                {key_id}  ({alias})\n\n"
         f"{programs}\n"
-        "These programs again: tkms snippet NAME. More access keys: tkms credential create.\n"
+        f"tkms snippet NAME prints these and others:\n{listing(names)}\n"
+        "More access keys: tkms credential create.\n"
     )
 
 
@@ -52,6 +53,6 @@ def greet(directory: Directory, settings: Settings, url: str) -> bool:
     else:
         file = directory.path / FILE
         write_whole(file, text.encode())
-        say(f"The first access key, its secret and a program for each SDK are in {file}: delete it once read.")
+        say(f"The first access key, its secret and programs to try them with are in {file}: delete it once read.")
     directory.note_welcomed()
     return True
