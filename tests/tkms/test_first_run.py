@@ -102,7 +102,10 @@ def test_a_welcome_without_an_access_key_says_how_to_make_one(tmp_path: Path) ->
     settings = new_directory(tmp_path / "data").open()
     for credential in settings.access.store.list_credentials():
         settings.access.store.delete_credential(credential.access_key_id)
-    assert "tkms credential create" in _run(tmp_path / "data", "welcome").stderr
+    for words in (("welcome",), ("snippet",), ("snippet", "aws")):
+        done = _run(tmp_path / "data", *words)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert "tkms credential create" in done.stderr
 
 
 @pytest.mark.parametrize("name", ["lost+found", ".gitkeep", ".writing-abcd1234", "setup.lock"])
