@@ -8,6 +8,7 @@ from typing import Any
 
 from tkms.machine.directory import DEFAULT_REGION, Directory
 from tkms.machine.welcome import greet, welcome
+from tkms.output import duration
 from tkms.places import DEFAULT_URL
 
 
@@ -30,6 +31,12 @@ def _welcome(args: argparse.Namespace) -> int:
     directory = Directory(args.data_dir)
     print(welcome(directory.open(), directory.server_url() or DEFAULT_URL), end="")
     return 0
+
+
+def _ready(args: argparse.Namespace) -> int:
+    from tkms.machine.ready import ready  # TLS and HTTP are not the other commands' to load
+
+    return ready(args)
 
 
 def _connections(text: str) -> int:
@@ -82,3 +89,11 @@ def add(words: Any, command: Any, directory: argparse.ArgumentParser) -> None:
         )
         parser.add_argument("--account", metavar="DIGITS", help="account in ARNs, likewise (default: 12 random digits)")
     command(words, "welcome", "print again what the first start printed, with a secret", _welcome, where=directory)
+    ready = command(
+        words,
+        "ready",
+        "say whether the server of this data directory is ready; status 1: it is not",
+        _ready,
+        where=directory,
+    )
+    ready.add_argument("--wait", type=duration, default=0, metavar="TIME", help="until it is, so long at most, as 30s")
