@@ -184,8 +184,8 @@ def _warn_of(host: str, port: int) -> None:
     if not ipaddress.ip_address(host.partition("%")[0]).is_loopback:
         say(
             f"tkms: warning: {host} port {port} is without TLS and not of this machine alone. Requests are signed but"
-            " not encrypted: whoever is on the way reads plaintexts and data keys, and repeats Tencent's TC3 requests."
-            " Use --tls-cert and --tls-key, or --host 127.0.0.1 behind a proxy that speaks TLS.",
+            " not encrypted: whoever is on the way reads plaintexts and data keys, and can repeat requests of Tencent's"
+            " TC3. Use --tls-cert and --tls-key, or --host 127.0.0.1 behind a proxy that speaks TLS.",
             sys.stderr,
         )
 
