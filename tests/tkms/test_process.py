@@ -12,6 +12,7 @@ import pytest
 
 from kit.connections import command
 from kit.support import new_directory, run_tkms
+from tkms.moving.keys import read_map
 
 Done = subprocess.CompletedProcess[str]
 
@@ -158,6 +159,13 @@ def test_a_policy_as_other_programs_save_it_is_read(data: Path, encoding: str, t
     file.write_bytes(_saved(of_key, encoding))
     run_tkms("key", "policy", "set", "alias/default", str(file), *where)
     assert run_tkms("key", "policy", "get", "alias/default", *where).stdout == of_key
+
+
+@pytest.mark.parametrize("encoding", SAVED.values(), ids=SAVED)
+def test_a_map_of_keys_as_other_programs_save_it_is_read(encoding: str, tmp_path: Path) -> None:
+    file = tmp_path / "map.json"
+    file.write_bytes(_saved('{"theirs": "alias/ours"}\n', encoding))
+    assert read_map(file) == {"theirs": "alias/ours"}
 
 
 def test_bytes_to_encrypt_are_never_taken_for_text(data: Path, tmp_path: Path) -> None:
