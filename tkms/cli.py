@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,9 +22,10 @@ from tkms.files import options as file_options
 from tkms.machine import options as serve_options
 from tkms.machine.directory import DEFAULT_ALIAS, default_directory
 from tkms.moving import options as moving_options
-from tkms.output import Run, UsageError, duration
+from tkms.output import Run, UsageError, duration, say
 from tkms.places import reason
 from tkms.policies import READY
+from tkms.process import OutputError, drop_output, lacking, open_streams
 
 _EPILOG = """\
 a first session:
@@ -227,12 +227,12 @@ def _parser() -> argparse.ArgumentParser:
     take_over.add_argument("--yes", action="store_true", help="do not ask")
 
     encrypt = command(
-        words, "encrypt", "encrypt standard input; print a ciphertext blob in base64", commands.encrypt, as_json
+        words, "encrypt", "encrypt a few KB; print a ciphertext blob in base64", commands.encrypt, as_json
     )
     encrypt.add_argument("--key", default=ALIAS_PREFIX + DEFAULT_ALIAS, help="key id or alias (default: %(default)s)")
-    decrypt = command(
-        words, "decrypt", "decrypt a ciphertext blob in base64 from standard input", commands.decrypt, as_json
-    )
+    decrypt = command(words, "decrypt", "decrypt a ciphertext blob in base64", commands.decrypt, as_json)
+    for parser in (encrypt, decrypt):
+        parser.add_argument("file", nargs="?", default="-", metavar="FILE", help="default: standard input")
     for parser in (encrypt, decrypt, check):
         parser.add_argument(
             "--context", action="append", default=[], metavar="NAME=VALUE", help="encryption context; repeat"
@@ -262,17 +262,30 @@ def _add_verify(audit: argparse.ArgumentParser) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit status: 0 done, 1 refused or failed (the reason on standard error), 2 a wrong command line."""
-    args = _parser().parse_args(argv)
+    open_streams()
     try:
-        return int(args.run(args))
+        try:
+            args = _parser().parse_args(argv)
+            return int(args.run(args))
+        finally:
+            sys.stdout.flush()
     except UsageError as e:
-        print(f"tkms: {e}", file=sys.stderr)
+        say(f"tkms: {e}", sys.stderr)
         return 2
     except (SettingsError, KmsError, RevisionConflict) as e:
-        print(f"tkms: {reason(e)}", file=sys.stderr)
+        say(f"tkms: {reason(e)}", sys.stderr)
+        return 1
+    except ImportError as e:
+        if not (told := lacking(e)):
+            raise
+        say(f"tkms: {told}", sys.stderr)
         return 1
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        drop_output()
+        return 1
+    except OutputError as e:
+        drop_output()
+        say(f"tkms: The standard output cannot be written: {e.strerror}.", sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130

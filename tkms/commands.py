@@ -11,7 +11,20 @@ from typing import Any
 from tenantkms.model.alias import ALIAS_PREFIX
 from tenantkms.model.credential import Credential
 from tenantkms.wire.parse import decode_base64
-from tkms.output import Bar, UsageError, clear, held_text, path_text, print_json, shown, table, time_text
+from tkms.output import (
+    Bar,
+    UsageError,
+    called,
+    clear,
+    held_text,
+    path_text,
+    print_json,
+    read_bytes,
+    read_text,
+    shown,
+    table,
+    time_text,
+)
 from tkms.places import find
 
 
@@ -104,7 +117,7 @@ def context(args: argparse.Namespace) -> dict[str, str]:
 
 def encrypt(args: argparse.Namespace) -> int:
     pairs = context(args)
-    plaintext = base64.b64encode(sys.stdin.buffer.read()).decode()
+    plaintext = base64.b64encode(read_bytes(args.file)).decode()
     answer: Any = find(args).call("Encrypt", {"key_id": args.key, "plaintext": plaintext, "context": pairs})
     if args.json:
         print_json(answer)
@@ -115,9 +128,11 @@ def encrypt(args: argparse.Namespace) -> int:
 
 def decrypt(args: argparse.Namespace) -> int:
     pairs = context(args)
-    text = "".join(line.strip() for line in sys.stdin)  # a mail or an editor may have folded it
+    text = "".join(line.strip() for line in read_text(args.file).splitlines())  # a mail or an editor may have folded it
+    if not text:
+        raise UsageError(f"{called(args.file)} is empty: no ciphertext blob.")
     if decode_base64(text) is None:
-        raise UsageError("The standard input is not a ciphertext blob in base64.")
+        raise UsageError(f"{called(args.file)} is not a ciphertext blob in base64.")
     answer: Any = find(args).call("Decrypt", {"ciphertext": text, "context": pairs})
     if args.json:
         print_json(answer)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import codecs
 import os
 import re
 import sys
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from time import monotonic
 from typing import TextIO
 
@@ -31,6 +33,35 @@ def say(text: str, stream: TextIO | None = None) -> None:
         print(text, file=stream, flush=True)
     except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def called(file: str) -> str:
+    return "The standard input" if file == "-" else path_text(file)
+
+
+def read_bytes(file: str) -> bytes:
+    """Of a file; `-` is standard input. Raises `UsageError`."""
+    try:
+        return sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+    except OSError as e:
+        raise UsageError(f"{called(file)} cannot be read: {e.strerror}.") from e
+
+
+def decode(data: bytes) -> str:
+    """Text as editors and shells save it: UTF-8, or UTF-16 with the mark that PowerShell begins it with.
+
+    Raises `UnicodeDecodeError`.
+    """
+    utf16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    return data.decode("utf-16" if utf16 else "utf-8-sig")
+
+
+def read_text(file: str) -> str:
+    """Of a file; `-` is standard input. Raises `UsageError`."""
+    try:
+        return decode(read_bytes(file))
+    except UnicodeDecodeError:
+        raise UsageError(f"{called(file)} cannot be read: it is not text in UTF-8.") from None
 
 
 def print_json(value: object) -> None:

@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from tenantkms.access import policy
 from tenantkms.access.conditions import WITH_CONTEXT
+from tkms.output import decode
 
 
 class Ready(Struct, frozen=True):
@@ -59,5 +60,5 @@ def read(named: str) -> str:
     """The ready-made policy of that name, else the file's. Raises `OSError`, `UnicodeError` and `InvalidPolicy`."""
     if not named:
         return policy.ALLOW_ALL
-    text = READY[named].text if named in READY else Path(named).read_text("utf-8")
+    text = READY[named].text if named in READY else decode(Path(named).read_bytes())
     return policy.check(text)

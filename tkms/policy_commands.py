@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import sys
 import time
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -19,7 +17,7 @@ from tenantkms.model.credential import Credential
 from tenantkms.model.grant import MAX_GRANTS, Grant
 from tkms import policies
 from tkms.commands import context, named, no_credential, only
-from tkms.output import UsageError, print_json, table
+from tkms.output import UsageError, print_json, read_text, table
 from tkms.places import Place, find
 
 
@@ -179,10 +177,7 @@ def _show_key_policy(place: Place, args: argparse.Namespace) -> int:
 
 
 def key_policy_set(args: argparse.Namespace) -> int:
-    try:
-        text = sys.stdin.read() if args.file == "-" else Path(args.file).read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as e:
-        raise UsageError(f"The policy {args.file} cannot be read: {e}") from e
+    text = read_text(args.file)
     place = find(args)
     place.call("SetKeyPolicy", {"key_id": args.key, "policy": text})
     if args.json:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
+import tarfile
 import zipfile
+from email import message_from_string
 from pathlib import Path
 
 import pytest
@@ -27,6 +30,40 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with zipfile.ZipFile(wheel) as packed:
         packed.extractall(site)
     return site
+
+
+def _members(wheel: Path) -> dict[str, bytes]:
+    with zipfile.ZipFile(wheel) as packed:
+        return {name: packed.read(name) for name in packed.namelist() if not name.endswith("/RECORD")}
+
+
+def test_the_sources_make_the_same_wheel(tmp_path: Path) -> None:
+    """uv builds a wheel from the sources that it has packed, unless it is told to build it from the folder."""
+    command = [uv.find_uv_bin(), "build", "--offline", "--no-build-isolation", "--quiet", "--python", sys.executable]
+    for folder, only in (("from-sources", []), ("from-folder", ["--wheel"])):
+        subprocess.run([*command, *only, "-o", str(tmp_path / folder), str(ROOT)], check=True)
+    (from_sources,), (from_folder,) = (
+        [*(tmp_path / folder).glob("*.whl")] for folder in ("from-sources", "from-folder")
+    )
+    assert _members(from_sources) == _members(from_folder)
+    (sources,) = (tmp_path / "from-sources").glob("*.tar.gz")
+    with tarfile.open(sources) as packed:
+        tops = {Path(name).parts[1] for name in packed.getnames()}
+    assert tops == {
+        *("functions", "layers", "tkms", "pyproject.toml", "PKG-INFO", ".gitignore"),
+        *("README.md", "CHANGELOG.md", "LICENSE", "SECURITY.md"),
+    }
+
+
+def test_who_installs_it_is_told_what_it_is(installed: Path) -> None:
+    told = message_from_string((installed / f"tenant_kms-{__version__}.dist-info/METADATA").read_text("utf-8"))
+    assert (told["Name"], told["Requires-Python"]) == ("tenant-kms", ">=3.11")
+    assert "Operating System :: POSIX" in told.get_all("Classifier", [])
+    assert "Project-URL" not in told, "there is no address yet"
+    needs = told.get_all("Requires-Dist", [])
+    bare = {re.split("[^a-z0-9-]", need)[0] for need in needs if "extra ==" not in need}
+    assert bare == {"cryptography", "httptools", "msgspec", "uvicorn", "uvloop"}
+    assert set(told.get_all("Provides-Extra", [])) == {"aws", "alibaba", "tencent"}
 
 
 def python(installed: Path, folder: Path, *args: str, stdin: str = "") -> str:

@@ -22,7 +22,7 @@ from tenantkms.model.alias import Alias
 from tenantkms.model.key import KeyFilter
 from tenantkms.store.port import DeleteAlias, DeleteKey
 from tkms.machine.directory import Directory, call
-from tkms.machine.serve import _warn_of
+from tkms.machine.serve import _reached, _warn_of
 
 HELLO = "aGVsbG8="
 
@@ -325,10 +325,25 @@ def test_an_address_or_certificate_that_cannot_be_is_told(data: Path, args: list
 def test_without_tls_beyond_this_machine_it_says_what_that_means(
     address: str, warned: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    _warn_of(address, "http://kms.example.test:8480")
+    _warn_of(address, 8480)
     told = capsys.readouterr().err
     assert ("signed but not encrypted" in told) is warned
     assert ("--tls-cert" in told) is warned
+
+
+@pytest.mark.parametrize(
+    ("host", "address", "named"),
+    [
+        ("127.0.0.1", "127.0.0.1", "127.0.0.1"),
+        ("kms.example.test", "192.0.2.1", "kms.example.test"),
+        ("::1", "::1", "[::1]"),
+        ("0.0.0.0", "0.0.0.0", "127.0.0.1"),
+        ("0", "0.0.0.0", "127.0.0.1"),
+        ("::", "::", "[::1]"),
+    ],
+)
+def test_programs_are_given_an_address_that_they_can_reach(host: str, address: str, named: str) -> None:
+    assert _reached(host, address) == named
 
 
 def test_a_bad_certificate_is_told(data: Path, tmp_path: Path) -> None:

@@ -357,7 +357,7 @@ def test_an_sdk_that_is_not_installed_is_named(at: Login, data: Path) -> None:
         line = [sys.executable, "-W", "ignore", "-c", program, "import-from", vendor, "--key", "alias/default"]
         done = subprocess.run([*line, "--data-dir", str(data)], capture_output=True, text=True, env=_environment(at))
         assert (done.returncode, done.stdout) == (1, "")
-        assert f"pip install '.[{vendor}]' in the checkout" in done.stderr
+        assert f"pip install '.[{vendor}]' in the checkout (where pipx has it" in done.stderr
 
 
 def test_who_has_no_credentials_of_the_vendor_is_told_so(at: Login, data: Path, tmp_path: Path) -> None:

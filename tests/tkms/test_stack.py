@@ -253,14 +253,6 @@ def test_functions_that_differ_are_a_problem(monkeypatch: pytest.MonkeyPatch) ->
     ]
 
 
-def test_a_missing_library_is_named_by_what_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    from tkms.stack import stack
-
-    monkeypatch.setitem(sys.modules, "botocore.session", None)
-    with pytest.raises(SettingsError, match=r"pip install '\.\[aws\]' in the checkout$"):
-        stack.Stack(STACK)
-
-
 def test_a_stack_of_something_else_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     from tkms.stack import stack
 

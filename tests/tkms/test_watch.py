@@ -355,6 +355,22 @@ def test_it_survives_being_killed_and_stops_when_it_is_told(room: Room) -> None:
     assert sorted(path.name for path in room.to.iterdir()) == ["big.tkms", "small.tkms"]
 
 
+def test_it_goes_on_where_nobody_reads_its_lines(room: Room) -> None:
+    for name in ("a", "b", "c"):
+        (room.inbox / name).write_bytes(name.encode())
+    (room.inbox / "link").symlink_to("a")
+    reading, writing = os.pipe()
+    os.close(reading)
+    words = ["watch", str(room.inbox), str(room.to), "--data-dir", str(room.path / "data"), "--context", "app=shop"]
+    with subprocess.Popen(command(*words, "--settle", "1s"), stdout=writing, stderr=writing) as watching:
+        os.close(writing)
+        _wait(lambda: [path.name for path in room.inbox.iterdir()] == ["link"])
+        assert watching.poll() is None
+        watching.terminate()
+    assert watching.returncode == 0
+    assert len(room.opened()) == 3
+
+
 @pytest.mark.parametrize(("inbox", "to"), [("a", "a"), ("a", "a/b"), ("a/b", "a"), ("a", "none"), ("none", "a")])
 def test_two_directories_are_needed(tmp_path: Path, inbox: str, to: str) -> None:
     (tmp_path / "a" / "b").mkdir(parents=True)

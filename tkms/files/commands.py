@@ -15,7 +15,7 @@ from tkms.commands import context
 from tkms.files import sealed
 from tkms.files.sealed import SUFFIX
 from tkms.files.watch import Watch, held, run
-from tkms.output import Bar, NotDone, UsageError, clear, path_text, print_json, printable, shown
+from tkms.output import Bar, NotDone, UsageError, clear, path_text, print_json, printable, say, shown
 from tkms.places import find, reason
 
 
@@ -101,10 +101,10 @@ def watch(args: argparse.Namespace) -> int:
     def tell(source: Path, target: Path, size: int) -> None:
         said = {"source": path_text(source), "target": path_text(target), "bytes": size}
         line = msgspec.json.encode(said).decode() if args.json else printable("{source} -> {target}".format_map(said))
-        print(line, flush=True)
+        say(line)
 
     def complain(path: Path, error: Exception) -> None:
-        print(printable(f"tkms: {path_text(path)}: {told(path, error)}"), file=sys.stderr, flush=True)
+        say(printable(f"tkms: {path_text(path)}: {told(path, error)}"), sys.stderr)
 
     _end_orderly(0)
     with held(inbox), held(to):

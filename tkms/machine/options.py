@@ -8,6 +8,7 @@ from typing import Any
 
 from tkms.machine.directory import DEFAULT_REGION, Directory
 from tkms.machine.welcome import greet, welcome
+from tkms.output import duration
 from tkms.places import DEFAULT_URL, tell_absence
 
 
@@ -32,6 +33,12 @@ def _welcome(args: argparse.Namespace) -> int:
     print(welcome(directory.open(), url), end="", flush=True)
     tell_absence(url, directory)
     return 0
+
+
+def _ready(args: argparse.Namespace) -> int:
+    from tkms.machine.ready import ready  # TLS and HTTP are not the other commands' to load
+
+    return ready(args)
 
 
 def _connections(text: str) -> int:
@@ -84,3 +91,11 @@ def add(words: Any, command: Any, directory: argparse.ArgumentParser) -> None:
         )
         parser.add_argument("--account", metavar="DIGITS", help="account in ARNs, likewise (default: 12 random digits)")
     command(words, "welcome", "print again what the first start printed, with a secret", _welcome, where=directory)
+    ready = command(
+        words,
+        "ready",
+        "say whether the server of this data directory is ready; status 1: it is not",
+        _ready,
+        where=directory,
+    )
+    ready.add_argument("--wait", type=duration, default=0, metavar="TIME", help="until it is, so long at most, as 30s")

@@ -34,6 +34,7 @@ from tkms.machine.credentials_uri import SECONDS, CredentialsUri
 from tkms.machine.directory import Directory
 from tkms.machine.guests import Guests, connections_by_files
 from tkms.machine.listener import Server
+from tkms.machine.ready import tell_manager
 from tkms.machine.welcome import greet
 from tkms.output import held_text, say
 
@@ -129,6 +130,7 @@ class _Server(Server):
         gc.collect()
         gc.freeze()  # what is here by now stays: the collector need not look at it again and again
         say(self.ready)
+        tell_manager()
         self._timers += [asyncio.create_task(work) for work in (self._maintain(), self._settle())]
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -170,13 +172,20 @@ def _listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _warn_of(host: str, url: str) -> None:
+def _reached(host: str, address: str) -> str:
+    """How a URL names the server: one that listens on every address is where programs of this machine find it."""
+    if ipaddress.ip_address(address.partition("%")[0]).is_unspecified:
+        return "[::1]" if ":" in address else "127.0.0.1"
+    return f"[{host}]" if ":" in host else host
+
+
+def _warn_of(host: str, port: int) -> None:
     """`host` is the address that is listened on."""
     if not ipaddress.ip_address(host.partition("%")[0]).is_loopback:
         say(
-            f"tkms: warning: {url} is without TLS and not of this machine alone. Requests are signed but not"
-            " encrypted: whoever is on the way reads plaintexts and data keys, and can repeat Tencent's TC3 requests."
-            " Use --tls-cert and --tls-key, or --host 127.0.0.1 behind a proxy that speaks TLS.",
+            f"tkms: warning: {host} port {port} is without TLS and not of this machine alone. Requests are signed but"
+            " not encrypted: whoever is on the way reads plaintexts and data keys, and can repeat requests of Tencent's"
+            " TC3. Use --tls-cert and --tls-key, or --host 127.0.0.1 behind a proxy that speaks TLS.",
             sys.stderr,
         )
 
@@ -248,8 +257,7 @@ def serve(args: argparse.Namespace) -> int:
     sys.setswitchinterval(_SWITCH_SECONDS)
     with _listen(args.host, args.port) as listening:
         address, port = listening.getsockname()[:2]
-        host = f"[{args.host}]" if ":" in args.host else args.host
-        url = f"{'https' if config.is_ssl else 'http'}://{host}:{port}"
+        url = f"{'https' if config.is_ssl else 'http'}://{_reached(args.host, address)}:{port}"
         # Only now, so that a start that cannot be leaves nothing.
         settings = directory.make(args.tenant, args.region, args.account)
         log = settings.log
@@ -263,7 +271,7 @@ def serve(args: argparse.Namespace) -> int:
         guests = Guests(connections_by_files(), args.connections_per_address)
         with directory.serving(url, f"{url}{uri.path}" if uri else ""):
             if not config.is_ssl:
-                _warn_of(address, url)
+                _warn_of(address, port)
             if not greet(directory, settings, url):
                 say(f"data {args.data_dir}, tenant {settings.site.tenant}; programs: tkms snippet")
             if uri:

@@ -65,14 +65,12 @@ def _refusal(error: Any) -> Exception:
 
 class Alibaba:
     def __init__(self, where: Where) -> None:
-        try:
-            from alibabacloud_credentials.client import Client as Credentials
-            from alibabacloud_credentials.exceptions import CredentialException
-            from alibabacloud_kms20160120 import models
-            from alibabacloud_kms20160120.client import Client
-            from alibabacloud_tea_openapi.models import Config
-        except ImportError as e:
-            raise SettingsError("import-from alibaba needs its SDK: pip install '.[alibaba]' in the checkout") from e
+        from alibabacloud_credentials.client import Client as Credentials
+        from alibabacloud_credentials.exceptions import CredentialException
+        from alibabacloud_kms20160120 import models
+        from alibabacloud_kms20160120.client import Client
+        from alibabacloud_tea_openapi.models import Config
+
         region = where.region or "cn-hangzhou"
         scheme, host = host_of(where, f"kms.{region}.aliyuncs.com")
         logging.getLogger("credentials").addHandler(logging.NullHandler())  # it writes tracebacks

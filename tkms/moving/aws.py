@@ -44,12 +44,10 @@ def _errors() -> Iterator[None]:
 
 class Aws:
     def __init__(self, where: Where) -> None:
-        try:
-            import botocore.session
-            from botocore.config import Config
-            from botocore.exceptions import BotoCoreError
-        except ImportError as e:
-            raise SettingsError("import-from aws needs botocore: pip install '.[aws]' in the checkout") from e
+        import botocore.session
+        from botocore.config import Config
+        from botocore.exceptions import BotoCoreError
+
         settings: dict[str, Any] = {
             "connect_timeout": 5,
             "read_timeout": 30,

@@ -16,7 +16,7 @@ from tenantkms.model.site import Site
 from tenantkms.wire.dialects.aws.names import named_arn
 from tkms.each import Each, Outcome, retried
 from tkms.moving.vendor import TheirKey, Vendor
-from tkms.output import NotDone, UsageError
+from tkms.output import NotDone, UsageError, decode
 from tkms.places import Place, reason
 from tkms.whole import write_whole
 
@@ -38,7 +38,7 @@ class KeysReport(Outcome, kw_only=True):
 def read_map(path: Path) -> dict[str, str]:
     """From the vendor's name of a key to the ARN, id or alias here. Nothing, if there is no such file."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=dict[str, str])
+        return msgspec.json.decode(decode(path.read_bytes()), type=dict[str, str])
     except FileNotFoundError:
         return {}
     except (OSError, msgspec.DecodeError, UnicodeDecodeError) as e:

@@ -46,15 +46,13 @@ def _errors() -> Iterator[None]:
 
 class Tencent:
     def __init__(self, where: Where) -> None:
-        try:
-            from tencentcloud.common.credential import DefaultCredentialProvider
-            from tencentcloud.common.exception.tencent_cloud_sdk_exception import TencentCloudSDKException
-            from tencentcloud.common.profile.client_profile import ClientProfile
-            from tencentcloud.common.profile.http_profile import HttpProfile
-            from tencentcloud.kms.v20190118 import models
-            from tencentcloud.kms.v20190118.kms_client import KmsClient
-        except ImportError as e:
-            raise SettingsError("import-from tencent needs its SDK: pip install '.[tencent]' in the checkout") from e
+        from tencentcloud.common.credential import DefaultCredentialProvider
+        from tencentcloud.common.exception.tencent_cloud_sdk_exception import TencentCloudSDKException
+        from tencentcloud.common.profile.client_profile import ClientProfile
+        from tencentcloud.common.profile.http_profile import HttpProfile
+        from tencentcloud.kms.v20190118 import models
+        from tencentcloud.kms.v20190118.kms_client import KmsClient
+
         scheme, host = host_of(where, "kms.tencentcloudapi.com")
         profile = ClientProfile(httpProfile=HttpProfile(protocol=scheme, endpoint=host, reqTimeout=30))
         try:

@@ -56,10 +56,8 @@ class Stack:
     """The stack `name` of the account and region that the AWS settings of this shell name."""
 
     def __init__(self, name: str) -> None:
-        try:
-            import botocore.session
-        except ImportError as e:
-            raise SettingsError("--stack needs botocore: pip install '.[aws]' in the checkout") from e
+        import botocore.session
+
         self.name = name
         self._session = botocore.session.get_session()
         if region := os.environ.get("AWS_REGION"):  # botocore reads AWS_DEFAULT_REGION only
