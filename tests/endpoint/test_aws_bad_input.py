@@ -44,7 +44,7 @@ def code(kms: Kms, operation: str, params: Mapping[str, Any]) -> str | None:
 @contextmanager
 def nothing_changes(kms: Kms) -> Iterator[None]:
     store = kms.settings.deps.keyring.store
-    rows = lambda: (store.list_keys(KeyFilter(), offset=0, limit=1000), store.list_aliases(offset=0, limit=1000))  # noqa: E731
+    rows = lambda: (store.list_keys(KeyFilter(), now=0, offset=0, limit=1000), store.list_aliases(offset=0, limit=1000))  # noqa: E731
     before = rows()
     yield
     assert rows() == before
