@@ -17,6 +17,7 @@ from tenantkms.errors import KmsError
 from tenantkms.model.key import KeyFilter
 from tenantkms.wire.dialects import DIALECTS
 from tenantkms.wire.dialects.aws import fields
+from tenantkms.wire.dialects.aws.names import ARNS
 from tenantkms.wire.http import MAX_BODY
 from tenantkms.wire.translate import In, refused
 
@@ -143,7 +144,7 @@ def test_each_name_of_an_enumeration_is_served_or_refused_as_aws_refuses(operati
 
 # -- keys ------------------------------------------------------------------------------------------------
 
-_REFS = [(operation, name) for operation in SERVED for name in _fields(operation) if name in fields.REFS]
+_REFS = [(operation, name) for operation in SERVED for name in _fields(operation) if name in ARNS.refs]
 
 
 def _elsewhere(kms: Kms, tenant: Tenant) -> list[str]:

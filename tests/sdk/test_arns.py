@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from kit.aws_clients import SECRET
+from kit.aws_encryption_sdk import EncryptionSdk
 from kit.sdk_aws import HELLO, Boto
-from kit.sdk_clients import Classic, Login, Tea, Tencent, login, refused
+from kit.sdk_clients import Classic, Login, Tea, Tencent, aws_variables, login, refused
 from kit.support import Server, run_tkms, serving
 
 MOVED = "cn-beijing:1234567890123456", "eu-west-1:111122223333"
@@ -72,6 +74,20 @@ def test_arns_of_elsewhere_are_the_dialect_s_own_refusal(user: Login) -> None:
                 aws.client.encrypt(KeyId=f"arn:aws:kms:{place}:{name}", Plaintext=HELLO)
         with refused(tencent, "InvalidParameterValue.InvalidKeyId"):
             tencent.call("DescribeKey", KeyId=f"acs:kms:{place}:key/{key}")
+
+
+def test_an_encryption_sdk_wants_the_server_s_own_arn(user: Login, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It writes the ARN that it is answered, and looks for the one that it was given: what it encrypts under an ARN of
+    the old place opens with the server's own only, as with an alias."""
+    for name, value in aws_variables(user).items():
+        monkeypatch.setenv(name, value)
+    own = Boto(user).client.describe_key(KeyId="alias/default")["KeyMetadata"]["Arn"]
+    old = EncryptionSdk(user, own.replace(own[len("arn:aws:kms:") : own.index(":key/")], MOVED[1]))
+    sealed = old.seal({"a": "b"})
+    assert list(sealed.keys) == [own.encode()]
+    with pytest.raises(old.error("")):
+        old.open(sealed, {"a": "b"})
+    assert EncryptionSdk(user, own).open(sealed, {"a": "b"}) == SECRET
 
 
 def test_regions_are_those_of_the_arns(user: Login) -> None:
