@@ -154,6 +154,8 @@ class Functions(Construct):
         statements = [iam.PolicyStatement(actions=[catalog.INVOKE], resources=invoked)] if invoked else []
         tenant = self._tenant
         environment = {"FUNCTION_PREFIX": tenant.function_prefix, "API_PER_SECOND": str(tenant.rate + tenant.burst)}
+        if tenant.other_arns:
+            environment["OTHER_ARNS"] = ",".join(tenant.other_arns)
         if inline:
             environment["INLINE_ACTIONS"] = ",".join(self._tenant.inline_actions)
         return self._function(ENDPOINT, inline=inline, more=statements, environment=environment)

@@ -14,6 +14,7 @@ from msgspec import Struct
 from tenantkms.access.limits import limits_of
 from tenantkms.keys.maintenance import JOBS
 from tenantkms.model.limits import COUNTS
+from tenantkms.model.site import check_homes
 from tenantkms.names import folder
 from tenantkms_events.names import FUNCTIONS
 
@@ -96,6 +97,7 @@ class Tenant(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     region: str
     arn_account: str = ""
     arn_region: str = ""
+    other_arns: tuple[str, ...] = ()
     domain: str = ""
     certificate: str = ""
     truststore: str = ""
@@ -179,6 +181,14 @@ def _are_limits(given: Mapping[str, int]) -> bool:
     return True
 
 
+def _are_homes(given: Sequence[str]) -> bool:
+    try:
+        check_homes(given)
+    except ValueError:
+        return False
+    return True
+
+
 def _targets(tenant: Tenant) -> tuple[Target, ...]:
     return tenant.events.messages.targets if tenant.events and tenant.events.messages else ()
 
@@ -223,6 +233,16 @@ _CHECKS: tuple[Check, ...] = (
         "arn_region",
         lambda t: not t.arn_region or _matches(r"[a-z0-9-]{1,32}", t.arn_region),
         "up to 32 lower-case letters, digits and '-'",
+    ),
+    (
+        "other_arns",
+        lambda t: _are_homes(t.other_arns) and len(set(t.other_arns)) == len(t.other_arns),
+        "<region>:<account> as they stand in the ARNs that clients have, each once",
+    ),
+    (
+        "other_arns",
+        lambda t: ":".join(t.identity.values()) not in t.other_arns,
+        "without what stands in the tenant's own ARNs",
     ),
     *(
         (

@@ -41,7 +41,7 @@ def take_over(settings: Settings) -> Iterator[None]:
 def has_rows(settings: Settings) -> bool:
     """Whether there are keys or access keys that a root secret would have authenticated."""
     keys = settings.deps.keyring.store.unauthenticated()
-    return settings.access.store.has_credentials() or keys.list_keys(KeyFilter(), offset=0, limit=1)[0] > 0
+    return settings.access.store.has_credentials() or keys.list_keys(KeyFilter(), now=0, offset=0, limit=1)[0] > 0
 
 
 def _stores(settings: Settings) -> tuple[KeyStore | AccessStore, ...]:
@@ -69,7 +69,7 @@ def _sealed_secrets(settings: Settings) -> Iterator[tuple[bytes, Binding]]:
 def _sealed_of_keys(settings: Settings) -> Iterator[tuple[bytes, Binding]]:
     """Material, and the digest of what was once imported, however many keys have neither."""
     tenant, store, offset = settings.site.tenant, settings.deps.keyring.store.unauthenticated(), 0
-    while page := store.list_keys(KeyFilter(), offset=offset, limit=100)[1]:
+    while page := store.list_keys(KeyFilter(), now=0, offset=offset, limit=100)[1]:
         for key in page:
             if key.primary:
                 yield key.primary.sealed, key_binding(tenant, key.id, key.primary_number, key.spec)

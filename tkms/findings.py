@@ -36,9 +36,9 @@ _NO_ROOT = "After an upgrade: tkms take-over. Else somebody took the root secret
 
 def examine_arns(settings: Settings) -> Found:
     """How the ARNs of the place begin."""
-    from tenantkms.wire.dialects.aws.names import home  # the dialects are not the other commands' to load
+    from tenantkms.wire.dialects.aws.names import ARNS as AWS_ARNS  # the dialects are not the other commands' to load
 
-    yield OK, f"{home(settings.site)} stands in messages of encryption SDKs, for ever", ""
+    yield OK, f"{AWS_ARNS.home(settings.site)} stands in messages of encryption SDKs, for ever", ""
 
 
 def examine_endpoint(url: str) -> Found:

@@ -29,8 +29,7 @@ def cancel_key_deletion(params: CancelKeyDeletion, scope: Scope) -> Cancelled:
         (key,) = keys
         if key.destroying:
             raise KeyNotPendingDeletion("The key is being destroyed: its window is over.")
-        expired = key.material_expires and scope.now >= key.material_expires
-        usable = key.primary is not None and not expired
+        usable = key.primary is not None and not key.expired(scope.now)
         state = scope.profile.cancel_deletion_to if usable else KeyState.PENDING_IMPORT
         return [PutKey(scope.revise(key, state=state, deletion_date=0))]
 

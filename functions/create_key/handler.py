@@ -122,7 +122,7 @@ def create_key(params: CreateKey, scope: Scope) -> Created:
 
     scope.update([], make)
     scope.used.append(key_id)
-    return Created(key=view(made[0]))
+    return Created(key=view(made[0], scope.now))
 
 
 handler = entry(create_key)

@@ -34,9 +34,10 @@ def delete_key_material(params: DeleteKeyMaterial, scope: Scope) -> Deleted:
         (key,) = keys
         if key.origin is not Origin.EXTERNAL:
             raise NotExternal(key=key.id)
-        if key.primary is None:
+        if key.primary is None or key.expired(scope.now):
             return []
-        state = key.state if key.state is KeyState.PENDING_DELETION else KeyState.PENDING_IMPORT
+        leaves = key.state_at(scope.now) is KeyState.PENDING_DELETION
+        state = KeyState.PENDING_DELETION if leaves else KeyState.PENDING_IMPORT
         return [PutKey(scope.revise(key, state=state, material_expires=scope.now))]
 
     (key,) = scope.update([params.key_id], change)

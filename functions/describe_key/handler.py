@@ -17,7 +17,7 @@ class Described(Result, frozen=True, kw_only=True):
 
 @action("DescribeKey", refuses=NOTHING, needs=ANY_KEY)
 def describe_key(params: KeyRefs, scope: Scope) -> Described:
-    return Described(keys=[view(scope.use(ref)) for ref in params.key_ids])
+    return Described(keys=[view(scope.use(ref), scope.now) for ref in params.key_ids])
 
 
 handler = entry(describe_key)

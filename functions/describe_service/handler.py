@@ -29,7 +29,7 @@ def describe_service(params: DescribeService, scope: Scope) -> Service:
     scope.allow()
     total = 0
     if params.count:
-        total, _ = scope.store.list_keys(KeyFilter(), offset=0, limit=1)
+        total, _ = scope.store.list_keys(KeyFilter(), now=scope.now, offset=0, limit=1)
     return Service(specs=list(KeySpec), key_count=total)
 
 

@@ -177,6 +177,8 @@ class Endpoint:
                 reason = dialect.unsupported[answer.action]
                 raise e.UnsupportedAction(f"{answer.action} is not supported: {reason}.")
             raise e.UnknownAction
+        if dialect.arns:
+            dialect.arns.check(params, self._view.site)
         dialect.check_site(params, self._view.site)
         canonical, fields = decode(operation, params, dialect.common)
         principal = {"id": credential.access_key_id, "policy": credential.policy}

@@ -65,8 +65,9 @@ def _import(scope: Scope, keys: Sequence[Key], params: ImportKeyMaterial) -> tup
     (key,) = keys
     if key.origin is not Origin.EXTERNAL:
         raise NotExternal(key=key.id)
-    if key.state is KeyState.DISABLED and not scope.profile.imports_disabled:
-        raise KeyDisabled(key=key.id, state=key.state)
+    state = key.state_at(scope.now)
+    if state is KeyState.DISABLED and not scope.profile.imports_disabled:
+        raise KeyDisabled(key=key.id, state=state)
     keyring = scope.keyring
     opened = open_material(keyring.parent, keyring.tenant, key, params.token, params.encrypted, scope.now)
     material, proven, issued = opened
@@ -92,7 +93,7 @@ def _import(scope: Scope, keys: Sequence[Key], params: ImportKeyMaterial) -> tup
         spent=None,
         imported=imported,
         material_expires=params.expires,
-        state=KeyState.ENABLED if key.state is KeyState.PENDING_IMPORT else key.state,
+        state=KeyState.ENABLED if state is KeyState.PENDING_IMPORT else state,
     )
     return version, [*writes, PutKey(changed)]
 

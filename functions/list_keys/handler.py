@@ -26,9 +26,9 @@ class Keys(Result, frozen=True, kw_only=True):
 @action("ListKeys", refuses=NO_KEY, needs=NO_KEY)
 def list_keys(params: ListKeys, scope: Scope) -> Keys:
     scope.allow()
-    store = scope.store
-    total, keys = store.list_keys(params.where, offset=params.start, limit=params.limit, descending=params.descending)
-    return Keys(total=total, offset=params.start, limit=params.limit, keys=[view(key) for key in keys])
+    page = {"offset": params.start, "limit": params.limit}
+    total, keys = scope.store.list_keys(params.where, now=scope.now, descending=params.descending, **page)
+    return Keys(total=total, **page, keys=[view(key, scope.now) for key in keys])
 
 
 handler = entry(list_keys)

@@ -44,10 +44,10 @@ def list_tag_resources(params: ListTagResources, scope: Scope) -> Tags:
     where = KeyFilter(tags=tuple((frozenset({name}), frozenset(values)) for name, values in params.tags))
     if params.key_ids:
         named = distinct(scope.use(ref) for ref in params.key_ids)
-        keys = [key for key in named if where.matches(key)]
+        keys = [key for key in named if where.matches(key, scope.now)]
     else:
         scope.allow()
-        _, keys = scope.store.list_keys(where, offset=0, limit=1_000_000)
+        _, keys = scope.store.list_keys(where, now=scope.now, offset=0, limit=1_000_000)
     rows = [TagRow(key_id=key.id, name=name, value=value) for key in keys for name, value in sorted(key.tags.items())]
     end = params.start + params.limit
     return Tags(rows=rows[params.start : end], next=end if end < len(rows) else 0)

@@ -40,7 +40,8 @@ def schedule_key_deletion(params: ScheduleKeyDeletion, scope: Scope) -> Schedule
         (key,) = keys
         if key.deletion_protection:
             raise DeletionProtected
-        if scope.profile.schedule_needs_disabled and key.state not in (KeyState.DISABLED, KeyState.PENDING_IMPORT):
+        state = key.state_at(scope.now)
+        if scope.profile.schedule_needs_disabled and state not in (KeyState.DISABLED, KeyState.PENDING_IMPORT):
             raise KeyNotDisabled
         return [PutKey(scope.revise(key, state=KeyState.PENDING_DELETION, deletion_date=date))]
 

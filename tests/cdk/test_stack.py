@@ -106,6 +106,7 @@ def test_a_function_s_environment_is_what_its_settings_read(template: Template, 
         "FUNCTION_PREFIX",
         "INLINE_ACTIONS",
         "LIMITS",
+        "OTHER_ARNS",
         "API_PER_SECOND",
     }:
         with pytest.raises(SettingsError, match=name):
@@ -126,6 +127,16 @@ def test_options_reach_the_functions(full: Template, example: Template) -> None:
     assert example.functions["encrypt"]["Environment"]["Variables"]["STATE_CACHE_SECONDS"] == "1"
     limits = {folder: function["Environment"]["Variables"].get("LIMITS") for folder, function in full.functions.items()}
     assert set(limits.values()) == {"Encrypt=1000,*=20,strangers=0,keys=100"}
+    arns = {
+        folder for folder, function in full.functions.items() if "OTHER_ARNS" in function["Environment"]["Variables"]
+    }
+    assert arns == {"endpoint"}  # the others are told ids
+    told = full.functions["endpoint"]["Environment"]["Variables"]["OTHER_ARNS"]
+    assert told == "cn-beijing:1234567890123456,eu-west-1:111122223333"
+    assert on_aws(
+        full.functions["endpoint"]["Environment"]["Variables"], moto_aws.WiredSession(moto_aws.Wire())
+    ).site.other_arns == tuple(told.split(","))
+    assert "OTHER_ARNS" not in example.functions["endpoint"]["Environment"]["Variables"]
     assert "LIMITS" not in example.functions["endpoint"]["Environment"]["Variables"]
     assert full.functions["endpoint"]["Environment"]["Variables"]["API_PER_SECOND"] == "110"
     assert {"Key": "team", "Value": "platform"} in full.functions["encrypt"]["Tags"]

@@ -42,7 +42,7 @@ def code(kms: Kms, request: Event) -> str | None:
 
 
 def count(kms: Kms) -> int:
-    return kms.settings.deps.keyring.store.list_keys(KeyFilter(), offset=0, limit=1)[0]
+    return kms.settings.deps.keyring.store.list_keys(KeyFilter(), now=0, offset=0, limit=1)[0]
 
 
 # -- what is signed --------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from tenantkms.errors import KmsError
 from tenantkms.model.key import KeyFilter
 from tenantkms.wire.dialects import DIALECTS
 from tenantkms.wire.dialects.aws import fields
+from tenantkms.wire.dialects.aws.names import ARNS
 from tenantkms.wire.http import MAX_BODY
 from tenantkms.wire.translate import In, refused
 
@@ -44,7 +45,7 @@ def code(kms: Kms, operation: str, params: Mapping[str, Any]) -> str | None:
 @contextmanager
 def nothing_changes(kms: Kms) -> Iterator[None]:
     store = kms.settings.deps.keyring.store
-    rows = lambda: (store.list_keys(KeyFilter(), offset=0, limit=1000), store.list_aliases(offset=0, limit=1000))  # noqa: E731
+    rows = lambda: (store.list_keys(KeyFilter(), now=0, offset=0, limit=1000), store.list_aliases(offset=0, limit=1000))  # noqa: E731
     before = rows()
     yield
     assert rows() == before
@@ -143,7 +144,7 @@ def test_each_name_of_an_enumeration_is_served_or_refused_as_aws_refuses(operati
 
 # -- keys ------------------------------------------------------------------------------------------------
 
-_REFS = [(operation, name) for operation in SERVED for name in _fields(operation) if name in fields.REFS]
+_REFS = [(operation, name) for operation in SERVED for name in _fields(operation) if name in ARNS.refs]
 
 
 def _elsewhere(kms: Kms, tenant: Tenant) -> list[str]:

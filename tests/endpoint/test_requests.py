@@ -42,7 +42,7 @@ RPC, RPC_POST, ACS3, TC3, V1, V2, V4 = (
 def state(kms: Kms) -> Any:
     """Everything that a request could change."""
     store = kms.settings.deps.keyring.store
-    return store.list_keys(KeyFilter(), offset=0, limit=1000), store.list_aliases(offset=0, limit=1000)
+    return store.list_keys(KeyFilter(), now=0, offset=0, limit=1000), store.list_aliases(offset=0, limit=1000)
 
 
 def create(scheme: str, signer: Signer) -> Event:

@@ -145,6 +145,8 @@ BREAKS = [
     (actions.functions_have_one_shape, ENCRYPT, "@action('Sign')\ndef sign(params, scope): ...", "('sign', 'Sign')"),
     (actions.handlers_ask_the_scope, ENCRYPT, "def f(scope):\n    deps = scope.deps", "reaches for scope.deps"),
     (actions.handlers_ask_the_scope, ENCRYPT, "def f(scope):\n    store = scope.keyring.store", "scope.keyring.store"),
+    (actions.keys_tell_their_state_now, ENCRYPT, "def f(key):\n    return key.state", "reads key.state"),
+    (actions.keys_tell_their_state_now, f"{LAYER}/keys/views.py", "def f(key):\n    return key.state", "key.state"),
 ]
 
 

@@ -115,6 +115,20 @@ def handlers_ask_the_scope(root: Path) -> Iterator[str]:
                     yield f"functions/{name}/handler.py:{node.lineno} reaches for {text}"
 
 
+_SETS = ("model", "store", "keys/destruction.py")
+"""Where the state that was last set is kept, and moved on."""
+
+
+def keys_tell_their_state_now(root: Path) -> Iterator[str]:
+    """What is answered of a key's state is of now, `Key.state_at`, not what was last set."""
+    layer = root / LAYER
+    rooms = (path for path in layer.rglob("*.py") if not path.relative_to(layer).as_posix().startswith(_SETS))
+    for path in sorted((*rooms, *(root / "functions").rglob("*.py"))):
+        for node in ast.walk(parsed(path.read_text("utf-8"))):
+            if isinstance(node, ast.Attribute) and node.attr == "state":
+                yield f"{path.relative_to(root)}:{node.lineno} reads {ast.unparse(node)}: a key's is state_at(now)"
+
+
 def dialects_name_actions_that_exist(root: Path) -> Iterator[str]:
     actions = {action for _, tree in handlers(root) for _, action in actions_of(tree)}
     for dialect, rows in operations(root).items():
@@ -127,5 +141,6 @@ RULES: tuple[Rule, ...] = (
     functions_have_one_shape,
     actions_say_whether_they_use_keys,
     handlers_ask_the_scope,
+    keys_tell_their_state_now,
     dialects_name_actions_that_exist,
 )

@@ -25,6 +25,7 @@ FULL = {
     "name": "full",
     "account": ACCOUNT,
     "region": REGION,
+    "other_arns": ["cn-beijing:1234567890123456", "eu-west-1:111122223333"],
     "domain": "kms.full.example.com",
     "certificate": f"arn:aws:acm:{REGION}:{ACCOUNT}:certificate/6f1e2d3c-1111-4222-8333-444455556666",
     "truststore": "s3://full-truststore/authorities/clients.pem",

@@ -118,7 +118,7 @@ def test_of_256_creators_of_one_alias_one_wins(store: str, tmp_path: Path) -> No
     codes = Counter(at_once(jobs))
     assert codes[""] == 1
     assert set(codes) == {"", "AliasAlreadyExists", "InvalidParameterValue.AliasAlreadyExists"}
-    total, found = world.keys.list_keys(KeyFilter(), offset=0, limit=1000)
+    total, found = world.keys.list_keys(KeyFilter(), now=0, offset=0, limit=1000)
     holders = [key.id for key in found if key.aliases]
     alias = world.keys.get_alias("wanted")
     assert alias is not None

@@ -35,7 +35,7 @@ def test_a_killed_process_loses_nothing(attempt: int, tmp_path: Path) -> None:
     for key_id, alias, blob in told:
         assert tenant.result("Decrypt", {"ciphertext": blob})["plaintext"] == PLAINTEXT
         assert tenant.result("DescribeKey", {"key_ids": [f"alias/{alias}"]})["keys"][0]["id"] == key_id
-    _, keys = store.list_keys(KeyFilter(), offset=0, limit=100_000)
+    _, keys = store.list_keys(KeyFilter(), now=0, offset=0, limit=100_000)
     _, aliases = store.list_aliases(offset=0, limit=100_000)
     assert {(alias.name, alias.key_id) for alias in aliases} == {(name, key.id) for key in keys for name in key.aliases}
     for key in keys:

@@ -62,7 +62,7 @@ def run(world: World, job: str, **how: Any) -> tuple[int, int, int]:
 
 
 def rows(world: World) -> list[Key]:
-    return world.keys.list_keys(KeyFilter(), offset=0, limit=100_000)[1]
+    return world.keys.list_keys(KeyFilter(), now=0, offset=0, limit=100_000)[1]
 
 
 def finished(world: World, job: str) -> int:

@@ -143,32 +143,43 @@ def a_filter(**fields: Any) -> KeyFilter:
 
 @pytest.mark.parametrize(("field", "match", "miss"), FIELDS)
 def test_one_field(field: str, match: Any, miss: Any) -> None:
-    assert a_filter(**{field: match}).matches(KEY)
-    assert not a_filter(**{field: miss}).matches(KEY)
+    assert a_filter(**{field: match}).matches(KEY, 0)
+    assert not a_filter(**{field: miss}).matches(KEY, 0)
 
 
 @pytest.mark.parametrize("field", ["states", "specs", "usages", "origins", "creators", "ids", "aliases"])
 def test_a_field_that_allows_nothing_shows_nothing(field: str) -> None:
-    assert not a_filter(**{field: ()}).matches(KEY)
+    assert not a_filter(**{field: ()}).matches(KEY, 0)
 
 
 @pytest.mark.parametrize(("field", "_match", "miss"), FIELDS)
 def test_every_field_must_match(field: str, _match: Any, miss: Any) -> None:
     all_match = {name: match for name, match, _ in FIELDS}
-    assert a_filter(**all_match).matches(KEY)
-    assert not a_filter(**{**all_match, field: miss}).matches(KEY)
+    assert a_filter(**all_match).matches(KEY, 0)
+    assert not a_filter(**{**all_match, field: miss}).matches(KEY, 0)
+
+
+@pytest.mark.parametrize("state", KeyState)
+def test_expired_material_is_none_from_its_second_on(state: KeyState) -> None:
+    imported = sample_key(1, origin=Origin.EXTERNAL, state=state, material_expires=100, deletion_date=50)
+    expired = state if state is KeyState.PENDING_DELETION else KeyState.PENDING_IMPORT
+    for_ever = sample_key(1, origin=Origin.EXTERNAL, state=state)
+    for now, seen in ((99, state), (100, expired), (10**10, expired)):
+        assert (imported.state_at(now), imported.expired(now)) == (seen, now >= 100)
+        assert [s for s in KeyState if a_filter(states={s}).matches(imported, now)] == [seen]
+        assert (for_ever.state_at(now), for_ever.expired(now)) == (state, False)
 
 
 def test_no_filter_shows_every_key() -> None:
-    assert KeyFilter().matches(KEY)
-    assert KeyFilter().matches(sample_key(2, aliases=(), tags={}))
+    assert KeyFilter().matches(KEY, 0)
+    assert KeyFilter().matches(sample_key(2, aliases=(), tags={}), 0)
 
 
 def test_a_key_without_aliases_or_tags_matches_no_filter_for_them() -> None:
     bare = sample_key(2, aliases=(), tags={})
-    assert not a_filter(alias_contains="a").matches(bare)
-    assert not a_filter(aliases={"a"}).matches(bare)
-    assert not a_filter(tags=[((), ())]).matches(bare)
+    assert not a_filter(alias_contains="a").matches(bare, 0)
+    assert not a_filter(aliases={"a"}).matches(bare, 0)
+    assert not a_filter(tags=[((), ())]).matches(bare, 0)
 
 
 # -- tables ----------------------------------------------------------------------------------------------

@@ -183,6 +183,13 @@ def test_a_cache_time_that_is_none_is_refused(seconds: str) -> None:
         on_aws({**ENVIRONMENT, "STATE_CACHE_SECONDS": seconds})
 
 
+@pytest.mark.parametrize("arns", ["eu-west-1", "eu-west-1:", ":1", "EU-WEST-1:1", "*:1", "a:1,b", "a:1, b:2", "a:b:1"])
+def test_arns_of_elsewhere_that_are_none_are_refused(arns: str) -> None:
+    """One that is too wide would let ARNs of others name keys here."""
+    with pytest.raises(SettingsError, match="not <region>:<account>"):
+        on_aws({**ENVIRONMENT, "OTHER_ARNS": arns})
+
+
 @pytest.mark.parametrize("tenant", ["", "A", "-a", "a_b", "a.b", "a" * 64, "é", "a\n", "a/b"])
 def test_a_tenant_name_that_is_none_is_refused(tenant: str) -> None:
     with pytest.raises(SettingsError):

@@ -38,7 +38,7 @@ def alias(name: str, number: int = 1) -> Alias:
 def everything(store: KeyStore) -> object:
     """All that a user can see of the store, of the keys and versions these tests use."""
     return (
-        store.list_keys(KeyFilter(), offset=0, limit=1000),
+        store.list_keys(KeyFilter(), now=0, offset=0, limit=1000),
         store.list_aliases(offset=0, limit=1000),
         [(store.get(key_id(n)), [store.get_version(key_id(n), v) for v in range(1, 5)]) for n in range(1, 5)],
         [store.get_alias(name) for name in ("a", "b", "c")],
@@ -55,7 +55,7 @@ def test_an_empty_store_has_nothing(store: KeyStore) -> None:
     assert store.get(key_id(1)) is None
     assert store.get_version(key_id(1), 1) is None
     assert store.get_alias("a") is None
-    assert store.list_keys(KeyFilter(), offset=0, limit=10) == (0, [])
+    assert store.list_keys(KeyFilter(), now=0, offset=0, limit=10) == (0, [])
     assert store.list_aliases(offset=0, limit=10) == (0, [])
 
 
@@ -79,7 +79,7 @@ def test_a_revision_replaces_the_one_before(store: KeyStore) -> None:
     assert store.get_version(ONE.id, 2) == version(2)
     assert store.get_version(ONE.id, 3) is None
     assert store.get_version(TWO.id, 1) is None
-    assert store.list_keys(KeyFilter(), offset=0, limit=10) == (2, [second, TWO])
+    assert store.list_keys(KeyFilter(), now=0, offset=0, limit=10) == (2, [second, TWO])
 
 
 def test_a_change_that_keeps_the_material_is_as_any_other(store: KeyStore) -> None:
@@ -94,7 +94,7 @@ def test_a_change_that_keeps_the_material_is_as_any_other(store: KeyStore) -> No
     store.commit([PutKey(back, leaving)])
     assert store.get(ONE.id) == back
     assert store.list_due(100, limit=9) == []
-    assert store.list_keys(KeyFilter(), offset=0, limit=10) == (2, [back, revised(TWO, "2")])
+    assert store.list_keys(KeyFilter(), now=0, offset=0, limit=10) == (2, [back, revised(TWO, "2")])
 
 
 def test_an_alias_is_made_moved_and_deleted(store: KeyStore) -> None:
@@ -114,7 +114,7 @@ def test_a_key_is_deleted_with_all_that_is_its_own(store: KeyStore) -> None:
     filled(store)
     store.commit([DeleteKey(ONE), DeleteVersion(ONE.id, 1), DeleteAlias(alias("a"))])
     assert (store.get(ONE.id), store.get_version(ONE.id, 1), store.get_alias("a")) == (None, None, None)
-    assert store.list_keys(KeyFilter(), offset=0, limit=10) == (1, [TWO])
+    assert store.list_keys(KeyFilter(), now=0, offset=0, limit=10) == (1, [TWO])
     with pytest.raises(RevisionConflict):
         store.commit([DeleteKey(ONE)])
     store.commit([PutKey(ONE)])
@@ -187,7 +187,7 @@ def test_as_many_keys_as_a_commit_may_write_change_together(store: KeyStore) -> 
     store.commit([PutKey(k) for k in keys])
     store.commit([PutKey(revised(k, "2", state=KeyState.DISABLED)) for k in keys])
     disabled = KeyFilter(states=frozenset({KeyState.DISABLED}))
-    assert store.list_keys(disabled, offset=0, limit=1)[0] == MAX_WRITES
+    assert store.list_keys(disabled, now=0, offset=0, limit=1)[0] == MAX_WRITES
 
 
 def race(store: KeyStore, count: int, writes: Callable[[int], Sequence[Write]]) -> list[str]:
@@ -220,7 +220,7 @@ def test_of_many_who_make_one_alias_one_wins(store: KeyStore) -> None:
     assert sorted(outcomes) == sorted(["ok"] + 63 * ["AliasExists"])
     winner = outcomes.index("ok")
     assert store.get_alias("a") == alias("a", winner)
-    assert store.list_keys(KeyFilter(), offset=0, limit=10) == (1, [key(winner)])
+    assert store.list_keys(KeyFilter(), now=0, offset=0, limit=10) == (1, [key(winner)])
 
 
 def test_the_root_secret_that_came_first_stays(store: KeyStore) -> None:
@@ -228,7 +228,7 @@ def test_the_root_secret_that_came_first_stays(store: KeyStore) -> None:
     store.put_root(b"\x00first\xff")
     store.put_root(b"second")
     assert store.get_root() == b"\x00first\xff"
-    assert store.list_keys(KeyFilter(), offset=0, limit=10) == (0, [])
+    assert store.list_keys(KeyFilter(), now=0, offset=0, limit=10) == (0, [])
 
 
 def test_each_job_s_watch_is_what_was_written_last(store: KeyStore) -> None:
@@ -237,7 +237,7 @@ def test_each_job_s_watch_is_what_was_written_last(store: KeyStore) -> None:
     store.put_watch("two", Watch(since=3, seen=4))
     store.put_watch("one", Watch(since=1, seen=5))
     assert (store.get_watch("one"), store.get_watch("two")) == (Watch(since=1, seen=5), Watch(since=3, seen=4))
-    assert store.list_keys(KeyFilter(), offset=0, limit=10) == (0, [])
+    assert store.list_keys(KeyFilter(), now=0, offset=0, limit=10) == (0, [])
 
 
 def test_a_keys_grants_are_kept_as_they_are(store: KeyStore) -> None:

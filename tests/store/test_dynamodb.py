@@ -133,7 +133,7 @@ def test_a_row_from_before_is_read_and_keeps_its_material(tables: Tables, keys: 
     keys.commit([PutKey(key(1))])
     as_before(tables, mac=True)
     assert keys.get(key_id(1)) == key(1)
-    assert keys.list_keys(KeyFilter(), offset=0, limit=1) == (1, [key(1)])
+    assert keys.list_keys(KeyFilter(), now=0, offset=0, limit=1) == (1, [key(1)])
     with pytest.raises(RevisionConflict):
         keys.commit([PutKey(LEAVING, key(1))])
     assert keys.get(key_id(1)) == key(1)
@@ -215,8 +215,8 @@ def test_listings_follow_the_pages_of_the_index(
     tables.client.meta.events.register(
         "provide-client-params.dynamodb.Query", lambda params, **_: {**params, "Limit": 3}
     )
-    assert keys.list_keys(KeyFilter(), offset=0, limit=100) == (10, made)
-    assert keys.list_keys(KeyFilter(), offset=2, limit=5, descending=True) == (10, made[::-1][2:7])
+    assert keys.list_keys(KeyFilter(), now=0, offset=0, limit=100) == (10, made)
+    assert keys.list_keys(KeyFilter(), now=0, offset=2, limit=5, descending=True) == (10, made[::-1][2:7])
     assert keys.list_aliases(offset=4, limit=3) == (10, aliases[4:7])
     assert access.list_credentials() == credentials
     assert tables.wire.count("Query") == 16

@@ -183,7 +183,7 @@ READS: dict[str, tuple[str, Callable[[DynamoKeyStore, DynamoAccessStore], object
     "count_keys": ("Query", lambda k, _: k.count_keys()),
     "count_aliases": ("Query", lambda k, _: k.count_aliases()),
     "get_alias": ("GetItem", lambda k, _: k.get_alias("a")),
-    "list_keys": ("Query", lambda k, _: k.list_keys(KeyFilter(), offset=0, limit=1)),
+    "list_keys": ("Query", lambda k, _: k.list_keys(KeyFilter(), now=0, offset=0, limit=1)),
     "list_aliases": ("Query", lambda k, _: k.list_aliases(offset=0, limit=1)),
     "get_root": ("GetItem", lambda k, _: k.get_root()),
     "put_root": ("PutItem", lambda k, _: k.put_root(b"sealed")),

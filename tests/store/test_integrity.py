@@ -37,9 +37,9 @@ def reads(store: KeyStore) -> dict[str, Reads]:
     return {
         "key": {
             "get": lambda: store.get(key_id(1)),
-            "list": lambda: store.list_keys(KeyFilter(), offset=0, limit=10),
+            "list": lambda: store.list_keys(KeyFilter(), now=0, offset=0, limit=10),
             "list by tag": lambda: store.list_keys(
-                KeyFilter(tags=((frozenset(), frozenset()),)), offset=0, limit=10, descending=True
+                KeyFilter(tags=((frozenset(), frozenset()),)), now=0, offset=0, limit=10, descending=True
             ),
         },
         "version": {

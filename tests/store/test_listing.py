@@ -59,9 +59,42 @@ FILTERS: dict[str, tuple[KeyFilter, list[int]]] = {
 def test_filters(store: KeyStore, where: KeyFilter, found: list[int]) -> None:
     store.commit([PutKey(k) for k in SOME])
     expected = [SOME[n - 1] for n in found]
-    assert store.list_keys(where, offset=0, limit=10) == (len(found), expected)
-    assert store.list_keys(where, offset=0, limit=10, descending=True) == (len(found), expected[::-1])
-    assert store.list_keys(where, offset=1, limit=1) == (len(found), expected[1:2])
+    assert store.list_keys(where, now=0, offset=0, limit=10) == (len(found), expected)
+    assert store.list_keys(where, now=0, offset=0, limit=10, descending=True) == (len(found), expected[::-1])
+    assert store.list_keys(where, now=0, offset=1, limit=1) == (len(found), expected[1:2])
+
+
+EXPIRED = {
+    KeyState.ENABLED: KeyState.PENDING_IMPORT,
+    KeyState.DISABLED: KeyState.PENDING_IMPORT,
+    KeyState.ARCHIVED: KeyState.PENDING_IMPORT,
+    KeyState.PENDING_IMPORT: KeyState.PENDING_IMPORT,
+    KeyState.PENDING_DELETION: KeyState.PENDING_DELETION,
+}
+"""State that was set -> the one from the second on in which imported material expires."""
+
+
+@pytest.mark.parametrize("tagged", [False, True])
+def test_material_that_expires_is_listed_so_from_its_second_on(store: KeyStore, tagged: bool) -> None:
+    """In every state, by pages too; whose material does not expire, and who has none, stays as it is."""
+    ends = 1_800_000_000
+    imported = [
+        key(n, origin=Origin.EXTERNAL, state=state, material_expires=ends, deletion_date=ends - 9)
+        for n, state in enumerate(EXPIRED, 1)
+    ]
+    others = [key(n, state=state, deletion_date=1) for n, state in enumerate(EXPIRED, 11)]
+    others += [key(21, origin=Origin.EXTERNAL), key(22, origin=Origin.EXTERNAL, primary=None)]
+    others += [key(23, rotation_seconds=1), key(24, rotation_seconds=1, state=KeyState.DISABLED)]
+    store.commit([PutKey(k) for k in (*imported, *others)])
+    for now in (ends - 1, ends):
+        for state in KeyState:
+            of_others = [k for k in others if k.state is state]
+            wanted = [k for k in imported if (EXPIRED[k.state] if now == ends else k.state) is state] + of_others
+            where = KeyFilter(states=frozenset({state}), tags=((of("env"), of("prod")),) if tagged else ())
+            assert store.list_keys(where, now=now, offset=0, limit=100) == (len(wanted), wanted)
+            for offset in range(len(wanted) + 1):
+                page = store.list_keys(where, now=now, offset=offset, limit=2)
+                assert page == (len(wanted), wanted[offset : offset + 2])
 
 
 def test_every_filter_field_is_tested() -> None:
@@ -74,7 +107,7 @@ def test_every_filter_field_is_tested() -> None:
 def test_keys_stand_in_the_order_of_their_creation_and_then_of_their_ids(store: KeyStore) -> None:
     keys = [key(n, created=created) for n, created in ((1, 10_000), (2, 9_999), (3, 10_000), (4, 0), (5, 2**33))]
     store.commit([PutKey(k) for k in keys])
-    _, listed = store.list_keys(KeyFilter(), offset=0, limit=10)
+    _, listed = store.list_keys(KeyFilter(), now=0, offset=0, limit=10)
     assert [k.id for k in listed] == [key_id(n) for n in (4, 2, 1, 3, 5)]
 
 
@@ -86,12 +119,12 @@ def test_pages_put_together_are_the_listing(store: KeyStore, where: KeyFilter, l
     store.commit([PutKey(k) for k in keys])
     paged: list[Key] = []
     for offset in range(0, 12, limit):
-        total, page = store.list_keys(where, offset=offset, limit=limit, descending=descending)
+        total, page = store.list_keys(where, now=0, offset=offset, limit=limit, descending=descending)
         assert total == 12
         assert len(page) == min(limit, 12 - offset)
         paged += page
     assert paged == (keys[::-1] if descending else keys)
-    assert store.list_keys(where, offset=12, limit=limit, descending=descending) == (12, [])
+    assert store.list_keys(where, now=0, offset=12, limit=limit, descending=descending) == (12, [])
 
 
 @pytest.mark.parametrize("limit", [1, 2, 4, 10])
@@ -126,8 +159,8 @@ def test_a_listing_shows_the_last_revision(store: KeyStore) -> None:
     store.commit([PutKey(first)])
     second = replace(first, revision=2, token="2", state=KeyState.DISABLED, aliases=("a",))
     store.commit([PutKey(second)])
-    assert store.list_keys(KeyFilter(), offset=0, limit=10) == (1, [second])
-    assert store.list_keys(KeyFilter(states=frozenset({KeyState.ENABLED})), offset=0, limit=10) == (0, [])
+    assert store.list_keys(KeyFilter(), now=0, offset=0, limit=10) == (1, [second])
+    assert store.list_keys(KeyFilter(states=frozenset({KeyState.ENABLED})), now=0, offset=0, limit=10) == (0, [])
 
 
 @pytest.mark.parametrize(("first", "last"), [(1, 12), (1, 1), (3, 5), (9, 11), (12, 12), (13, 20), (5, 4), (0, 2**31)])

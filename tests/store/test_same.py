@@ -61,7 +61,7 @@ def contents(store: KeyStore) -> object:
         [store.get_version(key_id(n), v) for n in KEYS for v in VERSIONS],
         [store.list_versions(key_id(n), 1, 9) for n in KEYS],
         [store.get_alias(name) for name in ALIASES],
-        store.list_keys(KeyFilter(), offset=0, limit=10),
+        store.list_keys(KeyFilter(), now=0, offset=0, limit=10),
         store.list_aliases(offset=0, limit=10),
     )
 

@@ -134,7 +134,7 @@ def test_many_who_open_a_new_file_at_once_all_can(tmp_path: Path) -> None:
         with ThreadPoolExecutor(16) as pool:
             list(pool.map(opened, range(16)))
         store = SqliteStore(tmp_path / f"{attempt}.sqlite3", ROW_MACS)
-        assert store.list_keys(KeyFilter(), offset=0, limit=1)[0] == 16
+        assert store.list_keys(KeyFilter(), now=0, offset=0, limit=1)[0] == 16
 
 
 def test_opening_a_new_file_waits_for_another_who_begins_to_write_it(tmp_path: Path) -> None:
@@ -161,7 +161,7 @@ def test_a_killed_process_leaves_every_acknowledged_key_and_only_whole_ones(tmp_
             writer.kill()
             acknowledged += [int(line) for line in writer.stdout if line.endswith("\n")]
         store = SqliteStore(path, ROW_MACS)
-        total, keys = store.list_keys(KeyFilter(), offset=0, limit=100_000)
+        total, keys = store.list_keys(KeyFilter(), now=0, offset=0, limit=100_000)
         assert {key_id(n) for n in acknowledged} <= {k.id for k in keys}
         assert store.list_aliases(offset=0, limit=1)[0] == total
         for found in keys:
@@ -215,7 +215,7 @@ def test_a_file_damaged_while_it_is_used_is_unavailable(tmp_path: Path) -> None:
         lambda: store.keys_after((0, ""), limit=1),
         lambda: store.get_alias("a"),
         lambda: store.commit([PutKey(key(1))]),
-        lambda: store.list_keys(KeyFilter(), offset=0, limit=1),
+        lambda: store.list_keys(KeyFilter(), now=0, offset=0, limit=1),
         lambda: store.list_aliases(offset=0, limit=1),
         lambda: store.get_credential("a"),
         lambda: store.put_credential(credential(1), new=True),
@@ -252,4 +252,4 @@ def test_a_full_disk_refuses_the_write_and_harms_nothing(tmp_path: Path) -> None
         assert store.get(key_id(1)) == key(1)
     assert store.get_alias("a") is None
     store.commit([PutKey(key(2)), PutAlias(Alias(name="a", key_id=key_id(2)), expect=None)])
-    assert SqliteStore(path, ROW_MACS).list_keys(KeyFilter(), offset=0, limit=10) == (2, [key(1), key(2)])
+    assert SqliteStore(path, ROW_MACS).list_keys(KeyFilter(), now=0, offset=0, limit=10) == (2, [key(1), key(2)])

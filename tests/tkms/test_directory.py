@@ -249,7 +249,7 @@ def test_a_first_start_that_dies_while_it_writes_is_begun_again(
 
 def test_keys_without_material_do_not_hide_what_is_sealed(data: Path) -> None:
     settings = Directory(data).open()
-    first = settings.deps.keyring.store.list_keys(KeyFilter(), offset=0, limit=1)[1]
+    first = settings.deps.keyring.store.list_keys(KeyFilter(), now=0, offset=0, limit=1)[1]
     for _ in range(101):
         call(settings, "CreateKey", {"origin": "EXTERNAL"})
     time.sleep(1.1)  # keys are listed by the second in which they were made

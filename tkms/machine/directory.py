@@ -89,11 +89,13 @@ def _new_site(tenant: str | None, region: str | None, account: str | None) -> _S
 
 class Directory:
     """A data directory. `open` gives the settings of what is in it, with these `limits`; `make` makes it before,
-    if it is not there. `later` gives back the locks of its files (`FileLock`).
+    if it is not there. `later` gives back the locks of its files (`FileLock`); `other_arns` as `Site` has them.
     """
 
-    def __init__(self, path: Path, limits: Limits = DEFAULT, later: Later = at_once) -> None:
-        self.path = path
+    def __init__(
+        self, path: Path, limits: Limits = DEFAULT, later: Later = at_once, other_arns: tuple[str, ...] = ()
+    ) -> None:
+        self.path, self._other_arns = path, other_arns
         self._limits, self._later = limits, later
 
     @property
@@ -214,7 +216,7 @@ class Directory:
 
     def _settings(self, site: _SiteFile) -> Settings:
         self._check_parts(site)
-        where = Site(tenant=site.tenant, region=site.region, account=site.account)
+        where = Site(tenant=site.tenant, region=site.region, account=site.account, other_arns=self._other_arns)
         settings = one_machine(self.path, where, limits=self._limits, later=self._later)
         if site.authenticated and not settings.root.exists():
             raise SettingsError(

@@ -83,6 +83,14 @@ def add(words: Any, command: Any, directory: argparse.ArgumentParser) -> None:
         metavar="N",
         help="most connections of one address, 1 to 1000; behind a proxy all are of its own (default: %(default)s)",
     )
+    serve.add_argument(
+        "--other-arns",
+        action="append",
+        default=[],
+        metavar="REGION:ACCOUNT",
+        help="ARNs of this region and account name keys here, too; repeat. For programs that were moved and have such"
+        " ARNs in their settings (default: the server's own only)",
+    )
     init = command(words, "init", "make the data directory, with a first key and access key", _init, where=directory)
     for parser in (serve, init):
         parser.add_argument("--tenant", help="name of the tenant, chosen once (default: local)")

@@ -27,6 +27,7 @@ from tenantkms.audit.file_audit import FileAudit
 from tenantkms.errors import KmsError
 from tenantkms.keys.deps import Deps
 from tenantkms.keys.maintenance import JOBS, run
+from tenantkms.model.site import check_homes
 from tenantkms.runtime.assemble import AUDIT_FILE, Settings, SettingsError
 from tkms.machine.app import App, Checks
 from tkms.machine.connection import Application, Connection
@@ -232,8 +233,12 @@ def serve(args: argparse.Namespace) -> int:
         limits = limits_of_text(",".join(args.limit))
     except ValueError as e:
         raise SettingsError(f"--limit: {e}.") from e
+    try:
+        other_arns = check_homes(args.other_arns)
+    except ValueError as e:
+        raise SettingsError(f"--other-arns: {e}.") from e
     releases = Releases()
-    directory = Directory(args.data_dir, limits, releases)
+    directory = Directory(args.data_dir, limits, releases, other_arns)
     unused: Any = None  # `Listener` makes the connections, and they call `App`
     config = uvicorn.Config(
         unused,

@@ -153,7 +153,9 @@ def _ten_thousand(kms: Kms, *, due: bool) -> None:
     """10,000 keys more in the store, made below the API, or the deletion of all of them made due."""
     keyring, now = kms.settings.deps.keyring, int(time.time())
     if due:
-        _, keys = keyring.store.list_keys(KeyFilter(states=frozenset({KeyState.ENABLED})), offset=0, limit=20_000)
+        _, keys = keyring.store.list_keys(
+            KeyFilter(states=frozenset({KeyState.ENABLED})), now=int(time.time()), offset=0, limit=20_000
+        )
         for key in keys:
             changes = {"state": KeyState.PENDING_DELETION, "deletion_date": now - 1, "revision": key.revision + 1}
             keyring.commit([PutKey(msgspec.structs.replace(key, **changes))])

@@ -129,7 +129,7 @@ class Reference:
         wrong = refusal(key, now, "name")
         if not wrong and key.protected:
             wrong = "DeletionProtected"
-        if not wrong and dialect in TENCENTS and key.state not in ("Disabled", "PendingImport"):
+        if not wrong and dialect in TENCENTS and key.seen_state(now) not in ("Disabled", "PendingImport"):
             wrong = "KeyNotDisabled"
         if not wrong:
             key.state, key.deletion_date = "PendingDeletion", now + days * DAY
@@ -178,22 +178,22 @@ class Reference:
         wrong = refusal(key, now, "import")
         if not wrong and not key.external:
             wrong = "NotExternal"
-        if not wrong and key.state == "Disabled" and dialect in TENCENTS:
+        if not wrong and key.seen_state(now) == "Disabled" and dialect in TENCENTS:
             wrong = "KeyDisabled"
         if not wrong and key.token and now >= key.token[2]:
             wrong = "ExpiredImportToken"
         if not wrong and key.material not in (b"", material):
             wrong = "MaterialMismatch"
         if not wrong:
+            key.state = "Enabled" if key.seen_state(now) == "PendingImport" else key.state
             key.material, key.versions, key.expires = material, 1, expires
-            key.state = "Enabled" if key.state == "PendingImport" else key.state
         return wrong
 
     def delete_material(self, key: RefKey, now: int) -> str:
         wrong = refusal(key, now, "any")
         if not wrong and not key.external:
             wrong = "NotExternal"
-        if not wrong and key.versions:
+        if not wrong and key.versions and not key.expired(now):
             key.expires = now
             key.state = key.state if key.state == "PendingDeletion" else "PendingImport"
         return wrong

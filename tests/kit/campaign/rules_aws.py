@@ -85,7 +85,8 @@ class AwsRules(KeyRules, UseRules):
         self._told(key, made["KeyMetadata"])
 
     def _told(self, key: RefKey, told: dict[str, Any]) -> None:
-        state = "Disabled" if key.state == "Archived" else key.state
+        seen = key.seen_state(self.now)
+        state = "Disabled" if seen == "Archived" else seen
         name, usage = _SPECS[key.spec]
         assert (told["KeyId"], told["Arn"]) == (key.id, self.arn(f"key/{key.id}"))
         assert (told["KeyState"], told["Enabled"], told["Description"]) == (state, state == "Enabled", key.description)

@@ -143,22 +143,23 @@ class NameRules(Machine):
         if wrong:
             return
         told = answer["keyMetadata" if dialect == TENCENT_V2 else "KeyMetadata"]
+        seen = key.seen_state(self.now)
         if dialect == ALIBABA:
-            state = "Disabled" if key.state == "Archived" else key.state
+            state = "Disabled" if seen == "Archived" else seen
             assert (told["KeyId"], told["KeyState"], told["Description"]) == (key.id, state, key.description)
             assert told["DeletionProtection"] == ("Enabled" if key.protected else "Disabled")
             self._told_version(key, told["PrimaryKeyVersion"])
             return
         told = {name[0].upper() + name[1:]: value for name, value in told.items()}
-        state = key.state.removesuffix("ion") if key.state == "PendingDeletion" else key.state
-        state = "PendingDelete" if key.state == "PendingDeletion" else state
+        state = "PendingDelete" if seen == "PendingDeletion" else seen
         assert (told["KeyId"], told["KeyState"], told["Description"]) == (key.id, state, key.description)
         assert told["Alias"] == (key.aliases[0] if key.aliases else "")
         assert told.get("DeletionDate", told.get("DeleteTime")) == key.deletion_date
 
     def _told_version(self, key: RefKey, version_id: str) -> None:
         """A version has one id for ever, and no other version has it."""
-        assert bool(version_id) == (key.versions > 0 and key.state != "PendingImport")
+        gone = key.expired(self.now) or key.state == "PendingImport"
+        assert bool(version_id) == (key.versions > 0 and not gone)
         if version_id:
             assert key.version_ids.setdefault(key.versions, version_id) == version_id
             assert len(set(key.version_ids.values())) == len(key.version_ids)
@@ -205,7 +206,7 @@ class NameRules(Machine):
             answer = self.ask(ALIBABA, "ListKeys", "", PageNumber="1", PageSize=str(size))
             found = (answer["TotalCount"], [row["KeyId"] for row in answer["Keys"]["Key"]])
         elif dialect == TENCENT:
-            live = [key for key in live if key.state not in ("PendingDeletion", "Archived")]
+            live = [key for key in live if key.seen_state(self.now) not in ("PendingDeletion", "Archived")]
             answer = self.ask(TENCENT, "ListKeys", "", Limit=size)
             found = (answer["TotalCount"], [row["KeyId"] for row in answer["Keys"]])
         else:
@@ -217,7 +218,7 @@ class NameRules(Machine):
     def list_detail(self, state: str, size: int) -> None:
         params = {"KeyState": _NUMBERS[state], "KeyUsage": "ALL", "OrderType": 1, "Limit": size}
         answer = self.ask(TENCENT, "ListKeyDetail", "", **params)
-        keys = [key for key in self.ref.live if key.state == state]
+        keys = [key for key in self.ref.live if key.seen_state(self.now) == state]
         ids = [key.id for key in sorted(keys, key=lambda key: (key.created, key.id))]
         assert (answer["TotalCount"], [row["KeyId"] for row in answer["KeyMetadatas"]]) == (len(ids), ids[:size])
 

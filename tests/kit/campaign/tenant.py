@@ -120,7 +120,7 @@ def deepen(process: Process, key_id: str, count: int) -> list[str]:
 def assert_whole(world: World) -> None:
     """Every key is usable; versions have no gaps; aliases and the keys' lists of them agree."""
     process, store = Process(world), world.keys
-    _, keys = store.list_keys(KeyFilter(), offset=0, limit=100_000)
+    _, keys = store.list_keys(KeyFilter(), now=0, offset=0, limit=100_000)
     listed = sorted((name, key.id) for key in keys for name in key.aliases)
     _, aliases = store.list_aliases(offset=0, limit=100_000)
     assert [(alias.name, alias.key_id) for alias in aliases] == listed

@@ -202,6 +202,8 @@ def _serve(dialect: Dialect, scheme: Scheme, request: Request) -> None:
         operation = dialect.operation(action, params)
         if operation is None:
             return
+        if dialect.arns:
+            dialect.arns.check(params, SITE)
         dialect.check_site(params, SITE)
         call, fields = decode(operation, params, dialect.common)
     except KmsError as error:

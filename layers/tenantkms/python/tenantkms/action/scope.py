@@ -12,6 +12,7 @@ from tenantkms.access import key_policy, policy
 from tenantkms.access.conditions import NO_CONTEXT, NO_TAGS, Facts
 from tenantkms.access.policy import KEY_PREFIX
 from tenantkms.action.call import Call
+from tenantkms.action.gains import check_gains
 from tenantkms.action.limits import check_limits
 from tenantkms.action.rule import DECRYPT, Rule, check_fits
 from tenantkms.audit.line import INTENT, Record
@@ -20,7 +21,6 @@ from tenantkms.keys.deps import Deps
 from tenantkms.keys.keyring import Keyring
 from tenantkms.model.alias import ALIAS_PREFIX, check_alias
 from tenantkms.model.credential import Session
-from tenantkms.model.grant import EVERYBODY
 from tenantkms.model.key import Key, check_key_id, distinct, revised
 from tenantkms.model.profiles import Profile
 from tenantkms.model.specs import SYMMETRIC
@@ -128,9 +128,7 @@ class Scope:
             raise denied
         self.authorised = True
         check_fits(key, needs)
-        state = key.state
-        if key.material_expires and self.now >= key.material_expires and state is not KeyState.PENDING_DELETION:
-            state = KeyState.PENDING_IMPORT  # the sweeper has not come by yet
+        state = key.state_at(self.now)
         refusal = refuses.get(state)
         if refusal is not None:
             raise refusal(key=key.id, state=state)
@@ -260,7 +258,9 @@ class Scope:
         """Move the keys to `state`; those that are in it already are not written."""
         self.update(
             refs,
-            lambda keys: [PutKey(self.revise(key, state=state)) for key in distinct(keys) if key.state is not state],
+            lambda keys: [
+                PutKey(self.revise(key, state=state)) for key in distinct(keys) if key.state_at(self.now) is not state
+            ],
         )
 
     def update(self, refs: Sequence[str], change: Callable[[Sequence[Key]], Sequence[Write]]) -> list[Key]:
@@ -300,17 +300,7 @@ class Scope:
             if isinstance(write, PutAlias | DeleteAlias):
                 self.alias(write.alias.name)
             elif isinstance(write, PutKey) and write.key.id in before:
-                self._check_gains(before[write.key.id], write.key)
-
-    def _check_gains(self, old: Key, new: Key) -> None:
-        principal = self.call.principal
-        if (old.aliases, old.tags) == (new.aliases, new.tags):
-            return
-        granted = any(grant.grantee in (principal.id, EVERYBODY) for grant in old.grants)
-        if any(policy.gains(text, old, new, granted=granted) for text in self.policies):
-            raise e.AccessDenied("With these aliases or tags the access key's policy would allow it more on the key.")
-        if self.call.profile != NATIVE and key_policy.gains(principal.id, old, new, granted=granted):
-            raise e.AccessDenied("With these tags the key's policy would allow the access key more on it.")
+                check_gains(self.call, self.policies, before[write.key.id], write.key)
 
     def check_lockout(self, text: str, tags: Mapping[str, str]) -> None:
         """Raises `InvalidPolicy` for a policy of a key with `tags` under which this caller could not set another one.

@@ -92,15 +92,16 @@ def version_view(key_id: str, version: KeyVersion) -> VersionView:
     )
 
 
-def view(key: Key) -> KeyView:
+def view(key: Key, now: int) -> KeyView:
+    state = key.state_at(now)
     # Material that has expired or was deleted is still there for a day, and of no use to anybody.
-    primary = key.primary if key.state is not KeyState.PENDING_IMPORT else None
+    primary = None if key.expired(now) or state is KeyState.PENDING_IMPORT else key.primary
     return KeyView(
         id=key.id,
         spec=key.spec,
         usage=key.usage,
         origin=key.origin,
-        state=key.state,
+        state=state,
         created=key.created,
         creator=key.creator,
         description=key.description,
@@ -109,7 +110,7 @@ def view(key: Key) -> KeyView:
         primary_created=primary.created if primary else 0,
         newest_version_id=version_id(key.id, key.newest.number) if key.newest else "",
         tags=key.tags,
-        deletion_date=key.deletion_date if key.state is KeyState.PENDING_DELETION else 0,
+        deletion_date=key.deletion_date if state is KeyState.PENDING_DELETION else 0,
         deletion_protection=key.deletion_protection,
         protection_description=key.protection_description,
         rotation_seconds=key.rotation_seconds,

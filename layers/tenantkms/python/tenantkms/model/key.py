@@ -25,6 +25,8 @@ class Key(Struct, frozen=True, kw_only=True):
     it, so that only the same may come back, and `spent` that version while it is gone. Only material that was not
     `proven` may be followed by other, as the next version. `destroying`: the sweeper has begun, nothing stops it.
 
+    `state` is as it was last set: what the key is now, `state_at` says.
+
     Times are Unix seconds. `revision` counts the writes of this row: every write is conditional on the
     revision it was computed from. `token` names the write that made this revision, so that a writer whose
     answer was lost recognises its own. `aliases` are names without the `alias/` prefix; the first is the
@@ -70,6 +72,16 @@ class Key(Struct, frozen=True, kw_only=True):
             return self.primary or self.spent
         return KeyVersion(number=1, created=self.created, sealed=b"")  # written before there was `spent`
 
+    def expired(self, now: int) -> bool:
+        """Whether its imported material is of no more use, be it still there or not."""
+        return 0 < self.material_expires <= now
+
+    def state_at(self, now: int) -> KeyState:
+        """What everybody sees: material that has expired is gone from its second on, whenever the sweeper comes."""
+        if self.expired(now) and self.state is not KeyState.PENDING_DELETION:
+            return KeyState.PENDING_IMPORT
+        return self.state
+
     @property
     def rotates_at(self) -> int:
         """When the next automatic rotation is due; 0: never, or not while it is not enabled."""
@@ -112,9 +124,9 @@ class KeyFilter(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     tags: tuple[tuple[frozenset[str], frozenset[str]], ...] = ()
     """Each row asks for a tag whose key is in the first set and whose value is in the second; empty: any."""
 
-    def matches(self, key: Key) -> bool:
+    def matches(self, key: Key, now: int) -> bool:
         return (
-            (self.states is None or key.state in self.states)
+            (self.states is None or key.state_at(now) in self.states)
             and (self.specs is None or key.spec in self.specs)
             and (self.usages is None or key.usage in self.usages)
             and (self.origins is None or key.origin in self.origins)

@@ -22,7 +22,7 @@ from tenantkms.audit.metrics import INTEGRITY_FAULTS, EmbeddedMetrics, MeteredPa
 from tenantkms.keys.deps import Deps
 from tenantkms.keys.keyring import Keyring
 from tenantkms.model.limits import DEFAULT, Limits
-from tenantkms.model.site import Site
+from tenantkms.model.site import Site, check_homes
 from tenantkms.parent.port import ParentKey
 from tenantkms.parent.root import AnchoredParentKey, Root
 from tenantkms.store.file_lock import Later, at_once
@@ -142,8 +142,8 @@ def invoke_config() -> Config:
 def on_aws(environment: Mapping[str, str], session: Any = None, *, metered: bool = False) -> Settings:
     """DynamoDB and an AWS KMS key, named by the environment variables that the CDK app sets.
 
-    TENANT, REGION, ACCOUNT, KEYS_TABLE, ACCESS_TABLE, PARENT_KEY_ARN, and optionally STATE_CACHE_SECONDS, LIMITS, and
-    API_PER_SECOND, how many requests the API lets through at most.
+    TENANT, REGION, ACCOUNT, KEYS_TABLE, ACCESS_TABLE, PARENT_KEY_ARN, and optionally STATE_CACHE_SECONDS, LIMITS,
+    OTHER_ARNS (`Site.other_arns`, with commas), and API_PER_SECOND, how many requests the API lets through at most.
     `metered`: what is written to standard output is metrics too, as a Lambda function's is.
     """
     import botocore.session
@@ -156,6 +156,7 @@ def on_aws(environment: Mapping[str, str], session: Any = None, *, metered: bool
             tenant=check_tenant(environment["TENANT"]),
             region=environment["REGION"],
             account=environment["ACCOUNT"],
+            other_arns=check_homes(filter(None, environment.get("OTHER_ARNS", "").split(","))),
         )
         keys_table, access_table = environment["KEYS_TABLE"], environment["ACCESS_TABLE"]
         parent_arn = environment["PARENT_KEY_ARN"]

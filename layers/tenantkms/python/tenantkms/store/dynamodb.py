@@ -152,13 +152,13 @@ class DynamoKeyStore(Table):
         return bool(keys) and all(key.token and self.get(key.id) == key for key in keys)
 
     def list_keys(
-        self, where: KeyFilter, *, offset: int, limit: int, descending: bool = False
+        self, where: KeyFilter, *, now: int, offset: int, limit: int, descending: bool = False
     ) -> tuple[int, list[Key]]:
         total = 0
         page: list[Key] = []
         for found in self._listed(KEYS, descending=descending):
             key = key_of(checked(self._macs, found))
-            if where.matches(key):
+            if where.matches(key, now):
                 if offset <= total < offset + limit:
                     page.append(key)
                 total += 1

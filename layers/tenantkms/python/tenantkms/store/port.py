@@ -134,9 +134,9 @@ class KeyStore(AuthenticRows, Protocol):
     def commit(self, writes: Sequence[Write]) -> None: ...
 
     def list_keys(
-        self, where: KeyFilter, *, offset: int, limit: int, descending: bool = False
+        self, where: KeyFilter, *, now: int, offset: int, limit: int, descending: bool = False
     ) -> tuple[int, list[Key]]:
-        """(how many match, the page), ordered by creation."""
+        """(how many match at `now`, the page), ordered by creation."""
 
     def keys_after(self, after: tuple[int, str], *, limit: int) -> list[Key]:
         """At most `limit` keys, ordered by creation and then by id, beyond (created, id). No others are read."""

@@ -161,14 +161,14 @@ class SqliteStore:
 
     @_faults
     def list_keys(
-        self, where: KeyFilter, *, offset: int, limit: int, descending: bool = False
+        self, where: KeyFilter, *, now: int, offset: int, limit: int, descending: bool = False
     ) -> tuple[int, list[Key]]:
-        clause, values = where_clause(where)
+        clause, values = where_clause(where, now)
         order = "DESC" if descending else "ASC"
         by_age = f"ORDER BY created {order}, id {order}"
         if where.aliases is not None or where.alias_contains or where.tags:
             rows = self._rows(KEYS, KEYS.select(f"{clause} {by_age}"), values)
-            keys = [key for row in rows if where.matches(key := _decode_key(row[-1]))]
+            keys = [key for row in rows if where.matches(key := _decode_key(row[-1]), now)]
             return len(keys), keys[offset : offset + limit]
         (total,) = self._at.db.execute(f"SELECT count(*) FROM keys {clause}", values).fetchone()
         # The rows before the page are passed over in the index, without a look at the keys themselves.

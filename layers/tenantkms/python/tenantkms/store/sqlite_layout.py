@@ -12,6 +12,8 @@ from msgspec import Struct
 from tenantkms.errors import AliasExists
 from tenantkms.model.credential import Credential
 from tenantkms.model.key import Key, KeyFilter
+from tenantkms.model.specs import Origin
+from tenantkms.model.states import KeyState
 from tenantkms.store.integrity import IntegrityFault, RowMac
 from tenantkms.store.port import (
     DeleteAlias,
@@ -53,10 +55,16 @@ CREATE TABLE watches (job TEXT PRIMARY KEY, since INTEGER NOT NULL, seen INTEGER
 encode = msgspec.json.encode
 
 
-def where_clause(where: KeyFilter) -> tuple[str, list[str]]:
+def _state_at(now: int) -> str:
+    """`Key.state_at` of a row: a key whose material was imported, and that does not leave, is due when that expires."""
+    expired = f"origin = '{Origin.EXTERNAL}' AND state <> '{KeyState.PENDING_DELETION}' AND due <= {now:d}"
+    return f"CASE WHEN {expired} THEN '{KeyState.PENDING_IMPORT}' ELSE state END"
+
+
+def where_clause(where: KeyFilter, now: int) -> tuple[str, list[str]]:
     """The WHERE of a filter's columns, and its values; aliases and tags are for `KeyFilter.matches`."""
     columns: dict[str, Iterable[str] | None] = {
-        "state": where.states,
+        _state_at(now): where.states,
         "spec": where.specs,
         "usage": where.usages,
         "origin": where.origins,

@@ -16,6 +16,7 @@ from tenantkms.model.profiles import DAY
 from tenantkms.model.specs import EC, HMAC, RSA, KeySpec, KeyUsage, Origin
 from tenantkms.model.states import KeyState
 from tenantkms.wire import codecs
+from tenantkms.wire.arns import Arns
 from tenantkms.wire.parse import parse_json
 from tenantkms.wire.translate import Out, View
 
@@ -40,6 +41,14 @@ STATE_NAMES = {**{s: str(s) for s in KeyState}, KeyState.ARCHIVED: "Disabled"}
 
 
 _ARN = re.compile(r"acs:kms:[a-z0-9-]*:[0-9]*:(?:key/(?P<key>.+)|(?P<alias>alias/.+))")
+ARNS = Arns(
+    form=_ARN,
+    service="acs:kms",
+    refs={
+        **dict.fromkeys(("KeyId", "DestinationKeyId", "ProtectedResourceArn"), e.KeyNotFound),
+        "ResourceId": e.ResourceNotFound,
+    },
+)
 _OPAQUE = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _ALIAS = re.compile(r"alias/(?!acs)[A-Za-z0-9_/-]{1,255}")
 
@@ -217,7 +226,7 @@ def automatic_rotation(result: Mapping[str, Any], _view: View) -> str:
 
 
 def arn(kind: str, name: str) -> Out:
-    return lambda result, view: f"acs:kms:{view.site.region}:{view.site.account}:{kind}/{result[name]}"
+    return lambda result, view: f"{ARNS.home(view.site)}{kind}/{result[name]}"
 
 
 def plaintext(result: Mapping[str, Any], _view: View) -> str:

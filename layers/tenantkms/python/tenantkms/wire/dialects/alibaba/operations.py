@@ -334,7 +334,9 @@ OPERATIONS: dict[str, Operation] = {
     "OpenKmsService": Operation("DescribeService"),
     "DescribeAccountKmsStatus": Operation("DescribeService", (), {"AccountStatus": const("Enabled")}),
     "DescribeRegions": Operation(
-        "DescribeService", (), {"Regions": {"Region": lambda _result, view: [{"RegionId": view.site.region}]}}
+        "DescribeService",
+        (),
+        {"Regions": {"Region": lambda _result, view: [{"RegionId": region} for region in view.site.regions]}},
     ),
 }
 

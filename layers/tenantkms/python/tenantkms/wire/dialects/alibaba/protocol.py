@@ -11,6 +11,7 @@ import msgspec
 from tenantkms import errors as e
 from tenantkms.names import ALIBABA
 from tenantkms.wire.dialects.alibaba.errors import DRY_RUN_CODES, ERRORS
+from tenantkms.wire.dialects.alibaba.fields import ARNS
 from tenantkms.wire.dialects.alibaba.limits import OTHERS, RATES
 from tenantkms.wire.dialects.alibaba.operations import DRY_RUN, OPERATIONS, UNSUPPORTED
 from tenantkms.wire.http import FORM, Request, Response
@@ -141,4 +142,5 @@ DIALECT = Dialect(
     other_rate=OTHERS,
     success=_success,
     failure=_failure,
+    arns=ARNS,
 )

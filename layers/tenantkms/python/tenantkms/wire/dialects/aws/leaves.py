@@ -28,7 +28,7 @@ def always(name: str) -> Out:
 
 def key_arn(name: str = "key_id") -> Out:
     key_id = always(name)
-    return lambda result, view: f"{names.home(view.site)}key/{key_id(result, view)}"
+    return lambda result, view: f"{names.ARNS.home(view.site)}key/{key_id(result, view)}"
 
 
 def positive(name: str) -> Out:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
+from tenantkms import errors as e
 from tenantkms.model.alias import ALIAS_PREFIX
 from tenantkms.model.site import Site
 from tenantkms.model.specs import EC, EDWARDS, HMAC, ML_DSA, RSA, KeySpec, KeyUsage, Origin
 from tenantkms.model.states import KeyState
 from tenantkms.wire import codecs
+from tenantkms.wire.arns import Arns
 
 SPECS = {
     "SYMMETRIC_DEFAULT": KeySpec.AES_256,
@@ -77,11 +81,13 @@ def macs(spec: KeySpec, usage: KeyUsage) -> list[str] | None:
     return [str(spec)] if usage is KeyUsage.GENERATE_VERIFY_MAC else None
 
 
-def home(site: Site) -> str:
-    """How the ARN of everything here begins. It stands in users' messages for ever."""
-    return f"arn:aws:kms:{site.region}:{site.account}:"
+_REFS = ("KeyId", "SourceKeyId", "DestinationKeyId", "TargetKeyId")
+ARNS = Arns(form=re.compile("arn:"), service="arn:aws:kms", refs=dict.fromkeys(_REFS, e.KeyNotFound))
+"""Another partition or service is elsewhere, too."""
 
 
 def named_arn(ref: str, site: Site) -> str:
-    """Of a key's id, or of `alias/<name>`."""
-    return home(site) + (ref if ref.startswith(ALIAS_PREFIX) else f"key/{ref}")
+    """Of a key's id, or of `alias/<name>`; what is an ARN already stays."""
+    if ref.startswith("arn:"):
+        return ref
+    return ARNS.home(site) + (ref if ref.startswith(ALIAS_PREFIX) else f"key/{ref}")

@@ -109,5 +109,6 @@ DIALECT = Dialect(
     other_rate=OTHERS,
     success=_success,
     failure=_failure,
+    arns=names.ARNS,
     check_site=fields.check_site,
 )

@@ -257,7 +257,7 @@ OPERATIONS: dict[str, Operation] = {
         },
         constant={"count": True},
     ),
-    "GetRegions": Operation("DescribeService", (), {"Regions": lambda _result, view: [view.site.region]}),
+    "GetRegions": Operation("DescribeService", (), {"Regions": lambda _result, view: view.site.regions}),
     "ListAlgorithms": Operation(
         "DescribeService",
         (),
