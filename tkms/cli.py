@@ -92,7 +92,7 @@ def _parser() -> argparse.ArgumentParser:
         parser.set_defaults(run=run, verb=name)
         return parser
 
-    serve_options.add(words, command, directory)
+    serve_options.add(words, command, directory, as_json)
 
     snippet = command(words, "snippet", "print a ready program for an SDK, or for each", commands.snippet)
     snippet.add_argument("name", nargs="?", choices=SNIPPETS, metavar="NAME", help=", ".join(SNIPPETS))

@@ -7,19 +7,20 @@ parent.key    32 bytes that seal everything else (mode 0600): back it up apart f
 kms.sqlite3   keys and credentials; kms.sqlite3-nonces/ holds used nonces
 audit.jsonl   one line per call; refused.jsonl what strangers tried; and what of both is closed
 server.lock   held by the running server; server.json says where it serves
+tls/          the certificates of `tkms tls`, if there are any
 credentials-uri   where the last server gave temporary access keys, if it did (mode 0600)
 """
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
 import secrets
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
 from msgspec import Struct
@@ -34,6 +35,7 @@ from tenantkms.runtime.assemble import Settings, SettingsError, check_tenant, on
 from tenantkms.runtime.invoke import Dispatcher, ask
 from tenantkms.store.file_lock import Later, at_once
 from tkms.anchor import anchor, take_over
+from tkms.machine.lock import locked
 from tkms.whole import WRITING, write_whole
 
 DEFAULT_TENANT = "local"
@@ -55,26 +57,22 @@ class _SiteFile(Struct, frozen=True, kw_only=True):
     welcomed: bool = True  # by a release that did not note it
 
 
+class Seed(Protocol):
+    """What is to be in a directory when it is made. Both raise `SettingsError`."""
+
+    def check(self, account: str) -> None:
+        """Before anything is made; `account` is that of its ARNs."""
+
+    def apply(self, settings: Settings) -> None:
+        """Before the directory gets what it would have without it."""
+
+
 def default_directory() -> Path:
     """$TKMS_DATA_DIR, or `tenant-kms` in the user's data directory."""
     if chosen := os.environ.get("TKMS_DATA_DIR"):
         return Path(chosen)
     base = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
     return Path(base) / "tenant-kms"
-
-
-@contextmanager
-def _locked(path: Path, held: str) -> Iterator[None]:
-    """Hold the file `path` for this process alone; `held` says what to tell when somebody else does."""
-    file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | (fcntl.LOCK_NB if held else 0))
-        except BlockingIOError:
-            raise SettingsError(held) from None
-        yield
-    finally:
-        os.close(file)
 
 
 def _new_site(tenant: str | None, region: str | None, account: str | None) -> _SiteFile:
@@ -104,12 +102,22 @@ class Directory:
     def credentials_uri(self) -> Path:
         return self.path / "credentials-uri"
 
+    @property
+    def tls(self) -> Path:
+        return self.path / "tls"
+
     def open(self) -> Settings:
         """Raises `SettingsError` that says what to do, and `Unavailable` when something in it is damaged."""
         with self._held(new=False):
             return self._settings(self._read_site())
 
-    def make(self, tenant: str | None = None, region: str | None = None, account: str | None = None) -> Settings:
+    def make(
+        self,
+        tenant: str | None = None,
+        region: str | None = None,
+        account: str | None = None,
+        seed: Seed | None = None,
+    ) -> Settings:
         """What is given names a new directory for ever; an existing one must have these names. Raises as `open`."""
         with self._held(new=True):
             if self._site.exists():
@@ -119,8 +127,15 @@ class Directory:
                 self._check_arns(site, region, account)
             else:
                 site = _new_site(tenant, region, account)
+            if seed:
+                seed.check(site.account)
+            if not self._site.exists():
                 write_whole(self._site, msgspec.json.encode(site))
-            return self._settings(site)
+            return self._settings(site, seed)
+
+    def alone(self) -> AbstractContextManager[None]:
+        """Nobody else makes something in it meanwhile."""
+        return self._held(new=False)
 
     @contextmanager
     def _held(self, *, new: bool) -> Iterator[None]:
@@ -139,7 +154,7 @@ class Directory:
             if not self._site.exists():
                 self.path.chmod(0o700)
             self._check_modes()
-            with _locked(self.path / "setup.lock", held=""):
+            with locked(self.path / "setup.lock", held=""):
                 yield
         except OSError as e:
             raise SettingsError(f"The data directory {self.path} cannot be used: {e.strerror}.") from e
@@ -212,7 +227,7 @@ class Directory:
         if not parent:
             write_whole(self.path / "parent.key", os.urandom(32))
 
-    def _settings(self, site: _SiteFile) -> Settings:
+    def _settings(self, site: _SiteFile, seed: Seed | None = None) -> Settings:
         self._check_parts(site)
         where = Site(tenant=site.tenant, region=site.region, account=site.account)
         settings = one_machine(self.path, where, limits=self._limits, later=self._later)
@@ -232,6 +247,8 @@ class Directory:
         if not site.authenticated:
             for _ in take_over(settings):
                 pass
+        if seed:
+            seed.apply(settings)
         if not site.ready:
             self._first_contents(settings)
         done = msgspec.structs.replace(site, ready=True, authenticated=True)
@@ -270,7 +287,7 @@ class Directory:
         """
         where = self.server_url() or "another address"
         held = f"A server is already running on {self.path} ({where}): stop it, or use another --data-dir."
-        with _locked(self.path / "server.lock", held):
+        with locked(self.path / "server.lock", held):
             write_whole(self.path / "server.json", msgspec.json.encode({"url": url}))
             if credentials_uri:
                 write_whole(self.credentials_uri, f"{credentials_uri}\n".encode())
