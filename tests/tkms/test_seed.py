@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import base64
 import json
-import re
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
@@ -19,9 +17,7 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
 )
 
-from kit.connections import starting
-from kit.sdk_aws import Boto
-from kit.sdk_clients import Login, Tea, Tencent
+from kit.seeds import KEY, SECRET, example_seed
 from kit.support import new_directory, run_tkms
 from tenantkms.model.specs import KeySpec
 from tenantkms.names import DIALECTS
@@ -30,28 +26,9 @@ from tkms.machine.directory import Directory, call
 from tkms.seed.apply import Seed
 from tkms.seed.file import SeedFile
 
-DOC = Path(__file__).parent.parent.parent / "docs" / "seed.md"
-KEY = "bc436485-5092-42b8-92a3-0aa8b93536dc"
 OTHER = "0d9b1a52-7b1e-4f0e-8a55-2f4f4b9d2a11"
 MATERIAL = base64.b64encode(bytes(range(32))).decode()
-SECRET = "not-a-secret-of-anybody"
 Tree = dict[str, Any]
-
-
-def _example(folder: Path) -> Path:
-    """The seed of the documentation, with the files that it names."""
-    (text,) = re.findall(r"```json\n(.*?)```", DOC.read_text("utf-8"), re.DOTALL)
-    private = ec.derive_private_key(4711, ec.SECP256R1())
-    folder.mkdir(exist_ok=True)
-    files = {
-        "seed.json": text.encode(),
-        "sign.pem": private.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption()),
-        "app.secret": b"another-secret-of-nobody\n",
-    }
-    for name, content in files.items():
-        (folder / name).write_bytes(content)
-        (folder / name).chmod(0o600)
-    return folder / "seed.json"
 
 
 def _tree(*, key: Tree | None = None, credential: Tree | None = None) -> Tree:
@@ -81,35 +58,8 @@ def _state(settings: Settings) -> object:
 # -- what it makes -------------------------------------------------------------------------------------
 
 
-def test_the_example_of_the_documentation_is_served_to_every_dialect(tmp_path: Path) -> None:
-    seed = _example(tmp_path / "seed")
-    with starting(tmp_path / "data", "--seed", str(seed)) as start:
-        assert f"seed {seed}: 3 of 3 keys and 2 of 2 access keys made" in start.printed
-        host = f"127.0.0.1:{start.port}"
-        admin = Login(host, "TKMSEXAMPLEADMIN", SECRET)
-        app = Login(host, "TKMSEXAMPLEAPP", "another-secret-of-nobody")
-        blob = Tea(app).call("Encrypt", key_id="alias/app", plaintext="hello").ciphertext_blob
-        opened = Boto(app).ask("Decrypt", CiphertextBlob=base64.b64decode(blob))
-        assert opened["KeyId"].endswith(f"key/{KEY}")
-        described = Tencent(admin).call("DescribeKey", KeyId=KEY).KeyMetadata
-        assert (described.Alias, described.Description, described.Origin) == ("app", "of the tests", "TENCENT_KMS")
-        signed = Boto(admin).ask(
-            "Sign", KeyId="alias/sign", Message=b"hello", SigningAlgorithm="ECDSA_SHA_256", MessageType="RAW"
-        )["Signature"]
-        public = ec.derive_private_key(4711, ec.SECP256R1()).public_key()
-        public.verify(signed, b"hello", ec.ECDSA(hashes.SHA256()))
-        tags = Boto(admin).ask("ListResourceTags", KeyId=KEY)["Tags"]
-        assert tags == [{"TagKey": "env", "TagValue": "ci"}]
-        policy = Tea(admin).call("GetKeyPolicy", key_id="ff275b92-0def-4dfc-b0f6-87c96b26c6c7", policy_name="default")
-        assert json.loads(policy.policy)["Statement"][0]["Action"] == "kms:*"
-        ids = {row["KeyId"] for row in Boto(admin).ask("ListKeys")["Keys"]}
-        assert len(ids) == 3, "there is no other first key"
-    settings = Directory(tmp_path / "data").open()
-    assert len(settings.access.store.list_credentials()) == 2, "there is no other first access key"
-
-
 def test_ciphertexts_open_in_another_directory_of_the_same_seed(tmp_path: Path) -> None:
-    seed = _example(tmp_path / "seed")
+    seed = example_seed(tmp_path / "seed")
     one, other = (_make(tmp_path / name, seed) for name in ("one", "other"))
     assert one.deps.keyring.parent is not other.deps.keyring.parent
     sealed: Any = call(one, "Encrypt", {"key_id": "alias/app", "plaintext": "aGVsbG8=", "context": {"a": "b"}})
@@ -156,7 +106,7 @@ def test_keys_of_a_seed_are_in_the_audit_log_before_they_are_made(tmp_path: Path
 
 
 def test_the_same_seed_changes_nothing(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    seed, data = _example(tmp_path / "seed"), tmp_path / "data"
+    seed, data = example_seed(tmp_path / "seed"), tmp_path / "data"
     before = _state(_make(data, seed))
     log = (data / "audit.jsonl").read_bytes()
     capfd.readouterr()
@@ -382,7 +332,7 @@ def test_a_seed_that_others_read_is_warned_of(
 
 
 def test_files_with_secrets_are_warned_of_too(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    seed = _example(tmp_path / "seed")
+    seed = example_seed(tmp_path / "seed")
     (seed.parent / "app.secret").chmod(0o644)
     (seed.parent / "sign.pem").chmod(0o644)
     Seed(seed)
