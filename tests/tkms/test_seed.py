@@ -16,9 +16,12 @@ from cryptography.hazmat.primitives.serialization import (
     NoEncryption,
     PrivateFormat,
 )
+from msgspec.structs import replace
 
 from kit.seeds import KEY, SECRET, example_seed
 from kit.support import new_directory, run_tkms
+from tenantkms.audit.line import Record
+from tenantkms.errors import Unavailable
 from tenantkms.model.specs import KeySpec
 from tenantkms.names import DIALECTS
 from tenantkms.runtime.assemble import Settings, SettingsError
@@ -213,6 +216,24 @@ def test_an_imported_key_is_no_seeded_one(tmp_path: Path) -> None:
     seed = _write(tmp_path, _tree(key={"id": made["key"]["id"]}))
     with pytest.raises(SettingsError, match="is there with the origin EXTERNAL, not KMS"):
         _make(data, seed)
+
+
+class _Full:
+    """An audit log that takes no line."""
+
+    def write(self, _record: Record) -> None:
+        raise Unavailable
+
+    refuse = write
+
+
+def test_without_a_line_in_the_audit_log_nothing_is_made(tmp_path: Path) -> None:
+    settings = new_directory(tmp_path / "data").open()
+    before = _state(settings)
+    mute = replace(settings, deps=replace(settings.deps, audit=_Full()))
+    with pytest.raises(Unavailable):
+        Seed(_write(tmp_path, _tree())).apply(mute)
+    assert _state(settings) == before
 
 
 # -- what is wrong with a file -------------------------------------------------------------------------

@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import uvicorn
@@ -35,7 +35,9 @@ from tkms.machine.guests import Guests, connections_by_files
 from tkms.machine.listener import Server
 from tkms.machine.welcome import greet
 from tkms.output import held_text, say
-from tkms.tls.serving import ServerCertificate, given, own
+
+if TYPE_CHECKING:
+    from tkms.tls.serving import ServerCertificate
 
 _MAINTENANCE_SECONDS = 60
 _WARN_SECONDS = 3_600
@@ -216,10 +218,19 @@ def _checks(settings: Settings, data_dir: Path) -> Checks:
     }
 
 
+def _tls(args: argparse.Namespace) -> Callable[[Directory, Settings], ServerCertificate] | None:
+    """The certificate to serve with, once there is a directory; None: plain HTTP. Raises `SettingsError`."""
+    if not (args.tls or args.tls_cert or args.tls_key or args.tls_key_password_file):
+        return None
+    from tkms.tls.serving import chosen  # the library of certificates is for who has one
+
+    return chosen(args)
+
+
 def serve(args: argparse.Namespace, seed: Seed | None = None) -> int:
     if args.audit_days < 1 or args.audit_mb < 1:
         raise SettingsError("--audit-days and --audit-mb are 1 or more.")
-    certificate = given(args)
+    tls = _tls(args)
     try:
         limits = limits_of_text(",".join(args.limit))
     except ValueError as e:
@@ -243,13 +254,12 @@ def serve(args: argparse.Namespace, seed: Seed | None = None) -> int:
     with _listen(args.host, args.port) as listening:
         address, port = listening.getsockname()[:2]
         host = f"[{args.host}]" if ":" in args.host else args.host
-        url = f"{'https' if args.tls or certificate else 'http'}://{host}:{port}"
+        url = f"{'https' if tls else 'http'}://{host}:{port}"
         # Only now, so that a start that cannot be leaves nothing.
         settings = directory.make(args.tenant, args.region, args.account, seed)
         log = settings.log
         assert log is not None  # noqa: S101 - one machine has one
-        if args.tls:
-            certificate = own(directory, settings, args.host)
+        certificate = tls(directory, settings) if tls else None
         config.ssl = certificate.context if certificate else None
         uri = None
         if args.credentials_uri:

@@ -8,6 +8,7 @@ import ssl
 import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from getpass import getpass
 from pathlib import Path
 
@@ -86,20 +87,24 @@ def _password(file: Path | None, key: Path) -> Password:
     return password
 
 
-def given(args: argparse.Namespace) -> ServerCertificate | None:
-    """The certificate that the command line names. Raises `SettingsError`."""
+def chosen(args: argparse.Namespace) -> Callable[[Directory, Settings], ServerCertificate]:
+    """The certificate that the command line chooses, once there is a directory. One that is there is read before.
+
+    Raises `SettingsError`.
+    """
     if bool(args.tls_cert) != bool(args.tls_key):
         raise SettingsError("--tls-cert and --tls-key go together.")
     if args.tls and args.tls_cert:
         raise SettingsError("--tls makes a certificate: it does not go with --tls-cert and --tls-key.")
     if args.tls_key_password_file and not args.tls_key:
         raise SettingsError("--tls-key-password-file goes with --tls-key.")
-    if not args.tls_cert:
-        return None
-    return ServerCertificate(args.tls_cert, args.tls_key, _password(args.tls_key_password_file, args.tls_key))
+    if args.tls:
+        return partial(_own, args.host)
+    certificate = ServerCertificate(args.tls_cert, args.tls_key, _password(args.tls_key_password_file, args.tls_key))
+    return lambda _directory, _settings: certificate
 
 
-def own(directory: Directory, settings: Settings, host: str) -> ServerCertificate:
+def _own(host: str, directory: Directory, settings: Settings) -> ServerCertificate:
     """The certificate of the directory's own authority, made where it is not there yet, with the name `host`.
 
     Raises `SettingsError`.
