@@ -68,10 +68,10 @@ class Seed:
             raise SettingsError(
                 f"{self._file.path}: something of it was made by somebody else just now: try again."
             ) from None
-        keys, credentials = len(self._file.keys), len(self._file.credentials)
+        made, of = (len(new_keys), len(new_credentials)), (len(self._file.keys), len(self._file.credentials))
         say(
-            f"seed {self._file.path}: {len(new_keys)} of {keys} keys and {len(new_credentials)} of {credentials} access"
-            " keys made, the others were there"
+            f"seed {self._file.path}: {made[0]} keys and {made[1]} access keys made,"
+            f" {of[0] - made[0]} and {of[1] - made[1]} were there"
         )
 
     def _stays(self, where: str, differing: dict[str, bool]) -> None:
