@@ -91,7 +91,7 @@ def _parser() -> argparse.ArgumentParser:
         parser.set_defaults(run=run, verb=name)
         return parser
 
-    serve_options.add(words, command, directory)
+    serve_options.add(words, command, directory, as_json)
 
     snippet_commands.add(words, command)
 

@@ -26,6 +26,7 @@ from tenantkms.errors import (
 from tenantkms.model.credential import Credential
 from tenantkms.names import DIALECTS
 from tenantkms.parent.file import FileParentKey
+from tenantkms.store.port import RevisionConflict
 from tenantkms.store.sqlite import SqliteStore
 
 NOW = 1_700_000_000
@@ -70,6 +71,14 @@ def test_no_two_credentials_are_alike(world: World) -> None:
     made = [world.access.create("", DIALECTS, ALLOW_ALL, NOW) for _ in range(20)]
     assert len({credential.access_key_id for credential, _ in made}) == 20
     assert len({secret for _, secret in made}) == 20
+
+
+def test_an_id_that_is_given_is_taken_once(world: World) -> None:
+    credential, secret = world.access.create("", DIALECTS, ALLOW_ALL, NOW, given=("TKMSEXAMPLE", "secret"))
+    assert (credential.access_key_id, secret) == ("TKMSEXAMPLE", "secret")
+    with pytest.raises(RevisionConflict):
+        world.access.create("", DIALECTS, ALLOW_ALL, NOW, given=("TKMSEXAMPLE", "another"))
+    assert world.access.find("TKMSEXAMPLE") == (credential, "secret")
 
 
 def test_finding_costs_one_read_and_one_unseal_in_their_times(world: World) -> None:

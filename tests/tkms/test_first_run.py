@@ -76,7 +76,7 @@ def test_a_first_start_that_fails_leaves_nothing_and_the_next_one_welcomes(tmp_p
     with socket.create_server(("127.0.0.1", 0)) as taken:
         assert "Cannot listen" in _run(data, "serve", "--port", str(taken.getsockname()[1])).stderr
     wrong = ("--tls-cert", str(garbage), "--tls-key", str(garbage))
-    assert "cannot be used" in _run(data, "serve", "--port", "0", *wrong).stderr
+    assert "no certificate in PEM" in _run(data, "serve", "--port", "0", *wrong).stderr
     assert not data.exists()
     # The directory is made before it is known who the credential is.
     assert _run(data, "serve", "--port", "0", "--credentials-uri", "nobody").returncode == 1

@@ -7,22 +7,21 @@ parent.key    32 bytes that seal everything else (mode 0600): back it up apart f
 kms.sqlite3   keys and credentials; kms.sqlite3-nonces/ holds used nonces
 audit.jsonl   one line per call; refused.jsonl what strangers tried; and what of both is closed
 server.lock   held by the running server; server.json says where it serves
+tls/          the certificates of `tkms tls`, if there are any
 credentials-uri   where the last server gave temporary access keys, if it did (mode 0600)
 """
 
 from __future__ import annotations
 
-import fcntl
 import os
-import re
 import secrets
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
-from msgspec import Struct
 
 from functions.endpoint.dispatch import InlineDispatcher
 from tenantkms.access.policy import ALLOW_ALL
@@ -30,29 +29,27 @@ from tenantkms.model.limits import DEFAULT, Limits
 from tenantkms.model.site import Site
 from tenantkms.names import DIALECTS
 from tenantkms.parent.port import SealBroken
-from tenantkms.runtime.assemble import Settings, SettingsError, check_tenant, one_machine
+from tenantkms.runtime.assemble import Settings, SettingsError, one_machine
 from tenantkms.runtime.invoke import Dispatcher, ask
 from tenantkms.store.file_lock import Later, at_once
 from tkms.anchor import anchor, take_over
+from tkms.machine.lock import locked
+from tkms.machine.site_file import SiteFile, new_site
 from tkms.whole import WRITING, write_whole
 
-DEFAULT_TENANT = "local"
 DEFAULT_ALIAS = "default"
-DEFAULT_REGION = "cn-hangzhou"
-"""Alibaba Cloud's Encryption SDK wants a region that it knows; AWS's clients take any."""
-_REGION = re.compile("[a-z0-9-]{1,32}")
-_ACCOUNT = re.compile("[0-9]{12}")
 _HARMLESS = {"setup.lock", "parent.key", "lost+found", ".gitkeep", ".keep", ".gitignore", ".DS_Store"}
 """What may be in a directory before it is made: what others of us, file systems and people put there."""
 
 
-class _SiteFile(Struct, frozen=True, kw_only=True):
-    tenant: str
-    region: str
-    account: str
-    ready: bool
-    authenticated: bool = False
-    welcomed: bool = True  # by a release that did not note it
+class Seed(Protocol):
+    """What is to be in a directory when it is made. Both raise `SettingsError`."""
+
+    def check(self, account: str) -> None:
+        """Before anything is made; `account` is that of its ARNs."""
+
+    def apply(self, settings: Settings) -> None:
+        """Before the directory gets what it would have without it."""
 
 
 def default_directory() -> Path:
@@ -61,30 +58,6 @@ def default_directory() -> Path:
         return Path(chosen)
     base = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
     return Path(base) / "tenant-kms"
-
-
-@contextmanager
-def _locked(path: Path, held: str) -> Iterator[None]:
-    """Hold the file `path` for this process alone; `held` says what to tell when somebody else does."""
-    file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | (fcntl.LOCK_NB if held else 0))
-        except BlockingIOError:
-            raise SettingsError(held) from None
-        yield
-    finally:
-        os.close(file)
-
-
-def _new_site(tenant: str | None, region: str | None, account: str | None) -> _SiteFile:
-    name = check_tenant(tenant or DEFAULT_TENANT)
-    if not _REGION.fullmatch(region or DEFAULT_REGION):
-        raise SettingsError("--region has up to 32 lower-case letters, digits and '-'.")
-    if account and not _ACCOUNT.fullmatch(account):
-        raise SettingsError("--account has 12 digits.")
-    account = account or str(10**11 + secrets.randbelow(9 * 10**11))
-    return _SiteFile(tenant=name, region=region or DEFAULT_REGION, account=account, ready=False, welcomed=False)
 
 
 class Directory:
@@ -106,12 +79,22 @@ class Directory:
     def credentials_uri(self) -> Path:
         return self.path / "credentials-uri"
 
+    @property
+    def tls(self) -> Path:
+        return self.path / "tls"
+
     def open(self) -> Settings:
         """Raises `SettingsError` that says what to do, and `Unavailable` when something in it is damaged."""
         with self._held(new=False):
             return self._settings(self._read_site())
 
-    def make(self, tenant: str | None = None, region: str | None = None, account: str | None = None) -> Settings:
+    def make(
+        self,
+        tenant: str | None = None,
+        region: str | None = None,
+        account: str | None = None,
+        seed: Seed | None = None,
+    ) -> Settings:
         """What is given names a new directory for ever; an existing one must have these names. Raises as `open`."""
         with self._held(new=True):
             if self._site.exists():
@@ -120,9 +103,16 @@ class Directory:
                     raise SettingsError(f"{self.path} belongs to tenant {site.tenant!r}, not to {tenant!r}.")
                 self._check_arns(site, region, account)
             else:
-                site = _new_site(tenant, region, account)
+                site = new_site(tenant, region, account)
+            if seed:
+                seed.check(site.account)
+            if not self._site.exists():
                 write_whole(self._site, msgspec.json.encode(site))
-            return self._settings(site)
+            return self._settings(site, seed)
+
+    def alone(self) -> AbstractContextManager[None]:
+        """Nobody else makes something in it meanwhile."""
+        return self._held(new=False)
 
     @contextmanager
     def _held(self, *, new: bool) -> Iterator[None]:
@@ -141,7 +131,7 @@ class Directory:
             if not self._site.exists():
                 self.path.chmod(0o700)
             self._check_modes()
-            with _locked(self.path / "setup.lock", held=""):
+            with locked(self.path / "setup.lock", held=""):
                 yield
         except OSError as e:
             raise SettingsError(f"The data directory {self.path} cannot be used: {e.strerror}.") from e
@@ -185,7 +175,7 @@ class Directory:
                 if stat.S_ISREG(found) and found & 0o077:
                     path.chmod(0o600)
 
-    def _check_arns(self, site: _SiteFile, region: str | None, account: str | None) -> None:
+    def _check_arns(self, site: SiteFile, region: str | None, account: str | None) -> None:
         """Region and account stand in ARNs, and ARNs in what the users' encryption SDKs have written."""
         for name, given, has in (("region", region, site.region), ("account", account, site.account)):
             if given not in (None, has):
@@ -195,7 +185,7 @@ class Directory:
                     f" {self._site}."
                 )
 
-    def _check_parts(self, site: _SiteFile) -> None:
+    def _check_parts(self, site: SiteFile) -> None:
         """A part that is missing is never made anew beside the others. Raises `SettingsError`."""
         parent, store = ((self.path / name).exists() for name in ("parent.key", "kms.sqlite3"))
         missing = [
@@ -214,7 +204,7 @@ class Directory:
         if not parent:
             write_whole(self.path / "parent.key", os.urandom(32))
 
-    def _settings(self, site: _SiteFile) -> Settings:
+    def _settings(self, site: SiteFile, seed: Seed | None = None) -> Settings:
         self._check_parts(site)
         where = Site(tenant=site.tenant, region=site.region, account=site.account, other_arns=self._other_arns)
         settings = one_machine(self.path, where, limits=self._limits, later=self._later)
@@ -234,6 +224,8 @@ class Directory:
         if not site.authenticated:
             for _ in take_over(settings):
                 pass
+        if seed:
+            seed.apply(settings)
         if not site.ready:
             self._first_contents(settings)
         done = msgspec.structs.replace(site, ready=True, authenticated=True)
@@ -241,9 +233,9 @@ class Directory:
             write_whole(self._site, msgspec.json.encode(done))
         return settings
 
-    def _read_site(self) -> _SiteFile:
+    def _read_site(self) -> SiteFile:
         try:
-            return msgspec.json.decode(self._site.read_bytes(), type=_SiteFile)
+            return msgspec.json.decode(self._site.read_bytes(), type=SiteFile)
         except msgspec.DecodeError as e:
             raise SettingsError(f"{self._site} is damaged: restore it from your backup ({e}).") from e
 
@@ -272,7 +264,7 @@ class Directory:
         """
         where = self.server_url() or "another address"
         held = f"A server is already running on {self.path} ({where}): stop it, or use another --data-dir."
-        with _locked(self.path / "server.lock", held):
+        with locked(self.path / "server.lock", held):
             write_whole(self.path / "server.json", msgspec.json.encode({"url": url}))
             if credentials_uri:
                 write_whole(self.credentials_uri, f"{credentials_uri}\n".encode())
@@ -283,7 +275,7 @@ class Directory:
     def running(self) -> bool:
         """Whether a server holds the directory now."""
         try:
-            with _locked(self.path / "server.lock", held="it is held"):
+            with locked(self.path / "server.lock", held="it is held"):
                 return False
         except SettingsError:
             return True

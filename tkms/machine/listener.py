@@ -122,12 +122,15 @@ class Greeting:
 
 
 class Listener:
-    """Takes connections from the socket `listening`, which it closes at the end, and makes them `guests`."""
+    """Takes connections from the socket `listening`, which it closes at the end, and makes them `guests`.
+
+    `tls` may be another one while it runs, for connections that come from then on.
+    """
 
     def __init__(
         self, listening: socket.socket, app: Application, guests: Guests, tls: ssl.SSLContext | None = None
     ) -> None:
-        self._socket, self._app, self._guests, self._tls = listening, app, guests, tls
+        self._socket, self._app, self._guests, self.tls = listening, app, guests, tls
         self._spare: int | None = None
         self._closed = False
 
@@ -165,7 +168,7 @@ class Listener:
             self._refuse(taken)
             return
         taken.setblocking(False)
-        if self._tls:
+        if self.tls:
             guest.wait(Greeting(self._loop, taken, partial(self._begin, taken, guest), guest.gone), HANDSHAKE_SECONDS)
         else:
             self._begin(taken, guest)
@@ -179,16 +182,16 @@ class Listener:
     def _refuse(self, taken: socket.socket) -> None:
         with taken:
             taken.setblocking(False)
-            if self._tls is None:
+            if self.tls is None:
                 _tell(taken, _FULL)
 
     async def _open(self, taken: socket.socket, guest: Connection) -> None:
         """The transport of the event loop owns the socket from here on."""
-        handshake = HANDSHAKE_SECONDS if self._tls else None
+        handshake = HANDSHAKE_SECONDS if self.tls else None
         with suppress(OSError):  # gone already, or no TLS
             taken.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             await self._loop.connect_accepted_socket(
-                lambda: guest, taken, ssl=self._tls, ssl_handshake_timeout=handshake
+                lambda: guest, taken, ssl=self.tls, ssl_handshake_timeout=handshake
             )
 
     # -- without a file descriptor for the next connection, the poll would report it again and again --

@@ -6,22 +6,32 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from tkms.machine.directory import DEFAULT_REGION, Directory
+from tkms.machine.directory import Directory, Seed
+from tkms.machine.site_file import DEFAULT_REGION
 from tkms.machine.welcome import greet, welcome
 from tkms.output import duration
 from tkms.places import DEFAULT_URL, tell_absence
+from tkms.tls import options as tls_options
 
 
 def _serve(args: argparse.Namespace) -> int:
     from tkms.machine.serve import serve  # the server's libraries are not the other commands' to load
 
-    return serve(args)
+    return serve(args, _seed(args))
+
+
+def _seed(args: argparse.Namespace) -> Seed | None:
+    if not args.seed:
+        return None
+    from tkms.seed.apply import Seed as Given  # few have one
+
+    return Given(args.seed)
 
 
 def _init(args: argparse.Namespace) -> int:
     """A data directory that is there already stays as it is."""
     directory = Directory(args.data_dir)
-    settings = directory.make(args.tenant, args.region, args.account)
+    settings = directory.make(args.tenant, args.region, args.account, _seed(args))
     if not greet(directory, settings, directory.server_url() or DEFAULT_URL):
         print(f"{args.data_dir} is there already, of tenant {settings.site.tenant}: tkms serve", flush=True)
     return 0
@@ -30,7 +40,7 @@ def _init(args: argparse.Namespace) -> int:
 def _welcome(args: argparse.Namespace) -> int:
     directory = Directory(args.data_dir)
     url = directory.server_url() or DEFAULT_URL
-    print(welcome(directory.open(), url), end="", flush=True)
+    print(welcome(directory, directory.open(), url), end="", flush=True)
     tell_absence(url, directory)
     return 0
 
@@ -48,7 +58,7 @@ def _connections(text: str) -> int:
     return number
 
 
-def add(words: Any, command: Any, directory: argparse.ArgumentParser) -> None:
+def add(words: Any, command: Any, directory: argparse.ArgumentParser, as_json: argparse.ArgumentParser) -> None:
     """`command(words, name, help, run, *parents)` makes them, as `cli` does."""
     serve = command(words, "serve", "run the KMS on this machine", _serve, where=directory)
     serve.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
@@ -64,8 +74,6 @@ def add(words: Any, command: Any, directory: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="give temporary access keys of this credential to programs on this machine that know a secret URL",
     )
-    serve.add_argument("--tls-cert", type=Path, metavar="FILE", help="serve https with this certificate (PEM)")
-    serve.add_argument("--tls-key", type=Path, metavar="FILE", help="and its private key (PEM)")
     serve.add_argument(
         "--limit",
         action="append",
@@ -93,12 +101,16 @@ def add(words: Any, command: Any, directory: argparse.ArgumentParser) -> None:
     )
     init = command(words, "init", "make the data directory, with a first key and access key", _init, where=directory)
     for parser in (serve, init):
+        parser.add_argument(
+            "--seed", type=Path, metavar="FILE", help="keys and access keys of given ids and secrets (docs/seed.md)"
+        )
         parser.add_argument("--tenant", help="name of the tenant, chosen once (default: local)")
         parser.add_argument(
             "--region", help=f"region in ARNs, chosen once (default: {DEFAULT_REGION}): it stands in messages for ever"
         )
         parser.add_argument("--account", metavar="DIGITS", help="account in ARNs, likewise (default: 12 random digits)")
     command(words, "welcome", "print again what the first start printed, with a secret", _welcome, where=directory)
+    tls_options.add(words, command, serve, directory, as_json)
     ready = command(
         words,
         "ready",

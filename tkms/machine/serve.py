@@ -9,12 +9,11 @@ import ipaddress
 import os
 import signal
 import socket
-import ssl
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import uvicorn
@@ -32,12 +31,15 @@ from tenantkms.runtime.assemble import AUDIT_FILE, Settings, SettingsError
 from tkms.machine.app import App, Checks
 from tkms.machine.connection import Application, Connection
 from tkms.machine.credentials_uri import SECONDS, CredentialsUri
-from tkms.machine.directory import Directory
+from tkms.machine.directory import Directory, Seed
 from tkms.machine.guests import Guests, connections_by_files
 from tkms.machine.listener import Server
 from tkms.machine.ready import tell_manager
 from tkms.machine.welcome import greet
 from tkms.output import held_text, say
+
+if TYPE_CHECKING:
+    from tkms.tls.serving import ServerCertificate
 
 _MAINTENANCE_SECONDS = 60
 _WARN_SECONDS = 3_600
@@ -109,6 +111,7 @@ class _Server(Server):
     """Says when it is ready, and does the scheduled work every minute beside serving."""
 
     ready = ""
+    certificate: ServerCertificate | None = None
 
     def __init__(
         self,
@@ -133,6 +136,8 @@ class _Server(Server):
         say(self.ready)
         tell_manager()
         self._timers += [asyncio.create_task(work) for work in (self._maintain(), self._settle())]
+        if self.certificate:
+            self._timers.append(asyncio.create_task(self._certify(self.certificate)))
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         await super().shutdown(sockets)
@@ -152,6 +157,16 @@ class _Server(Server):
                 except Exception as error:  # noqa: BLE001 - whatever it is, the next minute may be better
                     log_fault(request_id, error)
             await asyncio.to_thread(self._keeper.keep)
+            await asyncio.sleep(_MAINTENANCE_SECONDS)
+
+    async def _certify(self, certificate: ServerCertificate) -> None:
+        while True:
+            try:
+                for text in await asyncio.to_thread(list, certificate.look()):
+                    say(f"tkms: {text}", sys.stderr)
+                self._listener.tls = certificate.context
+            except Exception as error:  # noqa: BLE001 - as above
+                log_fault("certificate", error)
             await asyncio.sleep(_MAINTENANCE_SECONDS)
 
     async def _settle(self) -> None:
@@ -186,7 +201,7 @@ def _warn_of(host: str, port: int) -> None:
         say(
             f"tkms: warning: {host} port {port} is without TLS and not of this machine alone. Requests are signed but"
             " not encrypted: whoever is on the way reads plaintexts and data keys, and can repeat requests of Tencent's"
-            " TC3. Use --tls-cert and --tls-key, or --host 127.0.0.1 behind a proxy that speaks TLS.",
+            " TC3. Use --tls, or --tls-cert and --tls-key, or --host 127.0.0.1 behind a proxy that speaks TLS.",
             sys.stderr,
         )
 
@@ -213,22 +228,19 @@ def _checks(settings: Settings, data_dir: Path) -> Checks:
     }
 
 
-def _check_readable(*files: Path | None) -> None:
-    """The library that loads a certificate and its key does not say which of the two files it means."""
-    for file in files:
-        try:
-            if file:
-                file.open("rb").close()
-        except OSError as e:
-            raise SettingsError(f"The TLS file {file} cannot be read: {e.strerror}.") from e
+def _tls(args: argparse.Namespace) -> Callable[[Directory, Settings], ServerCertificate] | None:
+    """The certificate to serve with, once there is a directory; None: plain HTTP. Raises `SettingsError`."""
+    if not (args.tls or args.tls_cert or args.tls_key or args.tls_key_password_file):
+        return None
+    from tkms.tls.serving import chosen  # the library of certificates is for who has one
+
+    return chosen(args)
 
 
-def serve(args: argparse.Namespace) -> int:
+def serve(args: argparse.Namespace, seed: Seed | None = None) -> int:
     if args.audit_days < 1 or args.audit_mb < 1:
         raise SettingsError("--audit-days and --audit-mb are 1 or more.")
-    if bool(args.tls_cert) != bool(args.tls_key):
-        raise SettingsError("--tls-cert and --tls-key go together.")
-    _check_readable(args.tls_cert, args.tls_key)
+    tls = _tls(args)
     try:
         limits = limits_of_text(",".join(args.limit))
     except ValueError as e:
@@ -250,23 +262,18 @@ def serve(args: argparse.Namespace) -> int:
         log_level="warning",
         access_log=False,
         timeout_graceful_shutdown=5,
-        ssl_certfile=args.tls_cert,
-        ssl_keyfile=args.tls_key,
     )
-    try:
-        config.load()
-    except (OSError, ssl.SSLError) as e:
-        raise SettingsError(
-            f"The TLS certificate {args.tls_cert} or its key {args.tls_key} cannot be used: {e}."
-        ) from e
+    config.load()
     sys.setswitchinterval(_SWITCH_SECONDS)
     with _listen(args.host, args.port) as listening:
         address, port = listening.getsockname()[:2]
-        url = f"{'https' if config.is_ssl else 'http'}://{_reached(args.host, address)}:{port}"
+        url = f"{'https' if tls else 'http'}://{_reached(args.host, address)}:{port}"
         # Only now, so that a start that cannot be leaves nothing.
-        settings = directory.make(args.tenant, args.region, args.account)
+        settings = directory.make(args.tenant, args.region, args.account, seed)
         log = settings.log
         assert log is not None  # noqa: S101 - one machine has one
+        certificate = tls(directory, settings) if tls else None
+        config.ssl = certificate.context if certificate else None
         uri = None
         if args.credentials_uri:
             settings.sessions.issue(args.credentials_uri, SECONDS, "", int(settings.deps.clock()))  # or say why not
@@ -275,7 +282,7 @@ def serve(args: argparse.Namespace) -> int:
         app = App(endpoint, _checks(settings, args.data_dir), uri.response if uri else None)
         guests = Guests(connections_by_files(), args.connections_per_address)
         with directory.serving(url, f"{url}{uri.path}" if uri else ""):
-            if not config.is_ssl:
+            if not certificate:
                 _warn_of(address, port)
             if not greet(directory, settings, url):
                 say(f"data {args.data_dir}, tenant {settings.site.tenant}; programs: tkms snippet")
@@ -284,6 +291,7 @@ def serve(args: argparse.Namespace) -> int:
                 say(f"credentials URI, a secret for programs on this machine: {told}")
             keeper = Keeper(log, args.audit_days, args.audit_mb * 1024**2)
             server = _Server(config, listening, app, guests, settings.deps, keeper, releases)
+            server.certificate = certificate
             server.ready = f"tkms: ready on {url}"
             server.run()
     app.pool.shutdown(wait=False, cancel_futures=True)

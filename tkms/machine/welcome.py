@@ -16,7 +16,7 @@ from tkms.whole import write_whole
 FILE = "welcome.txt"
 
 
-def welcome(settings: Settings, url: str) -> str:
+def welcome(directory: Directory, settings: Settings, url: str) -> str:
     """With the first active credential and its secret. `url` is where it serves. Raises `SettingsError` without one."""
     credential = credential_for(settings.access)
     secret = settings.access.secret(credential)
@@ -29,11 +29,14 @@ def welcome(settings: Settings, url: str) -> str:
     programs = "\n".join(
         render(name, url=url, **who, key=alias, key_id=key_id, site=settings.site) for name in reversed(shown.values())
     )
+    ca = directory.tls / "ca.pem"
+    to_trust = url.startswith("https:") and ca.exists()
+    authority = f"CA certificate     {ca}  (how clients trust it: tkms tls)\n" if to_trust else ""
     return (
         f"endpoint           {url}\n"
         f"access key id      {credential.access_key_id}\n"
         f"access key secret  {secret}\n"
-        f"key                {key_id}  ({alias})\n\n"
+        f"key                {key_id}  ({alias})\n{authority}\n"
         f"{programs}\n"
         f"tkms snippet NAME prints these and others:\n{listing(names)}\n"
         "More access keys: tkms credential create.\n"
@@ -47,7 +50,7 @@ def greet(directory: Directory, settings: Settings, url: str) -> bool:
     """
     if directory.welcomed:
         return False
-    text = welcome(settings, url)
+    text = welcome(directory, settings, url)
     if sys.stdout.isatty():
         say(text)
     else:

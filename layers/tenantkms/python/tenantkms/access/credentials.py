@@ -76,15 +76,24 @@ class Access:
         self._any = False  # whether there is a credential at all, as far as this process has seen
 
     def create(
-        self, name: str, dialects: tuple[str, ...], policy: str, now: int, *, expires: int = 0
+        self,
+        name: str,
+        dialects: tuple[str, ...],
+        policy: str,
+        now: int,
+        *,
+        expires: int = 0,
+        given: tuple[str, str] | None = None,
     ) -> tuple[Credential, str]:
-        """A new credential and its secret, which is shown only here.
+        """A new credential and its secret, which is shown only here. Its id and secret are `given`, or random.
 
-        Raises `LimitExceeded` when its name has `MAX_ACTIVE` active ones.
+        Raises `LimitExceeded` when its name has `MAX_ACTIVE` active ones, and `RevisionConflict` when the id is taken.
         """
         self._check_room(name, now)
-        access_key_id = "TKMS" + "".join(secrets.choice(_ALPHABET) for _ in range(20))
-        secret = "".join(secrets.choice(_ALPHABET) for _ in range(40))
+        access_key_id, secret = given or (
+            "TKMS" + "".join(secrets.choice(_ALPHABET) for _ in range(20)),
+            "".join(secrets.choice(_ALPHABET) for _ in range(40)),
+        )
         credential = Credential(
             access_key_id=access_key_id,
             name=name,
