@@ -33,6 +33,7 @@ from tenantkms.parent.port import SealBroken
 from tenantkms.runtime.assemble import Settings, SettingsError, check_tenant, one_machine
 from tenantkms.runtime.invoke import Dispatcher, ask
 from tenantkms.store.file_lock import Later, at_once
+from tenantkms.store.shared import Memory
 from tkms.anchor import anchor, take_over
 from tkms.whole import WRITING, write_whole
 
@@ -64,17 +65,22 @@ def default_directory() -> Path:
 
 
 @contextmanager
-def _locked(path: Path, held: str) -> Iterator[None]:
-    """Hold the file `path` for this process alone; `held` says what to tell when somebody else does."""
-    file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+def _closing(file: int) -> Iterator[int]:
     try:
+        yield file
+    finally:
+        os.close(file)
+
+
+@contextmanager
+def _locked(path: Path, held: str) -> Iterator[int]:
+    """Hold the file `path` for this process and its children; `held` says what to tell when somebody else does."""
+    with _closing(os.open(path, os.O_RDWR | os.O_CREAT, 0o600)) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | (fcntl.LOCK_NB if held else 0))
         except BlockingIOError:
             raise SettingsError(held) from None
-        yield
-    finally:
-        os.close(file)
+        yield file
 
 
 def _new_site(tenant: str | None, region: str | None, account: str | None) -> _SiteFile:
@@ -89,12 +95,15 @@ def _new_site(tenant: str | None, region: str | None, account: str | None) -> _S
 
 class Directory:
     """A data directory. `open` gives the settings of what is in it, with these `limits`; `make` makes it before,
-    if it is not there. `later` gives back the locks of its files (`FileLock`).
+    if it is not there. `later` gives back the locks of its files (`FileLock`), `memory` is that of all processes of one
+    server.
     """
 
-    def __init__(self, path: Path, limits: Limits = DEFAULT, later: Later = at_once) -> None:
+    def __init__(
+        self, path: Path, limits: Limits = DEFAULT, later: Later = at_once, memory: Memory | None = None
+    ) -> None:
         self.path = path
-        self._limits, self._later = limits, later
+        self._limits, self._later, self._memory = limits, later, memory
 
     @property
     def _site(self) -> Path:
@@ -215,7 +224,7 @@ class Directory:
     def _settings(self, site: _SiteFile) -> Settings:
         self._check_parts(site)
         where = Site(tenant=site.tenant, region=site.region, account=site.account)
-        settings = one_machine(self.path, where, limits=self._limits, later=self._later)
+        settings = one_machine(self.path, where, limits=self._limits, later=self._later, memory=self._memory)
         if site.authenticated and not settings.root.exists():
             raise SettingsError(
                 f"{self.path}/kms.sqlite3 has no root secret, so no row of it is believed: restore it from a backup,"
@@ -263,20 +272,21 @@ class Directory:
     # -- the running server --
 
     @contextmanager
-    def serving(self, url: str, credentials_uri: str = "") -> Iterator[None]:
-        """Hold the directory as its one server, at `url`. Raises `SettingsError` if there is one.
+    def serving(self, url: str, credentials_uri: str = "", lock: int = -1) -> Iterator[int]:
+        """Hold the directory as its one server, at `url`, by the open file that is answered. `lock` is that of the
+        server whose place this one takes. Raises `SettingsError` if there is another one.
 
         A server without a `credentials_uri` takes away what the last one has left of it.
         """
         where = self.server_url() or "another address"
         held = f"A server is already running on {self.path} ({where}): stop it, or use another --data-dir."
-        with _locked(self.path / "server.lock", held):
+        with _closing(lock) if lock >= 0 else _locked(self.path / "server.lock", held) as file:
             write_whole(self.path / "server.json", msgspec.json.encode({"url": url}))
             if credentials_uri:
                 write_whole(self.credentials_uri, f"{credentials_uri}\n".encode())
             else:
                 self.credentials_uri.unlink(missing_ok=True)
-            yield
+            yield file
 
     def server_url(self) -> str | None:
         """Where the last server of this directory served."""
