@@ -33,10 +33,11 @@ from tenantkms.wire.translate import Operation, View, decode, encode
 class Endpoint:
     """`endpoint(event)` answers any event, and `respond` any request; neither raises.
 
-    `begin` and `finish` are the halves of `respond`: until the Action, and the Action.
+    `begin` and `finish` are the halves of `respond`: until the Action, and the Action. `answers` are those of this
+    process alone, if none are given.
     """
 
-    def __init__(self, settings: Settings, dispatch: Dispatcher) -> None:
+    def __init__(self, settings: Settings, dispatch: Dispatcher, answers: Answers | None = None) -> None:
         self._access: Access = settings.access
         self._limiter = settings.limiter
         self._sessions = settings.sessions
@@ -45,7 +46,7 @@ class Endpoint:
         self._clock = settings.deps.clock
         self._tenant = settings.site.tenant
         self._view = View(settings.site)
-        self._answers = Answers()
+        self._answers = answers or Answers()
         self._dispatch = dispatch
 
     def __call__(self, event: Mapping[str, Any]) -> dict[str, Any]:

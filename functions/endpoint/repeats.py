@@ -6,6 +6,7 @@ minutes it answers again, and does nothing: docs/decisions/0032-aws.md.
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from threading import Lock
 from weakref import WeakValueDictionary
 
@@ -19,6 +20,7 @@ _LONGEST = 2_000
 """Characters of an answer. Most have a few hundred; longer is only that of CreateKey with a long description, which its
 client token makes once anyway."""
 
+Turn = AbstractContextManager[object]
 Known = tuple[str, bytes]
 """An access key, and what its attempts at one call have in common."""
 
@@ -31,7 +33,7 @@ class Answers:
         self._answers: dict[Known, tuple[Response, float]] = {}
         self._turns: WeakValueDictionary[Known, Lock] = WeakValueDictionary()
 
-    def turn(self, call: Known) -> Lock:
+    def turn(self, call: Known) -> Turn:
         """To hold while an attempt at the call is served: a client may make the next one before the first has ended."""
         with self._lock:
             return self._turns.setdefault(call, Lock())

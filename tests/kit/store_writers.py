@@ -1,10 +1,20 @@
-"""Writers that tests run in processes of their own."""
+"""Writers that tests run in processes of their own, and what several of them share."""
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 from kit.samples import key, key_id, revised, version
 from tenantkms.model.alias import Alias
+from tenantkms.store.file_lock import FileLock, at_once
 from tenantkms.store.port import KeyStore, PutAlias, PutKey, PutVersion, RevisionConflict, Write
+from tenantkms.store.shared import Memory, SharedBuckets
+
+
+def shared_buckets(folder: Path, size: int, memory: Memory | None = None) -> SharedBuckets:
+    lock = FileLock(os.open(folder / "rates.lock", os.O_RDWR | os.O_CREAT), at_once)
+    return SharedBuckets(memory or Memory(), size, lock)
 
 
 def whole_key(number: int) -> list[Write]:

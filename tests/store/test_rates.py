@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
 from kit.moto_aws import Tables
 from kit.samples import ROW_MACS
-from tenantkms.store.buckets import Buckets
+from kit.store_writers import shared_buckets
+from tenantkms.store.buckets import AnyBuckets, Buckets
 from tenantkms.store.dynamodb import DynamoAccessStore
 from tenantkms.store.leases import Leases
 from tenantkms.store.port import AccessStore
+from tenantkms.store.shared import Memory
 
 NOW = 1_700_000_000.0
 
@@ -56,9 +60,13 @@ def test_of_many_at_once_as_many_as_the_rate_says(access: AccessStore) -> None:
 # -- in one process ------------------------------------------------------------------------------------
 
 
+@pytest.fixture(params=["one process", "several"])
+def buckets(request: pytest.FixtureRequest, tmp_path: Path) -> AnyBuckets:
+    return Buckets(10) if request.param == "one process" else shared_buckets(tmp_path, 10)
+
+
 @pytest.mark.parametrize("rate", [1, 7, 300, 33_333])
-def test_a_bucket_fills_as_exactly_as_its_rate(rate: int) -> None:
-    buckets = Buckets(10)
+def test_a_bucket_fills_as_exactly_as_its_rate(rate: int, buckets: AnyBuckets) -> None:
     assert sum(buckets.take("a", rate, 0) for _ in range(rate + 9)) == rate
     assert buckets.is_empty("a", rate, 0)
     # In a minute of a try each half interval it gives what the rate says, and the one of the beginning.
@@ -66,10 +74,11 @@ def test_a_bucket_fills_as_exactly_as_its_rate(rate: int) -> None:
     assert passed in (3 * rate - 1, 3 * rate)
 
 
-def test_looking_takes_nothing() -> None:
-    buckets = Buckets(10)
+def test_looking_takes_nothing(buckets: AnyBuckets) -> None:
+    assert not buckets
     assert not buckets.is_empty("a", 1, NOW)
     assert buckets.take("a", 1, NOW)
+    assert buckets
     assert buckets.is_empty("a", 1, NOW)
     assert not buckets.is_empty("a", 1, NOW + 1)
     assert not buckets.is_empty("a", 1, NOW - 60)
@@ -84,11 +93,40 @@ def test_the_newest_buckets_are_kept() -> None:
     assert taken_of(buckets, "a") == 10
 
 
-def taken_of(buckets: Buckets, name: str) -> int:
-    return sum(buckets.take(name, 10, NOW) for _ in range(20))
+def test_of_those_that_meet_the_one_that_is_full_first_makes_room(tmp_path: Path) -> None:
+    buckets = shared_buckets(tmp_path, 8)
+    for name in range(8):
+        assert taken_of(buckets, str(name), NOW + name / 100) == 10
+    now = NOW + 0.08
+    assert taken_of(buckets, "another", now) == 10
+    assert [taken_of(buckets, str(name), now) for name in range(1, 8)] == [0] * 7
+    assert taken_of(buckets, "0", now) == 10
+
+
+def taken_of(buckets: AnyBuckets, name: str, now: float = NOW) -> int:
+    return sum(buckets.take(name, 10, now) for _ in range(20))
 
 
 # -- in many processes ---------------------------------------------------------------------------------
+
+
+def test_processes_of_one_machine_take_exactly_the_rate(tmp_path: Path) -> None:
+    memory = Memory()
+    told, tell = os.pipe()
+    for _ in range(4):
+        if os.fork() == 0:
+            try:
+                buckets = shared_buckets(tmp_path, 100, memory)
+                taken = sum(buckets.take(name, 333, NOW) for _ in range(200) for name in ("a", "b"))
+                os.write(tell, taken.to_bytes(4, "big"))
+            finally:
+                os._exit(0)
+    children = [os.wait()[1] for _ in range(4)]
+    answers = os.read(told, 16)
+    os.close(told)
+    os.close(tell)
+    assert children == [0] * 4
+    assert sum(int.from_bytes(answers[at : at + 4]) for at in range(0, 16, 4)) == 2 * 333
 
 
 def test_all_processes_together_never_exceed_the_rate(tables: Tables) -> None:

@@ -24,7 +24,7 @@ from tenantkms.names import ACTIONS
 from tenantkms.wire.http import Request, request_from_event
 from tkms.machine.app import BRIEF, App, Readiness
 from tkms.machine.directory import Directory
-from tkms.machine.workers import Workers
+from tkms.machine.threads import Threads
 
 HELLO = base64.b64encode(b"hello").decode()
 
@@ -234,7 +234,7 @@ def test_who_makes_keys_without_end_has_others_wait_for_few_of_them(kms: Kms) ->
         answer.principal = principal
         return answer
 
-    with Workers(2) as workers:
+    with Threads(2) as workers:
         work = [workers.submit(finish, answer_of("greedy")) for _ in range(8)]
         for _ in range(2):
             begun.acquire(timeout=10)
@@ -252,7 +252,7 @@ def test_what_fails_in_a_thread_is_told(kms: Kms) -> None:
     def finish(_answer: Answer) -> None:
         raise ValueError
 
-    with Workers(1) as workers:
+    with Threads(1) as workers:
         done = workers.submit(finish, Answer(request_from_event(kms.signer.aws("CreateKey")), ""))
         assert isinstance(done.exception(timeout=10), ValueError)
 

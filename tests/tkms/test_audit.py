@@ -31,7 +31,7 @@ from tenantkms.errors import Unavailable
 from tkms.audit.cloud import follow_stack, of_stack
 from tkms.audit.lines import follow_logs, read, summarise
 from tkms.audit.verify import PROBLEM, verify_lines, verify_log
-from tkms.machine.serve import Keeper
+from tkms.machine.worker import Keeper
 
 Tkms = Callable[..., subprocess.CompletedProcess[str]]
 

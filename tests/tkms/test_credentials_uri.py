@@ -16,13 +16,13 @@ import pytest
 from kit.connections import starting, tencent
 from kit.support import Server, Signer, run_tkms, serving
 from tenantkms.wire.http import Request
-from tkms.machine.credentials_uri import CredentialsUri
+from tkms.machine.credentials_uri import CredentialsUri, new_path
 from tkms.machine.directory import Directory
 
 
 @pytest.fixture
 def uri(tmp_path: Path) -> CredentialsUri:
-    return CredentialsUri(Directory(tmp_path / "data").make(), "first")
+    return CredentialsUri(Directory(tmp_path / "data").make(), "first", new_path())
 
 
 def request(uri: CredentialsUri, **changes: object) -> Request:
@@ -65,9 +65,8 @@ def test_everybody_else_is_told_as_if_it_were_not_there(uri: CredentialsUri, cha
     assert uri.response(request(uri, **changes)) is None
 
 
-def test_the_path_is_another_one_each_time(tmp_path: Path) -> None:
-    settings = Directory(tmp_path / "data").make()
-    paths = {CredentialsUri(settings, "first").path for _ in range(10)}
+def test_the_path_is_another_one_each_time() -> None:
+    paths = {new_path() for _ in range(10)}
     assert len(paths) == 10
     assert all(len(path) == len("/credentials/") + 43 for path in paths)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tkms.machine import serve
+from tkms.machine import worker
 
 
 def test_a_fault_that_nobody_thought_of_ends_no_scheduled_work(
@@ -25,10 +25,10 @@ def test_a_fault_that_nobody_thought_of_ends_no_scheduled_work(
             if len(done) >= 6:
                 raise SystemExit  # the test has seen enough
 
-    server = object.__new__(serve._Server)
+    server = object.__new__(worker.Work)
     server._deps, server._keeper = None, Keeper()  # type: ignore[assignment]
-    monkeypatch.setattr(serve, "run", run)
-    monkeypatch.setattr(serve, "_MAINTENANCE_SECONDS", 0)
+    monkeypatch.setattr(worker, "run", run)
+    monkeypatch.setattr(worker, "_MAINTENANCE_SECONDS", 0)
     with pytest.raises(SystemExit):
         asyncio.run(server._maintain())
     assert done == ["RotateDueKeys", "DeleteDueKeys", "audit log"] * 2

@@ -327,7 +327,7 @@ def test_an_encrypted_key_on_a_terminal_is_asked_for(tmp_path: Path) -> None:
 def _given(cert: Path, key: Path) -> serving.ServerCertificate:
     unused: Any = None
     args = argparse.Namespace(tls=False, tls_cert=cert, tls_key=key, tls_key_password_file=None)
-    return serving.chosen(args)(unused, unused)
+    return serving.chosen(args).certificate(unused, unused)
 
 
 def test_a_certificate_that_ends_soon_is_warned_of_once_a_day(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -392,7 +392,7 @@ def test_the_own_certificate_is_renewed_while_it_serves(data: Path, monkeypatch:
     directory = new_directory(data)
     monkeypatch.setattr("tkms.tls.authority._LIFETIME", 29 * DAY)
     args = argparse.Namespace(tls=True, tls_cert=None, tls_key=None, tls_key_password_file=None, host="127.0.0.1")
-    certificate = serving.chosen(args)(directory, directory.open())
+    certificate = serving.chosen(args).certificate(directory, directory.open())
     monkeypatch.undo()
     (told,) = certificate.look()
     assert "is a new one" in told

@@ -12,7 +12,7 @@ from functions.endpoint.handler import Answer, Endpoint
 from tenantkms.audit.faults import log_fault
 from tenantkms.errors import KmsError
 from tenantkms.wire.http import Request, Response
-from tkms.machine.workers import Workers
+from tkms.machine.threads import Threads
 
 BRIEF = frozenset(
     """
@@ -82,7 +82,7 @@ class App:
         self._page = page
         self.finish = endpoint.finish
         self._readiness = Readiness(checks)
-        self.pool = Workers(threads())
+        self.pool = Threads(threads())
 
     def begin(self, request: Request) -> Answer:
         if request.path == "/readyz" and request.method in ("GET", "HEAD") and not (request.query or request.body):

@@ -27,6 +27,8 @@ FIRST_SECONDS = 10
 """How long a connection has for its first request, and for each one until a signature has verified."""
 REQUEST_SECONDS = 60
 """How long a later request may take to arrive, and a client to take its answers."""
+LINGER_SECONDS = 0.5
+"""How long a connection without a request has for its first one when the server is to end."""
 SPIN_SECONDS = 100e-6
 """How long the event loop asks for the next request before it sleeps, after an answer on the only connection."""
 
@@ -104,6 +106,8 @@ class Connection(Reader, asyncio.Protocol):
         self._paused = False  # nothing is read
         self._busy = False  # a thread is at work on a request of this connection
         self._unread = False  # the client does not take its answers
+        self._unserved = True  # nothing was answered yet
+        self._ending = False  # the next answer is the last one
         self._deadline = self._loop.time() + FIRST_SECONDS
         self._awake = False
         self._awake_until = 0.0
@@ -217,7 +221,7 @@ class Connection(Reader, asyncio.Protocol):
     # -- the answers --
 
     def _serve(self, request: Request, *, last: bool) -> None:
-        self._last = last
+        self._last = last or self._ending
         self._turn -= 1
         try:
             work = self._app.begin(request)
@@ -252,12 +256,13 @@ class Connection(Reader, asyncio.Protocol):
     def _send(self, method: str, response: Response) -> None:
         if self._transport.is_closing():
             return
+        self._unserved = False
         self._transport.write(written(response, method, self._last))
         if self._last:
             self._transport.close()
         elif not self._unread:
             self._deadline = self._until() if self._arriving else self._loop.time() + IDLE_SECONDS
-            if len(self._guests.all) == 1:
+            if self._guests.crew.connections == 1:
                 self._awake_until = perf_counter() + SPIN_SECONDS
                 if not self._awake:
                     self._stay_awake()
@@ -282,16 +287,20 @@ class Connection(Reader, asyncio.Protocol):
     # -- the server --
 
     def shutdown(self) -> None:
-        """Called by uvicorn when it is to end: after the answer that is being made."""
+        """Called by uvicorn when it is to end: after the answer that is being made, or the one that a client which has
+        just connected waits for.
+        """
+        if self._unserved and not self._busy:
+            self._ending = True
+            self._loop.call_later(LINGER_SECONDS, self.expire, inf)
+            return
         self._last = True
         self._waiting.clear()
-        if self._transport is None:
-            self.leave()
-        elif not self._busy:
+        if not self._busy:
             self._transport.close()
 
     def expire(self, now: float) -> None:
-        """Called every second: end the connection if its client took too long."""
+        """End the connection if its client took too long."""
         if now > self._deadline:
             self._leave()
             if self._transport is None:

@@ -37,9 +37,16 @@ def _json(status: int, body: dict[str, str]) -> Response:
     return Response(status=status, content_type="application/json", body=msgspec.json.encode(body).decode())
 
 
+def new_path() -> str:
+    """A path that nobody knows."""
+    return f"/credentials/{secrets.token_urlsafe(32)}"
+
+
 class CredentialsUri:
-    def __init__(self, settings: Settings, credential: str) -> None:
-        self.path = f"/credentials/{secrets.token_urlsafe(32)}"
+    """At `path`, for a `credential` by its name or access key id."""
+
+    def __init__(self, settings: Settings, credential: str, path: str) -> None:
+        self.path = path
         self._settings = settings
         self._credential = credential
 

@@ -32,8 +32,9 @@ from tenantkms.parent.port import SealBroken
 from tenantkms.runtime.assemble import Settings, SettingsError, one_machine
 from tenantkms.runtime.invoke import Dispatcher, ask
 from tenantkms.store.file_lock import Later, at_once
+from tenantkms.store.shared import Memory
 from tkms.anchor import anchor, take_over
-from tkms.machine.lock import locked
+from tkms.machine.lock import closing, locked
 from tkms.machine.site_file import SiteFile, new_site
 from tkms.whole import WRITING, write_whole
 
@@ -62,14 +63,20 @@ def default_directory() -> Path:
 
 class Directory:
     """A data directory. `open` gives the settings of what is in it, with these `limits`; `make` makes it before,
-    if it is not there. `later` gives back the locks of its files (`FileLock`); `other_arns` as `Site` has them.
+    if it is not there. `later` gives back the locks of its files (`FileLock`), `memory` is that of all processes of one
+    server; `other_arns` as `Site` has them.
     """
 
     def __init__(
-        self, path: Path, limits: Limits = DEFAULT, later: Later = at_once, other_arns: tuple[str, ...] = ()
+        self,
+        path: Path,
+        limits: Limits = DEFAULT,
+        later: Later = at_once,
+        memory: Memory | None = None,
+        other_arns: tuple[str, ...] = (),
     ) -> None:
         self.path, self._other_arns = path, other_arns
-        self._limits, self._later = limits, later
+        self._limits, self._later, self._memory = limits, later, memory
 
     @property
     def _site(self) -> Path:
@@ -207,7 +214,7 @@ class Directory:
     def _settings(self, site: SiteFile, seed: Seed | None = None) -> Settings:
         self._check_parts(site)
         where = Site(tenant=site.tenant, region=site.region, account=site.account, other_arns=self._other_arns)
-        settings = one_machine(self.path, where, limits=self._limits, later=self._later)
+        settings = one_machine(self.path, where, limits=self._limits, later=self._later, memory=self._memory)
         if site.authenticated and not settings.root.exists():
             raise SettingsError(
                 f"{self.path}/kms.sqlite3 has no root secret, so no row of it is believed: restore it from a backup,"
@@ -257,20 +264,21 @@ class Directory:
     # -- the running server --
 
     @contextmanager
-    def serving(self, url: str, credentials_uri: str = "") -> Iterator[None]:
-        """Hold the directory as its one server, at `url`. Raises `SettingsError` if there is one.
+    def serving(self, url: str, credentials_uri: str = "", lock: int = -1) -> Iterator[int]:
+        """Hold the directory as its one server, at `url`, by the open file that is answered. `lock` is that of the
+        server whose place this one takes. Raises `SettingsError` if there is another one.
 
         A server without a `credentials_uri` takes away what the last one has left of it.
         """
         where = self.server_url() or "another address"
         held = f"A server is already running on {self.path} ({where}): stop it, or use another --data-dir."
-        with locked(self.path / "server.lock", held):
+        with closing(lock) if lock >= 0 else locked(self.path / "server.lock", held) as file:
             write_whole(self.path / "server.json", msgspec.json.encode({"url": url}))
             if credentials_uri:
                 write_whole(self.credentials_uri, f"{credentials_uri}\n".encode())
             else:
                 self.credentials_uri.unlink(missing_ok=True)
-            yield
+            yield file
 
     def running(self) -> bool:
         """Whether a server holds the directory now."""

@@ -8,12 +8,13 @@ from __future__ import annotations
 import asyncio
 import resource
 import socket
-from collections import Counter, OrderedDict, deque
+from collections import OrderedDict, deque
 from contextlib import suppress
 from time import perf_counter
 from typing import Protocol
 
 from tenantkms.runtime.assemble import SettingsError
+from tkms.machine.crew import Crew
 
 MAX_CONNECTIONS = 1000
 PER_ADDRESS = 256
@@ -72,15 +73,22 @@ def connections_by_files() -> int:
 
 
 class Guests:
-    """All connections of a server, in TLS handshakes too. Only its event loop may use it."""
+    """All connections of a process, in TLS handshakes too. Only its event loop may use it.
+
+    Those of all the `crew` together are at most `limit`, and `per_address`; each has its part of `arriving`.
+    """
 
     def __init__(
-        self, limit: int = MAX_CONNECTIONS, per_address: int = PER_ADDRESS, arriving: int = MAX_ARRIVING
+        self,
+        limit: int = MAX_CONNECTIONS,
+        per_address: int = PER_ADDRESS,
+        arriving: int = MAX_ARRIVING,
+        crew: Crew | None = None,
     ) -> None:
-        self._limit, self._per_address, self._most_arriving = limit, per_address, arriving
+        self.crew = crew or Crew()
+        self._limit, self._per_address, self._most_arriving = limit, per_address, arriving // self.crew.size
         self.all: dict[Guest, None] = {}
         self._strangers: OrderedDict[Guest, None] = OrderedDict()
-        self._of: Counter[str] = Counter()
         self._arriving = 0
         self._queue: deque[Guest] = deque()
         self._turning = False
@@ -89,15 +97,15 @@ class Guests:
 
     def admit(self, guest: Guest) -> bool:
         """Take `guest` in, if there is room or a stranger can make some."""
-        if self._of[guest.address] >= self._per_address:
+        if self.crew.of(guest.address) >= self._per_address:
             same = (stranger for stranger in self._strangers if stranger.address == guest.address)
             if not self._expel(next(same, None)):
                 return False
-        elif len(self.all) >= self._limit and not self.make_room():
+        elif self.crew.connections >= self._limit and not self.make_room():
             return False
         self.all[guest] = None
         self._strangers[guest] = None
-        self._of[guest.address] += 1
+        self.crew.count(guest.address, 1)
         return True
 
     def make_room(self) -> bool:
@@ -122,9 +130,7 @@ class Guests:
             return
         del self.all[guest]
         self._strangers.pop(guest, None)
-        self._of[guest.address] -= 1
-        if not self._of[guest.address]:
-            del self._of[guest.address]
+        self.crew.count(guest.address, -1)
         self._arriving -= guest.held
         guest.held = 0
 

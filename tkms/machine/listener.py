@@ -32,6 +32,8 @@ _PER_TURN = 4
 """Connections that are accepted before others have their turn."""
 _PAUSE_SECONDS = 0.01
 """How long nothing is accepted after there was no file descriptor for it."""
+_DEFER_SECONDS = 0.001
+"""How long a worker leaves connections to one that has fewer."""
 _SCARCE = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 _NOT_TLS = written(plain(400, "This server speaks TLS: its URL begins with https."), "", True)
@@ -154,13 +156,29 @@ class Listener:
 
     def _accept(self) -> None:
         for _ in range(_PER_TURN):
-            try:
-                taken, address = self._socket.accept()
-            except OSError as error:
-                if error.errno in _SCARCE:
-                    self._without_files()
+            if self._guests.crew.crowded:
+                # Another worker has fewer connections and is to take the next, unless it is too busy.
+                self._loop.remove_reader(self._socket)
+                self._loop.call_later(_DEFER_SECONDS, self._insist)
                 return
-            self._take(taken, address[0])
+            if not self._accept_one():
+                return
+
+    def _insist(self) -> None:
+        if not self._closed:
+            self._listen()
+            self._accept_one()
+
+    def _accept_one(self) -> bool:
+        """Whether there was one to take."""
+        try:
+            taken, address = self._socket.accept()
+        except OSError as error:
+            if error.errno in _SCARCE:
+                self._without_files()
+            return False
+        self._take(taken, address[0])
+        return True
 
     def _take(self, taken: socket.socket, host: str) -> None:
         guest = Connection(self._app, self._guests, host, network(host))

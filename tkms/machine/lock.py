@@ -12,14 +12,20 @@ from tenantkms.runtime.assemble import SettingsError
 
 
 @contextmanager
-def locked(path: Path, held: str) -> Iterator[None]:
-    """Hold the file `path` for this process alone; `held` says what to tell when somebody else does."""
-    file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+def closing(file: int) -> Iterator[int]:
+    """The open `file`, until the block ends."""
     try:
+        yield file
+    finally:
+        os.close(file)
+
+
+@contextmanager
+def locked(path: Path, held: str) -> Iterator[int]:
+    """Hold the file `path` for this process and its children; `held` says what to tell when somebody else does."""
+    with closing(os.open(path, os.O_RDWR | os.O_CREAT, 0o600)) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | (fcntl.LOCK_NB if held else 0))
         except BlockingIOError:
             raise SettingsError(held) from None
-        yield
-    finally:
-        os.close(file)
+        yield file

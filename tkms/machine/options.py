@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -51,10 +53,12 @@ def _ready(args: argparse.Namespace) -> int:
     return ready(args)
 
 
-def _connections(text: str) -> int:
-    number = int(text)
-    if not 1 <= number <= 1000:
-        raise argparse.ArgumentTypeError(f"{text} is not from 1 to 1000")
+def _up_to(most: int) -> Callable[[str], int]:
+    def number(text: str) -> int:
+        if not 1 <= int(text) <= most:
+            raise argparse.ArgumentTypeError(f"{text} is not from 1 to {most}")
+        return int(text)
+
     return number
 
 
@@ -63,6 +67,13 @@ def add(words: Any, command: Any, directory: argparse.ArgumentParser, as_json: a
     serve = command(words, "serve", "run the KMS on this machine", _serve, where=directory)
     serve.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     serve.add_argument("--port", type=int, default=8480, help="port; 0 picks a free one (default: %(default)s)")
+    serve.add_argument(
+        "--workers",
+        type=_up_to(64),
+        default=len(os.sched_getaffinity(0)),
+        metavar="N",
+        help="processes that serve, 1 to 64 (default: as many as this machine has processors, %(default)s)",
+    )
     serve.add_argument(
         "--audit-days", type=int, default=365, metavar="N", help="keep audit lines so long (default: %(default)s)"
     )
@@ -86,7 +97,7 @@ def add(words: Any, command: Any, directory: argparse.ArgumentParser, as_json: a
     )
     serve.add_argument(
         "--connections-per-address",
-        type=_connections,
+        type=_up_to(1000),
         default=256,
         metavar="N",
         help="most connections of one address, 1 to 1000; behind a proxy all are of its own (default: %(default)s)",

@@ -1,178 +1,46 @@
-"""`tkms serve`: one process, one tenant, HTTP or HTTPS."""
+"""`tkms serve`: one server of one tenant, HTTP or HTTPS, in several processes that share its socket."""
 
 from __future__ import annotations
 
 import argparse
-import asyncio
 import gc
 import ipaddress
 import os
-import signal
 import socket
 import sys
-import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
 import uvicorn
 
 from functions.endpoint.dispatch import InlineDispatcher
 from functions.endpoint.handler import Endpoint
 from tenantkms.access.limits import limits_of_text
-from tenantkms.audit.faults import log_fault, log_warning
-from tenantkms.audit.file_audit import FileAudit
 from tenantkms.errors import KmsError
-from tenantkms.keys.deps import Deps
-from tenantkms.keys.maintenance import JOBS, run
 from tenantkms.model.site import check_homes
 from tenantkms.runtime.assemble import AUDIT_FILE, Settings, SettingsError
+from tenantkms.store.shared import Memory
+from tkms.machine.answers import SharedAnswers
 from tkms.machine.app import App, Checks
-from tkms.machine.connection import Application, Connection
-from tkms.machine.credentials_uri import SECONDS, CredentialsUri
+from tkms.machine.connection import Connection
+from tkms.machine.credentials_uri import SECONDS, CredentialsUri, new_path
+from tkms.machine.crew import Crew
 from tkms.machine.directory import Directory, Seed
 from tkms.machine.guests import Guests, connections_by_files
-from tkms.machine.listener import Server
-from tkms.machine.ready import tell_manager
+from tkms.machine.handover import Given, given, hand_over
+from tkms.machine.supervisor import Place, Supervisor, apart
 from tkms.machine.welcome import greet
-from tkms.output import held_text, say
+from tkms.machine.worker import Keeper, Releases, Work
+from tkms.output import say
+from tkms.places import reason
 
 if TYPE_CHECKING:
-    from tkms.tls.serving import ServerCertificate
+    from tkms.tls.serving import Choice
 
-_MAINTENANCE_SECONDS = 60
-_WARN_SECONDS = 3_600
 _SWITCH_SECONDS = 0.0005
 """How long a thread may keep the interpreter while the event loop waits for it: Python's default is ten times that."""
-_HELD_SECONDS = 0.005
-"""How long other processes may wait for a lock that the server has used."""
-
-
-class Releases:
-    """Gives locks back on the event loop, a moment later; at once while none runs. Threads may ask it, too."""
-
-    def __init__(self) -> None:
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._waiting: list[Callable[[], None]] = []
-
-    def __call__(self, release: Callable[[], None]) -> None:
-        loop = self._loop
-        if loop is None:
-            release()
-        else:
-            loop.call_soon_threadsafe(self._later, loop, release)
-
-    def _later(self, loop: asyncio.AbstractEventLoop, release: Callable[[], None]) -> None:
-        if not self._waiting:
-            loop.call_later(_HELD_SECONDS, self._now)
-        self._waiting.append(release)
-
-    def _now(self) -> None:
-        waiting, self._waiting = self._waiting, []
-        for release in waiting:
-            release()
-
-    def start(self) -> None:
-        """The loop runs. Who stops the server from a terminal (Ctrl-Z) stops no command that waits for a lock."""
-        self._loop = asyncio.get_running_loop()
-        self._loop.add_signal_handler(signal.SIGTSTP, self._stop)
-
-    def _stop(self) -> None:
-        self._now()
-        os.kill(os.getpid(), signal.SIGSTOP)
-
-    def end(self) -> None:
-        self._loop = None
-        self._now()
-
-
-class Keeper:
-    """Keeps the audit log within `days` and `total_bytes`, and warns the operator, once an hour, of what is wrong."""
-
-    def __init__(self, audit: FileAudit, days: int, total_bytes: int) -> None:
-        self.audit = audit
-        self._days, self._total_bytes = days, total_bytes
-        self._warned = float("-inf")
-
-    def keep(self) -> None:
-        """To be called every minute. It never fails."""
-        try:
-            self.audit.retain(self._days, self._total_bytes)
-        except KmsError as error:
-            log_fault("retention", error)
-        trouble, now = self.audit.trouble(), time.monotonic()
-        if trouble and now >= self._warned + _WARN_SECONDS:
-            self._warned = now
-            log_warning(trouble)
-
-
-class _Server(Server):
-    """Says when it is ready, and does the scheduled work every minute beside serving."""
-
-    ready = ""
-    certificate: ServerCertificate | None = None
-
-    def __init__(
-        self,
-        config: uvicorn.Config,
-        listening: socket.socket,
-        app: Application,
-        guests: Guests,
-        deps: Deps,
-        keeper: Keeper,
-        releases: Releases,
-    ) -> None:
-        super().__init__(config, listening, app, guests)
-        self._releases = releases
-        self._deps = deps
-        self._keeper = keeper
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self._releases.start()
-        gc.collect()
-        gc.freeze()  # what is here by now stays: the collector need not look at it again and again
-        say(self.ready)
-        tell_manager()
-        self._timers += [asyncio.create_task(work) for work in (self._maintain(), self._settle())]
-        if self.certificate:
-            self._timers.append(asyncio.create_task(self._certify(self.certificate)))
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().shutdown(sockets)
-        self._releases.end()
-        self._keeper.audit.close()
-
-    async def _maintain(self) -> None:
-        told = 0
-        while True:
-            request_id = str(uuid4())
-            for job in JOBS.values():
-                try:
-                    report = await asyncio.to_thread(run, job, self._deps, request_id)
-                    if report.due and report.held not in (0, told):
-                        told = report.held
-                        say(f"tkms: {held_text(told)}", sys.stderr)
-                except Exception as error:  # noqa: BLE001 - whatever it is, the next minute may be better
-                    log_fault(request_id, error)
-            await asyncio.to_thread(self._keeper.keep)
-            await asyncio.sleep(_MAINTENANCE_SECONDS)
-
-    async def _certify(self, certificate: ServerCertificate) -> None:
-        while True:
-            try:
-                for text in await asyncio.to_thread(list, certificate.look()):
-                    say(f"tkms: {text}", sys.stderr)
-                self._listener.tls = certificate.context
-            except Exception as error:  # noqa: BLE001 - as above
-                log_fault("certificate", error)
-            await asyncio.sleep(_MAINTENANCE_SECONDS)
-
-    async def _settle(self) -> None:
-        while True:
-            await asyncio.sleep(1)
-            self._keeper.audit.settle()
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -228,7 +96,7 @@ def _checks(settings: Settings, data_dir: Path) -> Checks:
     }
 
 
-def _tls(args: argparse.Namespace) -> Callable[[Directory, Settings], ServerCertificate] | None:
+def _tls(args: argparse.Namespace) -> Choice | None:
     """The certificate to serve with, once there is a directory; None: plain HTTP. Raises `SettingsError`."""
     if not (args.tls or args.tls_cert or args.tls_key or args.tls_key_password_file):
         return None
@@ -249,50 +117,114 @@ def serve(args: argparse.Namespace, seed: Seed | None = None) -> int:
         other_arns = check_homes(args.other_arns)
     except ValueError as e:
         raise SettingsError(f"--other-arns: {e}.") from e
-    releases = Releases()
-    directory = Directory(args.data_dir, limits, releases, other_arns)
-    unused: Any = None  # `Listener` makes the connections, and they call `App`
-    config = uvicorn.Config(
-        unused,
-        http=Connection,
-        loop="uvloop",
-        ws="none",
-        interface="asgi3",
-        lifespan="off",
-        log_level="warning",
-        access_log=False,
-        timeout_graceful_shutdown=5,
-    )
-    config.load()
-    sys.setswitchinterval(_SWITCH_SECONDS)
-    with _listen(args.host, args.port) as listening:
-        address, port = listening.getsockname()[:2]
-        url = f"{'https' if tls else 'http'}://{_reached(args.host, address)}:{port}"
-        # Only now, so that a start that cannot be leaves nothing.
-        settings = directory.make(args.tenant, args.region, args.account, seed)
+    directory = partial(Directory, args.data_dir, limits, other_arns=other_arns)
+    files = given()
+    with files.socket or _listen(args.host, args.port) as listening:
+        return _Serving(args, directory, seed, tls, listening, files).run()
+
+
+class _Serving:
+    """One server: what its processes have in common."""
+
+    def __init__(
+        self,
+        args: argparse.Namespace,
+        directory: Callable[..., Directory],
+        seed: Seed | None,
+        tls: Choice | None,
+        listening: socket.socket,
+        files: Given,
+    ) -> None:
+        self._args, self._directory, self._seed, self._tls = args, directory, seed, tls
+        self._listening, self._files = listening, files
+        self._address, self._port = listening.getsockname()[:2]
+        host = _reached(args.host if files.listening < 0 else self._address, self._address)
+        self._url = f"{'https' if tls else 'http'}://{host}:{self._port}"
+        self._credentials_path = new_path() if args.credentials_uri else ""
+        self._connections = connections_by_files()
+
+    @property
+    def _credentials_url(self) -> str:
+        return f"{self._url}{self._credentials_path}" if self._credentials_path else ""
+
+    def run(self) -> int:
+        args = self._args
+        if refused := apart(self._prepare):
+            return refused
+        with self._directory().serving(self._url, self._credentials_url, self._files.lock) as lock:
+            gc.collect()
+            gc.freeze()  # what workers share stays as it is, or each would have a copy of it
+            self._crew = Crew(args.workers, Memory())
+            supervisor = Supervisor(args.workers, self._work, partial(hand_over, self._listening, lock))
+            return supervisor.run(lambda: self._files.ready(self._url))
+
+    def _prepare(self) -> int:
+        """All that may be wrong, in a process of its own. Only then the directory is made, so that a start that cannot
+        be leaves nothing.
+        """
+        args = self._args
+        try:
+            if self._tls:
+                self._tls.check()
+            directory = self._directory()
+            settings = directory.make(args.tenant, args.region, args.account, self._seed)
+            if self._tls:
+                self._tls.certificate(directory, settings)
+            if args.credentials_uri:  # issue one, or say why not
+                settings.sessions.issue(args.credentials_uri, SECONDS, "", int(settings.deps.clock()))
+        except (SettingsError, KmsError) as e:
+            say(f"tkms: {reason(e)}", sys.stderr)
+            return 1
+        return 0
+
+    def _config(self) -> uvicorn.Config:
+        unused: Any = None  # `Listener` makes the connections, and they call `App`
+        config = uvicorn.Config(
+            unused,
+            http=Connection,
+            loop="uvloop",
+            ws="none",
+            interface="asgi3",
+            lifespan="off",
+            log_level="warning",
+            access_log=False,
+            timeout_graceful_shutdown=5,
+        )
+        config.load()
+        return config
+
+    def _work(self, place: Place) -> int:
+        args = self._args
+        self._crew.join(place.number)
+        releases = Releases(self._crew)
+        directory = self._directory(later=releases, memory=self._crew.memory)
+        settings = directory.open()
         log = settings.log
         assert log is not None  # noqa: S101 - one machine has one
-        certificate = tls(directory, settings) if tls else None
-        config.ssl = certificate.context if certificate else None
-        uri = None
-        if args.credentials_uri:
-            settings.sessions.issue(args.credentials_uri, SECONDS, "", int(settings.deps.clock()))  # or say why not
-            uri = CredentialsUri(settings, args.credentials_uri)
-        endpoint = Endpoint(settings, InlineDispatcher(settings.deps))
+        uri = CredentialsUri(settings, args.credentials_uri, self._credentials_path) if args.credentials_uri else None
+        if place.first and place.number == 0:
+            self._greet(directory, settings)
+        answers = SharedAnswers(self._crew.memory, args.data_dir / "repeats.lock")
+        sys.setswitchinterval(_SWITCH_SECONDS)
+        endpoint = Endpoint(settings, InlineDispatcher(settings.deps), answers)
         app = App(endpoint, _checks(settings, args.data_dir), uri.response if uri else None)
-        guests = Guests(connections_by_files(), args.connections_per_address)
-        with directory.serving(url, f"{url}{uri.path}" if uri else ""):
-            if not certificate:
-                _warn_of(address, port)
-            if not greet(directory, settings, url):
-                say(f"data {args.data_dir}, tenant {settings.site.tenant}; programs: tkms snippet")
-            if uri:
-                told = f"{url}{uri.path}" if sys.stdout.isatty() else f"in {directory.credentials_uri}"
-                say(f"credentials URI, a secret for programs on this machine: {told}")
-            keeper = Keeper(log, args.audit_days, args.audit_mb * 1024**2)
-            server = _Server(config, listening, app, guests, settings.deps, keeper, releases)
-            server.certificate = certificate
-            server.ready = f"tkms: ready on {url}"
-            server.run()
-    app.pool.shutdown(wait=False, cancel_futures=True)
-    return 0
+        guests = Guests(self._connections, args.connections_per_address, crew=self._crew)
+        keeper = Keeper(log, args.audit_days, args.audit_mb * 1024**2)
+        work = Work(self._config(), self._listening, app, guests, settings.deps, keeper, releases, place)
+        if self._tls:
+            work.certify(self._tls.certificate(directory, settings))
+        work.run()
+        app.pool.shutdown(wait=False, cancel_futures=True)
+        return 0
+
+    def _greet(self, directory: Directory, settings: Settings) -> None:
+        args = self._args
+        if not self._tls:
+            _warn_of(self._address, self._port)
+        if args.tls:
+            say(f"TLS by its own authority: clients are to trust {directory.tls / 'ca.pem'}, and tkms tls says how")
+        if not greet(directory, settings, self._url):
+            say(f"data {args.data_dir}, tenant {settings.site.tenant}; programs: tkms snippet")
+        if self._credentials_url:
+            told = self._credentials_url if sys.stdout.isatty() else f"in {directory.credentials_uri}"
+            say(f"credentials URI, a secret for programs on this machine: {told}")

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 from tenantkms.runtime.assemble import SettingsError
 
 _BEGIN = b"-----BEGIN "
+_ENCRYPTED = b"ENCRYPTED"
 Password = Callable[[], bytes]
 """The password of an encrypted private key. Raises `SettingsError` where nobody has one."""
 
@@ -23,6 +24,11 @@ def read(file: Path) -> bytes:
         return file.read_bytes()
     except OSError as e:
         raise SettingsError(f"The TLS file {file} cannot be read: {e.strerror}.") from e
+
+
+def is_encrypted(key: Path) -> bool:
+    """Whether a password opens it. Raises `SettingsError` if it cannot be read."""
+    return _ENCRYPTED in read(key)
 
 
 def read_certificates(file: Path) -> list[x509.Certificate]:
@@ -45,7 +51,7 @@ def read_key(file: Path, password: Password) -> PrivateKeyTypes:
         is_certificate = _BEGIN + b"CERTIFICATE" in data
         other = " but a certificate" if is_certificate else _other_form(data)
         raise SettingsError(f"{file} has no private key in PEM{other}.")
-    encrypted = b"ENCRYPTED" in data
+    encrypted = _ENCRYPTED in data
     secret = password() if encrypted else None
     try:
         return load_pem_private_key(data, secret)

@@ -12,11 +12,12 @@ from functools import partial
 from getpass import getpass
 from pathlib import Path
 
+from msgspec import Struct
+
 from tenantkms.runtime.assemble import Settings, SettingsError
 from tkms.machine.directory import Directory
-from tkms.output import say
 from tkms.tls.authority import RENEW, Authority
-from tkms.tls.pem import Password, check_pair, read
+from tkms.tls.pem import Password, check_pair, is_encrypted, read
 
 _AGAIN = timedelta(days=1)
 """How often it is warned of the same."""
@@ -68,7 +69,7 @@ class ServerCertificate:
 
 
 def _password(file: Path | None, key: Path) -> Password:
-    """Asked for once, as the server may have to load the key again."""
+    """Asked for once, and now: several processes load the key, and may have to load it again."""
     known: list[bytes] = []
 
     def password() -> bytes:
@@ -84,14 +85,23 @@ def _password(file: Path | None, key: Path) -> Password:
                 )
         return known[0]
 
+    if not file and sys.stdin.isatty() and is_encrypted(key):
+        password()
     return password
 
 
-def chosen(args: argparse.Namespace) -> Callable[[Directory, Settings], ServerCertificate]:
-    """The certificate that the command line chooses, once there is a directory. One that is there is read before.
+class Choice(Struct):
+    """The certificate that a command line chooses. Both raise `SettingsError`.
 
-    Raises `SettingsError`.
+    `check` looks at it before there is a directory, and `certificate` loads it.
     """
+
+    check: Callable[[], object]
+    certificate: Callable[[Directory, Settings], ServerCertificate]
+
+
+def chosen(args: argparse.Namespace) -> Choice:
+    """Raises `SettingsError`. Nothing secret was read then, but a password where somebody was asked for it."""
     if bool(args.tls_cert) != bool(args.tls_key):
         raise SettingsError("--tls-cert and --tls-key go together.")
     if args.tls and args.tls_cert:
@@ -99,9 +109,10 @@ def chosen(args: argparse.Namespace) -> Callable[[Directory, Settings], ServerCe
     if args.tls_key_password_file and not args.tls_key:
         raise SettingsError("--tls-key-password-file goes with --tls-key.")
     if args.tls:
-        return partial(_own, args.host)
-    certificate = ServerCertificate(args.tls_cert, args.tls_key, _password(args.tls_key_password_file, args.tls_key))
-    return lambda _directory, _settings: certificate
+        return Choice(lambda: None, partial(_own, args.host))
+    password = _password(args.tls_key_password_file, args.tls_key)
+    load = partial(ServerCertificate, args.tls_cert, args.tls_key, password)
+    return Choice(load, lambda _directory, _settings: load())
 
 
 def _own(host: str, directory: Directory, settings: Settings) -> ServerCertificate:
@@ -118,7 +129,6 @@ def _own(host: str, directory: Directory, settings: Settings) -> ServerCertifica
             with directory.alone():
                 authority.ensure()
 
-    say(f"TLS by its own authority: clients are to trust {authority.ca}, and tkms tls says how")
     return ServerCertificate(authority.server, authority.server, lambda: b"", renew)
 
 

@@ -14,10 +14,10 @@ from tenantkms.errors import Throttled
 from tenantkms.model.credential import Credential
 from tenantkms.model.limits import COUNTS, EVERY, LARGEST, NO_LIMIT, OFF, Limits, Rate
 from tenantkms.names import ACTIONS
-from tenantkms.store.buckets import Buckets
+from tenantkms.store.buckets import AnyBuckets, Buckets
 from tenantkms.store.port import AccessStore
 
-_ADDRESSES = 10_000
+ADDRESSES = 10_000
 """Addresses, and pairs of an address and an access key, that a process remembers."""
 
 
@@ -52,14 +52,15 @@ class Limiter:
     """What the endpoint asks of each request. Raises `Throttled`.
 
     `most`: no more requests come in a second, whoever sends them, so what may be called as often is not counted.
+    `failed` has `ADDRESSES` buckets, of requests that were not signed rightly.
     """
 
-    def __init__(self, store: AccessStore, limits: Limits, most: float = inf) -> None:
+    def __init__(self, store: AccessStore, limits: Limits, most: float = inf, failed: AnyBuckets | None = None) -> None:
         self._store = store
         self._most = most
         self._rates = dict(limits.rates)
         self._strangers = limits.strangers
-        self._failed = Buckets(_ADDRESSES)
+        self._failed = Buckets(ADDRESSES) if failed is None else failed
         self._known: OrderedDict[tuple[str, str], None] = OrderedDict()
 
     def take(self, credential: Credential, action: str, rate: Rate, now: float) -> str:
@@ -106,7 +107,7 @@ class Limiter:
 
     def passed(self, address: str, access_key_id: str) -> None:
         """A first request from `address` was. Only who can sign gets here, so strangers drive nobody out."""
-        if len(self._known) >= _ADDRESSES:
+        if len(self._known) >= ADDRESSES:
             self._known.popitem(last=False)
         self._known[address, access_key_id] = None
 

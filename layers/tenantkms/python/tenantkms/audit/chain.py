@@ -61,6 +61,14 @@ class Chain:
         self.seq += 1
 
     @property
+    def place(self) -> tuple[int, bytes, bytes]:
+        """For `goto`, of another process too: the number of the next line, and both halves of the last one's HMAC."""
+        return self.seq, self.shown, self._hidden
+
+    def goto(self, seq: int, shown: bytes, hidden: bytes) -> None:
+        self.seq, self.shown, self._hidden = seq, shown, hidden
+
+    @property
     def head(self) -> Head | None:
         """Of the last line, if it was made here."""
         return Head(self.seq - 1, self.shown, self._hidden) if self._hidden else None

@@ -11,8 +11,10 @@ from pathlib import Path
 from tenantkms.audit.file_log import FileLog
 from tenantkms.audit.line import Record
 from tenantkms.audit.refusals import Refusals
+from tenantkms.audit.shared_end import SharedEnd
 from tenantkms.errors import Unavailable
 from tenantkms.store.file_lock import Later, at_once
+from tenantkms.store.shared import Memory
 
 _DAY = 86_400
 _GIB = 1024**3
@@ -24,7 +26,8 @@ _FILE_SECONDS = 30 * _DAY
 class FileAudit:
     """The audit log of one machine in the files of `path`, and what strangers tried in those of `refused`.
 
-    Calls of the authenticated have a line each, and no number of refusals takes one of these away.
+    Calls of the authenticated have a line each, and no number of refusals takes one of these away. `memory` is that of
+    all processes of one server.
     """
 
     REFUSED_BYTES = 64 * 1024 * 1024
@@ -39,9 +42,13 @@ class FileAudit:
         max_bytes: int = 64 * 1024 * 1024,
         clock: Callable[[], float] = time.time,
         later: Later = at_once,
+        memory: Memory | None = None,
     ) -> None:
-        self._calls = FileLog(path, key, max_bytes=max_bytes, clock=clock, later=later)
-        self._refused = FileLog(refused, key, max_bytes=self.REFUSED_BYTES // 4, clock=clock, later=later)
+        calls_end, refused_end = (SharedEnd(memory), SharedEnd(memory)) if memory else (None, None)
+        self._calls = FileLog(path, key, max_bytes=max_bytes, clock=clock, later=later, end=calls_end)
+        self._refused = FileLog(
+            refused, key, max_bytes=self.REFUSED_BYTES // 4, clock=clock, later=later, end=refused_end
+        )
         self._refusals = Refusals()
         self._clock = clock
         self.write = self._calls.write

@@ -33,6 +33,7 @@ from tenantkms.audit.files import (
     write_head,
 )
 from tenantkms.audit.line import NOT_WRITTEN, encode
+from tenantkms.audit.shared_end import SharedEnd
 from tenantkms.crypto.hmacs import Hmac
 from tenantkms.errors import Unavailable
 from tenantkms.store.file_lock import FileLock, Later, at_once
@@ -46,7 +47,8 @@ class FileLog:
     """Lines of one chain in the files of `path` (mode 0600), each of `max_bytes` at most.
 
     A line is one `write`. Whoever writes holds the lock of the head, so any number of processes and threads may;
-    `later` gives it back (`FileLock`). `key` answers the chain's key; it is asked for with the first line.
+    `later` gives it back (`FileLock`), and `end` is what processes share that write by turns. `key` answers the
+    chain's key; it is asked for with the first line.
     """
 
     def __init__(
@@ -57,9 +59,10 @@ class FileLog:
         max_bytes: int = 64 * 1024 * 1024,
         clock: Callable[[], float] = time.time,
         later: Later = at_once,
+        end: SharedEnd | None = None,
     ) -> None:
         self.path, self._key, self._max_bytes, self._clock = path, key, max_bytes, clock
-        self._limit = 0
+        self._limit, self._end = 0, end
         self._mac: Hmac | None = None
         self._chain: Chain | None = None
         self._file = self._head = -1
@@ -98,7 +101,7 @@ class FileLog:
                 line = chain.line(content)
                 if self._size + len(line) > self._limit and self._size:
                     self._rotate(chain)
-                    chain = self._ready(taken)
+                    chain = self._ready(taken=False)
                     line = chain.line(content)
                 self._put(chain, line)
                 if monotonic() >= self._mark_at:
@@ -117,9 +120,15 @@ class FileLog:
             raise Unavailable(NOT_WRITTEN) from e
 
     def _ready(self, taken: bool = True) -> Chain:
-        """The chain, if the file is as this process left it; else as it goes on from what is there."""
-        chain = self._chain
+        """The chain, if the file is as it was left; else as it goes on from what is there."""
+        chain, shared = self._chain, self._end
+        if taken and shared:
+            self._size = shared.recall(chain)
+            if self._size < 0:  # another process knows why, or it is the first time
+                chain = self._chain = self._resume()
         if chain is None or self._size < 0 or (taken and lseek(self._file, 0, SEEK_END) != self._size):
+            if shared:
+                shared.turned()
             chain = self._chain = self._resume()
         return chain
 
@@ -130,6 +139,8 @@ class FileLog:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         chain.taken()
         self._size = size + written
+        if self._end:
+            self._end.note(chain, self._size)
         self.fault = ""
 
     def _tell(self, chain: Chain, event: Event, before: bytes = b"") -> None:
@@ -199,6 +210,8 @@ class FileLog:
             return
         self._size, self.unclosed = -1, ""  # what is open is closed for good
         self._reopen()
+        if self._end:
+            self._end.turned()
         self._size, self._since = 0, self._clock()
 
     def _is_current(self) -> bool:

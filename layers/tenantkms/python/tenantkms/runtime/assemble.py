@@ -15,30 +15,35 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from tenantkms.access.credentials import Access
-from tenantkms.access.limits import Limiter, limits_of_text
+from tenantkms.access.limits import ADDRESSES, Limiter, limits_of_text
 from tenantkms.access.sessions import Sessions
 from tenantkms.audit.line import Audit, StreamAudit
 from tenantkms.audit.metrics import INTEGRITY_FAULTS, EmbeddedMetrics, MeteredParentKey, Metrics, NoMetrics
+from tenantkms.errors import Unavailable
 from tenantkms.keys.deps import Deps
 from tenantkms.keys.keyring import Keyring
 from tenantkms.model.limits import DEFAULT, Limits
 from tenantkms.model.site import Site, check_homes
 from tenantkms.parent.port import ParentKey
 from tenantkms.parent.root import AnchoredParentKey, Root
-from tenantkms.store.file_lock import Later, at_once
+from tenantkms.store.buckets import AnyBuckets
+from tenantkms.store.file_lock import FileLock, Later, at_once
 from tenantkms.store.integrity import PURPOSE as ROWS_KEY
 from tenantkms.store.integrity import RowMac
-from tenantkms.store.port import AccessStore, KeyStore
+from tenantkms.store.port import MAX_BUCKETS, AccessStore, KeyStore
 
 if TYPE_CHECKING:
     from botocore.config import Config
 
     from tenantkms.audit.file_audit import FileAudit
+    from tenantkms.store.shared import Memory, SharedBuckets
 
 AUDIT_KEY = "audit"
 """What the key of the audit log's chain is called among those of the root secret."""
 AUDIT_FILE, REFUSED_FILE = "audit.jsonl", "refused.jsonl"
 """In a data directory: calls, and what was refused before it was known whose it was."""
+RATES_LOCK = "rates.lock"
+"""In a data directory: held by who counts requests, where several processes serve."""
 _TENANT = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
 
@@ -79,6 +84,7 @@ def _assemble(
     state_seconds: float,
     limits: Limits,
     most: float = inf,
+    failed: AnyBuckets | None = None,
 ) -> Settings:
     clock = time.monotonic
     parent = AnchoredParentKey(parent, root)
@@ -99,16 +105,22 @@ def _assemble(
             sessions=sessions,
         ),
         access=Access(site.tenant, access, parent, clock=clock, state_seconds=state_seconds),
-        limiter=Limiter(access, limits, most),
+        limiter=Limiter(access, limits, most, failed),
     )
 
 
 def one_machine(
-    data_dir: Path, site: Site, *, state_seconds: float = 1, limits: Limits = DEFAULT, later: Later = at_once
+    data_dir: Path,
+    site: Site,
+    *,
+    state_seconds: float = 1,
+    limits: Limits = DEFAULT,
+    later: Later = at_once,
+    memory: Memory | None = None,
 ) -> Settings:
     """SQLite, a parent key in a file, and an audit log in `data_dir`, which `tkms.machine.directory` has prepared.
 
-    `later` gives back the locks of files (`FileLock`).
+    `later` gives back the locks of files (`FileLock`). `memory` is that of all processes of one server.
     """
     from tenantkms.audit.file_audit import FileAudit
     from tenantkms.parent.file import FileParentKey
@@ -116,10 +128,23 @@ def one_machine(
 
     parent = FileParentKey.load(data_dir / "parent.key")
     root = Root(site.tenant, parent, lambda: store.get_root())  # noqa: PLW0108 - there is no store yet
-    store = SqliteStore(data_dir / "kms.sqlite3", RowMac(partial(root.key, ROWS_KEY)), later)
-    audit = FileAudit(data_dir / AUDIT_FILE, data_dir / REFUSED_FILE, partial(root.key, AUDIT_KEY), later=later)
-    settings = _assemble(site, store, store, parent, root, audit, NoMetrics(), state_seconds, limits)
+    rates, failed = _shared_buckets(data_dir / RATES_LOCK, later, memory) if memory else (None, None)
+    store = SqliteStore(data_dir / "kms.sqlite3", RowMac(partial(root.key, ROWS_KEY)), later, rates)
+    audit_key = partial(root.key, AUDIT_KEY)
+    audit = FileAudit(data_dir / AUDIT_FILE, data_dir / REFUSED_FILE, audit_key, later=later, memory=memory)
+    settings = _assemble(site, store, store, parent, root, audit, NoMetrics(), state_seconds, limits, failed=failed)
     return replace(settings, log=audit)
+
+
+def _shared_buckets(path: Path, later: Later, memory: Memory) -> tuple[SharedBuckets, SharedBuckets]:
+    """Of access keys and of addresses. Raises `Unavailable`."""
+    from tenantkms.store.shared import SharedBuckets
+
+    try:
+        lock = FileLock(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), later)
+        return SharedBuckets(memory, MAX_BUCKETS, lock), SharedBuckets(memory, ADDRESSES, lock)
+    except OSError as e:
+        raise Unavailable(f"{path} cannot be opened: {e.strerror}.") from e
 
 
 def aws_config() -> Config:

@@ -1,11 +1,24 @@
-"""Requests per second, counted in the memory of one process, and exactly."""
+"""Requests per second, counted in memory, and exactly; those of several processes are in `shared`."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from threading import Lock
+from typing import Protocol
 
 _SECOND = 1_000_000  # microseconds
+
+
+class AnyBuckets(Protocol):
+    """Token buckets of this process, or of several."""
+
+    def __len__(self) -> int: ...
+
+    def take(self, bucket: str, rate: int, now: float) -> bool: ...
+
+    def give_back(self, bucket: str) -> None: ...
+
+    def is_empty(self, bucket: str, rate: int, now: float) -> bool: ...
 
 
 class Buckets:

@@ -2,7 +2,7 @@
 
 Several processes and threads may use it at once. Keys are durable when `commit` returns (synchronous=FULL).
 Nonces survive the process but not a power cut: fsync for each request would cost more than it protects. Requests per
-second are counted in memory: one process serves, and nobody else takes of them.
+second are counted in memory: nobody but the one server takes of them.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from tenantkms.model.key import Key, KeyFilter
 from tenantkms.model.states import KeyState
 from tenantkms.model.version import KeyVersion
 from tenantkms.model.watch import LATEST, Watch, kept
-from tenantkms.store.buckets import Buckets
+from tenantkms.store.buckets import AnyBuckets, Buckets
 from tenantkms.store.file_lock import Later, at_once
 from tenantkms.store.integrity import UNCHECKED, IntegrityFault, RowMac
 from tenantkms.store.nonces import NonceFiles
@@ -77,11 +77,11 @@ _BATCH = 1000
 class SqliteStore:
     """`KeyStore` and `AccessStore` on the file `path` and the directory `<path>-nonces`, created on first use.
 
-    `later` gives back the lock of the nonces (`FileLock`). Raises `Unavailable` when the file cannot be opened or was
-    written by a newer release.
+    `later` gives back the lock of the nonces (`FileLock`); `buckets` has `MAX_BUCKETS`, of requests per second. Raises
+    `Unavailable` when the file cannot be opened or was written by a newer release.
     """
 
-    def __init__(self, path: Path, macs: RowMac, later: Later = at_once) -> None:
+    def __init__(self, path: Path, macs: RowMac, later: Later = at_once, buckets: AnyBuckets | None = None) -> None:
         try:
             make_private(path)
             self._at = Connections(path)
@@ -90,7 +90,7 @@ class SqliteStore:
             raise Unavailable(f"The key store {path} cannot be opened: {e}.") from e
         self._path, self._macs = path, macs
         self._nonces = NonceFiles(Path(f"{path}-nonces"), later=later)
-        buckets = Buckets(MAX_BUCKETS)
+        buckets = Buckets(MAX_BUCKETS) if buckets is None else buckets
         self.take, self.give_back = buckets.take, buckets.give_back
 
     def _create(self) -> None:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
-class Workers(ThreadPoolExecutor):
+class Threads(ThreadPoolExecutor):
     """What one access key asks for is done in its order; that of another one waits for what is being done, and never
     for all that the first has asked for: a few RSA keys, of which one costs a second, would keep everybody waiting.
     """

@@ -1,0 +1,123 @@
+"""Processes of one server write one log by turns, and know where it ends without reading it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from unittest.mock import patch
+
+import pytest
+
+from kit.audit_writers import MAC, file_log, key, record
+from tenantkms.audit.chain import link
+from tenantkms.audit.file_log import FileLog
+from tenantkms.audit.files import end_of, read_head, rotated
+from tenantkms.audit.shared_end import SharedEnd
+from tenantkms.store.shared import Memory
+from tkms.audit.verify import verify_log
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    return tmp_path / "audit.jsonl"
+
+
+def shared(path: Path, memory: Memory, max_bytes: int = 1_000_000) -> FileLog:
+    return FileLog(path, key, max_bytes=max_bytes, end=SharedEnd(memory))
+
+
+def pair(path: Path, max_bytes: int = 1_000_000) -> tuple[FileLog, FileLog]:
+    """As two processes have them, each with its own view of the same memory."""
+    memory = Memory()
+    one = shared(path, memory, max_bytes)
+    memory._used = 0
+    return one, shared(path, memory, max_bytes)
+
+
+def numbers(path: Path) -> list[int]:
+    lines = [line for file in (*rotated(path), path) for line in file.read_bytes().splitlines()]
+    return [found.seq for line in lines if (found := link(line))]
+
+
+def test_turns_make_one_chain_without_reading_it(log: Path) -> None:
+    one, two = pair(log)
+    for writer in (one, two):
+        writer.write(record("first", 0))
+    with patch.object(FileLog, "_resume", side_effect=AssertionError):
+        for number in range(20):
+            (one, two)[number % 2].write(record("turns", number))
+    one.settle()
+    two.settle()
+    assert numbers(log) == list(range(23))
+    with log.with_suffix(".head").open("rb") as head:
+        found = read_head(head.fileno())
+    last = end_of(log)[0]
+    assert found
+    assert last
+    assert (found.seq, found.shown) == (last.seq, last.shown)
+
+
+def test_a_line_of_a_stranger_to_the_memory_is_seen(log: Path) -> None:
+    one, two = pair(log)
+    one.write(record("one", 0))
+    two.write(record("two", 0))
+    file_log(log).write(record("a command", 0))
+    two.write(record("two", 1))
+    one.write(record("one", 1))
+    assert numbers(log) == list(range(6))
+
+
+def test_a_line_that_was_written_and_not_noted_is_seen(log: Path) -> None:
+    """Its process was killed in between."""
+    one, two = pair(log)
+    one.write(record("one", 0))
+    two.write(record("two", 0))
+    with patch.object(SharedEnd, "note"):
+        one.write(record("one", 1))
+    two.write(record("two", 1))
+    assert numbers(log) == list(range(5))
+
+
+def test_lines_that_were_cut_off_are_missed(log: Path) -> None:
+    one, two = pair(log)
+    one.write(record("one", 0))
+    size = log.stat().st_size
+    one.write(record("one", 1))
+    one.settle()
+    os.truncate(log, size)
+    two.write(record("two", 0))
+    assert numbers(log) == [0, 1, 3, 4]
+    assert b'"event":"lost"' in log.read_bytes()
+
+
+def test_who_has_not_closed_the_file_writes_to_the_next(log: Path) -> None:
+    one, two = pair(log, 2_000)
+    for number in range(60):
+        (one if number % 7 else two).write(record("turns", number))
+    assert len(rotated(log)) > 3
+    assert numbers(log)[:1] == [0]
+    assert numbers(log) == list(range(len(numbers(log))))
+
+
+def test_processes_make_one_chain(log: Path) -> None:
+    memory = Memory()
+    children = []
+    for name in "abcd":
+        child = os.fork()
+        if child == 0:
+            code = 1
+            try:
+                writer = shared(log, memory, 20_000)
+                for number in range(300):
+                    writer.write(record(name, number))
+                code = 0
+            finally:
+                os._exit(code)
+        children.append(child)
+    assert [os.waitpid(child, 0)[1] for child in children] == [0] * 4
+    file_log(log).settle()
+    found = [line for file in (*rotated(log), log) for line in file.read_text().splitlines()]
+    assert sum('"action":"Encrypt"' in line for line in found) == 1200
+    assert numbers(log) == list(range(len(found)))
+    assert not [line for line in found if '"event":"torn"' in line or '"event":"lost"' in line]
+    assert verify_log(log, MAC).findings == []

@@ -1,0 +1,327 @@
+"""One server in several processes: what is true of one process must be true of all of them together."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kit.connections import Start, Wire, request_bytes, starting, tencent
+from kit.support import Server, Signer, run_tkms
+from tenantkms.store.shared import Memory
+from tenantkms.wire.http import Response
+from tkms.machine.answers import SharedAnswers
+from tkms.machine.crew import Crew
+
+WORKERS = 3
+PRIVATE_BYTES = 25_000_000
+"""What a further worker may cost."""
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Start, Path, Signer]]:
+    data = tmp_path_factory.mktemp("workers") / "data"
+    with starting(data, "--workers", str(WORKERS), "--limit", "off") as start:
+        yield start, data, Signer(*Server(start.url, data, start.process).credential())
+
+
+def children(process: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
+
+
+def workers(start: Start) -> list[int]:
+    return children(start.process.pid)
+
+
+def private(process: int) -> int:
+    rollup = Path(f"/proc/{process}/smaps_rollup").read_text()
+    return sum(int(line.split()[1]) * 1024 for line in rollup.splitlines() if line.startswith("Private_"))
+
+
+def connections(process: int) -> int:
+    """Sockets that are not listening ones."""
+    links = [str(file.readlink()) for file in Path(f"/proc/{process}/fd").iterdir() if file.exists()]
+    return sum(link.startswith("socket:") for link in links)
+
+
+def key_of(start: Start, signer: Signer) -> str:
+    keys: list[dict[str, str]] = tencent(start.port, signer, "ListKeys")["Keys"]
+    return keys[0]["KeyId"]
+
+
+def until(told: Any, seconds: float = 10) -> None:
+    deadline = time.monotonic() + seconds
+    while not told():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+# -- one server ------------------------------------------------------------------------------------------
+
+
+def test_there_are_as_many_as_was_said_and_each_costs_little(running: tuple[Start, Path, Signer]) -> None:
+    start, _, signer = running
+    for _ in range(20):
+        tencent(start.port, signer, "ListKeys")
+    found = workers(start)
+    assert len(found) == WORKERS
+    assert max(map(private, found)) < PRIVATE_BYTES
+
+
+def test_connections_are_spread_evenly(running: tuple[Start, Path, Signer]) -> None:
+    start, _, signer = running
+    before = {process: connections(process) for process in workers(start)}
+    with ExitStack() as stack:
+        wires = [stack.enter_context(Wire(start.port)) for _ in range(4 * WORKERS)]
+        for wire in wires:
+            assert wire.ask(signer.tencent("ListKeys", {}))["Response"]["Keys"]
+        spread = [connections(process) - before[process] for process in workers(start)]
+    assert sum(spread) == 4 * WORKERS
+    assert max(spread) - min(spread) <= 2
+
+
+def test_a_nonce_that_one_has_seen_all_have_seen(running: tuple[Start, Path, Signer]) -> None:
+    start, _, signer = running
+    data = request_bytes(signer.alibaba_rpc("ListKeys"))
+    with ExitStack() as stack:
+        wires = [stack.enter_context(Wire(start.port)) for _ in range(12)]
+        for wire in wires:
+            wire.send(data)
+        answers = [json.loads(wire.answer()[2]) for wire in wires]
+    assert sorted(answer.get("Code", "ok") for answer in answers) == ["SignatureNonceUsed"] * 11 + ["ok"]
+
+
+def test_a_change_is_seen_by_all_within_a_second(running: tuple[Start, Path, Signer]) -> None:
+    start, _, signer = running
+    made = tencent(start.port, signer, "CreateKey", Alias="changing")["KeyId"]
+    with ExitStack() as stack:
+        wires = [stack.enter_context(Wire(start.port)) for _ in range(2 * WORKERS)]
+        encrypt = {"KeyId": made, "Plaintext": "aGVsbG8="}
+        for wire in wires:
+            assert "Error" not in wire.ask(signer.tencent("Encrypt", encrypt))["Response"]
+        tencent(start.port, signer, "DisableKey", KeyId=made)
+        time.sleep(1.1)
+        answers = [wire.ask(signer.tencent("Encrypt", encrypt))["Response"] for wire in wires]
+    assert [answer["Error"]["Code"] for answer in answers] == ["ResourceUnavailable.CmkDisabled"] * 2 * WORKERS
+
+
+def test_attempts_at_one_call_are_one_call(running: tuple[Start, Path, Signer]) -> None:
+    start, data, _ = running
+    signer = Signer(*Server(start.url, data, start.process).credential("--dialect", "aws"))
+    with Wire(start.port) as wire:
+        key = wire.ask(signer.aws("CreateKey"))["KeyMetadata"]["Arn"]
+    with ExitStack() as stack:
+        wires = [stack.enter_context(Wire(start.port)) for _ in range(3 * WORKERS)]
+        for wire in wires:
+            wire.send(request_bytes(signer.aws("RotateKeyOnDemand", {"KeyId": key}, invocation="one")))
+        answers = {wire.answer()[2] for wire in wires}
+        listed = wires[0].ask(signer.aws("ListKeyRotations", {"KeyId": key}))
+    assert answers == {json.dumps({"KeyId": key}, separators=(",", ":")).encode()}
+    assert len(listed["Rotations"]) == 1
+
+
+def test_all_write_one_log(running: tuple[Start, Path, Signer]) -> None:
+    start, data, signer = running
+    key = key_of(start, signer)
+
+    def ask(_: int) -> int:
+        with Wire(start.port) as wire:
+            for _ in range(25):
+                wire.ask(signer.tencent("GenerateDataKey", {"KeyId": key, "KeySpec": "AES_256"}))
+        return 25
+
+    before = (data / "audit.jsonl").read_text().count('"GenerateDataKey"')
+    with ThreadPoolExecutor(8) as pool:
+        asked = sum(pool.map(ask, range(8)))
+    assert (data / "audit.jsonl").read_text().count('"GenerateDataKey"') - before == asked
+    verified = run_tkms("audit", "verify", "--data-dir", str(data))
+    assert verified.returncode == 0, verified.stdout
+
+
+def test_requests_count_together(tmp_path: Path) -> None:
+    with starting(tmp_path / "data", "--workers", "3", "--limit", "GenerateRandom=40") as start:
+        signer = Signer(*Server(start.url, tmp_path / "data", start.process).credential())
+
+        def ask(_: int) -> int:
+            with Wire(start.port) as wire:
+                answers = [wire.ask(signer.tencent("GenerateRandom", {"NumberOfBytes": 1})) for _ in range(20)]
+            return sum("Error" not in answer["Response"] for answer in answers)
+
+        began = time.monotonic()
+        with ThreadPoolExecutor(6) as pool:
+            passed = sum(pool.map(ask, range(6)))
+        took = time.monotonic() - began
+    assert 40 <= passed <= 40 + 40 * took + 1
+
+
+# -- ends --------------------------------------------------------------------------------------------------
+
+
+def test_a_worker_that_dies_is_replaced_and_nothing_acknowledged_is_lost(tmp_path: Path) -> None:
+    with starting(tmp_path / "data", "--workers", "2", "--limit", "off") as start:
+        signer = Signer(*Server(start.url, tmp_path / "data", start.process).credential())
+        made: list[str] = []
+        numbers = count()
+        done = threading.Event()
+
+        def create() -> None:
+            while not done.is_set():
+                try:
+                    made.append(tencent(start.port, signer, "CreateKey", Alias=f"k{next(numbers)}")["KeyId"])
+                except OSError:
+                    continue
+
+        thread = threading.Thread(target=create)
+        thread.start()
+        try:
+            for _ in range(3):
+                enough = len(made) + 3
+                until(lambda enough=enough: len(made) > enough)
+                gone = workers(start)[0]
+                os.kill(gone, signal.SIGKILL)
+                until(lambda gone=gone: len(workers(start)) == 2 and gone not in workers(start))
+        finally:
+            done.set()
+            thread.join()
+        listed: list[str] = []
+        for offset in range(0, len(made) + 100, 100):
+            page = tencent(start.port, signer, "ListKeys", Offset=offset, Limit=100)["Keys"]
+            listed += [key["KeyId"] for key in page]
+        start.process.terminate()
+        _, errors = start.process.communicate(timeout=20)
+    assert set(made) <= set(listed)
+    assert errors.count("(SIGKILL); another takes its place") == 3
+    assert run_tkms("audit", "verify", "--data-dir", str(tmp_path / "data")).returncode == 0
+
+
+def test_workers_do_not_outlive_their_supervisor(tmp_path: Path) -> None:
+    with starting(tmp_path / "data", "--workers", "2") as start:
+        found = workers(start)
+        start.process.kill()
+        start.process.wait(timeout=20)
+        until(lambda: not any(Path(f"/proc/{process}").exists() for process in found))
+    with starting(tmp_path / "data", "--workers", "1") as start:
+        assert len(workers(start)) == 1
+
+
+def test_another_server_takes_over_without_a_refused_connection(tmp_path: Path) -> None:
+    with starting(tmp_path / "data", "--workers", "2", "--limit", "off") as start:
+        signer = Signer(*Server(start.url, tmp_path / "data", start.process).credential())
+        asked, done, failures = [0], threading.Event(), list[Exception]()
+
+        def ask() -> None:
+            while not done.is_set():
+                try:
+                    assert tencent(start.port, signer, "ListKeys")["Keys"]
+                except Exception as error:  # noqa: BLE001 - whatever it is, it should not be
+                    failures.append(error)
+                asked[0] += 1
+
+        threads = [threading.Thread(target=ask) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        successor = 0
+        try:
+            start.process.send_signal(signal.SIGUSR2)
+            until(lambda: any(map(children, children(start.process.pid))))
+            (successor,) = filter(children, children(start.process.pid))
+            assert start.process.wait(timeout=30) == 0
+            served = asked[0]
+            until(lambda: asked[0] > served + 20)
+        finally:
+            done.set()
+            for thread in threads:
+                thread.join()
+            if successor:
+                os.kill(successor, signal.SIGTERM)
+    assert failures == []
+
+
+def test_a_successor_that_cannot_start_changes_nothing(tmp_path: Path) -> None:
+    with starting(tmp_path / "data", "--workers", "2") as start:
+        signer = Signer(*Server(start.url, tmp_path / "data", start.process).credential())
+        site = (tmp_path / "data" / "site.json").read_bytes()
+        (tmp_path / "data" / "site.json").write_text("damaged")
+        start.process.send_signal(signal.SIGUSR2)
+        assert start.process.stderr is not None
+        said = [start.process.stderr.readline(), start.process.stderr.readline()]
+        (tmp_path / "data" / "site.json").write_bytes(site)
+        assert "damaged" in said[0]
+        assert said[1] == "tkms: the other server did not start, so this one goes on\n"
+        assert tencent(start.port, signer, "ListKeys")["Keys"]
+
+
+def test_the_socket_may_be_systemd_s(tmp_path: Path) -> None:
+    """As sd_listen_fds(3) has it: it is file 3, and LISTEN_PID is the process."""
+    with socket.create_server(("127.0.0.1", 0)) as listening, ExitStack() as stack:
+        port = listening.getsockname()[1]
+        child = os.fork()
+        if child == 0:
+            os.dup2(listening.fileno(), 3)
+            os.set_inheritable(3, True)
+            os.environ |= {"LISTEN_FDS": "1", "LISTEN_PID": str(os.getpid())}
+            line = [sys.executable, "-m", "tkms.cli", "serve", "--workers", "1", "--data-dir", str(tmp_path / "data")]
+            os.execv(sys.executable, line)
+        stack.callback(os.waitpid, child, 0)
+        stack.callback(os.kill, child, signal.SIGTERM)
+        until((tmp_path / "data" / "server.json").exists, 20)
+        with Wire(port) as wire:
+            wire.send(b"GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert wire.answer()[0] == 200
+
+
+# -- in memory ---------------------------------------------------------------------------------------------
+
+
+def test_who_has_more_connections_leaves_the_next_to_others() -> None:
+    one = Crew(2)
+    assert one.alone
+    assert not one.crowded
+    one.count("10.0.0.1", 1)
+    assert one.crowded
+    assert one.alone
+    two = Crew.__new__(Crew)
+    two.__dict__.update(one.__dict__, number=1)
+    assert not two.crowded
+    assert not two.alone
+    two.count("10.0.0.1", 1)
+    assert not one.crowded
+    assert not one.alone
+    assert (one.of("10.0.0.1"), one.of("10.0.0.2"), one.connections) == (2, 0, 2)
+    two.join(1)
+    assert (one.of("10.0.0.1"), one.connections) == (1, 1)
+
+
+def test_answers_are_those_of_all_processes(tmp_path: Path) -> None:
+    memory = Memory()
+    one = SharedAnswers(memory, tmp_path / "lock")
+    memory._used = 0
+    two = SharedAnswers(memory, tmp_path / "lock")
+    with closing(one._file), closing(two._file):
+        check_answers(one, two)
+
+
+def check_answers(one: SharedAnswers, two: SharedAnswers) -> None:
+    made = Response(status=200, content_type="a/b", body='{"a": "\u00fc"}', headers={"x": "y"})
+    one.put(("id", b"call"), made, 100)
+    assert two.get(("id", b"call"), 100) == made
+    assert two.get(("id", b"call"), 101) is None
+    assert two.get(("other", b"call"), 100) is None
+    one.put(("id", b"long"), Response(status=200, content_type="", body="a" * 9_000), 100)
+    assert two.get(("id", b"long"), 100) is None
+    for number in range(1_500):
+        two.put(("id", number.to_bytes(2)), made, 100)
+    assert one.get(("id", b"call"), 100) is None
+    assert one.get(("id", (1_499).to_bytes(2)), 100) == made

@@ -1,0 +1,72 @@
+"""The listening socket of a server that is given: by systemd, or by a server whose place this one takes.
+
+While one server is replaced by another nobody is refused: the socket is never closed. `SIGUSR2` makes a server start
+its successor, by the command that started itself, from the files that are there now; it ends once that one is ready.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from contextlib import suppress
+
+from msgspec import Struct
+
+from tkms.machine.ready import tell_manager
+from tkms.output import say
+
+_VARIABLE = "TKMS_HANDOVER"
+_FIRST_OF_SYSTEMD = 3
+
+
+class Given(Struct):
+    """Open files that were given, -1 for none: the listening socket, the held lock of the data directory, and where to
+    say that this server is ready.
+    """
+
+    listening: int = -1
+    lock: int = -1
+    tell: int = -1
+
+    @property
+    def socket(self) -> socket.socket | None:
+        return socket.socket(fileno=self.listening) if self.listening >= 0 else None
+
+    def ready(self, url: str) -> None:
+        """All workers serve."""
+        say(f"tkms: ready on {url}")
+        tell_manager()
+        if self.tell >= 0:
+            os.write(self.tell, b"+")
+            os.close(self.tell)
+
+
+def given() -> Given:
+    """What was given to this process; no child of it sees the same."""
+    by_server = os.environ.pop(_VARIABLE, "")
+    by_systemd = os.environ.pop("LISTEN_FDS", ""), os.environ.pop("LISTEN_PID", "")
+    if by_server:
+        files = Given(*map(int, by_server.split()))
+    elif by_systemd == ("1", str(os.getpid())):
+        files = Given(listening=_FIRST_OF_SYSTEMD)
+    else:
+        files = Given()
+    for file in (files.listening, files.lock, files.tell):
+        if file >= 0:
+            os.set_inheritable(file, False)
+    return files
+
+
+def hand_over(listening: socket.socket, lock: int, tell: int) -> int:
+    """Start the command of this process again, and give it what this one has; its process. Raises `OSError`."""
+    files = (listening.fileno(), lock, tell)
+    try:
+        for file in files:
+            os.set_inheritable(file, True)
+        environment = {**os.environ, _VARIABLE: " ".join(map(str, files))}
+        return os.posix_spawn(sys.executable, [sys.executable, *sys.orig_argv[1:]], environment, setsigmask=[])
+    finally:
+        for file in files:
+            with suppress(OSError):
+                os.set_inheritable(file, False)
