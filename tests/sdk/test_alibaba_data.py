@@ -5,10 +5,12 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping
+from uuid import uuid4
 
 import pytest
 
 from kit.sdk_clients import Classic, Login, Tea, refused
+from kit.support import Server
 from tenantkms.crypto.envelope import OVERHEAD
 
 HELLO = base64.b64encode(b"hello").decode()
@@ -144,6 +146,22 @@ def test_re_encryption_moves_key_and_context(sdk: Tea | Classic, keys: tuple[str
             sdk.ask("ReEncrypt", **move, **context)
     with refused(sdk, "InvalidParameter", 400):
         sdk.ask("Decrypt", CiphertextBlob=moved["CiphertextBlob"], EncryptionContext=old)
+
+
+def test_an_alias_of_alibabas_own_services_is_used_once_an_operator_has_made_it(
+    sdk: Tea | Classic, server: Server
+) -> None:
+    """Nacos' client asks for alias/acs/mse, where its user names no key."""
+    name = f"acs/mse-{uuid4().hex}"
+    with refused(sdk, "Forbidden.AliasNotFound", 404):
+        sdk.ask("Encrypt", KeyId=f"alias/{name}", Plaintext=HELLO)
+    made = json.loads(server.tkms("key", "create", "--alias", name, "--json"))
+    sealed = sdk.ask("Encrypt", KeyId=f"alias/{name}", Plaintext=HELLO)
+    assert sealed["KeyId"] == made["id"]
+    assert sdk.ask("Decrypt", CiphertextBlob=sealed["CiphertextBlob"])["Plaintext"] == HELLO
+    assert sdk.ask("DescribeKey", KeyId=f"alias/{name}")["KeyMetadata"]["KeyId"] == made["id"]
+    with refused(sdk, "InvalidParameter", 400, "reserved"):
+        sdk.ask("DeleteAlias", AliasName=f"alias/{name}")
 
 
 def test_a_changed_ciphertext_is_refused(sdk: Tea | Classic) -> None:

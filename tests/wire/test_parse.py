@@ -113,6 +113,18 @@ def test_a_name_in_the_query_and_in_the_form() -> None:
         Parameters({"a": "1"}, {"a": "1"})
 
 
+def test_a_common_name_in_both_says_the_same_in_both() -> None:
+    common = frozenset({"a", "b"})
+    assert Parameters({"a": "1", "c": "2"}, {"a": "1", "d": "3"}, common).all == {"a": "1", "c": "2", "d": "3"}
+    for query, form in (
+        ({"a": "1"}, {"a": "2"}),
+        ({"a": ""}, {"a": "1"}),
+        ({"a": "1", "c": "2"}, {"a": "1", "c": "2"}),
+    ):
+        with pytest.raises(MalformedRequest):
+            Parameters(query, form, common)
+
+
 @pytest.mark.parametrize(
     ("flat", "first", "nested"),
     [

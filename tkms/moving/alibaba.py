@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from tenantkms.model.alias import ALIAS_PREFIX
+from tenantkms.model.profiles import PROFILES
+from tenantkms.names import ALIBABA
 from tenantkms.runtime.assemble import SettingsError
 from tenantkms.wire.dialects.alibaba.fields import SPECS, USAGES
 from tkms.each import Stopped
@@ -28,7 +30,7 @@ from tkms.moving.vendor import (
 
 _PASSING = ("Throttling", "ServiceUnavailable", "InternalFailure", "InternalError")
 _FINAL = ("InvalidAccessKeyId", "SignatureDoesNotMatch", "IncompleteSignature", "InvalidSecurityToken", "MissingSecur")
-_SERVICES = "acs/"
+_SERVICES = PROFILES[ALIBABA].reserved_aliases
 """How the aliases begin of keys that Alibaba Cloud's own services have made."""
 _PAGE = 100
 

@@ -92,9 +92,9 @@ class Scope:
     def alias(self, name: str) -> str:
         """`name` (without the prefix), if it may be an alias and this call may make, move or take away one of it.
 
-        That is a permission of its own, beside those on the keys. Raises `InvalidAlias` and `AccessDenied`.
+        That is a permission of its own, beside those on the keys. Raises as `check_alias`, and `AccessDenied`.
         """
-        resource = ALIAS_PREFIX + check_alias(name)
+        resource = ALIAS_PREFIX + check_alias(name, self.profile.reserved_aliases)
         facts = self._facts()
         for text in self.policies:
             if not policy.may_name(text, self.rule.name, resource, facts, NO_TAGS):

@@ -111,16 +111,20 @@ def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 class Parameters:
     """The parameters in the query of a request, and `all` of them with those of a form.
 
-    Raises `MalformedRequest` if a name stands in both places.
+    Raises `MalformedRequest` if a name stands in both places, unless it is one of `common` and says the same in both:
+    SDKs repeat what every operation takes.
     """
 
     __slots__ = ("all", "query")
 
-    def __init__(self, query: dict[str, str], form: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, query: dict[str, str], form: dict[str, str] | None = None, common: frozenset[str] = frozenset()
+    ) -> None:
         self.query = self.all = query
         if form:
-            if query.keys() & form.keys():
-                raise MalformedRequest("A parameter is given in the query and in the body.")
+            for name in query.keys() & form.keys():
+                if name not in common or query[name] != form[name]:
+                    raise MalformedRequest("A parameter is given in the query and in the body.")
             self.all = {**query, **form}
 
 

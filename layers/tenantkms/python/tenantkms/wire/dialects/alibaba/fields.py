@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from tenantkms import errors as e
-from tenantkms.model.alias import ALIAS_PREFIX
+from tenantkms.model.alias import ALIAS_PREFIX, check_alias
 from tenantkms.model.profiles import DAY
 from tenantkms.model.specs import EC, HMAC, RSA, KeySpec, KeyUsage, Origin
 from tenantkms.model.states import KeyState
@@ -41,7 +41,7 @@ STATE_NAMES = {**{s: str(s) for s in KeyState}, KeyState.ARCHIVED: "Disabled"}
 
 _ARN = re.compile(r"acs:kms:[a-z0-9-]*:[0-9]*:(?:key/(?P<key>.+)|(?P<alias>alias/.+))")
 _OPAQUE = re.compile(r"[A-Za-z0-9_-]{1,128}")
-_ALIAS = re.compile(r"alias/(?!acs)[A-Za-z0-9_/-]{1,255}")
+_ALIAS = re.compile(r"alias/[A-Za-z0-9_/-]{1,255}")
 
 
 def key(wire: str, value: Any) -> str:
@@ -51,8 +51,10 @@ def key(wire: str, value: Any) -> str:
     arn = _ARN.fullmatch(value)
     ref: str = (arn["key"] or arn["alias"]) if arn else value
     if ref.startswith(ALIAS_PREFIX):
-        if not _ALIAS.fullmatch(ref):
-            raise e.AliasNotFound
+        try:
+            check_alias(ref.removeprefix(ALIAS_PREFIX))
+        except e.InvalidAlias:
+            raise e.AliasNotFound from None
         return ref
     try:
         return codecs.key_id(wire, ref)
@@ -68,9 +70,7 @@ def keys(wire: str, value: Any) -> list[str]:
 
 def alias(wire: str, value: Any) -> str:
     if not isinstance(value, str) or not _ALIAS.fullmatch(value):
-        raise e.InvalidAlias(
-            f"{wire} is 'alias/' and 1 to 255 letters, digits, '-', '_' and '/', and does not begin with 'alias/acs'."
-        )
+        raise e.InvalidAlias(f"{wire} is 'alias/' and 1 to 255 letters, digits, '-', '_' and '/'.")
     return value.removeprefix(ALIAS_PREFIX)
 
 
