@@ -236,7 +236,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     encrypt.add_argument("--key", default=ALIAS_PREFIX + DEFAULT_ALIAS, help="key id or alias (default: %(default)s)")
     decrypt = command(
-        words, "decrypt", "decrypt a ciphertext blob in base64 from standard input", commands.decrypt, as_json
+        words,
+        "decrypt",
+        "decrypt a ciphertext blob in base64 from standard input: to bytes, of an Alibaba string its UTF-8",
+        commands.decrypt,
+        as_json,
     )
     for parser in (encrypt, decrypt, check):
         parser.add_argument(

@@ -9,9 +9,9 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from tenantkms.crypto.strings import decode_base64
 from tenantkms.model.alias import ALIAS_PREFIX
 from tenantkms.model.credential import Credential
-from tenantkms.wire.parse import decode_base64
 from tkms.output import Bar, UsageError, clear, held_text, path_text, print_json, shown, table, time_text
 from tkms.places import Place, find
 from tkms.snippets import SNIPPETS, render

@@ -12,9 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kit.support import event
+from tenantkms.crypto.strings import decode_base64
 from tenantkms.errors import MalformedRequest, RequestTooLarge
 from tenantkms.wire.http import MAX_BODY, MAX_TARGET, Remembered, Response, check_size, request_from_event
-from tenantkms.wire.parse import Parameters, decode_base64, escape, nest, parse_form, parse_pairs, unescape
+from tenantkms.wire.parse import Parameters, escape, nest, parse_form, parse_pairs, unescape
 
 
 @given(st.text(st.sampled_from("aF09%+~:\x7f"), max_size=20))

@@ -22,7 +22,6 @@ from tkms.moving.vendor import (
     fault,
     host_of,
     must_be,
-    opened,
     text_of,
     there,
     unreachable,
@@ -96,7 +95,7 @@ class Alibaba:
         )
         with _errors():
             answer = self._client().decrypt(request).body
-        found = opened(there(answer.plaintext, "Plaintext"), there(answer.key_id, "KeyId"))
+        found = Opened(plaintext=there(answer.plaintext, "Plaintext"), key=there(answer.key_id, "KeyId"))
         must_be(found.key, key)
         return found
 

@@ -6,7 +6,6 @@ percent-encoding, invalid UTF-8.
 
 from __future__ import annotations
 
-import binascii
 import json
 import re
 from collections.abc import Mapping
@@ -224,12 +223,3 @@ def _settle(value: Any, first: int) -> Any:
     if any(item is None for item in ordered):
         raise MalformedRequest(f"A list's items are not numbered from {first} on.")
     return ordered
-
-
-def decode_base64(text: str) -> bytes | None:
-    """The bytes of `text` if it is canonical standard base64: padded, no other bits, no white space. Else None."""
-    try:
-        data = binascii.a2b_base64(text, strict_mode=True)
-    except (ValueError, UnicodeError):
-        return None
-    return data if binascii.b2a_base64(data, newline=False).decode() == text else None

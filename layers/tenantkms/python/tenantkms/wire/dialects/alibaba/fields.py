@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import re
 import time
 from collections.abc import Mapping
@@ -66,6 +65,17 @@ def key(wire: str, value: Any) -> str:
 
 def keys(wire: str, value: Any) -> list[str]:
     return [key(wire, value)]
+
+
+def string(wire: str, value: Any) -> str:
+    """A plaintext: any string that UTF-8 can encode."""
+    if not isinstance(value, str):
+        raise e.InvalidPlaintext(f"The {wire} is not a string.")
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError:
+        raise e.InvalidPlaintext(f"The {wire} holds a character that UTF-8 cannot encode.") from None
+    return value
 
 
 def alias(wire: str, value: Any) -> str:
@@ -218,9 +228,3 @@ def automatic_rotation(result: Mapping[str, Any], _view: View) -> str:
 
 def arn(kind: str, name: str) -> Out:
     return lambda result, view: f"acs:kms:{view.site.region}:{view.site.account}:{kind}/{result[name]}"
-
-
-def plaintext(result: Mapping[str, Any], _view: View) -> str:
-    """The string that was encrypted: base64 of bytes, or the text itself."""
-    value: str = result["plaintext"]
-    return base64.b64decode(value).decode("utf-8") if result["text"] else value

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tenantkms import errors as e
+from tenantkms.crypto.strings import decode_base64
 from tenantkms.model.alias import ALIAS_PREFIX
 from tenantkms.model.site import Site
 from tenantkms.model.specs import SPEC_USAGES, KeySpec
@@ -17,7 +18,6 @@ from tenantkms.model.version import UUID_FORM
 from tenantkms.wire import codecs
 from tenantkms.wire.dialects.aws import names
 from tenantkms.wire.dialects.aws.errors import BadArn, BadTags
-from tenantkms.wire.parse import decode_base64
 from tenantkms.wire.translate import Codec
 
 
