@@ -230,7 +230,13 @@ def _parser() -> argparse.ArgumentParser:
         words, "encrypt", "encrypt a few KB; print a ciphertext blob in base64", commands.encrypt, as_json
     )
     encrypt.add_argument("--key", default=ALIAS_PREFIX + DEFAULT_ALIAS, help="key id or alias (default: %(default)s)")
-    decrypt = command(words, "decrypt", "decrypt a ciphertext blob in base64", commands.decrypt, as_json)
+    decrypt = command(
+        words,
+        "decrypt",
+        "decrypt a ciphertext blob in base64: to bytes, of an Alibaba string its UTF-8",
+        commands.decrypt,
+        as_json,
+    )
     for parser in (encrypt, decrypt):
         parser.add_argument("file", nargs="?", default="-", metavar="FILE", help="default: standard input")
     for parser in (encrypt, decrypt, check):

@@ -8,9 +8,9 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from tenantkms.crypto.strings import decode_base64
 from tenantkms.model.alias import ALIAS_PREFIX
 from tenantkms.model.credential import Credential
-from tenantkms.wire.parse import decode_base64
 from tkms.output import (
     Bar,
     UsageError,

@@ -1,4 +1,7 @@
-"""ExportDataKey: what a data key's blob holds, encrypted under the caller's RSA public key."""
+"""ExportDataKey: what a data key's blob holds, encrypted under the caller's RSA public key.
+
+A data key is base64 where it is a string: one that was encrypted as a string leaves as the key that it is.
+"""
 
 from __future__ import annotations
 
@@ -28,11 +31,11 @@ class Exported(Result, frozen=True, kw_only=True):
 
 @action("ExportDataKey", refuses=OPEN, needs=BLOBS)
 def export_data_key(params: ExportDataKey, scope: Scope) -> Exported:
-    header, plaintext = scope.open(params.ciphertext, params.context)
+    header, held = scope.open(params.ciphertext, params.context)
     return Exported(
         key_id=header.key_id,
         key_version_id=version_id(header.key_id, header.version),
-        exported=for_receiver(params.receiver, plaintext),
+        exported=for_receiver(params.receiver, held),
     )
 
 

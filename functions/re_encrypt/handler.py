@@ -12,7 +12,8 @@ from tenantkms.action.action import action
 from tenantkms.action.call import Params, Result
 from tenantkms.action.rule import ASYMMETRIC_DECRYPT, ASYMMETRIC_ENCRYPT, ENCRYPT, NO_KEY
 from tenantkms.action.scope import Scope
-from tenantkms.crypto.envelope import TEXT
+from tenantkms.crypto.envelope import BYTES
+from tenantkms.crypto.strings import plaintext
 from tenantkms.errors import InvalidParameter, MissingParameter
 from tenantkms.model.version import version_id
 from tenantkms.runtime.lambda_entry import entry
@@ -49,14 +50,14 @@ class ReEncrypted(Result, frozen=True, kw_only=True):
 class _Opened(NamedTuple):
     key_id: str
     version: int
-    plaintext: bytes
-    text: bool
+    content: int
+    held: bytes
 
 
 def _open(params: ReEncrypt, scope: Scope) -> _Opened:
     if not params.source_algorithm:
-        header, plaintext = scope.open(params.ciphertext, params.source_context, params.source_key_id)
-        return _Opened(header.key_id, header.version, plaintext, header.content == TEXT)
+        header, held = scope.open(params.ciphertext, params.source_context, params.source_key_id)
+        return _Opened(header.key_id, header.version, header.content, held)
     from tenantkms.crypto import asymmetric  # most callers never need them
     from tenantkms.keys.private_keys import rsa_key
 
@@ -68,7 +69,7 @@ def _open(params: ReEncrypt, scope: Scope) -> _Opened:
         raise InvalidParameter("is one that does not tell of damage.", field="source_algorithm")
     key = scope.use(params.source_key_id, ASYMMETRIC_DECRYPT)
     number, private = rsa_key(scope.keyring, key, "")
-    return _Opened(key.id, number, asymmetric.decrypt(private, params.source_algorithm, params.ciphertext), text=False)
+    return _Opened(key.id, number, BYTES, asymmetric.decrypt(private, params.source_algorithm, params.ciphertext))
 
 
 def _seal(params: ReEncrypt, scope: Scope, source: _Opened) -> tuple[str, int, bytes]:
@@ -79,7 +80,7 @@ def _seal(params: ReEncrypt, scope: Scope, source: _Opened) -> tuple[str, int, b
         moves = params.destination_key_id or params.source_context != params.destination_context
         if not moves and key.primary_number == source.version:
             return key.id, source.version, params.ciphertext
-        return key.id, *scope.seal(key, source.plaintext, text=source.text, context=params.destination_context)
+        return key.id, *scope.seal(key, source.held, content=source.content, context=params.destination_context)
     from tenantkms.crypto import asymmetric
     from tenantkms.keys.private_keys import rsa_key
 
@@ -87,7 +88,8 @@ def _seal(params: ReEncrypt, scope: Scope, source: _Opened) -> tuple[str, int, b
         raise InvalidParameter("is not valid with an RSA key.", field="destination_context")
     key = scope.use(ref, ASYMMETRIC_ENCRYPT)
     number, private = rsa_key(scope.keyring, key, "")
-    return key.id, number, asymmetric.encrypt(private.public_key(), params.destination_algorithm, source.plaintext)
+    opened = plaintext(source.content, source.held)
+    return key.id, number, asymmetric.encrypt(private.public_key(), params.destination_algorithm, opened)
 
 
 @action("ReEncrypt", refuses=NO_KEY, needs=NO_KEY)

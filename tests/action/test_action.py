@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from pathlib import Path
 from typing import Any
@@ -169,6 +170,37 @@ def test_parameters_are_the_action_s_own_and_typed(params: dict[str, Any], tenan
 def test_bytes_travel_as_base64(plaintext: object, tenant: Tenant) -> None:
     params = {"key_id": "alias/default", "plaintext": plaintext}
     assert tenant.outcome("Encrypt", params) == "InvalidParameter"
+
+
+@pytest.mark.parametrize(
+    ("what", "outcome"),
+    [
+        ({}, "MissingParameter"),
+        ({"plaintext": "", "string": ""}, "InvalidParameter"),
+        ({"string": None}, "InvalidParameter"),
+        ({"string": "AAAA" * 2048}, "ok"),
+        ({"string": "AAAA" * 2048 + "AA=="}, "PlaintextTooLong"),
+        ({"string": "~" * 6145}, "PlaintextTooLong"),
+    ],
+)
+def test_bytes_or_a_string_are_encrypted(what: dict[str, Any], outcome: str, tenant: Tenant) -> None:
+    assert tenant.outcome("Encrypt", {"key_id": "alias/default", **what}) == outcome
+
+
+@pytest.mark.parametrize("text", ["password", "hello", "aGVsbG8=", ""])
+def test_a_string_is_a_text_whatever_stands_in_it(text: str, tenant: Tenant) -> None:
+    blob = tenant.result("Encrypt", {"key_id": "alias/default", "string": text})["ciphertext"]
+    opened = tenant.result("Decrypt", {"ciphertext": blob})
+    assert (base64.b64decode(opened["plaintext"]), opened["text"]) == (text.encode(), True)
+    opened = tenant.result("Decrypt", {"ciphertext": blob, "as_string": True})
+    assert (opened["plaintext"], opened["text"]) == (text, True)
+
+
+def test_bytes_are_base64_where_a_string_is_asked_for(tenant: Tenant) -> None:
+    blob = tenant.result("Encrypt", {"key_id": "alias/default", "plaintext": "password"})["ciphertext"]
+    for asked in ({}, {"as_string": True}):
+        opened = tenant.result("Decrypt", {"ciphertext": blob, **asked})
+        assert (opened["plaintext"], opened["text"]) == ("password", False)
 
 
 def test_a_call_for_another_action_is_refused(tenant: Tenant) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from kit import format_v1
 from kit.support import VECTORS
-from tenantkms.crypto import envelope
+from tenantkms.crypto import envelope, strings
 from tenantkms.crypto.context import canonical
 from tenantkms.errors import InvalidCiphertext
 
@@ -46,6 +46,7 @@ def sealed(material: bytes, plaintext: bytes, context: dict[str, str], *, conten
 
 SUITES = {32: 1, 16: 2}
 V1 = cases("v1.json")
+BASE64 = cases("v1-base64.json")
 GOLDEN = cases("golden-0.1.json")
 
 
@@ -55,7 +56,7 @@ def ids(case: dict[str, Any]) -> str:
     return f"suite{case['suite']}-content{case['content']}-{size}bytes-[{context}]"
 
 
-@pytest.mark.parametrize("case", V1, ids=ids)
+@pytest.mark.parametrize("case", V1 + BASE64, ids=ids)
 def test_sealing_with_a_pinned_salt_gives_the_vector(case: dict[str, Any]) -> None:
     blob = envelope.seal_blob(
         envelope.derive(bytes.fromhex(case["material_hex"])),
@@ -74,9 +75,23 @@ def test_the_vectors_cover_both_suites_both_contents_and_contexts() -> None:
     assert len(V1) == 14
     assert {(c["suite"], c["content"]) for c in V1} == {(1, 0), (1, 1), (2, 0), (2, 1)}
     assert {len(c["context"]) for c in V1} == {0, 1, 3}
+    assert {(c["suite"], c["content"]) for c in BASE64} == {(1, 3), (2, 3)}
 
 
-@pytest.mark.parametrize("case", V1 + GOLDEN, ids=ids)
+@pytest.mark.parametrize("case", V1 + BASE64, ids=ids)
+def test_the_vectors_say_what_each_api_answers(case: dict[str, Any]) -> None:
+    kind, held = case["content"], base64.b64decode(case["plaintext_base64"])
+    if kind == envelope.BYTES:
+        assert strings.string(kind, held) == case["plaintext_base64"]
+        assert strings.plaintext(kind, held) == held
+    else:
+        text = case.get("text", held.decode("utf-8", "replace"))
+        assert strings.held(text) == (kind, held)
+        assert strings.string(kind, held) == text
+        assert strings.plaintext(kind, held) == text.encode()
+
+
+@pytest.mark.parametrize("case", V1 + BASE64 + GOLDEN, ids=ids)
 def test_a_blob_of_a_released_version_opens(case: dict[str, Any]) -> None:
     blob = base64.b64decode(case["blob_base64"])
     material, plaintext = bytes.fromhex(case["material_hex"]), base64.b64decode(case["plaintext_base64"])
@@ -104,9 +119,8 @@ key_ids = st.uuids().map(str)
 @st.composite
 def contents(draw: st.DrawFn) -> tuple[int, bytes]:
     """(content, plaintext that may have it)."""
-    if draw(st.booleans()):
-        return envelope.TEXT, draw(words).encode()
-    return envelope.BYTES, draw(plaintexts)
+    content = draw(st.sampled_from(envelope.CONTENTS))
+    return content, draw(words).encode() if content == envelope.TEXT else draw(plaintexts)
 
 
 @settings(max_examples=150, deadline=None)
@@ -141,7 +155,7 @@ def test_layer_and_specification_open_each_other(
         st.binary(max_size=200),
         st.builds(
             lambda head, body: bytes(head) + body,
-            st.tuples(st.just(1), st.sampled_from([1, 2]), st.sampled_from([0, 1]), st.just(0)),
+            st.tuples(st.just(1), st.sampled_from([1, 2]), st.sampled_from(envelope.CONTENTS), st.just(0)),
             st.binary(max_size=200),
         ),
     ),

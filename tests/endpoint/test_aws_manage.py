@@ -50,13 +50,14 @@ def test_an_alias_without_its_prefix_is_told_so(operation: str, kms: Kms) -> Non
     )
 
 
-def test_other_dialects_list_such_an_alias_and_make_none(kms: Kms) -> None:
+def test_other_dialects_know_such_an_alias_and_make_none(kms: Kms) -> None:
     key = made(kms)
     kms.aws("CreateAlias", AliasName="alias/app:prod", TargetKeyId=key)
     assert "alias/app:prod" in [row["AliasName"] for row in kms.alibaba("ListAliases")["Aliases"]["Alias"]]
     assert kms.tencent("DescribeKey", KeyId=key)["KeyMetadata"]["Alias"] == "app:prod"
     assert kms.alibaba("CreateAlias", KeyId=key, AliasName="alias/a:b")["Code"] == "InvalidParameter"
-    assert kms.alibaba("Encrypt", KeyId="alias/app:prod", Plaintext="aGVsbG8=")["Code"] == "Forbidden.AliasNotFound"
+    assert kms.alibaba("Encrypt", KeyId="alias/app:prod", Plaintext="aGVsbG8=")["KeyId"] == key
+    assert kms.alibaba("Encrypt", KeyId="alias/app:", Plaintext="aGVsbG8=")["Code"] == "Forbidden.AliasNotFound"
     assert kms.tencent("UpdateAlias", KeyId=key, Alias="a:b")["Error"]["Code"] == "InvalidParameterValue.InvalidAlias"
 
 

@@ -137,7 +137,8 @@ def requests(kms: Kms, scheme: str, signer: Signer) -> list[tuple[str, edits.Eve
     dialect, sign = SCHEMES[scheme]
     made = prepare(kms)
     text = PLAINTEXT if scheme == "alibaba-rpc" else base64.b64encode(PLAINTEXT.encode()).decode()
-    answer = kms.alibaba("Encrypt", KeyId=made.key_id, Plaintext=text, EncryptionContext=CONTEXT)
+    sealed = text if dialect == "alibaba" else PLAINTEXT
+    answer = kms.alibaba("Encrypt", KeyId=made.key_id, Plaintext=sealed, EncryptionContext=CONTEXT)
     tenant = Tenant(made.key_id, made.other_id, made.alias, answer["CiphertextBlob"], made.account)
     examples = EXAMPLES[dialect](tenant)
     return [(action, sign(signer, action, mark(dialect, params, text))) for action, params in examples.items()]

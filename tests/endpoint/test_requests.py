@@ -64,7 +64,14 @@ class Row(NamedTuple):
 TABLE = [
     Row("a parameter twice in the query", RPC, edits.adding("Format", "JSON"), PARSE),
     Row("a parameter twice in the form", V2, edits.adding("alias", "b"), V2_INVALID),
-    Row("a parameter in query and form", RPC_POST, edits.query("Format=JSON"), PARSE),
+    Row(
+        "a parameter in query and form",
+        RPC_POST,
+        lambda request: edits.query("Description=d")(edits.form_more(b"&Description=d")(request)),
+        PARSE,
+    ),
+    Row("a common parameter of two values", RPC_POST, edits.query("Version=2016-01-21"), PARSE),
+    Row("a common parameter added beside a signed form", RPC_POST, edits.query("RegionId=a"), MISMATCH),
     Row("a query beside a signed form", V1, edits.query("Alias=b"), T_INVALID),
     Row("a query beside a signed v2 form", V2, edits.query("alias=b"), V2_INVALID),
     Row("a query beside a signed JSON body", TC3, edits.query("Alias=b"), T_MISMATCH),

@@ -12,7 +12,7 @@ import pytest
 
 from kit.fakes import Clock, Counting
 from kit.samples import ROW_MACS, key, key_id, revised, version
-from tenantkms.crypto.envelope import SALT_SIZE, parse_header
+from tenantkms.crypto.envelope import BYTES, SALT_SIZE, parse_header
 from tenantkms.errors import InvalidCiphertext, Unavailable
 from tenantkms.keys.cache import Cache
 from tenantkms.keys.keyring import Keyring
@@ -46,7 +46,7 @@ class World:
         return made
 
     def encrypt(self, key: Key, plaintext: bytes = b"plaintext") -> bytes:
-        return self.ring.encrypt(key, plaintext, text=False, context={}, salt=os.urandom(SALT_SIZE))[1]
+        return self.ring.encrypt(key, plaintext, content=BYTES, context={}, salt=os.urandom(SALT_SIZE))[1]
 
     def decrypt(self, key: Key | None, blob: bytes) -> bytes:
         return self.ring.decrypt(key, parse_header(blob), blob, {})

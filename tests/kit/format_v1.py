@@ -94,7 +94,7 @@ def open_(material: bytes, key_id: str, version: int, blob: bytes, associated: b
         raise Refused
     header, commitment, sealed = blob[:48], blob[48:80], blob[80:]
     format_, suite, content, reserved = header[:4]
-    if format_ != 1 or suite not in KEY_SIZES or content > 1 or reserved != 0:
+    if format_ != 1 or suite not in KEY_SIZES or content not in (0, 1, 3) or reserved != 0:
         raise Refused
     if header[4:24] != UUID(key_id).bytes + struct.pack(">L", version) or version == 0:
         raise Refused

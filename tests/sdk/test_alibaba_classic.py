@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 from xml.etree import ElementTree as ET
 
 import pytest
+from aliyunsdkcore.request import CommonRequest
 
 from kit.sdk_clients import REQUEST_ID, UNKNOWN_KEY, Classic, Login, refused
 from kit.support import Server
@@ -147,6 +149,44 @@ def test_refused(
 ) -> None:
     with refused(Classic, code, status):
         Classic(plain.but(**login)).call(action, **fields)
+
+
+def _common(at: Login, action: str, *, twice: dict[str, str], **fields: str) -> Any:
+    """A CommonRequest, its fields in the body; the SDK puts its own RegionId, Version and the like into the query."""
+    request = CommonRequest(domain=at.host, version="2016-01-20", action_name=action)
+    request.set_method("POST")
+    request.set_protocol_type(at.scheme)
+    for name, value in {**fields, **twice}.items():
+        request.add_body_params(name, value)
+    return json.loads(Classic(at).client.do_action_with_exception(request))
+
+
+@pytest.mark.parametrize("twice", [{}, {"RegionId": "cn-hangzhou"}, {"RegionId": "cn-hangzhou", "Format": "JSON"}])
+def test_a_common_request_may_repeat_a_common_parameter(plain: Login, twice: dict[str, str]) -> None:
+    sealed = _common(plain, "Encrypt", twice=twice, KeyId="alias/default", Plaintext=HELLO)
+    opened = _common(plain, "Decrypt", twice=twice, CiphertextBlob=sealed["CiphertextBlob"])
+    assert opened["Plaintext"] == HELLO
+
+
+@pytest.mark.parametrize("twice", [{"RegionId": "cn-beijing"}, {"Version": "2016-01-21"}, {"Action": "ListKeys"}])
+def test_a_common_parameter_of_two_values_is_refused(plain: Login, twice: dict[str, str]) -> None:
+    with refused(Classic, "ParseRequestParameterException", 400):
+        _common(plain, "Encrypt", twice=twice, KeyId="alias/default", Plaintext=HELLO)
+
+
+def test_a_parameter_of_the_operation_is_not_repeated(plain: Login) -> None:
+    request = CommonRequest(domain=plain.host, version="2016-01-20", action_name="DescribeKey")
+    request.set_method("POST")
+    request.set_protocol_type(plain.scheme)
+    request.add_query_param("KeyId", "alias/default")
+    request.add_body_params("KeyId", "alias/default")
+    with refused(Classic, "ParseRequestParameterException", 400):
+        Classic(plain).client.do_action_with_exception(request)
+
+
+def test_the_signature_covers_what_is_repeated(plain: Login) -> None:
+    with refused(Classic, "SignatureDoesNotMatch", 400):
+        _common(plain.but(secret="no"), "ListKeys", twice={"RegionId": "cn-hangzhou"})
 
 
 def test_a_disabled_key_is_refused_until_it_is_enabled(classic: Classic) -> None:

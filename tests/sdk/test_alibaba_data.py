@@ -5,10 +5,15 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping
+from uuid import uuid4
 
 import pytest
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding
 
+from kit.campaign.machine import caller_key
 from kit.sdk_clients import Classic, Login, Tea, refused
+from kit.support import Server
 from tenantkms.crypto.envelope import OVERHEAD
 
 HELLO = base64.b64encode(b"hello").decode()
@@ -144,6 +149,39 @@ def test_re_encryption_moves_key_and_context(sdk: Tea | Classic, keys: tuple[str
             sdk.ask("ReEncrypt", **move, **context)
     with refused(sdk, "InvalidParameter", 400):
         sdk.ask("Decrypt", CiphertextBlob=moved["CiphertextBlob"], EncryptionContext=old)
+
+
+def test_an_alias_of_alibabas_own_services_is_used_once_an_operator_has_made_it(
+    sdk: Tea | Classic, server: Server
+) -> None:
+    """Nacos' client asks for alias/acs/mse, where its user names no key."""
+    name = f"acs/mse-{uuid4().hex}"
+    with refused(sdk, "Forbidden.AliasNotFound", 404):
+        sdk.ask("Encrypt", KeyId=f"alias/{name}", Plaintext=HELLO)
+    made = json.loads(server.tkms("key", "create", "--alias", name, "--json"))
+    sealed = sdk.ask("Encrypt", KeyId=f"alias/{name}", Plaintext=HELLO)
+    assert sealed["KeyId"] == made["id"]
+    assert sdk.ask("Decrypt", CiphertextBlob=sealed["CiphertextBlob"])["Plaintext"] == HELLO
+    assert sdk.ask("DescribeKey", KeyId=f"alias/{name}")["KeyMetadata"]["KeyId"] == made["id"]
+    with refused(sdk, "InvalidParameter", 400, "reserved"):
+        sdk.ask("DeleteAlias", AliasName=f"alias/{name}")
+
+
+@pytest.mark.parametrize("text", ["password", "hello", HELLO, "密码"])
+def test_the_operator_reads_the_text_that_was_encrypted(sdk: Tea | Classic, server: Server, text: str) -> None:
+    blob = _encrypt(sdk, text)
+    assert server.tkms("decrypt", stdin=blob) == text
+    assert json.loads(server.tkms("decrypt", "--json", stdin=blob))["text"] is True
+
+
+def test_a_data_key_that_was_encrypted_as_a_string_is_exported_as_the_key(sdk: Tea | Classic) -> None:
+    key = bytes(range(32))
+    blob = _encrypt(sdk, base64.b64encode(key).decode())
+    private, public = caller_key()
+    wrap = {"PublicKeyBlob": public, "WrappingAlgorithm": "RSAES_OAEP_SHA_256", "WrappingKeySpec": "RSA_2048"}
+    exported = sdk.ask("ExportDataKey", CiphertextBlob=blob, **wrap)["ExportedDataKey"]
+    oaep = padding.OAEP(padding.MGF1(hashes.SHA256()), hashes.SHA256(), None)
+    assert private.decrypt(base64.b64decode(exported), oaep) == key
 
 
 def test_a_changed_ciphertext_is_refused(sdk: Tea | Classic) -> None:

@@ -29,7 +29,8 @@ from kit.sdk_clients import Login, Tea, Tencent, login
 from kit.support import Server, new_directory, run_tkms, serving
 
 CONTEXT = {"app": "shop"}
-SECRETS = {f"s{number}": f"secret {number}".encode() for number in range(5)}
+SECRETS = {f"s{number}": f"secret {number}".encode() for number in range(4)} | {"s4": b"password"}
+"""One of them happens to be base64."""
 
 
 @pytest.fixture(scope="module")

@@ -12,9 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kit.support import event
+from tenantkms.crypto.strings import decode_base64
 from tenantkms.errors import MalformedRequest, RequestTooLarge
 from tenantkms.wire.http import MAX_BODY, MAX_TARGET, Remembered, Response, check_size, request_from_event
-from tenantkms.wire.parse import Parameters, decode_base64, escape, nest, parse_form, parse_pairs, unescape
+from tenantkms.wire.parse import Parameters, escape, nest, parse_form, parse_pairs, unescape
 
 
 @given(st.text(st.sampled_from("aF09%+~:\x7f"), max_size=20))
@@ -111,6 +112,18 @@ def test_a_name_in_the_query_and_in_the_form() -> None:
     assert Parameters({"a": "1"}, {}).all == {"a": "1"}
     with pytest.raises(MalformedRequest):
         Parameters({"a": "1"}, {"a": "1"})
+
+
+def test_a_common_name_in_both_says_the_same_in_both() -> None:
+    common = frozenset({"a", "b"})
+    assert Parameters({"a": "1", "c": "2"}, {"a": "1", "d": "3"}, common).all == {"a": "1", "c": "2", "d": "3"}
+    for query, form in (
+        ({"a": "1"}, {"a": "2"}),
+        ({"a": ""}, {"a": "1"}),
+        ({"a": "1", "c": "2"}, {"a": "1", "c": "2"}),
+    ):
+        with pytest.raises(MalformedRequest):
+            Parameters(query, form, common)
 
 
 @pytest.mark.parametrize(

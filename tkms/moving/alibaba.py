@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from tenantkms.model.alias import ALIAS_PREFIX
+from tenantkms.model.profiles import PROFILES
+from tenantkms.names import ALIBABA
 from tenantkms.runtime.assemble import SettingsError
 from tenantkms.wire.dialects.alibaba.fields import SPECS, USAGES
 from tkms.each import Stopped
@@ -20,7 +22,6 @@ from tkms.moving.vendor import (
     fault,
     host_of,
     must_be,
-    opened,
     text_of,
     there,
     unreachable,
@@ -28,7 +29,7 @@ from tkms.moving.vendor import (
 
 _PASSING = ("Throttling", "ServiceUnavailable", "InternalFailure", "InternalError")
 _FINAL = ("InvalidAccessKeyId", "SignatureDoesNotMatch", "IncompleteSignature", "InvalidSecurityToken", "MissingSecur")
-_SERVICES = "acs/"
+_SERVICES = PROFILES[ALIBABA].reserved_aliases
 """How the aliases begin of keys that Alibaba Cloud's own services have made."""
 _PAGE = 100
 
@@ -92,7 +93,7 @@ class Alibaba:
         )
         with _errors():
             answer = self._client().decrypt(request).body
-        found = opened(there(answer.plaintext, "Plaintext"), there(answer.key_id, "KeyId"))
+        found = Opened(plaintext=there(answer.plaintext, "Plaintext"), key=there(answer.key_id, "KeyId"))
         must_be(found.key, key)
         return found
 

@@ -8,12 +8,12 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
 
+from tenantkms.crypto.strings import decode_base64
 from tenantkms.model.alias import ALIAS_PREFIX
 from tenantkms.model.profiles import DAY
 from tenantkms.model.specs import KeyUsage
 from tenantkms.runtime.assemble import SettingsError
 from tenantkms.wire.dialects.aws.names import SPECS
-from tenantkms.wire.parse import decode_base64
 from tkms.each import Stopped
 from tkms.moving.vendor import Opened, TheirKey, Where, fault, lacks, unreachable
 

@@ -17,8 +17,8 @@ import msgspec
 from msgspec import Struct
 
 from tenantkms.crypto.envelope import parse_header
+from tenantkms.crypto.strings import decode_base64
 from tenantkms.errors import InvalidCiphertext
-from tenantkms.wire.parse import decode_base64
 from tkms.files.sealed import reading
 from tkms.moving.work import Found, Item, Moved
 from tkms.output import NotDone, UsageError, path_text

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from tenantkms.crypto.strings import decode_base64
 from tenantkms.model.profiles import DAY
 from tenantkms.runtime.assemble import SettingsError
 from tenantkms.wire.dialects.tencent.fields import USAGES
@@ -18,11 +19,11 @@ from tkms.moving.vendor import (
     fault,
     host_of,
     must_be,
-    opened,
     text_of,
     there,
     unreachable,
 )
+from tkms.output import NotDone
 
 _PASSING = ("InternalError", "RequestLimitExceeded", "ServerNetworkError")
 _FINAL = ("AuthFailure", "ClientSideError", "UnsupportedRegion", "JSONDecodeError")
@@ -75,7 +76,10 @@ class Tencent:
     def decrypt(self, sealed: bytes, context: Mapping[str, str], key: str) -> Opened:
         given = {"EncryptionContext": json.dumps(dict(context))} if context else {}
         answer = self._ask("Decrypt", CiphertextBlob=text_of(sealed), **given)
-        found = opened(there(answer.Plaintext, "Plaintext"), there(answer.KeyId, "KeyId"))
+        plaintext = decode_base64(there(answer.Plaintext, "Plaintext"))
+        if plaintext is None:
+            raise NotDone("was answered with a Plaintext that is no base64")
+        found = Opened(plaintext=plaintext, key=there(answer.KeyId, "KeyId"))
         must_be(found.key, key)
         return found
 

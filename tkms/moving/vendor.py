@@ -16,7 +16,6 @@ from msgspec import Struct
 
 from tenantkms.errors import Unavailable
 from tenantkms.model.specs import KeySpec, KeyUsage
-from tenantkms.wire.parse import decode_base64
 from tkms.each import Stopped
 from tkms.output import NotDone, UsageError
 
@@ -33,11 +32,10 @@ class Where(Struct, frozen=True, kw_only=True):
 
 
 class Opened(Struct, frozen=True, kw_only=True):
-    """`text`: the plaintext is the UTF-8 of a string that is no base64. `key`: as the vendor names it."""
+    """`plaintext`: bytes, or a string where the vendor's API takes and gives one. `key`: as the vendor names it."""
 
-    plaintext: bytes
+    plaintext: bytes | str
     key: str
-    text: bool = False
 
     def __repr__(self) -> str:
         return f"Opened(key={self.key!r})"
@@ -117,12 +115,6 @@ def text_of(sealed: bytes) -> str:
     except UnicodeDecodeError:
         return base64.b64encode(sealed).decode()
     return text if text.isprintable() else base64.b64encode(sealed).decode()
-
-
-def opened(text: str, key: str) -> Opened:
-    """Of a plaintext that is base64 by agreement, and any other string by habit."""
-    data = decode_base64(text)
-    return Opened(plaintext=text.encode() if data is None else data, key=key, text=data is None)
 
 
 def must_be(found: str, wanted: str) -> None:

@@ -126,12 +126,8 @@ class Move:
         self._count("moved")
 
     def _encrypt(self, key_id: str, opened: Opened, context: Mapping[str, str]) -> Moved:
-        params: dict[str, object] = {
-            "key_id": key_id,
-            "plaintext": base64.b64encode(opened.plaintext).decode(),
-            "text": opened.text,
-            "context": dict(context),
-        }
+        plain, where = opened.plaintext, {"key_id": key_id, "context": dict(context)}
+        what = {"string": plain} if isinstance(plain, str) else {"plaintext": base64.b64encode(plain).decode()}
         with self._calling:
-            answer = self._place.call("Encrypt", params)
+            answer = self._place.call("Encrypt", {**where, **what})
         return Moved(base64.b64decode(str(answer["ciphertext"])), str(answer["key_id"]))

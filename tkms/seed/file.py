@@ -18,6 +18,7 @@ from msgspec import Struct
 from tenantkms.access import policy
 from tenantkms.access.credentials import MAX_ACTIVE
 from tenantkms.crypto import asymmetric, wrapping
+from tenantkms.crypto.strings import decode_base64
 from tenantkms.errors import InvalidParameter, KmsError
 from tenantkms.model.alias import ALIAS_PREFIX, MAX_ALIASES, check_alias
 from tenantkms.model.key import check_key_id, check_tags
@@ -25,7 +26,6 @@ from tenantkms.model.profiles import PROFILES
 from tenantkms.model.specs import SIZES, SPEC_USAGES, KeySpec, KeyUsage
 from tenantkms.names import DIALECTS, NATIVE
 from tenantkms.runtime.assemble import SettingsError
-from tenantkms.wire.parse import decode_base64
 from tkms.policies import READY
 
 _ACCESS_KEY_ID = re.compile(r"[A-Za-z0-9._-]{3,128}")

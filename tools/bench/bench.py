@@ -39,6 +39,7 @@ from uuid import uuid4
 import msgspec
 
 from kit.support import HOST, Kms, Signer, serving
+from tenantkms.crypto.envelope import BYTES
 from tenantkms.keys import maintenance
 from tenantkms.model.key import Key, KeyFilter
 from tenantkms.model.limits import OFF
@@ -134,7 +135,7 @@ def cpu_rows() -> dict[str, Any]:
         keyring = kms.settings.deps.keyring
         key = keyring.key(key_id)
         assert key is not None
-        crypto = _best(lambda: keyring.encrypt(key, b"x" * 64, text=False, context={}, salt=os.urandom(24)))
+        crypto = _best(lambda: keyring.encrypt(key, b"x" * 64, content=BYTES, context={}, salt=os.urandom(24)))
         print(f"  of that, deriving the message key and encrypting: {crypto:.1f} us", flush=True)
         store, now = kms.settings.access.store, int(time.time())
         nonce = _best(lambda: store.use_nonce(os.urandom(16), now=now, expires=now + 1800))

@@ -16,7 +16,7 @@ from kit.campaign.codes import ALIBABA, AWS, TENCENT, TENCENT_V2
 from kit.campaign.machine import ANY, CONTEXTS, DIALECTS, THREE, TWO, Machine, b64, caller_key, json_text
 from kit.campaign.reference import RefBlob, RefKey
 
-_TEXTS = st.sampled_from(["aGVsbG8=", "not base64: 秘密", "AAAA"])
+_TEXTS = st.sampled_from(["aGVsbG8=", "not base64: 秘密", "AAAA", "password"])
 _WRAP = {"WrappingAlgorithm": "RSAES_OAEP_SHA_256", "WrappingKeySpec": "RSA_2048"}
 _OAEP = padding.OAEP(padding.MGF1(hashes.SHA256()), hashes.SHA256(), None)
 _NO_VERSION = "00000000-0000-8000-8000-000000000000"
@@ -52,9 +52,9 @@ class UseRules(Machine):
     @rule(dialect=DIALECTS, number=ANY, text=_TEXTS, context=CONTEXTS)
     def encrypt(self, dialect: str, number: int, text: str, context: dict[str, str]) -> None:
         key = self.pick(number, "blob")
-        is_text = ":" in text
-        if dialect != ALIBABA and is_text:
-            text, is_text = b64(text.encode()), False
+        is_text = dialect == ALIBABA
+        if ":" in text and not is_text:
+            text = b64(text.encode())
         wrong = self.refused(key, "use", needs="blob", action="Encrypt")
         params = {"KeyId": self.name(dialect, key, number), "Plaintext": text, **self._context(context)}
         answer = self.ask(dialect, "Encrypt", wrong, **params)

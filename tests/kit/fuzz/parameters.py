@@ -22,6 +22,7 @@ from tenantkms.errors import KmsError
 from tenantkms.model.site import Site
 from tenantkms.wire import codecs
 from tenantkms.wire.dialects import ALIBABA, AWS, DIALECTS, TENCENT, TENCENT_V2, recognise
+from tenantkms.wire.dialects.alibaba.protocol import COMMON
 from tenantkms.wire.http import FORM, Request
 from tenantkms.wire.parse import MAX_DEPTH, Parameters, escape, nest, parse_form, parse_json_object, parse_pairs
 from tenantkms.wire.signing import Scheme, alibaba_acs, alibaba_rpc, aws_sigv4, tencent_tc3, tencent_v1
@@ -72,12 +73,12 @@ def form(data: bytes) -> None:
     line, _, content = data.partition(b"\n")
     read = _refused_or(lambda: parse_form(content))
     assert read == (_reading(content.decode()) if content.isascii() else None), "read as no other parser reads it"
-    both = _refused_or(lambda: Parameters(parse_pairs(line.decode("latin-1")), parse_form(content)).all)
+    both = _refused_or(lambda: Parameters(parse_pairs(line.decode("latin-1")), parse_form(content), COMMON).all)
     if read is not None and both is not None:
         queried = _reading(line.decode("latin-1"))
         assert queried is not None
-        assert both == {**queried, **read}
-        assert len(both) == len(queried) + len(read), "one parameter in two places"
+        assert both == {**queried, **read} == {**read, **queried}, "one parameter with two values"
+        assert len(both) == len(queried) + len(read) - len(COMMON & queried.keys() & read.keys())
     action = (both or read or {}).get("Action", "")
     for dialect, scheme, path in WAYS:
         _serve(dialect, scheme, _request("POST", path, line.decode("latin-1"), content, action, FORM))

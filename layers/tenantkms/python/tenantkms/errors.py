@@ -109,6 +109,10 @@ class InvalidAlias(KmsError):
     text = "The alias is not valid."
 
 
+class ReservedAlias(KmsError):
+    text = "The alias is reserved."
+
+
 class InvalidKeyId(KmsError):
     text = "The KeyId is not valid."
 

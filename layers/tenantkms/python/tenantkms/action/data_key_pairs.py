@@ -7,6 +7,7 @@ from typing import NamedTuple
 from tenantkms.action.call import Params
 from tenantkms.action.scope import Scope
 from tenantkms.crypto import asymmetric
+from tenantkms.crypto.envelope import BYTES
 from tenantkms.errors import UnsupportedKeySpec
 from tenantkms.model.specs import EC, EDWARDS, RSA, KeySpec
 from tenantkms.model.version import version_id
@@ -41,6 +42,6 @@ def new_data_key_pair(params: DataKeyPairParams, scope: Scope) -> DataKeyPair:
         raise UnsupportedKeySpec(f"A pair of data keys is of {', '.join(sorted(PAIRS))}.")
     key = scope.use(params.key_id, context=params.context)
     private = asymmetric.generate(params.pair_spec, scope.random)
-    number, blob = scope.seal(key, private, text=False, context=params.context)
+    number, blob = scope.seal(key, private, content=BYTES, context=params.context)
     public = asymmetric.public_der(asymmetric.load(private))
     return DataKeyPair(key.id, version_id(key.id, number), private, public, blob)

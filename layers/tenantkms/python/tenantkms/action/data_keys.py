@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from tenantkms.action.call import Params
 from tenantkms.action.scope import Scope
+from tenantkms.crypto.envelope import BYTES
 from tenantkms.errors import InvalidParameter, MissingParameter
 from tenantkms.model.version import version_id
 
@@ -63,5 +64,5 @@ def new_data_key(params: DataKeyParams, scope: Scope) -> DataKey:
     size = _size(params, scope.profile.data_key_default)
     key = scope.use(params.key_id, context=params.context)
     plaintext = scope.random(size)
-    number, blob = scope.seal(key, plaintext, text=False, context=params.context)
+    number, blob = scope.seal(key, plaintext, content=BYTES, context=params.context)
     return DataKey(key.id, version_id(key.id, number), plaintext, blob)

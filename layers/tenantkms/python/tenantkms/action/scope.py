@@ -92,9 +92,9 @@ class Scope:
     def alias(self, name: str) -> str:
         """`name` (without the prefix), if it may be an alias and this call may make, move or take away one of it.
 
-        That is a permission of its own, beside those on the keys. Raises `InvalidAlias` and `AccessDenied`.
+        That is a permission of its own, beside those on the keys. Raises as `check_alias`, and `AccessDenied`.
         """
-        resource = ALIAS_PREFIX + check_alias(name)
+        resource = ALIAS_PREFIX + check_alias(name, self.profile.reserved_aliases)
         facts = self._facts()
         for text in self.policies:
             if not policy.may_name(text, self.rule.name, resource, facts, NO_TAGS):
@@ -201,7 +201,7 @@ class Scope:
             raise e.AccessDenied from None
 
     def open(self, blob: bytes, context: Mapping[str, str], ref: str = "") -> tuple[Header, bytes]:
-        """(header, plaintext) of a blob, if this call may Decrypt with its key. One error for all that is wrong.
+        """(header, what the blob holds), if this call may Decrypt with its key. One error for all that is wrong.
 
         Raises `IncorrectKey` for a blob of another key than the one that `ref` names, if it does.
         """
@@ -218,10 +218,10 @@ class Scope:
                 key = self.admit(self._read(key.id, DECRYPT, facts), DECRYPT, facts)
         return header, keyring.decrypt(key, header, blob, context)
 
-    def seal(self, key: Key, plaintext: bytes, *, text: bool, context: Mapping[str, str]) -> tuple[int, bytes]:
+    def seal(self, key: Key, held: bytes, *, content: int, context: Mapping[str, str]) -> tuple[int, bytes]:
         """(number of the primary version, new blob made under it)."""
         salt = self.deps.random(SALT_SIZE)
-        return self.deps.keyring.encrypt(key, plaintext, text=text, context=context, salt=salt)
+        return self.deps.keyring.encrypt(key, held, content=content, context=context, salt=salt)
 
     def issue(self, credential: str, duration: int, text: str) -> Session:
         """A session of an access key, as `Sessions.issue` says."""

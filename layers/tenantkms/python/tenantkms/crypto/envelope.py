@@ -11,7 +11,9 @@ from tenantkms.crypto.hmacs import Hmac
 from tenantkms.errors import InvalidCiphertext
 
 FORMAT = 0x01
-BYTES, TEXT = 0x00, 0x01
+BYTES, TEXT, BASE64 = 0x00, 0x01, 0x03
+CONTENTS = (BYTES, TEXT, BASE64)
+"""BASE64 is a text as well: the canonical base64 of what the blob holds."""
 SALT_SIZE = 24
 OVERHEAD = 96
 """Bytes that a blob is longer than its plaintext."""
@@ -63,7 +65,7 @@ def parse_header(blob: bytes) -> Header:
     if len(blob) < _BODY + TAG_SIZE:
         raise InvalidCiphertext
     format_, suite, content, reserved, key_id, version, _ = _HEADER.unpack_from(blob)
-    if format_ != FORMAT or suite not in SUITES or content not in (BYTES, TEXT) or reserved or not version:
+    if format_ != FORMAT or suite not in SUITES or content not in CONTENTS or reserved or not version:
         raise InvalidCiphertext
     return Header(suite, content, _uuid(key_id.hex()), version, blob[: _HEADER.size])
 

@@ -86,14 +86,14 @@ class Keyring:
         return self.store.get_version(key.id, number)
 
     def encrypt(
-        self, key: Key, plaintext: bytes, *, text: bool, context: Mapping[str, str], salt: bytes
+        self, key: Key, plaintext: bytes, *, content: int, context: Mapping[str, str], salt: bytes
     ) -> tuple[int, bytes]:
         """(number of the primary version, ciphertext blob made under it)."""
         number = key.primary_number
         return number, envelope.seal_blob(
             self.primary(key, envelope.derive),
             suite=SYMMETRIC[key.spec].suite,
-            content=envelope.TEXT if text else envelope.BYTES,
+            content=content,
             key_id=key.id,
             version=number,
             salt=salt,

@@ -6,7 +6,7 @@ import re
 
 from msgspec import Struct
 
-from tenantkms.errors import InvalidAlias
+from tenantkms.errors import InvalidAlias, ReservedAlias
 
 ALIAS_PREFIX = "alias/"
 MAX_ALIASES = 50
@@ -19,8 +19,14 @@ class Alias(Struct, frozen=True, kw_only=True):
     key_id: str
 
 
-def check_alias(name: str) -> str:
-    """`name` (without the prefix) if any provider would allow it. Raises `InvalidAlias`."""
+def check_alias(name: str, reserved: tuple[str, ...] = ()) -> str:
+    """`name` (without the prefix) if any provider would allow it and none of `reserved` is its beginning.
+
+    Raises `InvalidAlias` and `ReservedAlias`.
+    """
     if not _ALIAS.fullmatch(name):
         raise InvalidAlias("An alias has 1 to 255 letters, digits, '-', '_', '/' and ':'.")
+    for beginning in reserved:
+        if name.startswith(beginning):
+            raise ReservedAlias(f"Alias names that begin with '{ALIAS_PREFIX}{beginning}' are reserved.")
     return name

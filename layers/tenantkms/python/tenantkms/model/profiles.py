@@ -48,6 +48,8 @@ class Profile(Struct, frozen=True, kw_only=True):
     """Characters."""
     reserved_tags: tuple[str, ...]
     """How the keys of tags may not begin."""
+    reserved_aliases: tuple[str, ...] = ()
+    """How aliases, without their prefix, may not begin that a caller makes, moves or takes away. All are looked up."""
     names_usage: bool = False
     """Whether keys that are not symmetric are created with their usage named."""
     alias_keeps_kind: bool = False
@@ -89,6 +91,7 @@ _ALIBABA = Profile(
     tags=20,
     tag_value_limit=128,
     reserved_tags=_RESERVED_TAGS,
+    reserved_aliases=("acs/",),
     policy_form=RAM,
 )
 _AWS = Profile(
@@ -107,6 +110,7 @@ _AWS = Profile(
     tags=50,
     tag_value_limit=256,
     reserved_tags=("aws:",),
+    reserved_aliases=("aws/",),
     names_usage=True,
     alias_keeps_kind=True,
     policy_form=IAM,
@@ -118,7 +122,8 @@ PROFILES: Mapping[str, Profile] = MappingProxyType(
         TENCENT: _TENCENT,
         TENCENT_V2: _TENCENT,
         AWS: _AWS,
-        NATIVE: replace(_ALIBABA, policy_form="", **_ALL),
+        # An operator makes what the provider's own services would: Nacos needs `alias/acs/mse`.
+        NATIVE: replace(_ALIBABA, reserved_aliases=(), policy_form="", **_ALL),
     }
 )
 """By the name of the dialect, or `native`."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 import re
 from typing import Any
 
 from tenantkms import errors as e
+from tenantkms.crypto.strings import decode_base64
 from tenantkms.model.key import check_key_id
-from tenantkms.wire.parse import decode_base64, parse_json
+from tenantkms.wire.parse import parse_json
 from tenantkms.wire.translate import Codec
 
 _INTEGER = re.compile(r"-?[0-9]{1,10}")
@@ -72,19 +72,6 @@ def base64_text(error: type[e.KmsError]) -> Codec:
 
 ciphertext = base64_text(e.MalformedCiphertext)
 plaintext = base64_text(e.InvalidPlaintext)
-
-
-def string_plaintext(_wire: str, value: Any) -> dict[str, Any]:
-    """Alibaba's plaintext is a string: canonical base64 is stored decoded, any other string as its UTF-8."""
-    if not isinstance(value, str):
-        raise e.InvalidPlaintext("The Plaintext is not a string.")
-    if decode_base64(value) is not None:
-        return {"plaintext": value}
-    try:
-        data = value.encode("utf-8")
-    except UnicodeEncodeError:
-        raise e.InvalidPlaintext("The Plaintext holds a character that UTF-8 cannot encode.") from None
-    return {"plaintext": base64.b64encode(data).decode(), "text": True}
 
 
 def context(limit: int) -> Codec:

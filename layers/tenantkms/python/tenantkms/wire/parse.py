@@ -6,7 +6,6 @@ percent-encoding, invalid UTF-8.
 
 from __future__ import annotations
 
-import binascii
 import json
 import re
 from collections.abc import Mapping
@@ -111,16 +110,20 @@ def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 class Parameters:
     """The parameters in the query of a request, and `all` of them with those of a form.
 
-    Raises `MalformedRequest` if a name stands in both places.
+    Raises `MalformedRequest` if a name stands in both places, unless it is one of `common` and says the same in both:
+    SDKs repeat what every operation takes.
     """
 
     __slots__ = ("all", "query")
 
-    def __init__(self, query: dict[str, str], form: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, query: dict[str, str], form: dict[str, str] | None = None, common: frozenset[str] = frozenset()
+    ) -> None:
         self.query = self.all = query
         if form:
-            if query.keys() & form.keys():
-                raise MalformedRequest("A parameter is given in the query and in the body.")
+            for name in query.keys() & form.keys():
+                if name not in common or query[name] != form[name]:
+                    raise MalformedRequest("A parameter is given in the query and in the body.")
             self.all = {**query, **form}
 
 
@@ -220,12 +223,3 @@ def _settle(value: Any, first: int) -> Any:
     if any(item is None for item in ordered):
         raise MalformedRequest(f"A list's items are not numbered from {first} on.")
     return ordered
-
-
-def decode_base64(text: str) -> bytes | None:
-    """The bytes of `text` if it is canonical standard base64: padded, no other bits, no white space. Else None."""
-    try:
-        data = binascii.a2b_base64(text, strict_mode=True)
-    except (ValueError, UnicodeError):
-        return None
-    return data if binascii.b2a_base64(data, newline=False).decode() == text else None

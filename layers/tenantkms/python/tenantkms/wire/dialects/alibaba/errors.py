@@ -35,6 +35,7 @@ ERRORS: dict[type[e.KmsError], Row] = {
     e.InvalidCiphertext: Row(400, "InvalidParameter"),
     e.IncorrectKey: Row(400, "InvalidParameter"),
     e.InvalidAlias: Row(400, "InvalidParameter"),
+    e.ReservedAlias: Row(400, "InvalidParameter"),
     e.InvalidKeyId: Row(400, "InvalidParameter"),
     e.InvalidPolicy: Row(400, "InvalidParameter"),
     e.InvalidPendingWindow: Row(400, "InvalidParameter"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import re
 import time
 from collections.abc import Mapping
@@ -11,7 +10,7 @@ from typing import Any
 import msgspec
 
 from tenantkms import errors as e
-from tenantkms.model.alias import ALIAS_PREFIX
+from tenantkms.model.alias import ALIAS_PREFIX, check_alias
 from tenantkms.model.profiles import DAY
 from tenantkms.model.specs import EC, HMAC, RSA, KeySpec, KeyUsage, Origin
 from tenantkms.model.states import KeyState
@@ -50,7 +49,7 @@ ARNS = Arns(
     },
 )
 _OPAQUE = re.compile(r"[A-Za-z0-9_-]{1,128}")
-_ALIAS = re.compile(r"alias/(?!acs)[A-Za-z0-9_/-]{1,255}")
+_ALIAS = re.compile(r"alias/[A-Za-z0-9_/-]{1,255}")
 
 
 def key(wire: str, value: Any) -> str:
@@ -60,8 +59,10 @@ def key(wire: str, value: Any) -> str:
     arn = _ARN.fullmatch(value)
     ref: str = (arn["key"] or arn["alias"]) if arn else value
     if ref.startswith(ALIAS_PREFIX):
-        if not _ALIAS.fullmatch(ref):
-            raise e.AliasNotFound
+        try:
+            check_alias(ref.removeprefix(ALIAS_PREFIX))
+        except e.InvalidAlias:
+            raise e.AliasNotFound from None
         return ref
     try:
         return codecs.key_id(wire, ref)
@@ -75,11 +76,20 @@ def keys(wire: str, value: Any) -> list[str]:
     return [key(wire, value)]
 
 
+def string(wire: str, value: Any) -> str:
+    """A plaintext: any string that UTF-8 can encode."""
+    if not isinstance(value, str):
+        raise e.InvalidPlaintext(f"The {wire} is not a string.")
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError:
+        raise e.InvalidPlaintext(f"The {wire} holds a character that UTF-8 cannot encode.") from None
+    return value
+
+
 def alias(wire: str, value: Any) -> str:
     if not isinstance(value, str) or not _ALIAS.fullmatch(value):
-        raise e.InvalidAlias(
-            f"{wire} is 'alias/' and 1 to 255 letters, digits, '-', '_' and '/', and does not begin with 'alias/acs'."
-        )
+        raise e.InvalidAlias(f"{wire} is 'alias/' and 1 to 255 letters, digits, '-', '_' and '/'.")
     return value.removeprefix(ALIAS_PREFIX)
 
 
@@ -227,9 +237,3 @@ def automatic_rotation(result: Mapping[str, Any], _view: View) -> str:
 
 def arn(kind: str, name: str) -> Out:
     return lambda result, view: f"{ARNS.home(view.site)}{kind}/{result[name]}"
-
-
-def plaintext(result: Mapping[str, Any], _view: View) -> str:
-    """The string that was encrypted: base64 of bytes, or the text itself."""
-    value: str = result["plaintext"]
-    return base64.b64decode(value).decode("utf-8") if result["text"] else value

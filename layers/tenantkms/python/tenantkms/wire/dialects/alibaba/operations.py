@@ -128,13 +128,14 @@ _POLICY_NAME = In("PolicyName", SPREAD, codecs.choice({"default": {}}))
 OPERATIONS: dict[str, Operation] = {
     "Encrypt": Operation(
         "Encrypt",
-        (_KEY, In("Plaintext", SPREAD, codecs.string_plaintext, required=True), _CONTEXT, DRY_RUN),
+        (_KEY, In("Plaintext", "string", fields.string, required=True), _CONTEXT, DRY_RUN),
         _BLOB,
     ),
     "Decrypt": Operation(
         "Decrypt",
         (_CIPHERTEXT, _CONTEXT, DRY_RUN, *_RECIPIENT),
-        {"KeyId": get("key_id"), "KeyVersionId": get("key_version_id"), "Plaintext": fields.plaintext},
+        {"KeyId": get("key_id"), "KeyVersionId": get("key_version_id"), "Plaintext": get("plaintext")},
+        constant={"as_string": True},
     ),
     "ReEncrypt": Operation(
         "ReEncrypt",

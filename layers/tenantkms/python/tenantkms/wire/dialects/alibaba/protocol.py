@@ -21,6 +21,10 @@ from tenantkms.wire.signing import Scheme, alibaba_acs, alibaba_rpc
 from tenantkms.wire.translate import Dialect, View
 
 VERSION = "2016-01-20"
+COMMON = frozenset(
+    "Action Version Format AccessKeyId Signature SignatureMethod SignatureVersion SignatureNonce SignatureType"
+    " Timestamp SecurityToken RegionId".split()
+)
 _CONTEXTS = frozenset({"EncryptionContext", "SourceEncryptionContext", "DestinationEncryptionContext"})
 _LISTS = frozenset({"ResourceId", "Tag", "TagKey"})
 
@@ -33,7 +37,7 @@ def _parameters(request: Request, _scheme: Scheme) -> Parameters:
         return Parameters(query)
     if request.media_type != FORM:
         raise e.MalformedRequest(f"A body must have the Content-Type {FORM}.")
-    return Parameters(query, parse_form(request.body))
+    return Parameters(query, parse_form(request.body), COMMON)
 
 
 def _parse(request: Request, scheme: Scheme, params: Parameters) -> tuple[str, str, dict[str, Any]]:
@@ -131,10 +135,7 @@ DIALECT = Dialect(
     version=VERSION,
     operations=OPERATIONS,
     unsupported=UNSUPPORTED,
-    common=frozenset(
-        "Action Version Format AccessKeyId Signature SignatureMethod SignatureVersion SignatureNonce SignatureType"
-        " Timestamp SecurityToken RegionId".split()
-    ),
+    common=COMMON,
     parameters=_parameters,
     parse=_parse,
     errors=ERRORS,

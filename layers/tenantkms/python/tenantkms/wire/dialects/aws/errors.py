@@ -35,10 +35,6 @@ class BadGrantId(e.InvalidParameter):
     text = "A GrantId has 64 hexadecimal digits."
 
 
-class ReservedAlias(e.InvalidAlias):
-    text = "Alias names that begin with 'alias/aws/' are reserved."
-
-
 class Row(NamedTuple):
     """`__type`, HTTP status and message: a text for `str.format` with what the error is about, or with nothing of that
     the error's own message. Empty: AWS answers none."""
@@ -82,6 +78,7 @@ ERRORS: dict[type[e.KmsError], Row] = {
         text="The key ID in the request does not identify a CMK that can perform this operation.",
     ),
     e.InvalidAlias: _VALIDATION,
+    e.ReservedAlias: Row("InvalidAliasNameException"),
     e.InvalidKeyId: _NOT_FOUND,
     e.InvalidPolicy: Row("MalformedPolicyDocumentException"),
     e.InvalidPendingWindow: _VALIDATION,
@@ -144,7 +141,6 @@ _OWN: dict[type[e.KmsError], Row] = {
     BadGrantToken: Row("InvalidGrantTokenException"),
     BadGrantId: Row("InvalidGrantIdException"),
     BadTags: Row("TagException"),
-    ReservedAlias: Row("InvalidAliasNameException"),
 }
 _BY_OPERATION: dict[tuple[str, type[e.KmsError]], Row] = {
     ("RotateKeyOnDemand", e.ExternalOrigin): Row(

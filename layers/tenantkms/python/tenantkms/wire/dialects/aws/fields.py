@@ -10,14 +10,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from tenantkms import errors as e
+from tenantkms.crypto.strings import decode_base64
 from tenantkms.model.alias import ALIAS_PREFIX
 from tenantkms.model.site import Site
 from tenantkms.model.specs import SPEC_USAGES, KeySpec
 from tenantkms.model.version import UUID_FORM
 from tenantkms.wire import codecs
 from tenantkms.wire.dialects.aws import names
-from tenantkms.wire.dialects.aws.errors import BadArn, BadTags, ReservedAlias
-from tenantkms.wire.parse import decode_base64
+from tenantkms.wire.dialects.aws.errors import BadArn, BadTags
 from tenantkms.wire.translate import Codec
 
 
@@ -205,8 +205,6 @@ def check_site(params: Mapping[str, Any], site: Site) -> None:
 
 def alias(wire: str, value: Any) -> str:
     name: str = _NAME(wire, value)
-    if name.startswith("alias/aws/"):
-        raise ReservedAlias
     if not name.startswith(ALIAS_PREFIX):
         raise e.InvalidParameter(f'{wire} must start with the prefix "{ALIAS_PREFIX}".')
     if not _ALIAS.fullmatch(name):

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tenantkms import errors as e
+from tenantkms.crypto.strings import decode_base64
 from tenantkms.model.grant import EVERYBODY
 from tenantkms.model.grant import OPERATIONS as GRANTABLE
 from tenantkms.model.version import UUID_FORM
@@ -15,7 +16,6 @@ from tenantkms.wire import codecs
 from tenantkms.wire.dialects.aws import fields, leaves, pages
 from tenantkms.wire.dialects.aws.errors import BadArn, BadGrantId, BadGrantToken, BadMarker
 from tenantkms.wire.dialects.aws.rows import GRANTS, MANAGED, given
-from tenantkms.wire.parse import decode_base64
 from tenantkms.wire.signing.aws_sigv4 import INVOCATION
 from tenantkms.wire.translate import SPREAD, In, Operation, Out, Rule, Target, call, each, get, refused
 

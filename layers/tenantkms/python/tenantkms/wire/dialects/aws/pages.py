@@ -7,10 +7,10 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from tenantkms.crypto.strings import decode_base64
 from tenantkms.wire.dialects.aws import fields
 from tenantkms.wire.dialects.aws.errors import BadMarker
 from tenantkms.wire.dialects.aws.rows import given
-from tenantkms.wire.parse import decode_base64
 from tenantkms.wire.translate import Codec, In, Out, Target, View
 
 _SAID = fields.text(1, 1024)

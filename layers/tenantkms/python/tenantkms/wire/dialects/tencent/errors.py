@@ -22,6 +22,7 @@ ERRORS: dict[type[e.KmsError], str] = {
     e.InvalidCiphertext: "FailedOperation.DecryptError",
     e.IncorrectKey: "FailedOperation.DecryptError",
     e.InvalidAlias: "InvalidParameterValue.InvalidAlias",
+    e.ReservedAlias: "InvalidParameterValue.InvalidAlias",
     e.InvalidKeyId: "InvalidParameterValue.InvalidKeyId",
     e.InvalidPolicy: "InvalidParameterValue",
     e.InvalidPendingWindow: "InvalidParameter.InvalidPendingWindowInDays",

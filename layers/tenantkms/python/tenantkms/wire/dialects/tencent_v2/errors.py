@@ -36,6 +36,7 @@ ERRORS: dict[type[e.KmsError], Row] = {
     e.InvalidCiphertext: Row(4000, "InvalidParameter"),
     e.IncorrectKey: Row(4000, "InvalidParameter"),
     e.InvalidAlias: Row(4000, "InvalidParameter"),
+    e.ReservedAlias: Row(4000, "InvalidParameter"),
     e.InvalidKeyId: Row(4000, "InvalidParameter"),
     e.InvalidPolicy: Row(4000, "InvalidParameter"),
     e.InvalidPendingWindow: Row(4000, "InvalidParameter"),
