@@ -5,6 +5,7 @@ call comes to any of them.
 from __future__ import annotations
 
 import fcntl
+import os
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -46,7 +47,7 @@ class SharedAnswers(Answers):
         self._next = memory.numbers(1)
         self._tags = memory.part(_SIZE * _TAG)
         self._slots = memory.part(_SIZE * _SLOT)
-        self._file = lock.open("ab")
+        self._file = os.fdopen(os.open(lock, os.O_RDWR | os.O_CREAT, 0o600), "r+b", buffering=0)
 
     def _tag(self, call: Known) -> bytes:
         return self._name(f"{call[0]} {call[1].hex()}")
