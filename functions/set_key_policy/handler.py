@@ -16,7 +16,10 @@ from tenantkms.store.port import PutKey, Write
 
 
 class SetKeyPolicy(Params, frozen=True, kw_only=True):
-    """`bypass_policy_lockout_safety_check`: even if the caller could not set another one later (AWS calls it so)."""
+    """`policy`: for who is not asked for a form, an empty one takes away what there is.
+
+    `bypass_policy_lockout_safety_check`: even if the caller could not set another one later (AWS calls it so).
+    """
 
     key_id: str
     policy: str
@@ -25,7 +28,8 @@ class SetKeyPolicy(Params, frozen=True, kw_only=True):
 
 @action("SetKeyPolicy", refuses=EDIT, needs=ANY_KEY)
 def set_key_policy(params: SetKeyPolicy, scope: Scope) -> Nothing:
-    key_policy.check(params.policy, scope.profile.policy_form, scope.account)
+    if params.policy or scope.profile.policy_form:
+        key_policy.check(params.policy, scope.profile.policy_form, scope.account)
 
     def change(keys: Sequence[Key]) -> list[Write]:
         (key,) = keys

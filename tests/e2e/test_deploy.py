@@ -265,10 +265,10 @@ def test_tkms_uses_keys_through_the_stacks_functions(deployment: Deployment) -> 
     wrong = tkms(deployment.emulator, "decrypt", "--context", "a=c", stdin=blob, status=1)
     assert wrong.stderr.startswith("tkms: ")
     locking = '{"Statement":[{"Effect":"Deny","Principal":"*","Action":"kms:*"}]}'
-    for text in (locking, tkms(deployment.emulator, "key", "policy", "get", key).stdout):
+    for text in (locking, tkms(deployment.emulator, "key", "policy", "show", key).stdout):
         shown = deployment.tkms("key", "policy", "set", key, "-", stdin=text)
         time.sleep(SETTLED)  # another function reads it
-        assert shown == {"key_id": key, "policy": json.loads(text)} == deployment.tkms("key", "policy", "get", key)
+        assert shown == {"key_id": key, "policy": json.loads(text)} == deployment.tkms("key", "policy", "show", key)
     logs = deployment.emulator.client("logs")
     (group,) = [
         row["logGroupName"]
@@ -310,13 +310,13 @@ def test_a_credential_that_is_disabled_is_refused(deployment: Deployment) -> Non
         user.call("GetServiceStatus")
     rows = {row["access_key_id"]: row["enabled"] for row in deployment.tkms("credential", "list")}
     assert rows[made["access_key_id"]] is False
-    tkms(deployment.emulator, "credential", "delete", made["access_key_id"])
+    tkms(deployment.emulator, "credential", "delete", "--yes", made["access_key_id"])
 
 
 def test_what_is_not_there_is_said(open_house: Emulator, fresh: dict[str, str]) -> None:
     done = tkms(open_house, "key", "describe", "alias/nobody", status=1)
     assert done.stderr == "tkms: The alias does not exist.\n"
-    done = tkms(open_house, "credential", "delete", "TKMSnobody", status=2)
+    done = tkms(open_house, "credential", "delete", "--yes", "TKMSnobody", status=1)
     assert "no credential" in done.stderr
 
 
@@ -378,7 +378,7 @@ def test_a_row_that_somebody_writes_is_not_believed(deployment: Deployment) -> N
         user.ask("ListKeys")
     (finding,) = [f for f in doctor(deployment.emulator) if f.check == "rows"]
     assert (finding.status, row["pk"]["S"] in finding.found) == (PROBLEM, True)
-    tkms(deployment.emulator, "credential", "delete", before["access_key_id"])
+    tkms(deployment.emulator, "credential", "delete", "--yes", before["access_key_id"])
     assert "rows" not in bad(doctor(deployment.emulator))
 
 
