@@ -33,10 +33,9 @@ def _welcome(args: argparse.Namespace) -> int:
 
 
 def _connections(text: str) -> int:
-    number = int(text)
-    if not 1 <= number <= 1000:
+    if not (text.isdecimal() and len(text) <= 4 and 1 <= int(text) <= 1000):
         raise argparse.ArgumentTypeError(f"{text} is not from 1 to 1000")
-    return number
+    return int(text)
 
 
 def add(words: Any, command: Any, directory: argparse.ArgumentParser) -> None:
