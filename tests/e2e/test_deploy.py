@@ -6,6 +6,7 @@ import base64
 import json
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import uuid4
 
@@ -278,6 +279,30 @@ def test_tkms_uses_keys_through_the_stacks_functions(deployment: Deployment) -> 
     lines = [event["message"] for event in logs.filter_log_events(logGroupName=group)["events"]]
     assert any(f'"keys":["{key}"]' in line and '"principal":"tkms"' in line for line in lines)
     assert not any("a secret" in line for line in lines)
+
+
+def test_tkms_leads_a_key_through_its_life(deployment: Deployment, tmp_path: Path) -> None:
+    def state() -> str:
+        time.sleep(SETTLED)  # another function reads it
+        return str(deployment.tkms("key", "describe", key)["state"])
+
+    key = deployment.tkms("key", "create", "--origin", "EXTERNAL")["id"]
+    material = tmp_path / "material"
+    material.write_bytes(bytes(range(32)))
+    made = deployment.tkms("key", "import", key, str(material), "--expires", "30d")
+    assert state() == "Enabled"
+    assert deployment.tkms("key", "describe", key)["material_expires"] == made["expires"]
+    for verb, then in (
+        (["disable"], "Disabled"),
+        (["schedule-deletion", "--yes"], "PendingDeletion"),
+        (["cancel-deletion"], "Enabled"),
+    ):
+        deployment.tkms("key", *verb, key)
+        assert state() == then
+    rotated = deployment.tkms("key", "create", "--alias", "turned")["id"]
+    deployment.tkms("key", "rotate", rotated)
+    assert state() == "Enabled"
+    assert len(deployment.tkms("key", "versions", "alias/turned")) == 2
 
 
 def test_tkms_tells_who_used_a_key_and_that_no_line_is_missing(deployment: Deployment) -> None:

@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from functions.endpoint.dispatch import InlineDispatcher, load
-from kit.support import new_directory
+from kit.support import Kms, new_directory
 from tenantkms.model.states import KeyState
 from tenantkms.names import AWS, folder
 from tenantkms.runtime.assemble import Settings
@@ -268,6 +268,18 @@ def test_a_policy_is_shown_put_and_taken_away(tkms: Tkms, tmp_path: Path) -> Non
     tkms("key", "policy", "set", key, str(tmp_path / "none")).says(1, "cannot be read")
     file.write_text("{")
     tkms("key", "policy", "set", key, str(file)).says(1, "not valid")
+
+
+def test_no_client_takes_a_policy_away(kms: Kms) -> None:
+    key = kms.alibaba("CreateKey")["KeyMetadata"]["KeyId"]
+    assert "RequestId" in kms.alibaba("SetKeyPolicy", KeyId=key, PolicyName="default", Policy=ALLOW)
+    refused = (
+        kms.alibaba("SetKeyPolicy", KeyId=key, PolicyName="default", Policy=""),
+        kms.aws("PutKeyPolicy", KeyId=key, PolicyName="default", Policy=""),
+    )
+    assert "Code" in refused[0]
+    assert "__type" in refused[1]
+    assert call(kms.settings, "GetKeyPolicy", {"key_id": key})["policy"] == ALLOW
 
 
 # -- material --------------------------------------------------------------------------------------------
