@@ -260,7 +260,7 @@ def test_keys_are_created_described_and_listed(tkms: Tkms) -> None:
     [
         (["describe", "alias/none"], "The alias does not exist"),
         (["describe", "00000000-0000-4000-8000-000000000000"], "The key does not exist"),
-        (["describe", "nonsense"], "The KeyId is not valid. A key is named by its id or by alias/NAME"),
+        (["describe", "nonsense"], "The KeyId is not valid. A key is named by its id, alias/NAME or ARN"),
         (["create", "--alias", "default"], "The alias already exists"),
         (["create", "--alias", "no spaces"], "alias"),
     ],
