@@ -229,7 +229,7 @@ def test_the_operator_s_door_to_a_key_s_policy(tkms: Tkms, data: Path, tmp_path:
         ("alias/default", b"\xff\xfe", 1, "cannot be read"),
         ("alias/default", None, 1, "cannot be read"),
         ("alias/none", LOCKING, 1, "The alias does not exist"),
-        ("nonsense", LOCKING, 1, "A key is named by its id or by alias/NAME"),
+        ("nonsense", LOCKING, 1, "A key is named by its id, alias/NAME or ARN"),
     ],
 )
 def test_what_cannot_be_set(key: str, text: Any, status: int, said: str, tkms: Tkms, tmp_path: Path) -> None:
@@ -253,7 +253,6 @@ def _create(settings: Any, alias: str, policy: str, **more: Any) -> None:
 @pytest.mark.parametrize(
     ("args", "text"),
     [
-        (("--credential", "nobody", "--action", "Encrypt"), "There is no credential nobody"),
         (("--credential", "x", "--action", "RotateKey"), "the Action is CreateKeyVersion"),
         (("--credential", "first", "--action", "ListKeys", "--context", "a=b"), "ListKeys takes no encryption context"),
         (("--credential", "first", "--action", "Encrypt", "--context", "a"), "--context takes NAME=VALUE"),
@@ -265,6 +264,12 @@ def test_what_cannot_be_checked(args: tuple[str, ...], text: str, tkms: Tkms) ->
     done = tkms("policy", "check", *args)
     assert (done.returncode, done.stdout) == (2, "")
     assert text in done.stderr
+
+
+def test_of_nobody_nothing_is_checked(tkms: Tkms) -> None:
+    done = tkms("policy", "check", "--credential", "nobody", "--action", "Encrypt")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "There is no credential nobody" in done.stderr
 
 
 def test_of_access_keys_with_one_name_the_active_one_is_checked(tkms: Tkms, tmp_path: Path) -> None:

@@ -33,10 +33,10 @@ def policy_set(args: argparse.Namespace) -> int:
 
 def policy_remove(args: argparse.Namespace) -> int:
     confirm(args, f"The policy of {printable(args.key)} is taken away: access keys may again what theirs say.")
-    return _put(args, "")
+    return _put(args, None)
 
 
-def _put(args: argparse.Namespace, text: str) -> int:
+def _put(args: argparse.Namespace, text: str | None) -> int:
     place = find(args)
     place.call("SetKeyPolicy", {"key_id": args.key, "policy": text})
     return done(place, args, policy=msgspec.json.decode(text) if text else None)
