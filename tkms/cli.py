@@ -11,18 +11,18 @@ from typing import Any
 from tenantkms import __version__
 from tenantkms.errors import KmsError
 from tenantkms.model.alias import ALIAS_PREFIX
-from tenantkms.model.specs import KeySpec
 from tenantkms.names import DIALECTS
 from tenantkms.runtime.assemble import SettingsError
 from tenantkms.store.port import RevisionConflict
-from tkms import commands, credential_commands, doctor_commands, policy_commands, snippet_commands
+from tkms import commands, completion, credential_commands, doctor_commands, policy_commands, snippet_commands
 from tkms.audit import commands as audit_commands
 from tkms.events import commands as event_commands
 from tkms.files import options as file_options
+from tkms.keys import options as key_options
 from tkms.machine import options as serve_options
 from tkms.machine.directory import DEFAULT_ALIAS, default_directory
 from tkms.moving import options as moving_options
-from tkms.output import Run, UsageError, duration, say
+from tkms.output import Failed, Run, UsageError, duration, path_text, say, yes_option
 from tkms.places import reason
 from tkms.policies import READY
 from tkms.process import OutputError, drop_output, lacking, open_streams
@@ -88,7 +88,7 @@ def _parser() -> argparse.ArgumentParser:
         parser: argparse.ArgumentParser = group.add_parser(
             name, help=help_, description=help_[:1].upper() + help_[1:] + ".", parents=[where, *parents]
         )
-        parser.set_defaults(run=run, verb=name)
+        parser.set_defaults(run=run, verb=name, line=parser.prog)
         return parser
 
     serve_options.add(words, command, directory, as_json)
@@ -143,9 +143,10 @@ def _parser() -> argparse.ArgumentParser:
     for verb, help_, run in (
         ("disable", "disable an access key; it stops working within a second", credential_commands.switch),
         ("enable", "enable an access key again", credential_commands.switch),
-        ("delete", "delete an access key", credential_commands.delete),
+        ("delete", "delete an access key for good", credential_commands.delete),
     ):
-        command(verbs, verb, help_, run).add_argument("access_key_id", metavar="ID")
+        asks = (yes_option(),) if verb == "delete" else ()
+        command(verbs, verb, help_, run, *asks, as_json).add_argument("access_key_id", metavar="ID")
 
     policy = words.add_parser("policy", help="ready-made policies, and what a policy decides")
     verbs = policy.add_subparsers(metavar="VERB", required=True)
@@ -159,7 +160,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     check.add_argument("--credential", required=True, metavar="ID", help="access key id or name")
     check.add_argument("--action", required=True, help="the Action, by its own name (docs/coverage.md)")
-    check.add_argument("--key", default="", metavar="KEY", help="key id or alias/NAME; none: the Action uses no key")
+    check.add_argument("--key", default="", metavar="KEY", help=f"{key_options.KEY}; none: the Action uses no key")
     check.add_argument("--alias", default="", metavar="NAME", help="an alias that the Action makes, moves or deletes")
     check.add_argument(
         "--source-ip", default="", metavar="ADDRESS", help="where the call comes from (default: unknown)"
@@ -167,30 +168,7 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("--dialect", choices=DIALECTS, help="the call's (default: the first of the credential)")
     check.add_argument("--at", default="", metavar="TIME", help="when, such as 2026-12-31T23:59:59Z (default: now)")
 
-    key = words.add_parser("key", help="list, describe and create keys, and their policies")
-    verbs = key.add_subparsers(metavar="VERB", required=True)
-    command(verbs, "list", "list all keys", commands.key_list, as_json)
-    command(verbs, "describe", "describe a key", commands.key_describe, as_json).add_argument(
-        "key", metavar="KEY", help="key id or alias/NAME"
-    )
-    create = command(verbs, "create", "create a key", commands.key_create, as_json)
-    create.add_argument("--alias", default="", help="alias for it")
-    create.add_argument("--description", default="", help="description")
-    create.add_argument(
-        "--spec",
-        default="AES_256",
-        choices=[spec.value for spec in KeySpec],
-        metavar="SPEC",
-        help=f"one of {', '.join(KeySpec)} (default: %(default)s)",
-    )
-
-    policies = verbs.add_parser("policy", help="read and set the policy of a key, whatever it says")
-    verbs = policies.add_subparsers(metavar="VERB", required=True)
-    get = command(verbs, "get", "print the policy of a key", policy_commands.key_policy_get, as_json)
-    set_ = command(verbs, "set", "put a policy on a key", policy_commands.key_policy_set, as_json)
-    for parser in (get, set_):
-        parser.add_argument("key", metavar="KEY", help="key id or alias/NAME")
-    set_.add_argument("file", metavar="FILE", help="the document (docs/policies.md); - is standard input")
+    key_options.add(words, command, as_json)
 
     maintain = command(
         words, "maintain", "rotate and destroy keys that are due, as happens by itself", commands.maintain, as_json
@@ -205,7 +183,7 @@ def _parser() -> argparse.ArgumentParser:
     audit = command(words, "audit", "say who used which key when", audit_commands.audit, as_json)
     audit.add_argument("--lines", action="store_true", help="print the lines instead of a summary")
     audit.add_argument("--follow", action="store_true", help="print lines as they are written")
-    audit.add_argument("--key", default="", metavar="KEY", help="of this key only: its id, or alias/NAME")
+    audit.add_argument("--key", default="", metavar="KEY", help=f"of this key only: {key_options.KEY}")
     audit.add_argument("--principal", default="", metavar="ID", help="of this access key only")
     audit.add_argument("--since", default="", metavar="TIME", help="not before: 15m, 2h, 7d ago, or 2026-11-28T12:00")
     _add_verify(audit)
@@ -217,19 +195,21 @@ def _parser() -> argparse.ArgumentParser:
         metavar="URL",
         help="and whether the API answers clients there; repeat",
     )
-    take_over = command(
+    command(
         words,
         "take-over",
         "authenticate the rows of a stack of an older release as they are, once",
         doctor_commands.take_over_rows,
+        yes_option(),
         where=deployed,
     )
-    take_over.add_argument("--yes", action="store_true", help="do not ask")
 
     encrypt = command(
         words, "encrypt", "encrypt a few KB; print a ciphertext blob in base64", commands.encrypt, as_json
     )
-    encrypt.add_argument("--key", default=ALIAS_PREFIX + DEFAULT_ALIAS, help="key id or alias (default: %(default)s)")
+    encrypt.add_argument(
+        "--key", default=ALIAS_PREFIX + DEFAULT_ALIAS, help=f"{key_options.KEY} (default: %(default)s)"
+    )
     decrypt = command(
         words,
         "decrypt",
@@ -246,6 +226,14 @@ def _parser() -> argparse.ArgumentParser:
     file_options.add(words, command, as_json)
     moving_options.add(words, command, as_json)
     event_commands.add(words, command, deployed, as_json)
+    shell = command(
+        words,
+        "completion",
+        "print a script that completes tkms in a shell",
+        lambda args: completion.show(top, args.shell),
+        where=nowhere,
+    )
+    shell.add_argument("shell", choices=completion.SHELLS, metavar="SHELL", help=", ".join(completion.SHELLS))
     return top
 
 
@@ -266,19 +254,35 @@ def _add_verify(audit: argparse.ArgumentParser) -> None:
     verify.set_defaults(run=audit_commands.verify)
 
 
+_FILES = ("file", "files", "places", "policy")
+"""What may name a file, whose name may be any bytes. Options of files alone are no text."""
+
+
+def _check_text(args: argparse.Namespace) -> None:
+    """Raises `UsageError`: everything else is kept, sent or compared as text."""
+    for name, value in vars(args).items():
+        for text in value if isinstance(value, list) else [value]:
+            if isinstance(text, str) and name not in _FILES and path_text(text) != text:
+                raise UsageError(f"{path_text(text)} is not UTF-8")
+
+
 def main(argv: Sequence[str] | None = None) -> int:
-    """Exit status: 0 done, 1 refused or failed (the reason on standard error), 2 a wrong command line."""
+    """Exit status: 0 done, 1 refused or failed (the reason on standard error), 2 a command line that cannot be right.
+
+    Who is stopped has what shells give them: 130 of Ctrl-C, 143 of SIGTERM.
+    """
     open_streams()
     try:
         try:
             args = _parser().parse_args(argv)
+            _check_text(args)
             return int(args.run(args))
         finally:
-            sys.stdout.flush()
+            sys.stdout.flush()  # what fails only when Python ends would have a status of its own
     except UsageError as e:
         say(f"tkms: {e}", sys.stderr)
         return 2
-    except (SettingsError, KmsError, RevisionConflict) as e:
+    except (SettingsError, Failed, KmsError, RevisionConflict) as e:
         say(f"tkms: {reason(e)}", sys.stderr)
         return 1
     except ImportError as e:
@@ -292,6 +296,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OutputError as e:
         drop_output()
         say(f"tkms: The standard output cannot be written: {e.strerror}.", sys.stderr)
+        return 1
+    except OSError as e:  # of a file of the command line
+        where = f"{path_text(e.filename)}: " if e.filename else ""
+        say(f"tkms: {where}{e.strerror or e}", sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130

@@ -9,27 +9,25 @@ from collections.abc import Sequence
 from typing import Any
 
 from tenantkms.crypto.strings import decode_base64
-from tenantkms.model.alias import ALIAS_PREFIX
 from tenantkms.model.credential import Credential
 from tkms.output import (
     Bar,
+    Failed,
     UsageError,
     called,
     clear,
     held_text,
-    path_text,
     print_json,
     read_bytes,
     read_text,
     shown,
     table,
-    time_text,
 )
 from tkms.places import find
 
 
-def no_credential(wanted: str) -> UsageError:
-    return UsageError(f"There is no credential {wanted}: tkms credential list")
+def no_credential(wanted: str) -> Failed:
+    return Failed(f"There is no credential {wanted}: tkms credential list")
 
 
 def named(credentials: Sequence[Credential], wanted: str) -> list[Credential]:
@@ -38,70 +36,11 @@ def named(credentials: Sequence[Credential], wanted: str) -> list[Credential]:
 
 
 def only(found: Sequence[Credential], wanted: str) -> Credential:
-    """The one of `found`, which is not empty. Raises `UsageError` for several: what they may can differ."""
+    """The one of `found`, which is not empty. Raises `Failed` for several: what they may can differ."""
     if len(found) > 1:
         ids = ", ".join(c.access_key_id for c in found)
-        raise UsageError(f"{len(found)} credentials are called {wanted}: name one by its id ({ids})")
+        raise Failed(f"{len(found)} credentials are called {wanted}: name one by its id ({ids})")
     return found[0]
-
-
-def key_list(args: argparse.Namespace) -> int:
-    place = find(args)
-    keys: list[Any] = []
-    while True:
-        page: Any = place.call("ListKeys", {"offset": len(keys), "limit": 1000})
-        keys += page["keys"]
-        if not page["keys"]:
-            break
-    if args.json:
-        print_json(keys)
-    else:
-        rows = [(k["id"], k["spec"], k["state"], _for_people("aliases", k["aliases"])) for k in keys]
-        table([("KEY ID", "SPEC", "STATE", "ALIASES"), *rows])
-    return 0
-
-
-_TIMES = (
-    "created",
-    "primary_created",
-    "deletion_date",
-    "last_rotation",
-    "next_rotation",
-    "material_expires",
-)
-"""Fields of a key that are Unix seconds, 0 for never."""
-
-
-def _for_people(name: str, value: Any) -> str:
-    if name in _TIMES:
-        return time_text(value)
-    if name == "aliases":
-        return " ".join(ALIAS_PREFIX + alias for alias in value)
-    return str(value)
-
-
-def _show_key(key: dict[str, Any], as_json: bool) -> int:
-    if as_json:
-        print_json(key)
-    else:
-        for name, value in key.items():
-            print(f"{name:<24}{_for_people(name, value)}".rstrip())
-    return 0
-
-
-def key_describe(args: argparse.Namespace) -> int:
-    answer: Any = find(args).call("DescribeKey", {"key_ids": [args.key]})
-    return _show_key(answer["keys"][0], args.json)
-
-
-def key_create(args: argparse.Namespace) -> int:
-    params = {
-        "alias": args.alias.removeprefix(ALIAS_PREFIX),
-        "description": args.description,
-        "spec": args.spec,
-    }
-    answer: Any = find(args).call("CreateKey", params)
-    return _show_key(answer["key"], args.json)
 
 
 def context(args: argparse.Namespace) -> dict[str, str]:
@@ -110,8 +49,6 @@ def context(args: argparse.Namespace) -> dict[str, str]:
         raise UsageError("--context takes NAME=VALUE")
     if len({name for name, _, _ in pairs}) != len(pairs):
         raise UsageError("--context names a pair twice")
-    if path_text("".join(args.context)) != "".join(args.context):
-        raise UsageError("--context is not UTF-8")
     return {name: value for name, _, value in pairs}
 
 
@@ -132,7 +69,7 @@ def decrypt(args: argparse.Namespace) -> int:
     if not text:
         raise UsageError(f"{called(args.file)} is empty: no ciphertext blob.")
     if decode_base64(text) is None:
-        raise UsageError(f"{called(args.file)} is not a ciphertext blob in base64.")
+        raise Failed(f"{called(args.file)} is not a ciphertext blob in base64.")
     answer: Any = find(args).call("Decrypt", {"ciphertext": text, "context": pairs})
     if args.json:
         print_json(answer)

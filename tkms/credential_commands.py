@@ -15,7 +15,7 @@ from tenantkms.model.credential import Credential
 from tenantkms.names import DIALECTS
 from tkms import policies
 from tkms.commands import named, no_credential, only
-from tkms.output import UsageError, print_json, table, time_text
+from tkms.output import Failed, confirm, date, print_json, printable, table
 from tkms.places import Place, find
 
 
@@ -37,7 +37,7 @@ def _show(credential: Credential, secret: str, as_json: bool, **more: str) -> No
     else:
         shown = {"access_key_id": credential.access_key_id, "access_key_secret": secret, **more}
         if credential.expires:
-            shown["expires"] = time_text(credential.expires)
+            shown["expires"] = date(credential.expires)
         for name, value in shown.items():
             print(f"{name:<18} {value}")
 
@@ -46,7 +46,7 @@ def _read_policy(args: argparse.Namespace) -> str:
     try:
         return policies.read(args.policy)
     except (OSError, UnicodeDecodeError) as e:
-        raise UsageError(
+        raise Failed(
             f"The policy file {args.policy} cannot be read, and no ready-made policy has that name: {e}"
         ) from e
 
@@ -65,7 +65,7 @@ def _one_active(place: Place, wanted: str, now: float) -> Credential:
     """The one active credential with the id or name `wanted`."""
     found = [c for c in named(place.access.store.list_credentials(), wanted) if c.active(now)]
     if not found:
-        raise UsageError(f"There is no active credential {wanted}: tkms credential list")
+        raise Failed(f"There is no active credential {wanted}: tkms credential list")
     return only(found, wanted)
 
 
@@ -88,7 +88,7 @@ def session(args: argparse.Namespace) -> int:
     if args.json:
         print_json(issued)
     else:
-        for name, value in {**issued, "expires": time_text(issued["expires"])}.items():
+        for name, value in {**issued, "expires": date(issued["expires"])}.items():
             print(f"{name:<18} {value}")
     return 0
 
@@ -107,8 +107,8 @@ def list_(args: argparse.Namespace) -> int:
                         c.access_key_id,
                         c.name,
                         "disabled" if not c.enabled else "expired" if c.expired(now) else "enabled",
-                        time_text(c.expires),
-                        time_text(uses.get(c.access_key_id, 0)),
+                        date(c.expires),
+                        date(uses.get(c.access_key_id, 0)),
                         " ".join(c.dialects),
                     )
                     for c in credentials
@@ -125,23 +125,31 @@ def list_(args: argparse.Namespace) -> int:
     return 0
 
 
-def _no_id(place: Place, wanted: str) -> UsageError:
+def _no_id(place: Place, wanted: str) -> Failed:
     """No access key has the id `wanted`: perhaps some have that name."""
     ids = ", ".join(c.access_key_id for c in named(place.access.store.list_credentials(), wanted))
-    return UsageError(f"{wanted} is a name: say which by its id ({ids})") if ids else no_credential(wanted)
+    return Failed(f"{wanted} is a name: say which by its id ({ids})") if ids else no_credential(wanted)
 
 
 def switch(args: argparse.Namespace) -> int:
-    place = find(args)
+    place, enabled = find(args), args.verb == "enable"
     try:
-        place.access.change(args.access_key_id, time.time(), enabled=args.verb == "enable")
+        place.access.change(args.access_key_id, time.time(), enabled=enabled)
     except UnknownAccessKey:
         raise _no_id(place, args.access_key_id) from None
-    return 0
+    return _done(args, enabled=enabled)
 
 
 def delete(args: argparse.Namespace) -> int:
+    confirm(args, f"The access key {printable(args.access_key_id)} is deleted for good, and its clients are refused.")
     place = find(args)
     if not place.access.store.delete_credential(args.access_key_id):
         raise _no_id(place, args.access_key_id)
+    return _done(args, deleted=True)
+
+
+def _done(args: argparse.Namespace, **facts: bool) -> int:
+    """People are told nothing of what went as they said."""
+    if args.json:
+        print_json({"access_key_id": args.access_key_id, **facts})
     return 0

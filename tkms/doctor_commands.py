@@ -10,7 +10,7 @@ from itertools import chain
 from tkms.anchor import check_rows, take_over
 from tkms.findings import ARNS, ENDPOINT, PROBLEM, ROWS, WARNING, Finding, examine_arns, examine_endpoint, examine_rows
 from tkms.machine.directory import Directory
-from tkms.output import UsageError, print_json
+from tkms.output import confirm, painted, print_json
 
 _SHOWN = 20
 _STEP = 100
@@ -37,7 +37,7 @@ def doctor(args: argparse.Namespace) -> int:
         findings.append(finding)
         if not args.json:
             mark = {PROBLEM: "!!", WARNING: " !"}.get(finding.status, "ok")
-            print(f"{mark}  {finding.check:<13} {finding.found}", flush=True)
+            print(f"{painted(mark)}  {finding.check:<13} {finding.found}", flush=True)
             if finding.advice:
                 print(f"{'':17} -> {finding.advice}", flush=True)
     counts = {status: sum(finding.status == status for finding in findings) for status in (PROBLEM, WARNING)}
@@ -65,11 +65,7 @@ def take_over_rows(args: argparse.Namespace) -> int:
         )
     else:
         print("All keys, aliases and access keys get their MACs as they are now, whoever wrote them.")
-    if not args.yes:
-        if not sys.stdin.isatty():
-            raise UsageError("take-over asks before it begins: run it on a terminal, or with --yes")
-        if input(f"Type {stack.name} to go on: ") != stack.name:
-            return 1
+    confirm(args, "They are believed from then on.", stack.name)
     stack.anchor()
     count = 0
     for _ in take_over(settings):

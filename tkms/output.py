@@ -10,8 +10,9 @@ import sys
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from time import monotonic
+from time import monotonic, time
 from typing import TextIO
+from unicodedata import combining, east_asian_width
 
 import msgspec
 
@@ -19,7 +20,11 @@ Run = Callable[[argparse.Namespace], int]
 
 
 class UsageError(Exception):
-    """The command line, or what came with it, is not right."""
+    """The command line cannot be right, whatever there is: status 2."""
+
+
+class Failed(Exception):
+    """What was asked for is refused by what there is, or by what came in: status 1."""
 
 
 class NotDone(Exception):
@@ -40,11 +45,11 @@ def called(file: str) -> str:
 
 
 def read_bytes(file: str) -> bytes:
-    """Of a file; `-` is standard input. Raises `UsageError`."""
+    """Of a file; `-` is standard input. Raises `Failed`."""
     try:
         return sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
     except OSError as e:
-        raise UsageError(f"{called(file)} cannot be read: {e.strerror}.") from e
+        raise Failed(f"{called(file)} cannot be read: {e.strerror}.") from e
 
 
 def decode(data: bytes) -> str:
@@ -57,11 +62,11 @@ def decode(data: bytes) -> str:
 
 
 def read_text(file: str) -> str:
-    """Of a file; `-` is standard input. Raises `UsageError`."""
+    """Of a file; `-` is standard input. Raises `Failed`."""
     try:
         return decode(read_bytes(file))
     except UnicodeDecodeError:
-        raise UsageError(f"{called(file)} cannot be read: it is not text in UTF-8.") from None
+        raise Failed(f"{called(file)} cannot be read: it is not text in UTF-8.") from None
 
 
 def print_json(value: object) -> None:
@@ -78,15 +83,71 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
+_BOLD, _RED, _GREEN, _YELLOW = "1", "31", "32", "33"
+_COLOURS = {
+    **dict.fromkeys(("ok", "Enabled", "enabled", "allowed"), _GREEN),
+    **dict.fromkeys((" !", "Disabled", "disabled", "expired", "PendingImport", "Archived"), _YELLOW),
+    **dict.fromkeys(("!!", "PendingDeletion", "denied"), _RED),
+}
+"""Words that say how something is -> how a terminal writes them (ECMA-48)."""
+
+
+def _coloured() -> bool:
+    """Whether standard output is a terminal, of somebody who wants colours (no-color.org)."""
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def _as(colour: str, text: str) -> str:
+    return f"\033[{colour}m{text}\033[0m" if colour and _coloured() else text
+
+
+def painted(word: str) -> str:
+    """`word` in the colour of what it says, on a terminal."""
+    return _as(_COLOURS.get(word.rstrip(), ""), word)
+
+
+def _columns(text: str) -> int:
+    """How wide a terminal shows it: Chinese is two columns for each character, and an accent of its own is none."""
+    return sum((east_asian_width(c) in "WF") + 1 - bool(combining(c)) for c in text)
+
+
 def table(rows: Sequence[Sequence[str]]) -> None:
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    for row in rows:
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    """The first row is of headings. The column STATE says how something is."""
+    cells = [[printable(cell) for cell in row] for row in rows]
+    widths = [max(_columns(row[i]) for row in cells) for i in range(len(cells[0]))]
+    states = [heading == "STATE" for heading in cells[0]]
+    for number, row in enumerate(cells):
+        padded = [cell + " " * (width - _columns(cell)) for cell, width in zip(row, widths, strict=True)]
+        if number:
+            padded = [painted(cell) if state else cell for cell, state in zip(padded, states, strict=True)]
+        line = "  ".join(padded).rstrip()
+        print(line if number else _as(_BOLD, line))
 
 
-def time_text(seconds: int) -> str:
+def time_text(seconds: float) -> str:
     """Unix seconds in UTC; 0 is never."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if seconds else "never"
+
+
+_UNITS = ((86_400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
+
+
+def time_from_now(seconds: float, now: float) -> str:
+    """`in 7 days`, `3 hours ago`: in the largest unit of which there is one, rounded."""
+    far = round(abs(seconds - now))
+    for size, unit in _UNITS:
+        if far >= size:
+            count = round(far / size)
+            words = f"{count} {unit}{'s' if count > 1 else ''}"
+            return f"in {words}" if seconds > now else f"{words} ago"
+    return "now"
+
+
+def date(seconds: float) -> str:
+    """`time_text`, and on a terminal how far off that is: what others read is the same tomorrow."""
+    if not seconds or not sys.stdout.isatty():
+        return time_text(seconds)
+    return f"{time_text(seconds)} ({time_from_now(seconds, time())})"
 
 
 _DURATION = re.compile(r"([1-9][0-9]{0,5})([smhd])")
@@ -102,6 +163,27 @@ def duration(text: str) -> int:
     if not 0 < seconds <= LONGEST:
         raise argparse.ArgumentTypeError(f"{text!r} is no duration such as 90d, 12h, 15m or 30s, of 3650d at most")
     return seconds
+
+
+def yes_option() -> argparse.ArgumentParser:
+    """What `confirm` reads, as a parent of a command's parser."""
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument("--yes", action="store_true", help="do not ask; without a terminal nobody can be asked")
+    return parser
+
+
+def confirm(args: argparse.Namespace, question: str, answer: str = "yes") -> None:
+    """Ask before what takes something away, unless `--yes` says so.
+
+    Raises `UsageError` without a terminal to ask on, and `Failed` for another answer than `answer`.
+    """
+    if args.yes:
+        return
+    if not sys.stdin.isatty():
+        raise UsageError(f"{args.line} asks before it begins: run it on a terminal, or with --yes")
+    print(f"{question} Type {answer} to go on: ", end="", file=sys.stderr, flush=True)
+    if sys.stdin.readline().strip() != answer:
+        raise Failed("Nothing is changed.")
 
 
 def held_text(last: int) -> str:

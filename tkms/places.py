@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import atexit
+import re
 import secrets
 import socket
 import sys
@@ -18,7 +19,10 @@ from tenantkms.keys.maintenance import Progress, Report
 from tenantkms.runtime.assemble import Settings
 from tenantkms.store.integrity import IntegrityFault
 from tkms.machine.directory import Directory, call
+from tkms.output import Failed
 
+_ARN = re.compile(r"(?:arn:aws|acs):kms:([^:]*):([^:]*):(?:key/|(?=alias/))(.*)", re.DOTALL)
+"""What the servers of both vendors' dialects print; without `key/` it names an alias."""
 DEFAULT_URL = "http://127.0.0.1:8480"
 _SECONDS = 2
 
@@ -100,17 +104,37 @@ def reason(error: Exception) -> str:
     Nor does the API say how this command names a key.
     """
     if isinstance(error, InvalidKeyId):
-        return f"{error} A key is named by its id or by alias/NAME: tkms key list"
+        return f"{error} A key is named by its id, alias/NAME or ARN: tkms key list"
     if isinstance(error, IntegrityFault):
         return f"The row {error.details}: tkms doctor finds all such rows."
     behind = isinstance(error, Unavailable) and error.__cause__
     return f"{error} ({behind})" if behind else str(error)
 
 
+def key_of(place: Place, text: str) -> str:
+    """The id or alias/NAME that `text` is, or is the ARN of. Raises `Failed` for an ARN that is of elsewhere."""
+    arn = _ARN.fullmatch(text)
+    if arn is None:
+        return text
+    site = place.settings.site
+    if (arn[1], arn[2]) != (site.region, site.account):
+        raise Failed(
+            f"There is no key {text}: ARNs of this tenant have the region {site.region} and the account {site.account}."
+        )
+    return arn[3]
+
+
 def find(args: argparse.Namespace) -> Place:
-    """The place that the command line names. Raises `SettingsError` that says what to do."""
+    """The place that the command line names. An ARN in its `key` is replaced by what it names there.
+
+    Raises `SettingsError` that says what to do, and `Failed` as `key_of`.
+    """
     if args.stack:
         from tkms.stack.stack import Stack  # botocore is not the other commands' to load
 
-        return Stack(args.stack)
-    return OneMachine(Directory(args.data_dir))
+        place: Place = Stack(args.stack)
+    else:
+        place = OneMachine(Directory(args.data_dir))
+    if getattr(args, "key", ""):
+        args.key = key_of(place, args.key)
+    return place

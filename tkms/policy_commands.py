@@ -1,4 +1,4 @@
-"""`tkms policy`: the ready-made policies, and why a call is allowed or denied. `tkms key policy`: those of keys."""
+"""`tkms policy`: the ready-made policies, and why a call is allowed or denied."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tenantkms.model.credential import Credential
 from tenantkms.model.grant import MAX_GRANTS, Grant
 from tkms import policies
 from tkms.commands import context, named, no_credential, only
-from tkms.output import UsageError, print_json, read_text, table
+from tkms.output import UsageError, painted, print_json, table
 from tkms.places import Place, find
 
 
@@ -137,7 +137,7 @@ def policy_check(args: argparse.Namespace) -> int:
         told = {"allowed": allowed, "enabled": credential.enabled, "expired": expired}
         print_json({**told, "supposed": supposed, "decisions": decisions})
         return 0 if allowed else 1
-    print("allowed" if allowed else "denied")
+    print(painted("allowed" if allowed else "denied"))
     if not credential.enabled:
         print("  the access key is disabled")
     if expired:
@@ -161,27 +161,3 @@ def _outcome(condition: dict[str, Any]) -> str:
     if condition["met"] is False:
         return f"{what} does not hold"
     return f"{what} cannot be told, so it {'does not allow' if condition['allows'] else 'may deny'}"
-
-
-def key_policy_get(args: argparse.Namespace) -> int:
-    return _show_key_policy(find(args), args)
-
-
-def _show_key_policy(place: Place, args: argparse.Namespace) -> int:
-    answer: Any = place.call("GetKeyPolicy", {"key_id": args.key})
-    if args.json:
-        print_json({"key_id": answer["key_id"], "policy": msgspec.json.decode(answer["policy"])})
-    else:
-        print(msgspec.json.format(answer["policy"], indent=2))
-    return 0
-
-
-def key_policy_set(args: argparse.Namespace) -> int:
-    text = read_text(args.file)
-    place = find(args)
-    place.call("SetKeyPolicy", {"key_id": args.key, "policy": text})
-    if args.json:
-        # Not read back: another function may know the one before for a moment.
-        described: Any = place.call("DescribeKey", {"key_ids": [args.key]})
-        print_json({"key_id": described["keys"][0]["id"], "policy": msgspec.json.decode(text)})
-    return 0

@@ -16,22 +16,27 @@ from tenantkms.store.port import PutKey, Write
 
 
 class SetKeyPolicy(Params, frozen=True, kw_only=True):
-    """`bypass_policy_lockout_safety_check`: even if the caller could not set another one later (AWS calls it so)."""
+    """`policy`: None takes away what there is, which no dialect says.
+
+    `bypass_policy_lockout_safety_check`: even if the caller could not set another one later (AWS calls it so).
+    """
 
     key_id: str
-    policy: str
+    policy: str | None
     bypass_policy_lockout_safety_check: bool = False
 
 
 @action("SetKeyPolicy", refuses=EDIT, needs=ANY_KEY)
 def set_key_policy(params: SetKeyPolicy, scope: Scope) -> Nothing:
-    key_policy.check(params.policy, scope.profile.policy_form, scope.account)
+    text = params.policy
+    if text is not None:
+        key_policy.check(text, scope.profile.policy_form, scope.account)
 
     def change(keys: Sequence[Key]) -> list[Write]:
         (key,) = keys
-        if not params.bypass_policy_lockout_safety_check:
-            scope.check_lockout(params.policy, key.tags)
-        return [PutKey(scope.revise(key, policy=params.policy))]
+        if text is not None and not params.bypass_policy_lockout_safety_check:
+            scope.check_lockout(text, key.tags)
+        return [PutKey(scope.revise(key, policy=text or ""))]
 
     scope.update([params.key_id], change)
     return Nothing()

@@ -6,6 +6,7 @@ import base64
 import json
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import uuid4
 
@@ -270,10 +271,10 @@ def test_tkms_uses_keys_through_the_stacks_functions(deployment: Deployment) -> 
     wrong = tkms(deployment.emulator, "decrypt", "--context", "a=c", stdin=blob, status=1)
     assert wrong.stderr.startswith("tkms: ")
     locking = '{"Statement":[{"Effect":"Deny","Principal":"*","Action":"kms:*"}]}'
-    for text in (locking, tkms(deployment.emulator, "key", "policy", "get", key).stdout):
+    for text in (locking, tkms(deployment.emulator, "key", "policy", "show", key).stdout):
         shown = deployment.tkms("key", "policy", "set", key, "-", stdin=text)
         time.sleep(SETTLED)  # another function reads it
-        assert shown == {"key_id": key, "policy": json.loads(text)} == deployment.tkms("key", "policy", "get", key)
+        assert shown == {"key_id": key, "policy": json.loads(text)} == deployment.tkms("key", "policy", "show", key)
     logs = deployment.emulator.client("logs")
     (group,) = [
         row["logGroupName"]
@@ -283,6 +284,30 @@ def test_tkms_uses_keys_through_the_stacks_functions(deployment: Deployment) -> 
     lines = [event["message"] for event in logs.filter_log_events(logGroupName=group)["events"]]
     assert any(f'"keys":["{key}"]' in line and '"principal":"tkms"' in line for line in lines)
     assert not any("a secret" in line for line in lines)
+
+
+def test_tkms_leads_a_key_through_its_life(deployment: Deployment, tmp_path: Path) -> None:
+    def state() -> str:
+        time.sleep(SETTLED)  # another function reads it
+        return str(deployment.tkms("key", "describe", key)["state"])
+
+    key = deployment.tkms("key", "create", "--origin", "EXTERNAL")["id"]
+    material = tmp_path / "material"
+    material.write_bytes(bytes(range(32)))
+    made = deployment.tkms("key", "import", key, str(material), "--expires", "30d")
+    assert state() == "Enabled"
+    assert deployment.tkms("key", "describe", key)["material_expires"] == made["expires"]
+    for verb, then in (
+        (["disable"], "Disabled"),
+        (["schedule-deletion", "--yes"], "PendingDeletion"),
+        (["cancel-deletion"], "Enabled"),
+    ):
+        deployment.tkms("key", *verb, key)
+        assert state() == then
+    rotated = deployment.tkms("key", "create", "--alias", "turned")["id"]
+    deployment.tkms("key", "rotate", rotated)
+    assert state() == "Enabled"
+    assert len(deployment.tkms("key", "versions", "alias/turned")) == 2
 
 
 def test_tkms_tells_who_used_a_key_and_that_no_line_is_missing(deployment: Deployment) -> None:
@@ -315,13 +340,13 @@ def test_a_credential_that_is_disabled_is_refused(deployment: Deployment) -> Non
         user.call("GetServiceStatus")
     rows = {row["access_key_id"]: row["enabled"] for row in deployment.tkms("credential", "list")}
     assert rows[made["access_key_id"]] is False
-    tkms(deployment.emulator, "credential", "delete", made["access_key_id"])
+    tkms(deployment.emulator, "credential", "delete", "--yes", made["access_key_id"])
 
 
 def test_what_is_not_there_is_said(open_house: Emulator, fresh: dict[str, str]) -> None:
     done = tkms(open_house, "key", "describe", "alias/nobody", status=1)
     assert done.stderr == "tkms: The alias does not exist.\n"
-    done = tkms(open_house, "credential", "delete", "TKMSnobody", status=2)
+    done = tkms(open_house, "credential", "delete", "--yes", "TKMSnobody", status=1)
     assert "no credential" in done.stderr
 
 
@@ -383,7 +408,7 @@ def test_a_row_that_somebody_writes_is_not_believed(deployment: Deployment) -> N
         user.ask("ListKeys")
     (finding,) = [f for f in doctor(deployment.emulator) if f.check == "rows"]
     assert (finding.status, row["pk"]["S"] in finding.found) == (PROBLEM, True)
-    tkms(deployment.emulator, "credential", "delete", before["access_key_id"])
+    tkms(deployment.emulator, "credential", "delete", "--yes", before["access_key_id"])
     assert "rows" not in bad(doctor(deployment.emulator))
 
 

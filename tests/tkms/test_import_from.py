@@ -333,7 +333,6 @@ WRONG = {
     "no key": ([], "--key names the key here for all"),
     "files to nowhere": (["--key", "alias/default", "--files", "old"], "--to names the directory"),
     "keys without a map": (["--keys"], "writes which became which"),
-    "a map that is not there": (["--key-map", "none.json"], "there is no file none.json"),
     "json on json": (["--key", "alias/default", "--json"], "so would --json"),
     "a profile of others": (["--key", "alias/default", "--profile", "p"], "--profile is of AWS"),
     "context of lines": (["--key", "alias/default", "--context", "a=b"], "each line has its own"),
@@ -344,6 +343,11 @@ WRONG = {
 @pytest.mark.parametrize(("args", "text"), WRONG.values(), ids=WRONG)
 def test_a_wrong_command_line_ends_with_status_2(at: Login, data: Path, args: list[str], text: str) -> None:
     assert text in run(at, data, "tencent", *args, status=2).stderr
+
+
+def test_a_map_that_is_not_there(at: Login, data: Path) -> None:
+    done = run(at, data, "tencent", "--key-map", "none.json", status=1)
+    assert "there is no file none.json" in done.stderr
 
 
 def test_a_key_that_is_not_here(at: Login, data: Path) -> None:

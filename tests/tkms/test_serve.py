@@ -205,7 +205,7 @@ def test_a_credential_changes_under_a_running_server(server: Server) -> None:
     _within_2_seconds(server, signer, "AuthFailure.InvalidSecretId")
     server.tkms("credential", "enable", signer.access_key_id)
     _within_2_seconds(server, signer, "")
-    server.tkms("credential", "delete", signer.access_key_id)
+    server.tkms("credential", "delete", "--yes", signer.access_key_id)
     _within_2_seconds(server, signer, "AuthFailure.SecretIdNotFound")
 
 

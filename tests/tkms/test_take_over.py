@@ -128,7 +128,7 @@ def test_the_doctor_names_every_row_that_is_not_believed(data: Path) -> None:
     assert found[1] == "aliases default is not what its MAC says"
     sql(data, "DELETE FROM aliases; DELETE FROM keys")
     credential = found[2].split()[1]
-    tkms(data, "credential", "delete", credential)
+    tkms(data, "credential", "delete", "--yes", credential)
     assert "0 are authentic" in tkms(data, "doctor")
 
 
@@ -286,5 +286,5 @@ def test_a_listing_with_a_bad_row_says_which(deployed: Deployed, capsys: pytest.
     assert main(["credential", "list", "--stack", NAME]) == 1
     name = row["pk"]["S"]
     assert f"The row {name} has no MAC" in capsys.readouterr().err
-    assert main(["credential", "delete", "--stack", NAME, name.removeprefix("CREDENTIAL#")]) == 0
+    assert main(["credential", "delete", "--yes", "--stack", NAME, name.removeprefix("CREDENTIAL#")]) == 0
     assert main(["credential", "list", "--stack", NAME]) == 0

@@ -347,7 +347,7 @@ def test_it_survives_being_killed_and_stops_when_it_is_told(room: Room) -> None:
         _wait(lambda: not room.left())
         with _watching(room) as third:
             _, err = third.communicate(timeout=60)
-        assert (third.returncode, err) == (2, f"tkms: another tkms watch is at work in {room.inbox}\n")
+        assert (third.returncode, err) == (1, f"tkms: another tkms watch is at work in {room.inbox}\n")
         second.terminate()
         _, err = second.communicate(timeout=60)
     assert (second.returncode, err) == (0, "")

@@ -15,7 +15,7 @@ from tenantkms.model.alias import ALIAS_PREFIX
 from tenantkms.runtime.assemble import AUDIT_FILE, AUDIT_KEY, REFUSED_FILE
 from tkms.audit.lines import Line, Raw, Wanted, follow_logs, of_files, of_logs, read, summarise
 from tkms.audit.verify import PROBLEM, Report, parse_head, verify_lines, verify_log
-from tkms.output import UsageError, print_json, table
+from tkms.output import Failed, UsageError, painted, print_json, printable, table, time_text
 from tkms.places import Place, find
 
 _AGO = re.compile(r"(\d+)([smhd])")
@@ -75,7 +75,9 @@ def audit(args: argparse.Namespace) -> int:
             rows = []
             for use in uses:
                 names = [use.key, use.principal, use.action, use.outcome]
-                rows.append([*(name or "-" for name in names), str(use.count), when(use.first), when(use.last)])
+                rows.append(
+                    [*(name or "-" for name in names), str(use.count), time_text(use.first), time_text(use.last)]
+                )
             table([("KEY", "PRINCIPAL", "ACTION", "OUTCOME", "CALLS", "FIRST", "LAST"), *rows])
         return 0
     # Following is set up before what is stored is read, so that nothing falls between the two.
@@ -89,18 +91,14 @@ def audit(args: argparse.Namespace) -> int:
     return 0
 
 
-def when(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
 def _show(raw: bytes, line: Line, as_json: bool) -> None:
     if as_json:
         text = raw.decode().rstrip("\n")
     else:
-        times = f" x{line.count} since {when(line.since)}" if line.since else ""
+        times = f" x{line.count} since {time_text(line.since)}" if line.since else ""
         parts = [line.profile, line.source_ip, line.principal, line.action, line.outcome + times, *line.keys]
-        text = " ".join([when(line.time), *(part or "-" for part in parts)])
-    print(text, flush=True)
+        text = " ".join([time_text(line.time), *(part or "-" for part in parts)])
+    print(printable(text), flush=True)
 
 
 def verify(args: argparse.Namespace) -> int:
@@ -116,7 +114,7 @@ def verify(args: argparse.Namespace) -> int:
         try:
             reports = verify_lines(of_files(args.files), mac)
         except OSError as e:
-            raise UsageError(f"{e.filename} cannot be read: {e.strerror}") from e
+            raise Failed(f"{e.filename} cannot be read: {e.strerror}") from e
     elif args.stack:
         since = _since(args.since, time.time()) if args.since else 0
         reports = verify_lines(_stored(args, since), mac)
@@ -141,6 +139,6 @@ def _tell(reports: list[Report], args: argparse.Namespace) -> int:
                 print(f"{report.chain}: {report.lines} lines, {report.first} to {report.last}; head {report.head}")
             for found in report.findings:
                 mark = "!!" if found.status == PROBLEM else " !"
-                print(f"{mark}  {found.where + ': ' if found.where else ''}{found.found}")
+                print(f"{painted(mark)}  {found.where + ': ' if found.where else ''}{found.found}")
         print(f"{counts[PROBLEM]} problems, {counts['note']} notes")
     return 1 if counts[PROBLEM] else 0

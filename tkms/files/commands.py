@@ -15,7 +15,7 @@ from tkms.commands import context
 from tkms.files import sealed
 from tkms.files.sealed import SUFFIX
 from tkms.files.watch import Watch, held, run
-from tkms.output import Bar, NotDone, UsageError, clear, path_text, print_json, printable, say, shown
+from tkms.output import Bar, Failed, NotDone, UsageError, clear, path_text, print_json, printable, say, shown
 from tkms.places import find, reason
 
 
@@ -94,7 +94,7 @@ def watch(args: argparse.Namespace) -> int:
     inbox, to = args.inbox.resolve(), args.sealed.resolve()
     for directory, other in ((inbox, to), (to, inbox)):
         if not directory.is_dir():
-            raise UsageError(f"{directory} is no directory")
+            raise Failed(f"{directory} is no directory")
         if directory == other or directory in other.parents:
             raise UsageError("INBOX and SEALED are two directories, and neither is in the other")
 

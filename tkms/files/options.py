@@ -20,7 +20,9 @@ def add(words: Any, command: Any, as_json: argparse.ArgumentParser) -> None:
         "--context", action="append", default=[], metavar="NAME=VALUE", help="encryption context; repeat"
     )
     key = argparse.ArgumentParser(add_help=False)
-    key.add_argument("--key", default=ALIAS_PREFIX + DEFAULT_ALIAS, help="key id or alias (default: %(default)s)")
+    key.add_argument(
+        "--key", default=ALIAS_PREFIX + DEFAULT_ALIAS, help="key id, alias/NAME or ARN (default: %(default)s)"
+    )
 
     seal = command(words, "seal", "seal files of any size, each into FILE.tkms", commands.seal, key, context, as_json)
     seal.add_argument("--remove", action="store_true", help="remove each file once the sealed one was read back")
@@ -57,7 +59,9 @@ def add(words: Any, command: Any, as_json: argparse.ArgumentParser) -> None:
         context,
         as_json,
     )
-    rewrap.add_argument("--to", default="", metavar="KEY", help="key id or alias (default: the key that each is under)")
+    rewrap.add_argument(
+        "--to", default="", metavar="KEY", help="key id, alias/NAME or ARN (default: the key that each is under)"
+    )
     rewrap.add_argument("--dry-run", action="store_true", help="only count what lies under which key and version")
     rewrap.add_argument("--check", action="store_true", help="the same, with status 1 if something is to be moved")
     rewrap.add_argument(

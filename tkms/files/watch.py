@@ -26,7 +26,7 @@ from tkms.files.sealed import (
     remove_sealed,
     seal,
 )
-from tkms.output import NotDone, UsageError
+from tkms.output import Failed, NotDone
 from tkms.places import Place
 from tkms.whole import WRITING, is_unfinished, make_directory
 
@@ -37,13 +37,13 @@ AGAIN_SECONDS = 60
 
 @contextmanager
 def held(directory: Path) -> Iterator[None]:
-    """Nobody else watches `directory` meanwhile. Raises `UsageError` if somebody does."""
+    """Nobody else watches `directory` meanwhile. Raises `Failed` if somebody does."""
     number = os.open(directory, os.O_RDONLY)
     try:
         try:
             fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise UsageError(f"another tkms watch is at work in {directory}") from None
+            raise Failed(f"another tkms watch is at work in {directory}") from None
         yield
     finally:
         os.close(number)

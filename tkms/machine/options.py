@@ -55,7 +55,7 @@ def _ready(args: argparse.Namespace) -> int:
 
 def _up_to(most: int) -> Callable[[str], int]:
     def number(text: str) -> int:
-        if not 1 <= int(text) <= most:
+        if not (text.isdecimal() and len(text) <= 4 and 1 <= int(text) <= most):
             raise argparse.ArgumentTypeError(f"{text} is not from 1 to {most}")
         return int(text)
 

@@ -12,7 +12,7 @@ from tkms.moving import items
 from tkms.moving.keys import KeysReport, MakeKeys, read_map
 from tkms.moving.vendor import Vendor, Where
 from tkms.moving.work import KeyMap, Move, Report
-from tkms.output import Bar, UsageError, clear, print_json, printable, shown, table
+from tkms.output import Bar, Failed, UsageError, clear, print_json, printable, shown, table
 from tkms.places import Place, find
 
 
@@ -64,7 +64,7 @@ def _check(args: argparse.Namespace) -> None:
     if not args.keys and not (args.key_map or args.key):
         raise UsageError("--key names the key here for all, or --key-map the file that --keys has written")
     if args.key_map and not args.keys and not args.key_map.exists():
-        raise UsageError(f"there is no file {args.key_map}: --keys writes it")
+        raise Failed(f"there is no file {args.key_map}: --keys writes it")
     if not args.files and args.context:
         raise UsageError("--context is of files: each line has its own")
     if args.json and not (args.keys or args.to or args.check):

@@ -21,7 +21,7 @@ from tenantkms.crypto.strings import decode_base64
 from tenantkms.errors import InvalidCiphertext
 from tkms.files.sealed import reading
 from tkms.moving.work import Found, Item, Moved
-from tkms.output import NotDone, UsageError, path_text
+from tkms.output import Failed, NotDone, UsageError, path_text
 from tkms.whole import is_unfinished, make_directory, writing
 
 _LARGEST = 65_536
@@ -152,13 +152,13 @@ class Lines:
 
 @contextmanager
 def appended(path: Path) -> Iterator[Lines]:
-    """What was written before stays, but a line that was cut off. Raises `UsageError` if another process is at it."""
+    """What was written before stays, but a line that was cut off. Raises `Failed` if another process is at it."""
     number = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     with os.fdopen(number, "r+b") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise UsageError(f"another tkms import-from writes to {path}") from None
+            raise Failed(f"another tkms import-from writes to {path}") from None
         done, end = [], 0
         for line in file:
             if not line.endswith(b"\n"):
@@ -166,7 +166,7 @@ def appended(path: Path) -> Iterator[Lines]:
             try:
                 done.append(_id(line).id)
             except (msgspec.DecodeError, UnicodeDecodeError):
-                raise UsageError(f"{path} holds what tkms import-from has not written: name another file") from None
+                raise Failed(f"{path} holds what tkms import-from has not written: name another file") from None
             end += len(line)
         file.seek(end)
         file.truncate()

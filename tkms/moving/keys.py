@@ -16,7 +16,7 @@ from tenantkms.model.site import Site
 from tenantkms.wire.dialects.aws.names import named_arn
 from tkms.each import Each, Outcome, retried
 from tkms.moving.vendor import TheirKey, Vendor
-from tkms.output import NotDone, UsageError, decode
+from tkms.output import Failed, NotDone, decode
 from tkms.places import Place, reason
 from tkms.whole import write_whole
 
@@ -42,7 +42,7 @@ def read_map(path: Path) -> dict[str, str]:
     except FileNotFoundError:
         return {}
     except (OSError, msgspec.DecodeError, UnicodeDecodeError) as e:
-        raise UsageError(f"{path} is no JSON object from keys there to keys here: {e}") from None
+        raise Failed(f"{path} is no JSON object from keys there to keys here: {e}") from None
 
 
 class MakeKeys:

@@ -36,7 +36,7 @@ def add(words: Any, command: Any, as_json: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--keys", action="store_true", help="make keys, and write --key-map")
     parser.add_argument("--key-map", type=Path, metavar="FILE", help="JSON: from each key there to one here")
-    parser.add_argument("--key", default="", help="key id or alias here for what --key-map does not name")
+    parser.add_argument("--key", default="", help="key id, alias/NAME or ARN here for what --key-map does not name")
     parser.add_argument(
         "--context", action="append", default=[], metavar="NAME=VALUE", help="encryption context of files; repeat"
     )

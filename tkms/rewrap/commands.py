@@ -12,7 +12,7 @@ from tenantkms.errors import KmsError
 from tenantkms.runtime.assemble import SettingsError
 from tkms.commands import context
 from tkms.output import Bar, UsageError, clear, print_json, printable, shown, table
-from tkms.places import Place, find, reason
+from tkms.places import Place, find, key_of, reason
 from tkms.rewrap import files
 from tkms.rewrap.work import Item, Report, Rewrap
 
@@ -44,7 +44,7 @@ def rewrap(args: argparse.Namespace) -> int:
     dry_run = args.dry_run or args.check
     items, total = _items(place, args)
     try:
-        work = Rewrap(place, args.to, dry_run=dry_run, workers=_WORKERS if args.stack else 1)
+        work = Rewrap(place, key_of(place, args.to), dry_run=dry_run, workers=_WORKERS if args.stack else 1)
     except KmsError as e:
         raise SettingsError(f"--to {args.to}: {reason(e)}") from e
     try:

@@ -1,7 +1,8 @@
 """Key policies: a document on a key that says who may do what with it.
 
 Both must allow a call: the access key's own policy, and the key's policy if it has one. Deny wins. The operator's own
-`tkms` command is not bound by key policies, so a key cannot be locked away: `tkms key policy get`, `set`.
+`tkms` command is not bound by key policies, so a key cannot be locked away: `tkms key policy show`,
+`set`, `remove`.
 
 A document is in the form of Alibaba Cloud's RAM (`access/ram.py`) or of AWS's IAM (`access/iam.py`), which its
 `Version` tells. It is kept as it was set, and counts for the callers of every dialect.
