@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from threading import Event, Thread
 from time import sleep
@@ -17,13 +17,16 @@ from botocore.exceptions import ClientError
 from darabonba.policy.retry import RetryCondition, RetryOptions
 from tencentcloud.common.retry import StandardRetryer
 
+from kit.object_store import object_store
 from kit.sdk_apart import CLIENTS, Apart
 from kit.sdk_aws import Aws, Boto
 from kit.sdk_clients import Classic, Login, Qcloud, Tea, Tencent, login, refused
+from kit.sdk_guest import Guest
 from kit.sdk_node import Node
 from kit.sdk_programs import AWS_CLI, SOPS, AwsCli, Done, Program
 from kit.speakers import Sdk
 from kit.support import serving
+from kit.worker import WorkerError
 
 HELLO = base64.b64encode(b"hello").decode()
 PER_SECOND = 4
@@ -177,6 +180,25 @@ def test_clients_apart_tell_their_user(
 def _spend(sdk: Sdk, key: str) -> None:
     for _ in range(5):
         sdk.ask("Encrypt", KeyId=key, Plaintext=HELLO)
+
+
+@pytest.mark.parametrize("package", ["oss2", "nacos"])
+def test_guests_tell_their_user(limited_over_tls: Callable[[], Login], package: str) -> None:
+    at = limited_over_tls()
+    with object_store() as (store, _), closing(Guest(package, at, store=store)) as guest:
+        call = (
+            ("publish", "cipher-app", "hello", "alias/default")
+            if package == "nacos"
+            else ("put", "alias/default", "a", b"hello")
+        )
+        with crowded(at), pytest.raises(WorkerError) as refused:
+            _repeat(guest, *call)
+    assert refused.value.rest["code"] == "Rejected.Throttling"
+
+
+def _repeat(guest: Guest, *call: Any) -> None:
+    for _ in range(5):
+        guest.call(*call)
 
 
 PAGES = ("list-aliases", "--page-size", "1")
