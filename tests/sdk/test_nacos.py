@@ -10,6 +10,7 @@ import pytest
 from kit.sdk_clients import UNKNOWN_KEY, Login, Tea
 from kit.sdk_guest import Guest
 from kit.speakers import SPEAKERS
+from kit.support import Server
 from kit.worker import WorkerError
 
 CLIENT_EXCEPTION = "alibabacloud_tea_openapi.exceptions._client.ClientException"
@@ -89,3 +90,19 @@ def test_a_wrong_secret_is_told(secure: Login) -> None:
         guest.call("publish", "cipher-app", "hello", "alias/default")
     guest.close()
     assert told(refused.value) == (CLIENT_EXCEPTION, "SignatureDoesNotMatch")
+
+
+# -- the alias that it takes where it is told no key ----------------------------------------------------
+
+
+def test_without_a_key_it_takes_the_alias_that_an_operator_made(
+    nacos: Guest, secure: Login, secure_server: Server
+) -> None:
+    """`alias/acs/mse`, whose prefix is reserved at Alibaba Cloud: no caller can make it."""
+    secure_server.tkms("key", "create", "--alias", "acs/mse")
+    made = nacos.call("publish", "cipher-kms-aes-256-app", "hello")
+    assert nacos.call("read", "cipher-kms-aes-256-app", made["content"], made["data_key"]) == "hello"
+    whole = nacos.call("publish", "cipher-app", "hello")
+    assert nacos.call("read", "cipher-app", whole["content"], "") == "hello"
+    key = Tea(secure).call("DescribeKey", key_id="alias/acs/mse").key_metadata.key_id
+    assert key == Tea(secure).call("Decrypt", ciphertext_blob=whole["content"]).key_id
