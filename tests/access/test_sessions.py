@@ -79,8 +79,16 @@ def test_a_session_is_made_of_characters_that_every_header_and_scheme_takes(worl
     issued = world.sessions.issue("other", 3600, POLICY, NOW)
     plain = set(string.ascii_letters + string.digits)
     assert set(issued.access_key_id) <= plain
-    assert set(issued.secret) | set(issued.token) <= plain | set("-_")
-    assert len(issued.secret) == 43
+    assert set(issued.secret) <= plain
+    assert len(issued.secret) == 64
+    assert set(issued.token) <= plain | set("-_")
+
+
+def test_no_part_of_a_session_is_an_option_to_a_command_line(world: World) -> None:
+    """As in `tccli --secretKey SECRET --token TOKEN`."""
+    for _ in range(600):
+        issued = world.sessions.issue("other", 3600, "", NOW)
+        assert not {issued.access_key_id[0], issued.secret[0], issued.token[0]} & {"-", "@"}
 
 
 def test_a_session_does_not_show_its_secret(world: World) -> None:

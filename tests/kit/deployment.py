@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kit.emulator import ACCOUNT, REGION, Emulator
-from kit.loopback import tls
+from kit.loopback import relay
 from kit.sdk_clients import Login, make_certificate
 
 TENANT = {"name": "acme", "account": ACCOUNT, "region": REGION}
@@ -53,10 +53,10 @@ def deployed(emulator: Emulator, outputs: dict[str, str]) -> Iterator[Deployment
     made = json.loads(tkms(emulator, "credential", "create", "--name", "first", "--json").stdout)
     name = outputs["Url"].removeprefix("http://").rpartition(":")[0]
     certificate, key = make_certificate(emulator.folder, [name])
-    with tls(emulator.port, certificate, key) as port:
+    with relay(emulator.port, (certificate, key)) as over_tls:
         who = (made["access_key_id"], made["access_key_secret"])
         plain = Login(f"{name}:{emulator.port}", *who)
-        yield Deployment(emulator, outputs, plain, Login(f"{name}:{port}", *who, str(certificate)))
+        yield Deployment(emulator, outputs, plain, Login(f"{name}:{over_tls.port}", *who, str(certificate)))
 
 
 @contextmanager

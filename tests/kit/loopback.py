@@ -7,6 +7,7 @@ import socket
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -37,22 +38,39 @@ async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
         writer.close()
 
 
+@dataclass
+class Relay:
+    port: int
+    accepted: int = 0
+    """Connections until now."""
+
+
 @contextmanager
-def tls(port: int, certificate: Path, key: Path) -> Iterator[int]:
-    """A free port that speaks TLS and hands what is said there to `port`, as a load balancer does."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, key)
+def relay(port: int, certificates: tuple[Path, Path] | None = None) -> Iterator[Relay]:
+    """A free port that hands what is said there to `port`. With a certificate and its key it speaks TLS, as a load
+    balancer does.
+    """
+    context = None
+    if certificates:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*certificates)
     loop = asyncio.new_event_loop()
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        made.accepted += 1
         inside = await asyncio.open_connection("127.0.0.1", port)
-        await asyncio.gather(_pump(reader, inside[1]), _pump(inside[0], writer))
+        try:
+            await asyncio.gather(_pump(reader, inside[1]), _pump(inside[0], writer))
+        finally:
+            for end in (writer, inside[1]):
+                end.transport.abort()
 
     server = loop.run_until_complete(asyncio.start_server(talk, "127.0.0.1", 0, ssl=context))
+    made = Relay(int(server.sockets[0].getsockname()[1]))
     thread = Thread(target=loop.run_forever)
     thread.start()
     try:
-        yield int(server.sockets[0].getsockname()[1])
+        yield made
     finally:
         asyncio.run_coroutine_threadsafe(_stop(server), loop).result(10)
         loop.call_soon_threadsafe(loop.stop)

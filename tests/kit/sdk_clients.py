@@ -217,6 +217,12 @@ class Tencent:
             if operation and operation.action in CHANGING:
                 self._done[asked] = int(time.time())
 
+    def ask(self, action: str, **fields: Any) -> dict[str, Any]:
+        """`call` with the answer as a dict; a map becomes the JSON text that this SDK leaves to its user."""
+        texts = {name: json.dumps(value) if isinstance(value, dict) else value for name, value in fields.items()}
+        answer: dict[str, Any] = json.loads(self.call(action, **texts).to_json_string())
+        return answer
+
     def _call(self, action: str, **fields: Any) -> Any:
         request = getattr(tencent_models, f"{action}Request")()
         request.from_json_string(json.dumps(fields))

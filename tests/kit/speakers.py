@@ -5,15 +5,26 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable, Mapping
+from typing import Any, Protocol
 
 from kit.sdk_aws import Boto
-from kit.sdk_clients import Classic, Login, Qcloud, Tea, Tencent
+from kit.sdk_clients import Classic, Login, Qcloud, Refusal, Tea, Tencent
 
 
-class Alibaba:
-    """Either Alibaba SDK behind three words: strings in, strings out."""
+class Sdk(Protocol):
+    """A client whose `ask` takes and answers the names of Alibaba's API, which are those of Tencent's API 3.0, too."""
 
-    def __init__(self, sdk: Tea | Classic) -> None:
+    error: Any
+
+    def ask(self, action: str, **fields: Any) -> dict[str, Any]: ...
+
+    def read(self, error: Any) -> Refusal: ...
+
+
+class Named:
+    """Such a client behind three words: strings in, strings out."""
+
+    def __init__(self, sdk: Sdk) -> None:
         self.sdk = sdk
 
     def encrypt(self, key: str, plaintext: str, context: Mapping[str, str]) -> str:
@@ -31,26 +42,6 @@ class Alibaba:
     def data_key(self, key: str, context: Mapping[str, str]) -> tuple[str, str]:
         made = self.sdk.ask("GenerateDataKey", KeyId=key, KeySpec="AES_128", EncryptionContext=dict(context))
         return made["Plaintext"], made["CiphertextBlob"]
-
-
-class TencentThree:
-    def __init__(self, sdk: Tencent) -> None:
-        self.sdk = sdk
-
-    def encrypt(self, key: str, plaintext: str, context: Mapping[str, str]) -> str:
-        sealed = self.sdk.call("Encrypt", KeyId=key, Plaintext=plaintext, EncryptionContext=json.dumps(context))
-        return str(sealed.CiphertextBlob)
-
-    def decrypt(self, blob: str, context: Mapping[str, str]) -> str | None:
-        try:
-            opened = self.sdk.call("Decrypt", CiphertextBlob=blob, EncryptionContext=json.dumps(context))
-        except self.sdk.error:
-            return None
-        return str(opened.Plaintext)
-
-    def data_key(self, key: str, context: Mapping[str, str]) -> tuple[str, str]:
-        made = self.sdk.call("GenerateDataKey", KeyId=key, KeySpec="AES_128", EncryptionContext=json.dumps(context))
-        return made.Plaintext, made.CiphertextBlob
 
 
 class TencentTwo:
@@ -94,13 +85,13 @@ class AwsSdk:
         return base64.b64encode(made["Plaintext"]).decode(), base64.b64encode(made["CiphertextBlob"]).decode()
 
 
-Speaker = Alibaba | TencentThree | TencentTwo | AwsSdk
+Speaker = Named | TencentTwo | AwsSdk
 SPEAKERS: dict[str, Callable[[Login], Speaker]] = {
-    "alibaba acs3": lambda at: Alibaba(Tea(at)),
-    "alibaba acs4": lambda at: Alibaba(Tea(at, signature_version="v4")),
-    "alibaba rpc": lambda at: Alibaba(Classic(at)),
-    "tencent tc3": lambda at: TencentThree(Tencent(at)),
-    "tencent v1": lambda at: TencentThree(Tencent(at, "HmacSHA1", "GET")),
+    "alibaba acs3": lambda at: Named(Tea(at)),
+    "alibaba acs4": lambda at: Named(Tea(at, signature_version="v4")),
+    "alibaba rpc": lambda at: Named(Classic(at)),
+    "tencent tc3": lambda at: Named(Tencent(at)),
+    "tencent v1": lambda at: Named(Tencent(at, "HmacSHA1", "GET")),
     "tencent-v2": lambda at: TencentTwo(Qcloud(at)),
     "aws sigv4": lambda at: AwsSdk(Boto(at)),
 }

@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+from threading import Event, Thread
 from time import sleep
 from typing import Any
 
@@ -15,22 +17,42 @@ from botocore.exceptions import ClientError
 from darabonba.policy.retry import RetryCondition, RetryOptions
 from tencentcloud.common.retry import StandardRetryer
 
+from kit.object_store import object_store
+from kit.sdk_apart import CLIENTS, Apart
 from kit.sdk_aws import Aws, Boto
-from kit.sdk_clients import Classic, Login, Qcloud, Tea, Tencent, login, make_certificate, refused
+from kit.sdk_clients import Classic, Login, Qcloud, Tea, Tencent, login, refused
+from kit.sdk_guest import Guest
 from kit.sdk_node import Node
 from kit.sdk_programs import AWS_CLI, SOPS, AwsCli, Done, Program
+from kit.speakers import Sdk
 from kit.support import serving
+from kit.worker import WorkerError
 
 HELLO = base64.b64encode(b"hello").decode()
 PER_SECOND = 4
+
+
+LIMITS = ("--limit", f"Encrypt={PER_SECOND}", "--limit", "ListAliases=1")
 
 
 @pytest.fixture(scope="module")
 def limited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], Login]]:
     """Fresh access keys of a server that answers four Encrypt and one ListAliases a second."""
     folder: Path = tmp_path_factory.mktemp("limited")
-    with serving(folder / "data", "--limit", f"Encrypt={PER_SECOND}", "--limit", "ListAliases=1") as server:
+    with serving(folder / "data", *LIMITS) as server:
         yield lambda: login(server)
+
+
+@pytest.fixture(scope="module")
+def limited_over_tls(
+    tmp_path_factory: pytest.TempPathFactory, certificate: tuple[Path, Path]
+) -> Iterator[Callable[[], Login]]:
+    """The same of a server over TLS."""
+    cert, key = certificate
+    folder: Path = tmp_path_factory.mktemp("limited-tls")
+    with serving(folder / "data", *LIMITS, "--tls-cert", str(cert), "--tls-key", str(key)) as server:
+        yield lambda: login(server, ca=cert)
+        server.process.kill()
 
 
 def spend(sdk: Any, **fields: str) -> None:
@@ -103,17 +125,80 @@ def _encrypt(sdk: Boto) -> None:
         sdk.ask("Encrypt", KeyId="alias/default", Plaintext=b"hello")
 
 
-def test_the_legacy_sdk_answers_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    cert, key = make_certificate(tmp_path)
-    monkeypatch.setenv("SSL_CERT_FILE", str(cert))
-    tls = ("--tls-cert", str(cert), "--tls-key", str(key))
-    with serving(tmp_path / "data", "--limit", f"Encrypt={PER_SECOND}", *tls) as server:
-        sdk = Qcloud(login(server, ca=cert))
-        key_id = sdk.call("ListKey")["keys"][0]["keyId"]
-        codes = [sdk.call("Encrypt", keyId=key_id, plaintext=HELLO)["code"] for _ in range(3 * PER_SECOND)]
-        server.process.kill()
+def test_the_legacy_sdk_answers_it(limited_over_tls: Callable[[], Login], monkeypatch: pytest.MonkeyPatch) -> None:
+    at = limited_over_tls()
+    assert at.ca
+    monkeypatch.setenv("SSL_CERT_FILE", at.ca)
+    sdk = Qcloud(at)
+    key_id = sdk.call("ListKey")["keys"][0]["keyId"]
+    codes = [sdk.call("Encrypt", keyId=key_id, plaintext=HELLO)["code"] for _ in range(3 * PER_SECOND)]
     assert codes[0] == 0
     assert set(codes) == {0, 4400}
+
+
+@contextmanager
+def crowded(at: Login) -> Iterator[None]:
+    """Another client uses this access key up: hardly any Encrypt is left of a second."""
+    over = Event()
+
+    def crowd() -> None:
+        sdk = Boto(at, retries={"total_max_attempts": 1})
+        while not over.is_set():
+            with suppress(ClientError):
+                sdk.ask("Encrypt", KeyId="alias/default", Plaintext=b"hello")
+
+    thread = Thread(target=crowd)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+@pytest.fixture
+def apart(tmp_path: Path) -> Iterator[Apart]:
+    apart = Apart(tmp_path)
+    yield apart
+    apart.close()
+
+
+@pytest.mark.parametrize("name", CLIENTS)
+def test_clients_apart_tell_their_user(
+    limited: Callable[[], Login], limited_over_tls: Callable[[], Login], apart: Apart, name: str
+) -> None:
+    client = CLIENTS[name]
+    at = (limited_over_tls if client.needs_tls else limited)()
+    sdk, key = apart.start(name, at), Boto(at).ask("DescribeKey", KeyId="alias/default")["KeyMetadata"]["KeyId"]
+    with crowded(at), pytest.raises(sdk.error) as refused:
+        _spend(sdk, key)
+    told = sdk.read(refused.value)
+    status, code = {"alibaba": (429, "Rejected.Throttling"), "tencent": (200, "RequestLimitExceeded")}[client.vendor]
+    assert (told.status, told.code) == (status if client.tells_status else 0, code)
+
+
+def _spend(sdk: Sdk, key: str) -> None:
+    for _ in range(5):
+        sdk.ask("Encrypt", KeyId=key, Plaintext=HELLO)
+
+
+@pytest.mark.parametrize("package", ["oss2", "nacos"])
+def test_guests_tell_their_user(limited_over_tls: Callable[[], Login], package: str) -> None:
+    at = limited_over_tls()
+    with object_store() as (store, _), closing(Guest(package, at, store=store)) as guest:
+        call = (
+            ("publish", "cipher-app", "hello", "alias/default")
+            if package == "nacos"
+            else ("put", "alias/default", "a", b"hello")
+        )
+        with crowded(at), pytest.raises(WorkerError) as refused:
+            _repeat(guest, *call)
+    assert refused.value.rest["code"] == "Rejected.Throttling"
+
+
+def _repeat(guest: Guest, *call: Any) -> None:
+    for _ in range(5):
+        guest.call(*call)
 
 
 PAGES = ("list-aliases", "--page-size", "1")

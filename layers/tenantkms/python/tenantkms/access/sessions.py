@@ -3,7 +3,7 @@
     token   base64url of  0x01 || salt 24 || AES-256-GCM of "<access key id> <expiry> <policy>"
             under HMAC-SHA-256(key "session token", 0x01 || salt), with these 25 bytes as associated data
     id      "TKMT" || base32 of the salt's first 15 bytes
-    secret  base64url of HMAC-SHA-256(key "session secret", token)
+    secret  HMAC-SHA-256(key "session secret", token) in hex: base64url may begin with `-`, an option to a command line
 
 The two keys are derived from the tenant's root secret. Another token than the one that was issued makes another secret,
 so that a token that travels unsigned, as `X-TC-Token` does, is bound to the signature all the same.
@@ -133,7 +133,7 @@ class Sessions:
         key = self._root.key("session secret")
         return Session(
             access_key_id=_PREFIX + base64.b32encode(header[len(_VERSION) :][:15]).decode(),
-            secret=Secret(_base64(hmac.digest(key, token.encode(), "sha256"))),
+            secret=Secret(hmac.digest(key, token.encode(), "sha256").hex()),
             token=token,
             parent=parent,
             expires=int(expires),
