@@ -78,7 +78,7 @@ coverage: .venv/ready ## write docs/coverage.md, and the table of docs/keys.md, 
 	@$(TOOL) tools.coverage docs/coverage.md
 	@$(TOOL) tools.states
 
-synth: .venv/ready ## write the AWS templates of cdk.json's tenants to cdk.out
+synth: .venv/ready ## write the AWS templates of the tenants to cdk.out: make synth, TKMS_TENANTS=FILE make synth
 	@$(RUN) python -m cdk.app && echo "cdk.out: $$(ls cdk.out | grep template)"
 
 cdk: .venv/ready .cdk/ready ## the CDK's command line, with the Node that comes along: make cdk ARGS="deploy tkms-acme"

@@ -223,7 +223,7 @@ def _alarms(stack: Stack, listing: Listing) -> Found:
         if row["StateValue"] == "ALARM":
             yield WARNING, f"{row['AlarmName']} rings", "docs/operations.md says where to look."
     if all(not row.get("AlarmActions") for row in rows):
-        yield WARNING, f"{len(rows)} alarms tell nobody", "Give the tenant an alarm_topic in cdk.json."
+        yield WARNING, f"{len(rows)} alarms tell nobody", "Give the tenant's entry an alarm_topic."
     else:
         yield OK, f"{len(rows)} alarms", ""
 
