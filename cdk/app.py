@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from cdk import node
 from cdk.listed import PROJECT, listed
+from cdk.progress import step
 from cdk.tenants import ROOT, Tenant, TenantError
 
 if TYPE_CHECKING:
@@ -23,13 +24,15 @@ def build(app: App, tenants: Sequence[Tenant]) -> App:
     from cdk.stack import TenantStack
 
     for tenant in tenants:
-        TenantStack(app, tenant)
+        with step(f"making the stack {tenant.stack}"):
+            TenantStack(app, tenant)
     return app
 
 
 def main() -> None:
     node.use()
-    from aws_cdk import App
+    with step("starting the CDK's library"):
+        from aws_cdk import App
 
     if "CDK_OUTDIR" in os.environ:
         app = App()
@@ -39,7 +42,9 @@ def main() -> None:
         tenants = listed(app.node.try_get_context("tenants"))
     except TenantError as e:
         sys.exit(str(e))
-    build(app, tenants).synth()
+    build(app, tenants)
+    with step("writing the templates"):
+        app.synth()
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ from cdk import cost
 from cdk.api import ACCESS_LOG
 from cdk.app import build
 from cdk.listed import listed
+from cdk.progress import step
 from cdk.tenants import Events, Messages, Objects, Target
 from functions.encrypt.handler import encrypt
 from functions.endpoint.dispatch import InlineDispatcher
@@ -221,7 +222,13 @@ def _alarms(**more: Any) -> int:
 
 
 def report() -> dict[str, Any]:
-    measured, prices, waits, alarms = measure(), cost.Prices(), cost.Waits(), _alarms()
+    prices, waits = cost.Prices(), cost.Waits()
+    with step("measuring the endpoint and an Action"):
+        measured = measure()
+    with step("counting alarms of a tenant"):
+        alarms = _alarms()
+    with step("counting those of what seals events"):
+        sealing_alarms = _alarms(events=BOTH) - alarms
     return {
         "prices_from": cost.PRICES_FROM,
         "measured": msgspec.to_builtins(measured),
@@ -231,7 +238,7 @@ def report() -> dict[str, Any]:
         "keys_month": {f"{n:,} keys": cost.keys_month(n, measured, prices) for n in (1000, 10_000)},
         "tenant_month": {"one tenant": cost.fixed_month(cost.Fixed(alarms=alarms), prices)},
         "sealing": {**cost.sealing(prices, waits), **_objects_only(cost.sealing(prices, waits, 100))},
-        "sealing_month": {"both sources": cost.sealing_month(_alarms(events=BOTH) - alarms, prices)},
+        "sealing_month": {"both sources": cost.sealing_month(sealing_alarms, prices)},
         "elsewhere": cost.elsewhere(prices),
     }
 
