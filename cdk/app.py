@@ -1,6 +1,6 @@
-"""`cdk synth` and `cdk deploy` run this: the context's `tenants` become one stack each.
+"""`cdk synth` and `cdk deploy` run this: tenants become one stack each.
 
-Without the CDK's command line, `python -m cdk.app` writes the templates of cdk.json to cdk.out.
+Without the CDK's command line, `python -m cdk.app` writes the templates to cdk.out.
 """
 
 from __future__ import annotations
@@ -8,36 +8,43 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from cdk import node
-from cdk.tenants import ROOT, TenantError, parse
+from cdk.listed import PROJECT, listed
+from cdk.progress import step
+from cdk.tenants import ROOT, Tenant, TenantError
 
 if TYPE_CHECKING:
     from aws_cdk import App
 
 
-def build(app: App) -> App:
-    """Raises `TenantError` before anything is made."""
+def build(app: App, tenants: Sequence[Tenant]) -> App:
     from cdk.stack import TenantStack
 
-    for tenant in parse(app.node.try_get_context("tenants")):
-        TenantStack(app, tenant)
+    for tenant in tenants:
+        with step(f"making the stack {tenant.stack}"):
+            TenantStack(app, tenant)
     return app
 
 
 def main() -> None:
     node.use()
-    from aws_cdk import App
+    with step("starting the CDK's library"):
+        from aws_cdk import App
 
     if "CDK_OUTDIR" in os.environ:
         app = App()
     else:
-        app = App(outdir=str(ROOT / "cdk.out"), context=json.loads((ROOT / "cdk.json").read_text())["context"])
+        app = App(outdir=str(ROOT / "cdk.out"), context=json.loads(PROJECT.read_text("utf-8"))["context"])
     try:
-        build(app).synth()
+        tenants = listed(app.node.try_get_context("tenants"))
     except TenantError as e:
-        sys.exit(f"cdk.json: {e}")
+        sys.exit(str(e))
+    build(app, tenants)
+    with step("writing the templates"):
+        app.synth()
 
 
 if __name__ == "__main__":

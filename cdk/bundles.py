@@ -18,6 +18,7 @@ from pathlib import Path
 import uv
 from msgspec import Struct
 
+from cdk.progress import step
 from cdk.tenants import ROOT
 
 BUILD = ROOT / "build" / "cdk"
@@ -173,7 +174,8 @@ def layer(platform: Platform = LAMBDA, source: Source = SHARED) -> Bundle:
 
     salt = [source.folder, platform.system, platform.python, _form(platform.python), *source.services]
     name = f"layer-{source.folder}-{platform.system}-{platform.python.replace('.', '')}"
-    return _built(name, _hash(salt, [*pins, *_sources(source.code)]), fill)
+    with step(f"building the layer {source.folder} for {platform.system}, Python {platform.python}"):
+        return _built(name, _hash(salt, [*pins, *_sources(source.code)]), fill)
 
 
 def _install(target: Path, requirements: Path, platform: Platform) -> None:

@@ -18,6 +18,20 @@ _PROGRAMS = {
     "npm": NODE.parent.parent / "lib/node_modules/npm/bin/npm-cli.js",
     "cdk": ROOT / ".cdk/node_modules/aws-cdk/bin/cdk",
 }
+_WAYS = (
+    "--method",
+    "-m",
+    "--execute",
+    "--no-execute",
+    "--change-set-name",
+    "--import-existing-resources",
+    "--revert-drift",
+)
+"""Options that choose a way of deploying."""
+_DIRECT = ("--method", "direct")
+"""Nothing is made before somebody has agreed. A change set makes the stack first and protects it from being deleted,
+which then fails where nobody agrees or can be asked, and hides why.
+"""
 
 
 def use() -> None:
@@ -26,7 +40,9 @@ def use() -> None:
 
 
 def command(program: str, *args: str) -> list[str]:
-    """The command line of `npm` or `cdk`."""
+    """The command line of `npm` or `cdk`. `cdk deploy` is direct, unless `args` choose another way."""
+    if program == "cdk" and "deploy" in args and not any(arg.startswith(_WAYS) for arg in args):
+        args = (*args, *_DIRECT)
     return [str(NODE), str(_PROGRAMS[program]), *args]
 
 

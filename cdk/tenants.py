@@ -1,4 +1,4 @@
-"""Tenants as `cdk.json` lists them: what an entry may say, and errors that name the entry and what is wrong."""
+"""Tenants as they are listed: what an entry may say, and errors that name the entry and what is wrong."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class Events(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Tenant(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One entry of the context's `tenants`. docs/operations.md describes each field."""
+    """One entry of the list. docs/operations.md describes each field."""
 
     name: str
     account: str
@@ -370,9 +370,9 @@ def _problems(tenant: Tenant) -> Iterator[str]:
 
 
 def parse(entries: object) -> Sequence[Tenant]:
-    """The tenants of the context. Raises `TenantError` that names every entry that is not valid."""
+    """The tenants of a list. Raises `TenantError` that names every entry that is not valid."""
     if not isinstance(entries, list) or not entries:
-        raise TenantError("The context has no list of `tenants`: add one entry for each to cdk.json.")
+        raise TenantError("there is no list of tenants: one entry for each, as docs/operations.md describes them")
     tenants: list[Tenant] = []
     problems: list[str] = []
     for number, entry in enumerate(entries):

@@ -22,6 +22,7 @@ from threading import Event, Thread
 from typing import Any
 
 from cdk import bundles
+from cdk.progress import step
 from cdk.tenants import SEALING, folders
 
 ENVIRONMENT = {
@@ -208,9 +209,10 @@ def main() -> None:
         for folder in folders():
             code = bundles.function(folder).path
             handler = f"functions.{folder}.handler.handler"
-            found = [run(code, twin.path, client, handler, event(folder)) for _ in range(5)]
+            with step(folder):
+                found = [run(code, twin.path, client, handler, event(folder)) for _ in range(5)]
             init, first = (statistics.median(getattr(o, name) for o in found) for name in ("init", "first"))
-            print(f"{folder:36} {init:6.0f} {first:6.0f}")
+            print(f"{folder:36} {init:6.0f} {first:6.0f}", flush=True)
 
 
 if __name__ == "__main__":

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from cdk.tenants import ROOT, Tenant, TenantError, parse
+from cdk.tenants import Tenant, TenantError, parse
 from kit import templates
 
 GOOD = {"name": "acme", "account": "123456789012", "region": "eu-central-1"}
@@ -163,7 +159,7 @@ def test_a_missing_field_is_named(missing: str) -> None:
 
 @pytest.mark.parametrize("entries", [None, [], {}, "acme"])
 def test_a_context_without_tenants_is_refused(entries: object) -> None:
-    with pytest.raises(TenantError, match="no list of `tenants`"):
+    with pytest.raises(TenantError, match="there is no list of tenants"):
         parse(entries)
 
 
@@ -182,19 +178,3 @@ def test_every_problem_is_told_at_once() -> None:
     with pytest.raises(TenantError) as caught:
         parse([{**GOOD, "rate": 0, "burst": 0}, {**GOOD, "name": "b", "region": 1}])
     assert len(str(caught.value).splitlines()) == 3
-
-
-def test_the_program_stops_with_that_text_and_writes_nothing(tmp_path: Path) -> None:
-    context = json.dumps({"tenants": [{**GOOD, "rate": 0}]})
-    done = subprocess.run(
-        [sys.executable, "-m", "cdk.app"],
-        env={"PATH": "", "CDK_OUTDIR": str(tmp_path / "out"), "CDK_CONTEXT_JSON": context},
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert done.returncode == 1
-    assert "tenants[0] ('acme'): rate: 0 is not valid" in done.stderr
-    assert "Traceback" not in done.stderr
-    assert not list((tmp_path / "out").glob("*.json"))

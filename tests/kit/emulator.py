@@ -27,7 +27,7 @@ from cdk.tenants import ROOT
 
 ACCOUNT, REGION = "123456789012", "us-east-1"
 HOST = "localhost"
-_PROGRAM = ROOT / ".venv-ministack/bin/ministack"
+PROGRAM = ROOT / ".venv-ministack/bin/ministack"
 
 
 @dataclass(frozen=True)
@@ -102,6 +102,18 @@ class Emulator:
         return found
 
 
+def settings(port: int) -> dict[str, str]:
+    """What the program is told by its environment."""
+    return {
+        "BIND_HOST": "127.0.0.1",
+        "IOT_MTLS_ENABLED": "0",
+        "SFTP_ENABLED": "0",
+        "GATEWAY_PORT": str(port),
+        "MINISTACK_HOST": HOST,
+        "MINISTACK_ACCOUNT_ID": ACCOUNT,
+    }
+
+
 def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -114,23 +126,18 @@ def emulating(folder: Path, *, auth: bool = False) -> Iterator[Emulator]:
 
     With `auth` it verifies signatures, and holds every function to its own role's policies.
     """
-    assert _PROGRAM.exists(), "The emulator is not installed: `make e2e` does that, and runs these tests."
+    assert PROGRAM.exists(), "The emulator is not installed: `make e2e` does that, and runs these tests."
     emulator = Emulator(_free_port(), folder)
     environment = {
         **emulator.environment,
-        "BIND_HOST": "127.0.0.1",
-        "IOT_MTLS_ENABLED": "0",
-        "SFTP_ENABLED": "0",
-        "GATEWAY_PORT": str(emulator.port),
-        "MINISTACK_HOST": HOST,
-        "MINISTACK_ACCOUNT_ID": ACCOUNT,
+        **settings(emulator.port),
         "AUTH": str(auth).lower(),
         "PYTHONDONTWRITEBYTECODE": "1",
     }
     log = folder / "emulator.log"
     with log.open("wb") as out:
         process = subprocess.Popen(
-            [_PROGRAM], env=environment, cwd=folder, stdout=out, stderr=out, start_new_session=True
+            [PROGRAM], env=environment, cwd=folder, stdout=out, stderr=out, start_new_session=True
         )
         try:
             _wait(process, emulator.port, log)

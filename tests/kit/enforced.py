@@ -14,6 +14,7 @@ from typing import Any
 
 from cdk import node
 from cdk.app import build
+from cdk.listed import listed
 
 UNKNOWN = ("kms:EncryptionContext:", "aws:PrincipalArn", "aws:SecureTransport")
 
@@ -39,6 +40,7 @@ if __name__ == "__main__":
     node.use()
     from aws_cdk import App, CliCredentialsStackSynthesizer
 
-    for stack in build(App(default_stack_synthesizer=CliCredentialsStackSynthesizer())).synth().stacks:
+    app = App(default_stack_synthesizer=CliCredentialsStackSynthesizer())
+    for stack in build(app, listed(app.node.try_get_context("tenants"))).synth().stacks:
         path = Path(stack.template_full_path)
         path.write_text(json.dumps(without_unknown(json.loads(path.read_text()))))

@@ -5,12 +5,11 @@ It is told nothing of AWS credentials and runs where there is no network.
 
 from __future__ import annotations
 
-import json
 import sys
-from pathlib import Path
 
 from cdk import node
 from cdk.app import build
+from cdk.listed import listed
 
 if __name__ == "__main__":
     node.use()
@@ -18,6 +17,6 @@ if __name__ == "__main__":
     from cdk_nag import AwsSolutionsChecks
 
     tenants, out = sys.argv[1:]
-    app = build(App(outdir=out, context={"tenants": json.loads(Path(tenants).read_text())}))
+    app = build(App(outdir=out), listed(tenants))
     Validations.of(app).add_plugins(AwsSolutionsChecks(app))
     app.synth()

@@ -74,7 +74,9 @@ def test_a_first_start_that_fails_leaves_nothing_and_the_next_one_welcomes(tmp_p
     garbage = tmp_path / "garbage.pem"
     garbage.write_text("no certificate")
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        assert "Cannot listen" in _run(data, "serve", "--port", str(taken.getsockname()[1])).stderr
+        told = _run(data, "serve", "--port", str(taken.getsockname()[1])).stderr
+        assert "Cannot listen" in told
+        assert told.endswith(' --port 0 takes any free one (make run ARGS="--port 0").\n')
     wrong = ("--tls-cert", str(garbage), "--tls-key", str(garbage))
     assert "no certificate in PEM" in _run(data, "serve", "--port", "0", *wrong).stderr
     assert not data.exists()

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -20,6 +21,7 @@ from tkms.findings import OK, PROBLEM, WARNING
 from tkms.stack import doctor
 from tkms.stack.doctor import Resource
 
+ROOT = Path(__file__).parent.parent.parent
 STACK = "tkms-acme"
 ARN = "arn:aws:kms:eu-central-1:123456789012:key/5c438b18-05be-40ad-b6c2-3be6752cfa7e"
 OUTPUTS = {
@@ -137,6 +139,7 @@ def backups(status: str) -> Any:
 QUEUE = Resource("AWS::SQS::Queue", "https://sqs.example.test/123456789012/letters")
 RULE = Resource("AWS::Events::Rule", "tkms-acme-Rule")
 ALARM = Resource("AWS::CloudWatch::Alarm", "tkms-acme-Faults")
+FUNCTION = Resource("AWS::Lambda::Function", "tkms-acme-endpoint")
 TOPIC = ["arn:aws:sns:eu-central-1:123456789012:pager"]
 TABLE = {
     "describe_table": table(),
@@ -168,6 +171,9 @@ CASES: dict[str, tuple[str, list[Resource], dict[str, Any], str, str, str]] = {
     "silence": ("alarms", [ALARM], {"describe_alarms": {"MetricAlarms": [{"AlarmName": "Faults", "StateValue": "OK", "AlarmActions": []}]}}, WARNING, "tell nobody", "alarm_topic"),
     "no alarms": ("alarms", [], {}, PROBLEM, "none", "cdk deploy"),
     "no function": ("functions", [], {}, PROBLEM, "not deployed: tkms-acme-archive_key", "cdk deploy"),
+    "it runs": ("stopped", [FUNCTION], {"get_function_concurrency": {}}, OK, "no function is", ""),
+    "it runs at most so often": ("stopped", [FUNCTION], {"get_function_concurrency": {"ReservedConcurrentExecutions": 50}}, OK, "no function is", ""),
+    "it is stopped": ("stopped", [FUNCTION], {"get_function_concurrency": {"ReservedConcurrentExecutions": 0}}, PROBLEM, "tkms-acme-endpoint is stopped", "delete-function-concurrency --function-name tkms-acme-endpoint"),
     "whose ARNs": ("arns", [], {}, OK, "arn:aws:kms:eu-west-1:999999999999: stands in", ""),
     "no service": ("service", [], {}, PROBLEM, "you may not", "Grant"),
 }  # fmt: skip
@@ -251,6 +257,18 @@ def test_functions_that_differ_are_a_problem(monkeypatch: pytest.MonkeyPatch) ->
         (PROBLEM, f"{names[0]} is Active, its last update Failed: no room"),
         (PROBLEM, "2 versions of runtime and layer side by side"),
     ]
+
+
+@pytest.mark.parametrize("status", ["REVIEW_IN_PROGRESS", "ROLLBACK_COMPLETE", "ROLLBACK_FAILED"])
+def test_a_first_deployment_that_failed_says_where_to_read_on(monkeypatch: pytest.MonkeyPatch, status: str) -> None:
+    from tkms.stack import stack
+
+    monkeypatch.setenv("AWS_REGION", "eu-central-1")
+    monkeypatch.setattr(stack.Stack, "describe", lambda _self: {"StackStatus": status})
+    with pytest.raises(SettingsError, match=f"it is {status}") as caught:
+        stack.Stack(STACK)
+    page = (ROOT / "docs/operations.md").read_text("utf-8")
+    assert f"### {str(caught.value).split(chr(39))[1]}\n" in page
 
 
 def test_a_stack_of_something_else_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

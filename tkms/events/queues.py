@@ -101,7 +101,7 @@ def queues(cloud: Cloud) -> dict[str, str]:
         named |= {source: queue, f"{source} dead letters": dead}
     found = {name: cloud.outputs[output] for name, output in named.items() if output in cloud.outputs}
     if not found:
-        raise SettingsError(f"{cloud.name} seals no events: its tenant's entry in cdk.json has no `events`.")
+        raise SettingsError(f"{cloud.name} seals no events: its tenant's entry has no `events`.")
     return found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import gc
 import ipaddress
 import os
@@ -43,6 +44,9 @@ _SWITCH_SECONDS = 0.0005
 """How long a thread may keep the interpreter while the event loop waits for it: Python's default is ten times that."""
 
 
+_ANY_PORT = ' --port 0 takes any free one (make run ARGS="--port 0").'
+
+
 def _listen(host: str, port: int) -> socket.socket:
     if not 0 <= port <= 65535:  # the resolver would take it modulo 65536
         raise SettingsError(f"Cannot listen on {host}:{port}: a port is a number from 0 to 65535.")
@@ -52,7 +56,8 @@ def _listen(host: str, port: int) -> socket.socket:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
     except (OSError, OverflowError) as e:
-        raise SettingsError(f"Cannot listen on {host}:{port}: {e}.") from e
+        way_out = _ANY_PORT if getattr(e, "errno", None) == errno.EADDRINUSE else ""
+        raise SettingsError(f"Cannot listen on {host}:{port}: {e}.{way_out}") from e
     return listener
 
 

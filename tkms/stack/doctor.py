@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache, partial
@@ -178,6 +179,18 @@ def _functions(stack: Stack, listing: Listing) -> Found:
         yield PROBLEM, f"{len(versions)} versions of runtime and layer side by side", f"cdk deploy {stack.name}"
 
 
+def _stopped(stack: Stack, listing: Listing) -> Found:
+    """As `stop` of docs/operations.md stops a tenant."""
+    client, names = stack.client("lambda"), sorted(_of(listing, "AWS::Lambda::Function"))
+    reserved = {name: client.get_function_concurrency(FunctionName=name) for name in names}
+    stopped = [name for name, row in reserved.items() if row.get("ReservedConcurrentExecutions") == 0]
+    for name in stopped:
+        start = f"aws lambda delete-function-concurrency --function-name {name}"
+        yield PROBLEM, f"{name} is stopped: its reserved concurrency is 0", start
+    if not stopped:
+        yield OK, "no function is", ""
+
+
 _WORK = {queue for queue, _ in SOURCES.values()}
 """Outputs with the queues of what is to be sealed."""
 
@@ -223,7 +236,7 @@ def _alarms(stack: Stack, listing: Listing) -> Found:
         if row["StateValue"] == "ALARM":
             yield WARNING, f"{row['AlarmName']} rings", "docs/operations.md says where to look."
     if all(not row.get("AlarmActions") for row in rows):
-        yield WARNING, f"{len(rows)} alarms tell nobody", "Give the tenant an alarm_topic in cdk.json."
+        yield WARNING, f"{len(rows)} alarms tell nobody", "Give the tenant's entry an alarm_topic."
     else:
         yield OK, f"{len(rows)} alarms", ""
 
@@ -248,6 +261,8 @@ def _service(stack: Stack, _listing: Listing) -> Found:
     try:
         with urllib.request.urlopen(f"{stack.url}/healthz", timeout=30) as answer:  # noqa: S310 - the stack's own output
             answered = answer.status == 200
+    except urllib.error.HTTPError as e:
+        yield PROBLEM, f"{stack.url} answers {e.code}", "See the endpoint's log, and whether it is stopped."
     except OSError as e:
         yield PROBLEM, f"{stack.url} does not answer: {e}", "Look at DNS, mutual TLS, and the endpoint's log."
     else:
@@ -269,6 +284,7 @@ CHECKS: dict[str, Check] = {
     "events table": partial(_table, "EventsTableName"),
     "parent key": _parent_key,
     "functions": _functions,
+    "stopped": _stopped,
     "schedules": _schedules,
     "dead letters": _dead_letters,
     "alarms": _alarms,

@@ -33,6 +33,8 @@ _OUTPUTS = {
     "ParentKeyArn": "PARENT_KEY_ARN",
 }
 """Outputs of the stack -> what its functions are told in their environment."""
+_NEVER_MADE = ("REVIEW_IN_PROGRESS", "ROLLBACK_COMPLETE", "ROLLBACK_FAILED")
+"""States of a stack whose first deployment did not succeed."""
 _SWEEP_SECONDS = 310
 
 
@@ -82,7 +84,13 @@ class Stack:
         return found
 
     def _read(self) -> dict[str, str]:
-        outputs = {output["OutputKey"]: output["OutputValue"] for output in self.describe().get("Outputs", [])}
+        described = self.describe()
+        if (status := described.get("StackStatus")) in _NEVER_MADE:
+            raise SettingsError(
+                f"{self.name} was never made: it is {status}. docs/operations.md, 'A first deployment that failed',"
+                " says how to begin again."
+            )
+        outputs = {output["OutputKey"]: output["OutputValue"] for output in described.get("Outputs", [])}
         if missing := sorted({*_OUTPUTS, "Url", "FunctionPrefix"} - outputs.keys()):
             raise SettingsError(
                 f"{self.name} is no stack of tenant-kms, or its deployment did not end: it has no output {missing[0]}."

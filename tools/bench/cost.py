@@ -14,7 +14,6 @@ import json
 import statistics
 import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 import botocore.session
@@ -24,6 +23,9 @@ from botocore.awsrequest import AWSResponse
 from cdk import cost
 from cdk.api import ACCESS_LOG
 from cdk.app import build
+from cdk.listed import listed
+from cdk.progress import step
+from cdk.tenants import Events, Messages, Objects, Target
 from functions.encrypt.handler import encrypt
 from functions.endpoint.dispatch import InlineDispatcher
 from functions.endpoint.handler import Endpoint
@@ -202,23 +204,31 @@ def _access_log_bytes() -> int:
     return len(json.dumps(dict.fromkeys(ACCESS_LOG, "x" * 20)))
 
 
-BOTH = {"messages": {"targets": [{"type": "ssm", "name": "/*"}]}, "objects": {"key": "alias/inbox"}}
+BOTH = Events(
+    messages=Messages(targets=(Target(type="ssm", name="/*"),)),
+    objects=Objects(key="alias/inbox"),
+)
 """An entry's `events` with both sources."""
 
 
 def _alarms(**more: Any) -> int:
-    """How many the example of cdk.json has, with `more` in its entry."""
+    """How many the first of the listed tenants has, with `more` in its entry."""
     from aws_cdk import App
 
-    root = Path(__file__).parent.parent.parent
-    entry = json.loads((root / "cdk.json").read_text())["context"]["tenants"][0]
-    assembly = build(App(context={"tenants": [{**entry, **more}]})).synth()
+    first = msgspec.structs.replace(listed()[0], **more)
+    assembly = build(App(), [first]).synth()
     resources = assembly.stacks[0].template["Resources"].values()
     return sum(row["Type"] == "AWS::CloudWatch::Alarm" for row in resources)
 
 
 def report() -> dict[str, Any]:
-    measured, prices, waits, alarms = measure(), cost.Prices(), cost.Waits(), _alarms()
+    prices, waits = cost.Prices(), cost.Waits()
+    with step("measuring the endpoint and an Action"):
+        measured = measure()
+    with step("counting alarms of a tenant"):
+        alarms = _alarms()
+    with step("counting those of what seals events"):
+        sealing_alarms = _alarms(events=BOTH) - alarms
     return {
         "prices_from": cost.PRICES_FROM,
         "measured": msgspec.to_builtins(measured),
@@ -228,7 +238,7 @@ def report() -> dict[str, Any]:
         "keys_month": {f"{n:,} keys": cost.keys_month(n, measured, prices) for n in (1000, 10_000)},
         "tenant_month": {"one tenant": cost.fixed_month(cost.Fixed(alarms=alarms), prices)},
         "sealing": {**cost.sealing(prices, waits), **_objects_only(cost.sealing(prices, waits, 100))},
-        "sealing_month": {"both sources": cost.sealing_month(_alarms(events=BOTH) - alarms, prices)},
+        "sealing_month": {"both sources": cost.sealing_month(sealing_alarms, prices)},
         "elsewhere": cost.elsewhere(prices),
     }
 
