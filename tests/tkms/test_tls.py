@@ -9,9 +9,11 @@ import http.client
 import json
 import os
 import pty
+import signal
 import ssl
 import stat
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -27,7 +29,7 @@ from kit.connections import command, starting
 from kit.sdk_clients import make_certificate
 from kit.support import new_directory, run_tkms
 from tenantkms.runtime.assemble import SettingsError
-from tkms.machine import serve
+from tkms.machine import worker
 from tkms.tls import serving
 from tkms.tls.authority import Authority, names_of
 
@@ -376,9 +378,10 @@ def test_the_server_takes_a_new_one_for_the_connections_that_come(
             self.context = "new"
             return ["it is new"]
 
-    server: Any = object.__new__(serve._Server)
+    server: Any = object.__new__(worker.Work)
+    server._place, server._hung_up = SimpleNamespace(number=0), asyncio.Event()
     server._listener = SimpleNamespace(tls="old")
-    monkeypatch.setattr(serve, "_MAINTENANCE_SECONDS", 0)
+    monkeypatch.setattr(worker, "_MAINTENANCE_SECONDS", 0)
     with pytest.raises(SystemExit):
         asyncio.run(server._certify(Certificate()))
     assert server._listener.tls == "new"
@@ -386,6 +389,24 @@ def test_the_server_takes_a_new_one_for_the_connections_that_come(
     assert "tkms: it is new\n" in said
     assert "TypeError" in said
     assert "secret" not in said
+
+
+def _serial(port: int) -> int:
+    pem = ssl.get_server_certificate(("127.0.0.1", port))
+    return x509.load_pem_x509_certificate(pem.encode()).serial_number
+
+
+def test_a_word_of_the_operator_is_heard_by_all_workers_at_once(data: Path) -> None:
+    with starting(data, "--tls", "--workers", "2") as start:
+        old = _serial(start.port)
+        _tls(data, "--renew")
+        start.process.send_signal(signal.SIGHUP)
+        assert start.process.stderr is not None
+        assert "is a new one" in start.process.stderr.readline()
+        deadline = time.monotonic() + 20
+        while old in {_serial(start.port) for _ in range(8)}:
+            assert time.monotonic() < deadline
+    assert start.process.returncode == -signal.SIGKILL  # by `starting`: it was still there
 
 
 def test_the_own_certificate_is_renewed_while_it_serves(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
