@@ -67,7 +67,7 @@ def decrypt(args: argparse.Namespace) -> int:
     pairs = context(args)
     text = "".join(line.strip() for line in read_text(args.file).splitlines())  # a mail or an editor may have folded it
     if not text:
-        raise UsageError(f"{called(args.file)} is empty: no ciphertext blob.")
+        raise Failed(f"{called(args.file)} is empty: no ciphertext blob.")
     if decode_base64(text) is None:
         raise Failed(f"{called(args.file)} is not a ciphertext blob in base64.")
     answer: Any = find(args).call("Decrypt", {"ciphertext": text, "context": pairs})

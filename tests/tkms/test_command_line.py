@@ -30,8 +30,8 @@ def _leaves(parser: argparse.ArgumentParser, words: tuple[str, ...] = ()) -> Ite
 
 
 LEAVES = {" ".join(words): (words, parser) for words, parser in _leaves(cli._parser())}
-NO_JSON = {"serve", "init", "welcome", "snippet", "policy show", "take-over", "completion"}
-"""Those that print a program or a document, that ask a person, or that go on."""
+NO_JSON = {"serve", "init", "welcome", "snippet", "policy show", "take-over", "completion", "ready"}
+"""Those that print a program or a document, that ask a person, that go on, or that answer by their status."""
 MAKING = {"serve", "init"}
 """They need no data directory."""
 
@@ -170,4 +170,7 @@ def test_a_full_disk_behind_the_output_has_status_1(tmp_path: Path) -> None:
         where = [] if args[0] == "policy" else ["--data-dir", data]
         with Path("/dev/full").open("wb") as full:
             done = subprocess.run(command(*args, *where), input=b"x", stdout=full, stderr=subprocess.PIPE, timeout=60)
-        assert (done.returncode, done.stderr) == (1, b"tkms: No space left on device\n")
+        assert (done.returncode, done.stderr) == (
+            1,
+            b"tkms: The standard output cannot be written: No space left on device.\n",
+        )

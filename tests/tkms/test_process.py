@@ -84,7 +84,7 @@ def test_a_reader_that_leaves_is_no_error_to_speak_of(data: Path) -> None:
             "-c",
             '"$@" | head -c 10; echo "${PIPESTATUS[0]}"',
             "bash",
-            *command("snippet", "--data-dir", str(data)),
+            *command("key", "list", "--json", "--data-dir", str(data)),
         ],
         capture_output=True,
         text=True,
@@ -103,7 +103,7 @@ def test_a_closed_stream_is_an_empty_one(data: Path, blob: str) -> None:
         done = _shell(closed, "decrypt", *where, stdin=blob)
         assert (done.returncode, done.stdout + done.stderr) == (0, "secret" if closed == "2>&-" else ""), closed
     done = _shell("<&-", "decrypt", *where)
-    assert (done.returncode, done.stderr) == (2, "tkms: The standard input is empty: no ciphertext blob.\n")
+    assert (done.returncode, done.stderr) == (1, "tkms: The standard input is empty: no ciphertext blob.\n")
     sealed = _shell("<&-", "encrypt", *where)
     assert sealed.returncode == 0
     assert run_tkms("decrypt", *where, stdin=sealed.stdout).stdout == ""
@@ -155,10 +155,10 @@ def test_a_policy_as_other_programs_save_it_is_read(data: Path, encoding: str, t
     file.write_bytes(_saved(text, encoding))
     made = json.loads(run_tkms("credential", "create", "--policy", str(file), "--json", *where).stdout)
     assert made["policy"] == json.loads(text)
-    of_key = run_tkms("key", "policy", "get", "alias/default", *where).stdout
+    of_key = run_tkms("key", "policy", "show", "alias/default", *where).stdout
     file.write_bytes(_saved(of_key, encoding))
     run_tkms("key", "policy", "set", "alias/default", str(file), *where)
-    assert run_tkms("key", "policy", "get", "alias/default", *where).stdout == of_key
+    assert run_tkms("key", "policy", "show", "alias/default", *where).stdout == of_key
 
 
 @pytest.mark.parametrize("encoding", SAVED.values(), ids=SAVED)
@@ -191,7 +191,7 @@ def test_a_file_that_is_no_blob_is_named(data: Path, tmp_path: Path, content: by
     if content is not None:
         file.write_bytes(content)
     done = run_tkms("decrypt", str(file), "--data-dir", str(data), check=False)
-    assert (done.returncode, done.stdout, done.stderr) == (2, "", f"tkms: {file} {text}\n")
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", f"tkms: {file} {text}\n")
 
 
 # -- libraries that are not installed ------------------------------------------------------------------

@@ -5,9 +5,7 @@ from __future__ import annotations
 import argparse
 import base64
 import os
-import sys
 import time
-from pathlib import Path
 from typing import Any
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -17,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from tenantkms.crypto import asymmetric
 from tenantkms.model.specs import ASYMMETRIC, SIZES, KeySpec
 from tkms.keys.show import show
-from tkms.output import Failed, print_json
+from tkms.output import Failed, print_json, read_bytes
 from tkms.places import Place, find
 
 _WRAPPING_KEY = KeySpec.RSA_3072
@@ -27,7 +25,7 @@ _SHORT, _LONG = "RSAES_OAEP_SHA_256", "RSA_AES_KEY_WRAP_SHA_256"
 
 def import_(args: argparse.Namespace) -> int:
     """As clients import: parameters of the key, and the material wrapped for them in this process."""
-    material = _read(args.file)
+    material = read_bytes(args.file)
     place = find(args)
     described: Any = place.call("DescribeKey", {"key_ids": [args.key]})
     key = described["keys"][0]
@@ -44,13 +42,6 @@ def _import(args: argparse.Namespace, place: Place, key_id: str, token: str, wra
     expires = int(time.time()) + args.expires if args.expires else 0
     params = {"key_id": key_id, "token": token, "wrapped": base64.b64encode(wrapped).decode(), "expires": expires}
     return show({**place.call("ImportKeyMaterial", params), "expires": expires}, args.json)
-
-
-def _read(file: str) -> bytes:
-    try:
-        return sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
-    except OSError as e:
-        raise Failed(f"The material {file} cannot be read: {e.strerror}") from e
 
 
 def _wrapped_bytes(public: bytes, spec: KeySpec, material: bytes) -> bytes:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import sys
-from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from tkms.keys.show import done
-from tkms.output import Failed, confirm, print_json, printable
+from tkms.output import confirm, print_json, printable, read_text
 from tkms.places import find
 
 
@@ -24,11 +22,7 @@ def policy_show(args: argparse.Namespace) -> int:
 
 
 def policy_set(args: argparse.Namespace) -> int:
-    try:
-        text = sys.stdin.read() if args.file == "-" else Path(args.file).read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as e:
-        raise Failed(f"The policy {args.file} cannot be read: {e}") from e
-    return _put(args, text)
+    return _put(args, read_text(args.file))
 
 
 def policy_remove(args: argparse.Namespace) -> int:

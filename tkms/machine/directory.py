@@ -83,6 +83,14 @@ class Directory:
         return self.path / "site.json"
 
     @property
+    def absent(self) -> str:
+        """What is said where there is none."""
+        return (
+            f"There is no data directory at {self.path}: name yours with --data-dir or $TKMS_DATA_DIR, or make one with"
+            " tkms init or tkms serve."
+        )
+
+    @property
     def credentials_uri(self) -> Path:
         return self.path / "credentials-uri"
 
@@ -130,10 +138,7 @@ class Directory:
             if not self._site.exists():
                 self._refuse_foreign()
                 if not new and not self._site.exists():
-                    raise SettingsError(
-                        f"There is no data directory at {self.path}: name yours with --data-dir or $TKMS_DATA_DIR, or"
-                        " make one with tkms init or tkms serve."
-                    )
+                    raise SettingsError(self.absent)
             self._check_owner()
             if not self._site.exists():
                 self.path.chmod(0o700)

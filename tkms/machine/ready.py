@@ -53,7 +53,10 @@ def _asked(url: str) -> str:
 
 def _state(data_dir: Path) -> tuple[str, str]:
     """Where the last server of the directory served, and what is wrong."""
-    url = Directory(data_dir).server_url()
+    directory = Directory(data_dir)
+    if not data_dir.exists():
+        return "", directory.absent
+    url = directory.server_url()
     return (url, _asked(url)) if url else ("", f"No server has served {data_dir} yet: tkms serve")
 
 

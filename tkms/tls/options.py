@@ -27,6 +27,7 @@ def add(words: Any, command: Any, serve: argparse.ArgumentParser, *parents: argp
     tls.add_argument(
         "names",
         nargs="*",
+        default=[],
         metavar="NAME",
         help="host name or address of the server, beside those that it has (a new one: localhost, 127.0.0.1, ::1 and"
         " this machine's name)",
