@@ -19,7 +19,6 @@ import uvicorn
 from functions.endpoint.dispatch import InlineDispatcher
 from functions.endpoint.handler import Endpoint
 from tenantkms.access.limits import limits_of_text
-from tenantkms.errors import KmsError
 from tenantkms.model.site import check_homes
 from tenantkms.runtime.assemble import AUDIT_FILE, Settings, SettingsError
 from tenantkms.store.shared import Memory
@@ -35,7 +34,6 @@ from tkms.machine.supervisor import Place, Supervisor, apart
 from tkms.machine.welcome import greet
 from tkms.machine.worker import Keeper, Releases, Work
 from tkms.output import say
-from tkms.places import reason
 
 if TYPE_CHECKING:
     from tkms.tls.serving import Choice
@@ -168,18 +166,14 @@ class _Serving:
         be leaves nothing.
         """
         args = self._args
-        try:
-            if self._tls:
-                self._tls.check()
-            directory = self._directory()
-            settings = directory.make(args.tenant, args.region, args.account, self._seed)
-            if self._tls:
-                self._tls.certificate(directory, settings)
-            if args.credentials_uri:  # issue one, or say why not
-                settings.sessions.issue(args.credentials_uri, SECONDS, "", int(settings.deps.clock()))
-        except (SettingsError, KmsError) as e:
-            say(f"tkms: {reason(e)}", sys.stderr)
-            return 1
+        if self._tls:
+            self._tls.check()
+        directory = self._directory()
+        settings = directory.make(args.tenant, args.region, args.account, self._seed)
+        if self._tls:
+            self._tls.certificate(directory, settings)
+        if args.credentials_uri:  # issue one, or say why not
+            settings.sessions.issue(args.credentials_uri, SECONDS, "", int(settings.deps.clock()))
         return 0
 
     def _config(self) -> uvicorn.Config:

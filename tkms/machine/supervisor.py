@@ -19,7 +19,11 @@ from typing import NoReturn
 
 from msgspec import Struct
 
+from tenantkms.audit.faults import log_fault
+from tenantkms.errors import KmsError
+from tenantkms.runtime.assemble import SettingsError
 from tkms.output import say
+from tkms.places import reason
 
 _WATCHED = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGUSR2)
 _ENDING = (signal.SIGTERM, signal.SIGINT)
@@ -58,12 +62,18 @@ class Worker(Struct):
 
 
 def in_child(work: Callable[[], int]) -> NoReturn:
-    """End this process with what `work` answers; it must never return into what its parent was doing."""
+    """End this process with what `work` answers, or say why it does not: it must never return into what its parent was
+    doing.
+    """
     code = 1
     try:
         code = work()
     except KeyboardInterrupt:
         code = 130
+    except (SettingsError, KmsError) as error:
+        say(f"tkms: {reason(error)}", sys.stderr)
+    except Exception as error:  # noqa: BLE001 - the last barrier of a process
+        log_fault("", error)
     finally:
         with suppress(OSError, ValueError):
             sys.stdout.flush()
