@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from tkms.tls import options as tls_options
 def _serve(args: argparse.Namespace) -> int:
     from tkms.machine.serve import serve  # the server's libraries are not the other commands' to load
 
-    return serve(args, _seed(args))
+    return serve(args, partial(_seed, args))
 
 
 def _seed(args: argparse.Namespace) -> Seed | None:

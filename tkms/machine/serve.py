@@ -108,7 +108,8 @@ def _tls(args: argparse.Namespace) -> Choice | None:
     return chosen(args)
 
 
-def serve(args: argparse.Namespace, seed: Seed | None = None) -> int:
+def serve(args: argparse.Namespace, seed: Callable[[], Seed | None]) -> int:
+    """`seed` reads what is to be in a new directory, which has secrets: not in this process."""
     if args.audit_days < 1 or args.audit_mb < 1:
         raise SettingsError("--audit-days and --audit-mb are 1 or more.")
     tls = _tls(args)
@@ -133,7 +134,7 @@ class _Serving:
         self,
         args: argparse.Namespace,
         directory: Callable[..., Directory],
-        seed: Seed | None,
+        seed: Callable[[], Seed | None],
         tls: Choice | None,
         listening: socket.socket,
         files: Given,
@@ -169,7 +170,7 @@ class _Serving:
         if self._tls:
             self._tls.check()
         directory = self._directory()
-        settings = directory.make(args.tenant, args.region, args.account, self._seed)
+        settings = directory.make(args.tenant, args.region, args.account, self._seed())
         if self._tls:
             self._tls.certificate(directory, settings)
         if args.credentials_uri:  # issue one, or say why not
