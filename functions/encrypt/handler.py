@@ -7,7 +7,7 @@ from msgspec import UNSET, UnsetType
 from tenantkms.action.action import action
 from tenantkms.action.call import Params, Result
 from tenantkms.action.scope import Scope
-from tenantkms.crypto.envelope import BYTES
+from tenantkms.crypto.envelope import BYTES, TEXT
 from tenantkms.crypto.strings import held
 from tenantkms.errors import InvalidParameter, MissingParameter, PlaintextTooLong
 from tenantkms.model.specs import BLOBS
@@ -17,11 +17,15 @@ from tenantkms.runtime.lambda_entry import entry
 
 
 class Encrypt(Params, frozen=True, kw_only=True):
-    """Of bytes, `plaintext`, or of a text, `string`, which Alibaba's Decrypt gives back unchanged: one of them."""
+    """Of bytes, `plaintext`, or of a text, `string`, which Alibaba's Decrypt gives back unchanged: one of them.
+
+    `text`: what an endpoint of a release before `string` says of a plaintext that is the UTF-8 of a text.
+    """
 
     key_id: str
     plaintext: bytes | UnsetType = UNSET
     string: str | UnsetType = UNSET
+    text: bool = False
     context: dict[str, str] = {}
 
 
@@ -36,7 +40,7 @@ def _held(params: Encrypt) -> tuple[int, bytes]:
     if params.string is UNSET:
         if params.plaintext is UNSET:
             raise MissingParameter("is required.", field="plaintext")
-        return BYTES, params.plaintext
+        return TEXT if params.text else BYTES, params.plaintext
     if params.plaintext is not UNSET:
         raise InvalidParameter("is not given beside the plaintext.", field="string")
     return held(params.string)

@@ -8,7 +8,7 @@ from typing import Any
 from tenantkms.model.alias import ALIAS_PREFIX
 from tenantkms.runtime.assemble import Settings
 from tkms.machine.directory import DEFAULT_ALIAS, Directory, call
-from tkms.output import say
+from tkms.output import UsageError, say
 from tkms.snippet_commands import credential_for
 from tkms.snippets import SNIPPETS, listing, names_of, render
 from tkms.whole import write_whole
@@ -26,9 +26,13 @@ def welcome(directory: Directory, settings: Settings, url: str) -> str:
     who = {"access_key_id": credential.access_key_id, "secret": secret}
     names = names_of(credential.dialects)
     shown = {SNIPPETS[name].dialect: name for name in reversed(names)}  # the first of each dialect
-    programs = "\n".join(
-        render(name, url=url, **who, key=alias, key_id=key_id, site=settings.site) for name in reversed(shown.values())
-    )
+    try:
+        programs = "\n".join(
+            render(name, url=url, **who, key=alias, key_id=key_id, site=settings.site)
+            for name in reversed(shown.values())
+        )
+    except UsageError as e:  # a seed may give a secret that ends the string of a program
+        programs = f"{e}\n"
     ca = directory.tls / "ca.pem"
     to_trust = url.startswith("https:") and ca.exists()
     authority = f"CA certificate     {ca}  (how clients trust it: tkms tls)\n" if to_trust else ""

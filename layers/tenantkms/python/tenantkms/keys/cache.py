@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from threading import Lock
 from typing import Generic, TypeVar
 
@@ -13,16 +13,20 @@ class Cache(Generic[V]):
     """Values for `seconds`, at most `size` of them; the oldest goes first. `repr` shows no value.
 
     What expired is forgotten with the next value that is put, not only hidden: it may be unsealed material.
-    A value that was being read while another thread dropped something is not kept: it may be what was dropped.
+    A value that was being read while another thread dropped something is not kept: it may be what was dropped. Nor is
+    any once the first number of `stamp` is another one: another process has changed something.
     """
 
-    def __init__(self, size: int, seconds: float, clock: Callable[[], float]) -> None:
+    def __init__(self, size: int, seconds: float, clock: Callable[[], float], stamp: Sequence[int] = (0,)) -> None:
         self._size, self._seconds, self._clock = size, seconds, clock
+        self._stamp, self._seen = stamp, stamp[0]
         self._rows: dict[object, tuple[float, V]] = {}
         self._lock = Lock()  # of all that changes `_rows`
         self._dropped = 0
 
     def get(self, name: object) -> V | None:
+        if self._stamp[0] != self._seen:
+            self._drop_all()
         row = self._rows.get(name)
         if row is None:
             return None
@@ -40,7 +44,7 @@ class Cache(Generic[V]):
             value = read()
             if value is not None:
                 with self._lock:
-                    if dropped == self._dropped:
+                    if dropped == self._dropped and self._stamp[0] == self._seen:
                         self._put(name, value, asked)
         return value
 
@@ -56,6 +60,12 @@ class Cache(Generic[V]):
         while len(rows) >= self._size or (rows and next(iter(rows.values()))[0] <= now):
             del rows[next(iter(rows))]
         rows[name] = (since + self._seconds, value)
+
+    def _drop_all(self) -> None:
+        with self._lock:
+            self._dropped += 1
+            self._rows.clear()
+            self._seen = self._stamp[0]
 
     def drop(self, name: object) -> None:
         with self._lock:

@@ -20,6 +20,7 @@ from tenantkms.model.specs import SYMMETRIC
 from tenantkms.model.states import KeyState
 from tenantkms.model.version import KeyVersion
 from tenantkms.parent.port import ParentKey, key_binding
+from tenantkms.store.changes import Changes
 from tenantkms.store.port import DeleteAlias, DeleteKey, KeyStore, PutAlias, PutKey, Write
 
 V = TypeVar("V")
@@ -27,7 +28,7 @@ _NO_PRK = envelope.derive(os.urandom(32))
 
 
 class Keyring:
-    """`clock` is monotonic and counts seconds."""
+    """`clock` is monotonic and counts seconds. `changes`: those that share them hear of each at once."""
 
     def __init__(
         self,
@@ -39,12 +40,14 @@ class Keyring:
         state_seconds: float = 1,
         material_seconds: float = 300,
         size: int = 10_000,
+        changes: Changes | None = None,
     ) -> None:
+        self.changes = changes or Changes()
         self.store = store
         self.tenant = tenant
         self.parent = parent
-        self._keys: Cache[Key] = Cache(size, state_seconds, clock)
-        self._aliases: Cache[Alias] = Cache(size, state_seconds, clock)
+        self._keys: Cache[Key] = Cache(size, state_seconds, clock, self.changes.stamp)
+        self._aliases: Cache[Alias] = Cache(size, state_seconds, clock, self.changes.stamp)
         self._loaded: Cache[Any] = Cache(size, material_seconds, clock)
 
     def key(self, key_id: str, *, fresh: bool = False) -> Key | None:
@@ -69,6 +72,7 @@ class Keyring:
         try:
             self.store.commit(writes)
         finally:
+            self.changes.made()
             for write in writes:
                 if isinstance(write, PutKey | DeleteKey):
                     self._keys.drop(write.key.id)

@@ -27,6 +27,7 @@ from tenantkms.model.site import Site, check_homes
 from tenantkms.parent.port import ParentKey
 from tenantkms.parent.root import AnchoredParentKey, Root
 from tenantkms.store.buckets import AnyBuckets
+from tenantkms.store.changes import Changes
 from tenantkms.store.file_lock import FileLock, Later, at_once
 from tenantkms.store.integrity import PURPOSE as ROWS_KEY
 from tenantkms.store.integrity import RowMac
@@ -85,6 +86,7 @@ def _assemble(
     limits: Limits,
     most: float = inf,
     failed: AnyBuckets | None = None,
+    changes: Changes | None = None,
 ) -> Settings:
     clock = time.monotonic
     parent = AnchoredParentKey(parent, root)
@@ -97,7 +99,7 @@ def _assemble(
         deps=Deps(
             tenant=site.tenant,
             account=site.account,
-            keyring=Keyring(site.tenant, keys, parent, clock=clock, state_seconds=state_seconds),
+            keyring=Keyring(site.tenant, keys, parent, clock=clock, state_seconds=state_seconds, changes=changes),
             audit=audit,
             clock=time.time,
             random=os.urandom,
@@ -124,15 +126,29 @@ def one_machine(
     """
     from tenantkms.audit.file_audit import FileAudit
     from tenantkms.parent.file import FileParentKey
+    from tenantkms.store.shared import SharedChanges
     from tenantkms.store.sqlite import SqliteStore
 
     parent = FileParentKey.load(data_dir / "parent.key")
     root = Root(site.tenant, parent, lambda: store.get_root())  # noqa: PLW0108 - there is no store yet
     rates, failed = _shared_buckets(data_dir / RATES_LOCK, later, memory) if memory else (None, None)
+    changes = SharedChanges(memory) if memory else None
     store = SqliteStore(data_dir / "kms.sqlite3", RowMac(partial(root.key, ROWS_KEY)), later, rates)
     audit_key = partial(root.key, AUDIT_KEY)
     audit = FileAudit(data_dir / AUDIT_FILE, data_dir / REFUSED_FILE, audit_key, later=later, memory=memory)
-    settings = _assemble(site, store, store, parent, root, audit, NoMetrics(), state_seconds, limits, failed=failed)
+    settings = _assemble(
+        site,
+        store,
+        store,
+        parent,
+        root,
+        audit,
+        NoMetrics(),
+        state_seconds,
+        limits,
+        failed=failed,
+        changes=changes,
+    )
     return replace(settings, log=audit)
 
 

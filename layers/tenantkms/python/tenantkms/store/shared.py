@@ -1,4 +1,4 @@
-"""What the processes of one server share: memory that was there before they were forked, and what is counted in it."""
+"""What the processes of one server share: memory that was there before they were forked, and what stands in it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import struct
 from hashlib import blake2b
 from mmap import mmap
 
+from tenantkms.store.changes import Changes
 from tenantkms.store.file_lock import FileLock
 
 _LINE = 64
@@ -45,6 +46,17 @@ class Memory:
         keyed = self._keyed.copy()
         keyed.update(text.encode("utf-8", "surrogateescape"))
         return keyed.digest()
+
+
+class SharedChanges(Changes):
+    """Of all processes: the stamp is another one after each, and was never the same before."""
+
+    def __init__(self, memory: Memory) -> None:
+        self.stamp: memoryview = memory.numbers(1)
+
+    def made(self) -> None:
+        # No count: two that change something at the same time would make one number of two.
+        self.stamp[0] = int.from_bytes(os.urandom(8)) >> 1
 
 
 class SharedBuckets:
