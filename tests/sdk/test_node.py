@@ -79,6 +79,10 @@ def test_pages_are_read_to_the_end(node: Node, user: Aws) -> None:
 
 
 class Alibaba:
+    """What its Encrypt takes is a string, whatever it says: others open `written` of what was given."""
+
+    written = staticmethod(base64.b64encode)
+
     def __init__(self, login: Login) -> None:
         self.sdk = Tea(login)
 
@@ -92,6 +96,8 @@ class Alibaba:
 
 
 class TencentCloud:
+    written = staticmethod(bytes)
+
     def __init__(self, login: Login) -> None:
         self.sdk = Tencent(login)
 
@@ -120,7 +126,7 @@ def test_ciphertexts_and_data_keys_cross(user: Aws, vendor: Alibaba | TencentClo
     assert vendor.decrypt(made["CiphertextBlob"], CONTEXT) == made["Plaintext"]
     back = vendor.encrypt(key.rpartition("/")[2], EVERY_BYTE, CONTEXT)
     opened = user.ask("Decrypt", CiphertextBlob=back, EncryptionContext=CONTEXT)
-    assert (opened["Plaintext"], opened["KeyId"]) == (EVERY_BYTE, key)
+    assert (opened["Plaintext"], opened["KeyId"]) == (vendor.written(EVERY_BYTE), key)
 
 
 # -- refusals ------------------------------------------------------------------------------------------

@@ -148,7 +148,9 @@ def test_binary_files_and_environments(sops: Sops, user: Aws, tmp_path: Path) ->
 def through_alibaba(login: Login, key: str, blob: str) -> tuple[str, str]:
     sdk = Tea(login)
     opened = str(sdk.ask("Decrypt", CiphertextBlob=blob, EncryptionContext=CONTEXT)["Plaintext"])
-    again = sdk.ask("Encrypt", KeyId=key, Plaintext=opened, EncryptionContext=CONTEXT)
+    # Its Encrypt would take the data key's base64 as a string.
+    contexts = {"SourceEncryptionContext": CONTEXT, "DestinationEncryptionContext": CONTEXT}
+    again = sdk.ask("ReEncrypt", DestinationKeyId=key, CiphertextBlob=blob, **contexts)
     return opened, str(again["CiphertextBlob"])
 
 
