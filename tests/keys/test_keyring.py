@@ -22,6 +22,7 @@ from tenantkms.model.states import KeyState
 from tenantkms.parent.file import FileParentKey
 from tenantkms.parent.port import Binding, key_binding
 from tenantkms.store.port import DeleteAlias, PutAlias, PutKey, PutVersion, RevisionConflict
+from tenantkms.store.shared import Memory, SharedChanges
 from tenantkms.store.sqlite import SqliteStore
 
 TENANT = "acme"
@@ -78,6 +79,35 @@ def test_a_change_by_another_process_is_seen_when_the_time_is_over(world: World)
     assert world.ring.key(made.id) == made
     world.clock.now += 0.01
     assert world.ring.key(made.id) == disabled
+
+
+def test_a_change_by_a_process_that_shares_changes_is_seen_at_once(tmp_path: Path) -> None:
+    changes = SharedChanges(Memory())
+    world = World(tmp_path / "kms.sqlite3", changes=changes, state_seconds=60)
+    world.other.changes = changes
+    made = world.make()
+    for token, enabled in (("one", KeyState.DISABLED), ("two", KeyState.ENABLED), ("three", KeyState.DISABLED)):
+        before = world.ring.key(made.id)
+        assert before
+        world.other.commit([PutKey(revised(before, token, state=enabled))])
+        after = world.ring.key(made.id)
+        assert after
+        assert after.state is enabled
+    assert world.store.calls.count("get") == 4
+
+
+def test_a_value_is_not_kept_that_was_read_before_another_process_changed_it(world: World) -> None:
+    changes = SharedChanges(Memory())
+    cache: Cache[str] = Cache(10, 60, world.clock, changes.stamp)
+
+    def read() -> str:
+        changes.made()
+        return "old"
+
+    assert cache.fetch("a", read) == "old"
+    assert cache.get("a") is None
+    assert cache.fetch("a", lambda: "new") == "new"
+    assert cache.get("a") == "new"
 
 
 def test_a_change_of_an_alias_by_another_process_is_seen_when_the_time_is_over(world: World) -> None:

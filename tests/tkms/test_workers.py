@@ -103,7 +103,7 @@ def test_a_nonce_that_one_has_seen_all_have_seen(running: tuple[Start, Path, Sig
     assert sorted(answer.get("Code", "ok") for answer in answers) == ["SignatureNonceUsed"] * 11 + ["ok"]
 
 
-def test_a_change_is_seen_by_all_within_a_second(running: tuple[Start, Path, Signer]) -> None:
+def test_a_change_is_seen_by_all_at_once(running: tuple[Start, Path, Signer]) -> None:
     start, _, signer = running
     made = tencent(start.port, signer, "CreateKey", Alias="changing")["KeyId"]
     with ExitStack() as stack:
@@ -112,7 +112,6 @@ def test_a_change_is_seen_by_all_within_a_second(running: tuple[Start, Path, Sig
         for wire in wires:
             assert "Error" not in wire.ask(signer.tencent("Encrypt", encrypt))["Response"]
         tencent(start.port, signer, "DisableKey", KeyId=made)
-        time.sleep(1.1)
         answers = [wire.ask(signer.tencent("Encrypt", encrypt))["Response"] for wire in wires]
     assert [answer["Error"]["Code"] for answer in answers] == ["ResourceUnavailable.CmkDisabled"] * 2 * WORKERS
 
