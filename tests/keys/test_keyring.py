@@ -93,7 +93,7 @@ def test_a_change_by_a_process_that_shares_changes_is_seen_at_once(tmp_path: Pat
         after = world.ring.key(made.id)
         assert after
         assert after.state is enabled
-    assert world.store.calls.count("get") == 4
+    assert world.store.calls["get"] == 4
 
 
 def test_a_value_is_not_kept_that_was_read_before_another_process_changed_it(world: World) -> None:
