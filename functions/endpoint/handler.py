@@ -174,14 +174,17 @@ class Endpoint:
         if version != dialect.version:
             raise e.UnknownVersion(f"The Version must be {dialect.version}.")
         if operation is None:
-            if answer.action in dialect.unsupported:
-                reason = dialect.unsupported[answer.action]
+            if reason := dialect.unsupported.get(answer.action):
                 raise e.UnsupportedAction(f"{answer.action} is not supported: {reason}.")
             raise e.UnknownAction
         if dialect.arns:
             dialect.arns.check(params, self._view.site)
         dialect.check_site(params, self._view.site)
-        canonical, fields = decode(operation, params, dialect.common)
+        try:
+            canonical, fields = decode(operation, params, dialect.common)
+        except e.InvalidKeyId:
+            dialect.no_arns.check(params, self._view.site)
+            raise
         principal = {"id": credential.access_key_id, "policy": credential.policy}
         if answer.session:
             principal |= {"session": answer.session.access_key_id, "session_policy": answer.session.policy}

@@ -35,7 +35,7 @@ def home_of(kms: Kms, place: str) -> str:
 def as_arn(dialect: str, home: str, ref: str) -> str:
     """`ref` (an id, `key/<id>`, `alias/<name>` or an ARN) as an ARN of `home`, `<region>:<account>`."""
     name = ref.rpartition(":")[2]
-    return f"{ARNS[dialect].service}:{home}:{name if '/' in name else f'key/{name}'}"
+    return f"{ARNS[dialect].services[0]}:{home}:{name if '/' in name else f'key/{name}'}"
 
 
 def send(kms: Kms, dialect: str, operation: str, params: Params) -> tuple[str, dict[str, Any]]:
@@ -118,11 +118,31 @@ def test_tencent_s_dialects_know_no_arn(place: str, kms: Kms) -> None:
         assert listing.tencent_v2("GetKeyAttributes", keyId=arn)["code"] == 4000
 
 
+@pytest.mark.parametrize("place", ELSEWHERE)
+def test_in_tencent_s_dialects_an_arn_of_elsewhere_is_not_found_either(place: str, kms: Kms) -> None:
+    """In whatever parameter a key's id stands."""
+    tenant, asked = prepare(kms), 0
+    refs = {"KeyId", "KeyIds", "DestinationKeyId"}
+    arns = [as_arn(dialect, home_of(kms, place), ref) for dialect in ARNS for ref in (tenant.key_id, tenant.alias)]
+    for arn in arns:
+        for name, operation in DIALECTS["tencent"].operations.items():
+            for wire in operation.wires & refs:
+                params = {"CiphertextBlob": "AAAA"} if name == "ReEncrypt" else {}
+                answer = kms.tencent(name, **params, **{wire: [arn] if wire == "KeyIds" else arn})
+                assert answer["Error"]["Code"] == "ResourceUnavailable.CmkNotFound", (name, wire)
+                asked += 1
+        for name, operation in DIALECTS["tencent-v2"].operations.items():
+            if "keyId" in operation.wires:
+                assert kms.tencent_v2(name, keyId=arn)["codeDesc"] == "ResourceNotFound", name
+    assert asked > 100
+
+
 @pytest.mark.parametrize("dialect", DIALECTS)
 def test_every_parameter_that_takes_an_arn_is_asked_where_it_is_of(dialect: str) -> None:
     """A parameter that a table is given later is no way around the rule."""
     arns, key = DIALECTS[dialect].arns, "6f1e2d3c-1111-4222-8333-444455556666"
     taking: set[str] = set()
+    refusing: set[str] = set()
     for service in ("arn:aws:kms", "acs:kms"):
         arn = f"{service}:eu-west-1:111122223333:key/{key}"
         for operation in DIALECTS[dialect].operations.values():
@@ -131,10 +151,12 @@ def test_every_parameter_that_takes_an_arn_is_asked_where_it_is_of(dialect: str)
                     for value in (arn, [arn]):
                         try:
                             read = row.codec(row.wire, value)
-                        except (e.KmsError, TypeError):
+                        except (e.KmsError, TypeError) as error:
+                            refusing |= {row.wire} if isinstance(error, e.InvalidKeyId) else set()
                             continue
                         taking |= {row.wire} if read in (key, [key]) else set()
     assert taking == (set(arns.refs) if arns else set())
+    assert arns or refusing == set(DIALECTS[dialect].no_arns.refs)
 
 
 @pytest.mark.parametrize(

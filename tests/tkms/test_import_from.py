@@ -27,6 +27,8 @@ from kit.connections import command
 from kit.sdk_aws import Boto
 from kit.sdk_clients import Login, Tea, Tencent, login
 from kit.support import Server, new_directory, run_tkms, serving
+from tenantkms.model.key import KeyFilter
+from tkms.machine.directory import Directory
 
 CONTEXT = {"app": "shop"}
 SECRETS = {f"s{number}": f"secret {number}".encode() for number in range(4)} | {"s4": b"password"}
@@ -354,6 +356,22 @@ def test_a_key_that_is_not_here(at: Login, data: Path) -> None:
     assert (
         "The key alias/none: The alias does not exist" in run(at, data, "aws", "--key", "alias/none", status=1).stderr
     )
+
+
+def test_a_map_names_keys_here_by_the_arns_of_here(at: Login, data: Path, tmp_path: Path) -> None:
+    """An ARN of elsewhere is no key here, whatever id is in it; an alias has an ARN as well."""
+    settings, key_map = Directory(data).open(), tmp_path / "map.json"
+    (key,) = settings.deps.keyring.store.list_keys(KeyFilter(), now=0, offset=0, limit=2)[1]
+    home = f"arn:aws:kms:{settings.site.region}:{settings.site.account}"
+    for place, name, status in (
+        (home, f"key/{key.id}", 0),
+        (home, "alias/default", 0),
+        ("arn:aws:kms:us-east-1:999999999999", f"key/{key.id}", 1),
+        ("acs:kms:cn-beijing:999999999999", "alias/default", 1),
+    ):
+        key_map.write_text(json.dumps({"theirs": f"{place}:{name}"}))
+        done = run(at, data, "aws", "--key-map", str(key_map), status=status)
+        assert (f"There is no key {place}:{name}: ARNs of this tenant have" in done.stderr) is bool(status)
 
 
 def test_an_sdk_that_is_not_installed_is_named(at: Login, data: Path) -> None:

@@ -17,7 +17,7 @@ from tenantkms.runtime.assemble import SettingsError
 from tkms.each import Each, Outcome, retried
 from tkms.moving.vendor import Opened, Vendor
 from tkms.output import NotDone
-from tkms.places import Place, reason
+from tkms.places import Place, key_of, reason
 
 _WORKERS = 16
 """Calls of the vendor at a time."""
@@ -57,13 +57,13 @@ class Report(Outcome, kw_only=True):
 class KeyMap:
     """From a vendor's key to the one here. `otherwise`, if any, is for all that `names` does not have.
 
-    Raises `SettingsError` for a key that is not here.
+    Raises `SettingsError` for a key that is not here, and `Failed` as `key_of`.
     """
 
     def __init__(self, place: Place, names: Mapping[str, str], otherwise: str = "") -> None:
         self._ids: dict[str, str] = {}
         for key in {*names.values(), *filter(None, [otherwise])}:
-            ref = key.rpartition(":key/")[2]
+            ref = key_of(place, key)
             try:
                 described: Any = retried(lambda ref=ref: place.call("DescribeKey", {"key_ids": [ref]}))  # type: ignore[misc]
             except KmsError as e:

@@ -16,18 +16,18 @@ from tenantkms.model.site import Site
 
 
 class Arns(Struct, frozen=True, kw_only=True):
-    """Of one dialect. `form`: how what is an ARN begins; `service`: what stands before the region of a key's.
+    """Of one dialect. `form`: how what is an ARN begins; `services`: what stands before the region of a key's.
 
     `refs`: each parameter that may name keys by ARN, and the error that one is refused with that is of elsewhere.
     """
 
     form: re.Pattern[str]
-    service: str
+    services: tuple[str, ...]
     refs: Mapping[str, type[KmsError]]
 
     def home(self, site: Site) -> str:
         """How the ARNs begin that are answered. They stand in users' messages for ever."""
-        return f"{self.service}:{site.region}:{site.account}:"
+        return f"{self.services[0]}:{site.region}:{site.account}:"
 
     def check(self, params: Mapping[str, Any], site: Site) -> None:
         """Raises the dialect's error for a key that is not there."""
@@ -38,4 +38,7 @@ class Arns(Struct, frozen=True, kw_only=True):
                     raise error(key=ref)
 
     def _is_here(self, arn: str, site: Site) -> bool:
-        return any(arn.startswith(f"{self.service}:{home}:") for home in site.homes)
+        return any(arn.startswith(f"{service}:{home}:") for service in self.services for home in site.homes)
+
+
+NO_ARNS = Arns(form=re.compile(""), services=(), refs={})

@@ -14,7 +14,7 @@ from msgspec import Struct
 from tenantkms.errors import InvalidParameter, KmsError, MissingParameter, UnknownParameter, UnsupportedParameter
 from tenantkms.model.limits import Rate
 from tenantkms.model.site import Site
-from tenantkms.wire.arns import Arns
+from tenantkms.wire.arns import NO_ARNS, Arns
 from tenantkms.wire.http import Request, Response
 from tenantkms.wire.parse import Parameters
 from tenantkms.wire.recognise import Mark
@@ -178,8 +178,8 @@ class Dialect(Struct, frozen=True, kw_only=True, dict=True):
     parameters that every operation may carry. `unsupported`: Actions of the vendor that are not served, with the
     reason. `parameters` reads what the signature may cover, flat; `parse` gives the Action and the version, which are
     not yet checked, and the parameters nested. `rates`: how often the vendor lets an operation be called, and
-    `other_rate` all that is not there. `arns` says what names keys by ARN, if anything does;
-    `check_site` refuses what else names something of another site.
+    `other_rate` all that is not there. `arns` says what names keys by ARN, if anything does, and `no_arns` what is one
+    where nothing does: only refused ids ask it. `check_site` refuses what else names something of another site.
     """
 
     name: str
@@ -200,6 +200,7 @@ class Dialect(Struct, frozen=True, kw_only=True, dict=True):
     success: Callable[[Request, str, Mapping[str, Any], str], Response]
     failure: Callable[[Request, str, KmsError, str, View], Response]
     arns: Arns | None = None
+    no_arns: Arns = NO_ARNS
     check_site: Callable[[Mapping[str, Any], Site], None] = lambda _params, _site: None
 
     @cached_property

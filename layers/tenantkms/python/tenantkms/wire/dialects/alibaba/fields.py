@@ -42,7 +42,7 @@ STATE_NAMES = {**{s: str(s) for s in KeyState}, KeyState.ARCHIVED: "Disabled"}
 _ARN = re.compile(r"acs:kms:[a-z0-9-]*:[0-9]*:(?:key/(?P<key>.+)|(?P<alias>alias/.+))")
 ARNS = Arns(
     form=_ARN,
-    service="acs:kms",
+    services=("acs:kms",),
     refs={
         **dict.fromkeys(("KeyId", "DestinationKeyId", "ProtectedResourceArn"), e.KeyNotFound),
         "ResourceId": e.ResourceNotFound,

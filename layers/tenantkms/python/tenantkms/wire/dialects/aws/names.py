@@ -82,7 +82,7 @@ def macs(spec: KeySpec, usage: KeyUsage) -> list[str] | None:
 
 
 _REFS = ("KeyId", "SourceKeyId", "DestinationKeyId", "TargetKeyId")
-ARNS = Arns(form=re.compile("arn:"), service="arn:aws:kms", refs=dict.fromkeys(_REFS, e.KeyNotFound))
+ARNS = Arns(form=re.compile("arn:"), services=("arn:aws:kms",), refs=dict.fromkeys(_REFS, e.KeyNotFound))
 """Another partition or service is elsewhere, too."""
 
 

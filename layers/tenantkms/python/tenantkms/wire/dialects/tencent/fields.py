@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +13,7 @@ from tenantkms import errors as e
 from tenantkms.model.specs import KeySpec, KeyUsage, Origin
 from tenantkms.model.states import KeyState
 from tenantkms.wire import codecs
+from tenantkms.wire.arns import Arns
 from tenantkms.wire.translate import Out, const
 
 USAGES = {
@@ -48,6 +50,13 @@ _STATES_BY_NUMBER: dict[int, list[KeyState]] = {
     5: [KeyState.ARCHIVED],
 }
 LISTED_STATES = [KeyState.ENABLED, KeyState.DISABLED, KeyState.PENDING_IMPORT]
+
+
+def no_arns(*refs: str) -> Arns:
+    """ARNs of the other vendors, in parameters that name keys by their ids."""
+    return Arns(
+        form=re.compile("(?:acs|arn):"), services=("acs:kms", "arn:aws:kms"), refs=dict.fromkeys(refs, e.KeyNotFound)
+    )
 
 
 ALIAS = codecs.alias(

@@ -10,6 +10,7 @@ import msgspec
 from tenantkms import errors as e
 from tenantkms.names import TENCENT
 from tenantkms.wire.dialects.tencent.errors import ERRORS
+from tenantkms.wire.dialects.tencent.fields import no_arns
 from tenantkms.wire.dialects.tencent.limits import OTHERS, rates
 from tenantkms.wire.dialects.tencent.operations import OPERATIONS, UNSUPPORTED
 from tenantkms.wire.http import FORM, Request, Response
@@ -103,4 +104,5 @@ DIALECT = Dialect(
     other_rate=OTHERS,
     success=_success,
     failure=_failure,
+    no_arns=no_arns("KeyId", "KeyIds", "DestinationKeyId"),
 )

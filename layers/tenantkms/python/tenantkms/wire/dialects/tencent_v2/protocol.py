@@ -9,6 +9,7 @@ import msgspec
 
 from tenantkms import errors as e
 from tenantkms.names import TENCENT_V2
+from tenantkms.wire.dialects.tencent.fields import no_arns
 from tenantkms.wire.dialects.tencent.limits import OTHERS, rates
 from tenantkms.wire.dialects.tencent.protocol import COMMON, LEGACY_PATH, parameters
 from tenantkms.wire.dialects.tencent_v2.errors import ERRORS
@@ -56,4 +57,5 @@ DIALECT = Dialect(
     other_rate=OTHERS,
     success=_success,
     failure=_failure,
+    no_arns=no_arns("keyId"),
 )
