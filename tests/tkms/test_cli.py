@@ -383,6 +383,7 @@ def test_the_help_names_all_programs() -> None:
     text = _ok(run_tkms("snippet", "--help"))
     for name, program in SNIPPETS.items():
         assert f"  {name:<20}{program.title}\n" in text
+    assert "(API v2, https only: tkms serve --tls)" in text
 
 
 def test_all_snippets_and_none(tkms: Tkms) -> None:
