@@ -9,10 +9,9 @@ from typing import Any
 from tenantkms.access.credentials import Access
 from tenantkms.model.alias import ALIAS_PREFIX
 from tenantkms.model.credential import Credential
-from tenantkms.runtime.assemble import SettingsError
 from tkms.commands import named, only
 from tkms.machine.directory import DEFAULT_ALIAS, Directory
-from tkms.output import UsageError
+from tkms.output import Failed
 from tkms.places import find, tell_absence
 from tkms.snippets import SNIPPETS, listing, names_of, render
 
@@ -20,7 +19,7 @@ from tkms.snippets import SNIPPETS, listing, names_of, render
 def credential_for(access: Access, wanted: str | None = None, name: str | None = None) -> Credential:
     """The active credential with the id or name `wanted`, or the first one; one that may run the program `name`.
 
-    Raises `UsageError` for what was asked, `SettingsError` where there is none at all.
+    Raises `Failed`.
     """
     now = time.time()
     credentials = [c for c in access.store.list_credentials() if c.active(now)]
@@ -28,14 +27,13 @@ def credential_for(access: Access, wanted: str | None = None, name: str | None =
         credentials = named(credentials, wanted)
     which = f"active credential {wanted}" if wanted else "active credential"
     if not credentials:
-        refusal = UsageError if wanted else SettingsError
-        raise refusal(f"There is no {which}: tkms credential list, or tkms credential create")
+        raise Failed(f"There is no {which}: tkms credential list, or tkms credential create")
     if name:
         dialect = SNIPPETS[name].dialect
         others = ", ".join(names_of({d for c in credentials for d in c.dialects}))
         credentials = [c for c in credentials if dialect in c.dialects]
         if not credentials:
-            raise UsageError(
+            raise Failed(
                 f"No {which} is for the dialect {dialect}, which {name} speaks: create one (tkms credential create)"
                 f" or print another program ({others})"
             )

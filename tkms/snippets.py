@@ -43,7 +43,7 @@ HEADS = {
 }
 """How a program of a language begins, with what it is."""
 
-_TLS = "https only: tkms serve --tls-cert FILE --tls-key FILE"
+_TLS = "https only: tkms serve --tls"
 
 SNIPPETS = {
     "alibaba": Snippet("Alibaba Cloud, Python SDK", ALIBABA, "python", "pip install alibabacloud-kms20160120"),

@@ -383,6 +383,7 @@ def test_the_help_names_all_programs() -> None:
     text = _ok(run_tkms("snippet", "--help"))
     for name, program in SNIPPETS.items():
         assert f"  {name:<20}{program.title}\n" in text
+    assert "(API v2, https only: tkms serve --tls)" in text
 
 
 def test_all_snippets_and_none(tkms: Tkms) -> None:
@@ -448,7 +449,7 @@ def test_programs_are_for_the_access_keys_that_there_are(tmp_path: Path) -> None
     assert aws in shown
     assert {s.dialect for s in SNIPPETS.values() if f"  {s.title}\n" in shown} == {"aws"}
     assert "import boto3" in shown
-    _refused(tkms("snippet", "alibaba"), 2, "No active credential is for the dialect alibaba, which alibaba speaks")
+    _refused(tkms("snippet", "alibaba"), 1, "No active credential is for the dialect alibaba, which alibaba speaks")
 
 
 def test_two_credentials_of_one_name_are_not_chosen_from(tkms: Tkms) -> None:

@@ -220,6 +220,8 @@ def test_a_deletion_is_scheduled_and_cancelled(tkms: Tkms) -> None:
     assert tkms("key", "cancel-deletion", key, "--json").json == {"key_id": key}
     assert tkms.described(key)["state"] == "Enabled"
     tkms("key", "cancel-deletion", key).says(1, "not pending deletion")
+    tkms("key", "schedule-deletion", key, "--yes")
+    assert tkms("key", "cancel-deletion", key).out == ""
 
 
 def test_aliases(tkms: Tkms) -> None:

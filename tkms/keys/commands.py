@@ -71,10 +71,10 @@ def schedule_deletion(args: argparse.Namespace) -> int:
 
 
 def cancel_deletion(args: argparse.Namespace) -> int:
-    """It may be enabled or wait for material then: that is told."""
+    """Whether it is enabled then or waits for material is not known here, so machines are told no state."""
     place = find(args)
-    answer = place.call("CancelKeyDeletion", {"key_id": args.key})
-    return done(place, args) if args.json else show(answer, as_json=False)
+    place.call("CancelKeyDeletion", {"key_id": args.key})
+    return done(place, args)
 
 
 def versions(args: argparse.Namespace) -> int:
