@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import signal
 import socket
+import subprocess
 import sys
 import threading
 import time
@@ -18,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from kit.connections import Start, Wire, request_bytes, starting, tencent
+from kit.connections import Start, Wire, command, request_bytes, starting, tencent
 from kit.support import Server, Signer, run_tkms
 from tenantkms.store.shared import Memory
 from tenantkms.wire.http import Response
@@ -203,6 +205,90 @@ def test_a_worker_that_dies_is_replaced_and_nothing_acknowledged_is_lost(tmp_pat
     assert set(made) <= set(listed)
     assert errors.count("(SIGKILL); another takes its place") == 3
     assert run_tkms("audit", "verify", "--data-dir", str(tmp_path / "data")).returncode == 0
+
+
+def test_children_of_others_are_none_of_its_workers(tmp_path: Path) -> None:
+    """A shell that becomes the server leaves it what it had started, and the first process of a container has all
+    that lost its parent."""
+    (served := tmp_path / "data").mkdir(mode=0o700)
+    script = 'for i in 1 2 3 4 5 6 7 8; do sleep 0.$i & done; sleep 1 & sleep 2 & exec "$@"'
+    line = ["sh", "-c", script, "sh", *command("serve", "--data-dir", str(served), "--port", "0", "--workers", "1")]
+    with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            assert any(text.startswith("tkms: ready on ") for text in process.stdout)
+            time.sleep(1)
+        finally:
+            process.terminate()
+            _, errors = process.communicate(timeout=20)
+    assert (process.returncode, errors) == (-signal.SIGTERM, "")
+
+
+def test_a_worker_that_cannot_start_says_why(tmp_path: Path) -> None:
+    with starting(tmp_path / "data", "--workers", "2") as start:
+        site = (tmp_path / "data" / "site.json").read_bytes()
+        (tmp_path / "data" / "site.json").write_text("damaged")
+        os.kill(workers(start)[0], signal.SIGKILL)
+        assert start.process.stderr is not None
+        said = [start.process.stderr.readline() for _ in range(3)]
+        (tmp_path / "data" / "site.json").write_bytes(site)
+        until(lambda: len(workers(start)) == 2)
+    assert "site.json is damaged" in said[1]
+    assert "ended (exit code 1)" in said[2]
+
+
+def test_what_is_meant_for_the_supervisor_ends_no_worker(tmp_path: Path) -> None:
+    """Whoever sends it to all processes of a name, or of a unit, sends it to the workers too."""
+    with starting(tmp_path / "data", "--workers", "2") as start:
+        (gone, other) = workers(start)
+        os.kill(other, signal.SIGUSR2)
+        os.kill(gone, signal.SIGKILL)
+        until(lambda: gone not in workers(start))
+        for _ in range(100):  # while its successor begins
+            start.process.send_signal(signal.SIGHUP)
+            for process in workers(start):
+                os.kill(process, signal.SIGHUP)
+            time.sleep(0.02)
+        assert other in workers(start)
+        assert len(workers(start)) == 2
+        start.process.terminate()
+        _, errors = start.process.communicate(timeout=20)
+    assert errors.count("another takes its place") == 1
+
+
+def memory(process: int) -> bytes:
+    found = b""
+    with Path(f"/proc/{process}/mem").open("rb", 0) as file:
+        for line in Path(f"/proc/{process}/maps").read_text().splitlines():
+            where, mode, *_ = line.split()
+            start, end = (int(text, 16) for text in where.split("-"))
+            if mode.startswith("rw"):
+                file.seek(start)
+                found += file.read(end - start)
+    return found
+
+
+def test_nothing_secret_is_in_the_supervisor(tmp_path: Path) -> None:
+    material, secret = os.urandom(32), "a-secret-that-a-seed-gives"
+    seed, data = tmp_path / "seed.json", tmp_path / "data"
+    seed.touch(0o600)
+    encoded = base64.b64encode(material).decode()
+    key = {"id": "11111111-2222-3333-4444-555555555555", "material": encoded}
+    seed.write_text(json.dumps({"keys": [key], "credentials": [{"id": "seeded", "secret": secret}]}))
+    with starting(data, "--workers", "1", "--seed", str(seed), "--tls") as start:
+        parent = (data / "parent.key").read_bytes()
+        tls = (data / "tls" / "server.pem").read_bytes().splitlines()[1]
+        secrets = {
+            "parent": parent,
+            "material": material,
+            "text": encoded.encode(),
+            "secret": secret.encode(),
+            "tls": tls,
+        }
+        (worker,) = workers(start)
+        found = {who: memory(process) for who, process in (("worker", worker), ("supervisor", start.process.pid))}
+    assert parent in found["worker"]
+    assert [name for name, text in secrets.items() if text in found["supervisor"]] == []
 
 
 def test_workers_do_not_outlive_their_supervisor(tmp_path: Path) -> None:
