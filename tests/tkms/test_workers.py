@@ -348,23 +348,62 @@ def test_a_successor_that_cannot_start_changes_nothing(tmp_path: Path) -> None:
         assert tencent(start.port, signer, "ListKeys")["Keys"]
 
 
+def given_by_systemd(listening: socket.socket, number: int, *args: str) -> int:
+    """A process that is to serve. As sd_listen_fds(3) has it: files begin with 3, and LISTEN_PID is the process."""
+    child = os.fork()
+    if child == 0:
+        for file in range(3, 3 + number):
+            os.dup2(listening.fileno(), file)
+        os.environ |= {"LISTEN_FDS": str(number), "LISTEN_PID": str(os.getpid())}
+        os.execv(sys.executable, [sys.executable, "-m", "tkms.cli", "serve", "--workers", "1", *args])
+    return child
+
+
 def test_the_socket_may_be_systemd_s(tmp_path: Path) -> None:
-    """As sd_listen_fds(3) has it: it is file 3, and LISTEN_PID is the process."""
     with socket.create_server(("127.0.0.1", 0)) as listening, ExitStack() as stack:
         port = listening.getsockname()[1]
-        child = os.fork()
-        if child == 0:
-            os.dup2(listening.fileno(), 3)
-            os.set_inheritable(3, True)
-            os.environ |= {"LISTEN_FDS": "1", "LISTEN_PID": str(os.getpid())}
-            line = [sys.executable, "-m", "tkms.cli", "serve", "--workers", "1", "--data-dir", str(tmp_path / "data")]
-            os.execv(sys.executable, line)
+        child = given_by_systemd(listening, 1, "--data-dir", str(tmp_path / "data"))
         stack.callback(os.waitpid, child, 0)
         stack.callback(os.kill, child, signal.SIGTERM)
         until((tmp_path / "data" / "server.json").exists, 20)
         with Wire(port) as wire:
             wire.send(b"GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n")
             assert wire.answer()[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("family", "kind", "number", "said"),
+    [
+        (socket.AF_INET, socket.SOCK_STREAM, 2, "gives 2 sockets"),
+        (socket.AF_INET, socket.SOCK_DGRAM, 1, "is not of TCP"),
+        (socket.AF_UNIX, socket.SOCK_STREAM, 1, "is not of TCP"),
+    ],
+)
+def test_another_socket_of_systemd_is_refused(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], family: int, kind: int, number: int, said: str
+) -> None:
+    with socket.socket(family, kind) as listening:
+        child = given_by_systemd(listening, number, "--data-dir", str(tmp_path / "data"))
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 1
+    assert said in capfd.readouterr().err
+    assert not (tmp_path / "data").exists()
+
+
+def test_systemd_is_told_who_takes_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It ends what the main process of a unit leaves behind."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as told, ExitStack() as stack:
+        told.bind(str(tmp_path / "notify"))
+        told.settimeout(20)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        start = stack.enter_context(starting(tmp_path / "data", "--workers", "1"))
+        assert told.recv(100) == b"READY=1"
+        start.process.send_signal(signal.SIGUSR2)
+        assert told.recv(100) == b"READY=1"
+        name, _, successor = told.recv(100).decode().partition("=")
+        stack.callback(os.kill, int(successor), signal.SIGTERM)
+        assert name == "MAINPID"
+        assert start.process.wait(timeout=20) == 0
+        assert children(int(successor))
 
 
 # -- in memory ---------------------------------------------------------------------------------------------

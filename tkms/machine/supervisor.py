@@ -22,6 +22,7 @@ from msgspec import Struct
 from tenantkms.audit.faults import log_fault
 from tenantkms.errors import KmsError
 from tenantkms.runtime.assemble import SettingsError
+from tkms.machine.ready import tell_manager
 from tkms.output import say
 from tkms.places import reason
 
@@ -264,7 +265,9 @@ class Supervisor:
         taken = os.read(told, 1) == b"+"
         os.close(told)
         self._successor = (0, -1)
-        if not taken:
+        if taken:
+            tell_manager(f"MAINPID={process}")  # or systemd would end what this one leaves behind
+        else:
             os.waitpid(process, 0)
             say("tkms: the other server did not start, so this one goes on", sys.stderr)
         return taken
