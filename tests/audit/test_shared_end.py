@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from unittest.mock import patch
 
@@ -13,6 +14,7 @@ from tenantkms.audit.chain import link
 from tenantkms.audit.file_log import FileLog
 from tenantkms.audit.files import end_of, read_head, rotated
 from tenantkms.audit.shared_end import SharedEnd
+from tenantkms.errors import Unavailable
 from tenantkms.store.shared import Memory
 from tkms.audit.verify import verify_log
 
@@ -55,6 +57,27 @@ def test_turns_make_one_chain_without_reading_it(log: Path) -> None:
     assert found
     assert last
     assert (found.seq, found.shown) == (last.seq, last.shown)
+
+
+@pytest.mark.parametrize("memory", [None, Memory()], ids=["alone", "shared"])
+def test_who_took_the_lock_without_a_look_looks_with_the_next_line(log: Path, memory: Memory | None) -> None:
+    """The lock is kept for a moment, in which no other process writes; what was written before it is to be seen."""
+    later: list[Callable[[], None]] = []
+    writer = FileLog(log, key, later=later.append, end=SharedEnd(memory) if memory else None)
+    writer.write(record("first", 0))
+    later.pop()()
+    file_log(log).write(record("of another", 0))
+    writer.retain(1_000, 1_000)
+    writer.write(record("second", 0))
+    assert numbers(log) == [0, 1, 2, 3]
+    later.pop()()
+    file_log(log).write(record("of another", 1))
+    with patch("tenantkms.audit.file_log.os.open", side_effect=OSError), pytest.raises(Unavailable):
+        writer.write(record("no file is free", 0))
+    writer.write(record("third", 0))
+    later.pop()()
+    assert numbers(log) == [0, 1, 2, 3, 4, 5]
+    assert verify_log(log, MAC).findings == []
 
 
 def test_a_line_of_a_stranger_to_the_memory_is_seen(log: Path) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import signal
 import socket
+import subprocess
 import sys
 import threading
 import time
@@ -18,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from kit.connections import Start, Wire, request_bytes, starting, tencent
+from kit.connections import Start, Wire, command, request_bytes, starting, tencent
 from kit.support import Server, Signer, run_tkms
 from tenantkms.store.shared import Memory
 from tenantkms.wire.http import Response
@@ -205,6 +207,90 @@ def test_a_worker_that_dies_is_replaced_and_nothing_acknowledged_is_lost(tmp_pat
     assert run_tkms("audit", "verify", "--data-dir", str(tmp_path / "data")).returncode == 0
 
 
+def test_children_of_others_are_none_of_its_workers(tmp_path: Path) -> None:
+    """A shell that becomes the server leaves it what it had started, and the first process of a container has all
+    that lost its parent."""
+    (served := tmp_path / "data").mkdir(mode=0o700)
+    script = 'for i in 1 2 3 4 5 6 7 8; do sleep 0.$i & done; sleep 1 & sleep 2 & exec "$@"'
+    line = ["sh", "-c", script, "sh", *command("serve", "--data-dir", str(served), "--port", "0", "--workers", "1")]
+    with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            assert any(text.startswith("tkms: ready on ") for text in process.stdout)
+            time.sleep(1)
+        finally:
+            process.terminate()
+            _, errors = process.communicate(timeout=20)
+    assert (process.returncode, errors) == (-signal.SIGTERM, "")
+
+
+def test_a_worker_that_cannot_start_says_why(tmp_path: Path) -> None:
+    with starting(tmp_path / "data", "--workers", "2") as start:
+        site = (tmp_path / "data" / "site.json").read_bytes()
+        (tmp_path / "data" / "site.json").write_text("damaged")
+        os.kill(workers(start)[0], signal.SIGKILL)
+        assert start.process.stderr is not None
+        said = [start.process.stderr.readline() for _ in range(3)]
+        (tmp_path / "data" / "site.json").write_bytes(site)
+        until(lambda: len(workers(start)) == 2)
+    assert "site.json is damaged" in said[1]
+    assert "ended (exit code 1)" in said[2]
+
+
+def test_what_is_meant_for_the_supervisor_ends_no_worker(tmp_path: Path) -> None:
+    """Whoever sends it to all processes of a name, or of a unit, sends it to the workers too."""
+    with starting(tmp_path / "data", "--workers", "2") as start:
+        (gone, other) = workers(start)
+        os.kill(other, signal.SIGUSR2)
+        os.kill(gone, signal.SIGKILL)
+        until(lambda: gone not in workers(start))
+        for _ in range(100):  # while its successor begins
+            start.process.send_signal(signal.SIGHUP)
+            for process in workers(start):
+                os.kill(process, signal.SIGHUP)
+            time.sleep(0.02)
+        assert other in workers(start)
+        assert len(workers(start)) == 2
+        start.process.terminate()
+        _, errors = start.process.communicate(timeout=20)
+    assert errors.count("another takes its place") == 1
+
+
+def memory(process: int) -> bytes:
+    found = b""
+    with Path(f"/proc/{process}/mem").open("rb", 0) as file:
+        for line in Path(f"/proc/{process}/maps").read_text().splitlines():
+            where, mode, *_ = line.split()
+            start, end = (int(text, 16) for text in where.split("-"))
+            if mode.startswith("rw"):
+                file.seek(start)
+                found += file.read(end - start)
+    return found
+
+
+def test_nothing_secret_is_in_the_supervisor(tmp_path: Path) -> None:
+    material, secret = os.urandom(32), "a-secret-that-a-seed-gives"
+    seed, data = tmp_path / "seed.json", tmp_path / "data"
+    seed.touch(0o600)
+    encoded = base64.b64encode(material).decode()
+    key = {"id": "11111111-2222-3333-4444-555555555555", "material": encoded}
+    seed.write_text(json.dumps({"keys": [key], "credentials": [{"id": "seeded", "secret": secret}]}))
+    with starting(data, "--workers", "1", "--seed", str(seed), "--tls") as start:
+        parent = (data / "parent.key").read_bytes()
+        tls = (data / "tls" / "server.pem").read_bytes().splitlines()[1]
+        secrets = {
+            "parent": parent,
+            "material": material,
+            "text": encoded.encode(),
+            "secret": secret.encode(),
+            "tls": tls,
+        }
+        (worker,) = workers(start)
+        found = {who: memory(process) for who, process in (("worker", worker), ("supervisor", start.process.pid))}
+    assert parent in found["worker"]
+    assert [name for name, text in secrets.items() if text in found["supervisor"]] == []
+
+
 def test_workers_do_not_outlive_their_supervisor(tmp_path: Path) -> None:
     with starting(tmp_path / "data", "--workers", "2") as start:
         found = workers(start)
@@ -262,23 +348,62 @@ def test_a_successor_that_cannot_start_changes_nothing(tmp_path: Path) -> None:
         assert tencent(start.port, signer, "ListKeys")["Keys"]
 
 
+def given_by_systemd(listening: socket.socket, number: int, *args: str) -> int:
+    """A process that is to serve. As sd_listen_fds(3) has it: files begin with 3, and LISTEN_PID is the process."""
+    child = os.fork()
+    if child == 0:
+        for file in range(3, 3 + number):
+            os.dup2(listening.fileno(), file)
+        os.environ |= {"LISTEN_FDS": str(number), "LISTEN_PID": str(os.getpid())}
+        os.execv(sys.executable, [sys.executable, "-m", "tkms.cli", "serve", "--workers", "1", *args])
+    return child
+
+
 def test_the_socket_may_be_systemd_s(tmp_path: Path) -> None:
-    """As sd_listen_fds(3) has it: it is file 3, and LISTEN_PID is the process."""
     with socket.create_server(("127.0.0.1", 0)) as listening, ExitStack() as stack:
         port = listening.getsockname()[1]
-        child = os.fork()
-        if child == 0:
-            os.dup2(listening.fileno(), 3)
-            os.set_inheritable(3, True)
-            os.environ |= {"LISTEN_FDS": "1", "LISTEN_PID": str(os.getpid())}
-            line = [sys.executable, "-m", "tkms.cli", "serve", "--workers", "1", "--data-dir", str(tmp_path / "data")]
-            os.execv(sys.executable, line)
+        child = given_by_systemd(listening, 1, "--data-dir", str(tmp_path / "data"))
         stack.callback(os.waitpid, child, 0)
         stack.callback(os.kill, child, signal.SIGTERM)
         until((tmp_path / "data" / "server.json").exists, 20)
         with Wire(port) as wire:
             wire.send(b"GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n")
             assert wire.answer()[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("family", "kind", "number", "said"),
+    [
+        (socket.AF_INET, socket.SOCK_STREAM, 2, "gives 2 sockets"),
+        (socket.AF_INET, socket.SOCK_DGRAM, 1, "is not of TCP"),
+        (socket.AF_UNIX, socket.SOCK_STREAM, 1, "is not of TCP"),
+    ],
+)
+def test_another_socket_of_systemd_is_refused(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], family: int, kind: int, number: int, said: str
+) -> None:
+    with socket.socket(family, kind) as listening:
+        child = given_by_systemd(listening, number, "--data-dir", str(tmp_path / "data"))
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 1
+    assert said in capfd.readouterr().err
+    assert not (tmp_path / "data").exists()
+
+
+def test_systemd_is_told_who_takes_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It ends what the main process of a unit leaves behind."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as told, ExitStack() as stack:
+        told.bind(str(tmp_path / "notify"))
+        told.settimeout(20)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        start = stack.enter_context(starting(tmp_path / "data", "--workers", "1"))
+        assert told.recv(100) == b"READY=1"
+        start.process.send_signal(signal.SIGUSR2)
+        assert told.recv(100) == b"READY=1"
+        name, _, successor = told.recv(100).decode().partition("=")
+        stack.callback(os.kill, int(successor), signal.SIGTERM)
+        assert name == "MAINPID"
+        assert start.process.wait(timeout=20) == 0
+        assert children(int(successor))
 
 
 # -- in memory ---------------------------------------------------------------------------------------------

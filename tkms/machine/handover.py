@@ -13,6 +13,7 @@ from contextlib import suppress
 
 from msgspec import Struct
 
+from tenantkms.runtime.assemble import SettingsError
 from tkms.machine.ready import tell_manager
 from tkms.output import say
 
@@ -36,26 +37,36 @@ class Given(Struct):
     def ready(self, url: str) -> None:
         """All workers serve."""
         say(f"tkms: ready on {url}")
-        tell_manager()
+        tell_manager("READY=1")
         if self.tell >= 0:
             os.write(self.tell, b"+")
             os.close(self.tell)
 
 
 def given() -> Given:
-    """What was given to this process; no child of it sees the same."""
+    """What was given to this process; no child of it sees the same. Raises `SettingsError`."""
     by_server = os.environ.pop(_VARIABLE, "")
-    by_systemd = os.environ.pop("LISTEN_FDS", ""), os.environ.pop("LISTEN_PID", "")
+    number, process = os.environ.pop("LISTEN_FDS", ""), os.environ.pop("LISTEN_PID", "")
     if by_server:
         files = Given(*map(int, by_server.split()))
-    elif by_systemd == ("1", str(os.getpid())):
+    elif process == str(os.getpid()):
+        if number != "1":
+            raise SettingsError(f"The socket unit gives {number} sockets, and a server listens on one: ListenStream=.")
         files = Given(listening=_FIRST_OF_SYSTEMD)
+        _check(files.listening)
     else:
         files = Given()
     for file in (files.listening, files.lock, files.tell):
         if file >= 0:
             os.set_inheritable(file, False)
     return files
+
+
+def _check(listening: int) -> None:
+    """Raises `SettingsError`."""
+    with socket.socket(fileno=os.dup(listening)) as found:
+        if found.type != socket.SOCK_STREAM or found.family not in (socket.AF_INET, socket.AF_INET6):
+            raise SettingsError("The socket unit's socket is not of TCP: ListenStream=ADDRESS:PORT.")
 
 
 def hand_over(listening: socket.socket, lock: int, tell: int) -> int:

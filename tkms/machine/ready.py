@@ -19,16 +19,16 @@ _TIMEOUT = 4
 _PAUSE = 0.1
 
 
-def tell_manager() -> None:
+def tell_manager(state: str) -> None:
     """The protocol of sd_notify(3): one datagram to a socket that the environment names, `@` for an abstract one."""
     path = os.environ.get("NOTIFY_SOCKET", "")
     if not path:
         return
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as to:
-            to.sendto(b"READY=1", path.replace("@", "\0", 1) if path[0] == "@" else path)
+            to.sendto(state.encode(), path.replace("@", "\0", 1) if path[0] == "@" else path)
     except OSError as e:
-        say(f"tkms: warning: $NOTIFY_SOCKET cannot be told that the server is ready: {e.strerror}.", sys.stderr)
+        say(f"tkms: warning: $NOTIFY_SOCKET cannot be told {state}: {e.strerror}.", sys.stderr)
 
 
 def _asked(url: str) -> str:

@@ -12,7 +12,7 @@ import select
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from math import inf
 from typing import NoReturn
@@ -22,11 +22,13 @@ from msgspec import Struct
 from tenantkms.audit.faults import log_fault
 from tenantkms.errors import KmsError
 from tenantkms.runtime.assemble import SettingsError
+from tkms.machine.ready import tell_manager
 from tkms.output import say
 from tkms.places import reason
 
 _WATCHED = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGUSR2)
 _ENDING = (signal.SIGTERM, signal.SIGINT)
+_NOT_ENDING = (signal.SIGUSR2, signal.SIGHUP)
 _END_SECONDS = 10
 """How long workers have to end before they are killed: twice what a connection has to take its answer."""
 _LOOK_SECONDS = 1
@@ -115,12 +117,18 @@ class _Signals:
         return os.read(self._told, 1)[0] if select.select([self._told], [], [], max(0, seconds))[0] else 0
 
     def fork(self) -> int:
-        """As `os.fork`, for a child that watches nothing; no signal to either is lost."""
+        """As `os.fork`, for a child that watches nothing; no signal to either is lost.
+
+        What is told to all processes of a server by name reaches the child, too: what is not meant for it, or comes
+        before it can tell, does not end it.
+        """
         signal.pthread_sigmask(signal.SIG_BLOCK, self._watched)
         try:
             child = os.fork()
             if child == 0:
                 self.end()
+                for number in _NOT_ENDING:
+                    signal.signal(number, signal.SIG_IGN)
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, self._watched)
         return child
@@ -190,9 +198,8 @@ class Supervisor:
             got = self._signals.next(0)
             if got in _ENDING:
                 return -got
-            child, status = os.waitpid(-1, os.WNOHANG)
-            if child:
-                del self._workers[child]
+            for worker, status in self._ended():
+                say(f"tkms: worker {worker.number} did not start ({_why(status)})", sys.stderr)
                 return max(1, os.waitstatus_to_exitcode(status))
             if select.select([told], [], [], 0.1)[0]:
                 waiting -= len(os.read(told, waiting))
@@ -221,14 +228,20 @@ class Supervisor:
         for process in self._workers:
             os.kill(process, number)
 
-    def _replace(self) -> None:
-        """Those that have ended: their connections are gone, and what they have answered rests in the store."""
+    def _ended(self) -> Iterator[tuple[Worker, int]]:
+        """Workers that have ended since, and their status. There may be children of others, of a shell that has become
+        this process or of any, where this one is the first of a container.
+        """
         for process in [*self._workers]:
             child, status = os.waitpid(process, os.WNOHANG)
             if child:
-                worker = self._workers.pop(process)
-                say(f"tkms: worker {worker.number} ended ({_why(status)}); another takes its place", sys.stderr)
-                self._due[worker.number] = worker.began + _PAUSE_SECONDS
+                yield self._workers.pop(process), status
+
+    def _replace(self) -> None:
+        """Those that have ended: their connections are gone, and what they have answered rests in the store."""
+        for worker, status in self._ended():
+            say(f"tkms: worker {worker.number} ended ({_why(status)}); another takes its place", sys.stderr)
+            self._due[worker.number] = worker.began + _PAUSE_SECONDS
 
     # -- a newer release takes over --
 
@@ -252,7 +265,9 @@ class Supervisor:
         taken = os.read(told, 1) == b"+"
         os.close(told)
         self._successor = (0, -1)
-        if not taken:
+        if taken:
+            tell_manager(f"MAINPID={process}")  # or systemd would end what this one leaves behind
+        else:
             os.waitpid(process, 0)
             say("tkms: the other server did not start, so this one goes on", sys.stderr)
         return taken
@@ -264,9 +279,8 @@ class Supervisor:
         self._tell(signal.SIGTERM)
         deadline = time.monotonic() + _END_SECONDS
         while self._workers and time.monotonic() < deadline:
-            for process in [*self._workers]:
-                if os.waitpid(process, os.WNOHANG)[0]:
-                    del self._workers[process]
+            for _ in self._ended():
+                pass
             if self._workers:
                 self._signals.next(0.1)
         for process in self._workers:

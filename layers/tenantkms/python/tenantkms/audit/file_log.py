@@ -67,6 +67,7 @@ class FileLog:
         self._chain: Chain | None = None
         self._file = self._head = -1
         self._size = -1
+        self._unlooked = True
         self._since = 0.0
         self._mark_at = 0.0
         self._sealed = -1
@@ -114,14 +115,19 @@ class FileLog:
     def _turn(self) -> Iterator[None]:
         """The lock, for what happens rarely. Faults of files are `Unavailable`."""
         try:
-            with self._lock:
+            with self._lock as taken:
+                self._unlooked = self._unlooked or taken
                 yield
         except (OSError, ValueError) as e:
             raise Unavailable(NOT_WRITTEN) from e
 
     def _ready(self, taken: bool = True) -> Chain:
-        """The chain, if the file is as it was left; else as it goes on from what is there."""
+        """The chain, if the file is as it was left; else as it goes on from what is there.
+
+        `taken`: others may have written. That is so until it was looked at, though the lock is kept meanwhile.
+        """
         chain, shared = self._chain, self._end
+        taken = self._unlooked = taken or self._unlooked
         if taken and shared:
             self._size = shared.recall(chain)
             if self._size < 0:  # another process knows why, or it is the first time
@@ -130,6 +136,7 @@ class FileLog:
             if shared:
                 shared.turned()
             chain = self._chain = self._resume()
+        self._unlooked = False
         return chain
 
     def _put(self, chain: Chain, line: bytes) -> None:
