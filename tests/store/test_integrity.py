@@ -110,7 +110,7 @@ def test_rows_that_change_places_are_not_believed(store: KeyStore, access: Acces
     for number in (1, 2):
         store.commit([PutAlias(Alias(name=f"a{number}", key_id=key_id(number)), expect=None)])
         access.put_credential(credential(number), new=True)
-    for rows in map(raw_rows, dict.fromkeys((store, access))):
+    for rows in map(raw_rows, {getattr(each, "_path", each): each for each in (store, access)}.values()):
         pairs: dict[str, list[Row]] = {}
         for row in rows.rows():
             pairs.setdefault(f"{row.get('')}{row.get('sk')}{str(row.get('pk'))[:12]}", []).append(row)

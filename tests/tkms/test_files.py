@@ -368,4 +368,4 @@ def test_names_of_others_are_written_so_that_no_terminal_obeys_them(tkms: Tkms, 
 def test_a_context_that_is_not_utf8_is_said(tkms: Tkms, work: Path) -> None:
     (work / "a").write_bytes(b"text")
     done = tkms("seal", "--context", "a=\udcff", str(work / "a"))
-    assert (done.returncode, done.stderr) == (2, "tkms: --context is not UTF-8\n")
+    assert (done.returncode, done.stderr) == (2, "tkms: a=\\xff is not UTF-8\n")

@@ -74,7 +74,10 @@ class SharedAnswers(Answers):
         start += _HEAD.size
         if now > until:
             return None
-        kept = _decode(self._slots[start : start + size])
+        made = bytes(self._slots[start : start + size])
+        if self._tags[at : at + _TAG] != tag:  # another one takes its place
+            return None
+        kept = _decode(made)
         return Response(status=kept.status, content_type=kept.content_type, body=kept.body, headers=kept.headers)
 
     def put(self, call: Known, response: Response, until: float) -> None:
