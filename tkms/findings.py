@@ -30,6 +30,9 @@ Found = Iterator[tuple[str, str, str]]
 ARNS, ENDPOINT, ROWS = "arns", "endpoint", "rows"
 _SHOWN = 20
 _IN_FRONT = "What stands in front is to pass everything on: AWS's SDKs take any page with status 200 for a success."
+_NO_ANSWER = (
+    "Look at DNS, TLS, and what stands in front of it. SSL_CERT_FILE names a private authority, such as tkms tls makes."
+)
 _REPAIR = 'Somebody wrote to the store. docs/operations.md, "Rows that are not believed", says how to repair it.'
 _NO_ROOT = "After an upgrade: tkms take-over. Else somebody took the root secret away: restore it from a backup."
 
@@ -52,7 +55,7 @@ def examine_endpoint(url: str) -> Found:
             own = answer.status == 400 and b"MissingAuthenticationTokenException" in answer.read(65_536)
             said = f"{answer.status} {answer.headers.get_content_type()}"
     except (OSError, ValueError) as e:
-        yield PROBLEM, f"{url} does not answer: {e}", "Look at DNS, TLS, and what stands in front of it."
+        yield PROBLEM, f"{url} does not answer: {e}", _NO_ANSWER
         return
     if own:
         yield OK, f"at {url} it is the API that answers", ""

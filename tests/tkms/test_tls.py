@@ -196,6 +196,15 @@ def test_a_first_start_makes_it_and_says_so(tmp_path: Path) -> None:
         assert _status("localhost", start.port, ca) == 200
 
 
+def test_the_doctor_is_a_client_that_has_to_trust_it(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with starting(data, "--tls") as start:
+        words = ("doctor", "--data-dir", str(data), "--endpoint", start.url)
+        refused = run_tkms(*words, check=False)
+        assert (refused.returncode, "SSL_CERT_FILE" in refused.stdout) == (1, True)
+        monkeypatch.setenv("SSL_CERT_FILE", str(data / "tls" / "ca.pem"))
+        assert f"at {start.url} it is the API that answers" in run_tkms(*words).stdout
+
+
 def test_options_of_a_certificate_of_one_s_own_do_not_go_with_it(data: Path, tmp_path: Path) -> None:
     cert, key = map(str, make_certificate(tmp_path))
     for args, text in (

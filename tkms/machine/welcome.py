@@ -17,7 +17,7 @@ FILE = "welcome.txt"
 
 
 def welcome(directory: Directory, settings: Settings, url: str) -> str:
-    """With the first active credential and its secret. `url` is where it serves. Raises `SettingsError` without one."""
+    """With the first active credential and its secret. `url` is where it serves. Raises `Failed` without one."""
     credential = credential_for(settings.access)
     secret = settings.access.secret(credential)
     alias = ALIAS_PREFIX + DEFAULT_ALIAS
