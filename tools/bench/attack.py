@@ -115,9 +115,11 @@ def _measure(honest: Honest, seconds: float) -> dict[str, float]:
     return {"p50_ms": _at(honest.seconds, 0.5), "p99_ms": _at(honest.seconds, 0.99), "failed": honest.failed}
 
 
-def resident_mb(pid: int, what: str = "VmRSS") -> float:
-    line = next(line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith(what))
-    return int(line.split()[1]) / 1024
+def memory_mb(server: int, file: str, what: str) -> float:
+    """Of all processes of a server together, as `/proc/<process>/<file>` has it: `Pss` of what they share in parts."""
+    workers = Path(f"/proc/{server}/task/{server}/children").read_text().split()
+    lines = (line for each in (server, *workers) for line in Path(f"/proc/{each}/{file}").read_text().splitlines())
+    return sum(int(line.split()[1]) for line in lines if line.startswith(f"{what}:")) / 1024
 
 
 def _signing_key(port: int, signer: Signer) -> tuple[str, str]:
@@ -158,10 +160,10 @@ def _row(name: str, kind: Kind, seconds: float) -> dict[str, Any]:
             used, version = _signing_key(port, other) if name == "signing" else (key_id, "")
             _measure(honest, 1)
             quiet = _measure(honest, seconds)
-            before = resident_mb(server.process.pid)
+            before = memory_mb(server.process.pid, "status", "VmRSS")
             with _attacked(name, Target(port, other.access_key_id, other.secret, used, version)):
                 attacked = _measure(honest, seconds)
-            most = resident_mb(server.process.pid, "VmHWM")
+            most = memory_mb(server.process.pid, "status", "VmHWM")
     return {
         "quiet": quiet,
         "attacked": attacked,

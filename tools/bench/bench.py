@@ -324,7 +324,7 @@ def http_rows(seconds: int) -> dict[str, Any]:
             while (sent := _served(server.data_dir)) < 100_000:
                 _wrk(server.url, 8, max(1, (100_000 - sent) // 10_000), tc3(), directory)
             rows["requests served"] = sent
-            rows["resident MB after them"] = attack.resident_mb(server.process.pid)
+            rows["MB of memory after them (Pss)"] = attack.memory_mb(server.process.pid, "smaps_rollup", "Pss")
     return rows
 
 
