@@ -72,7 +72,7 @@ def test_arns_of_elsewhere_are_the_dialect_s_own_refusal(user: Login) -> None:
                     alibaba.ask("Encrypt", KeyId=f"acs:kms:{place}:{name}", Plaintext="aGVsbG8=")
             with pytest.raises(aws.client.exceptions.NotFoundException, match=f"'arn:aws:kms:{place}:{name}' does not"):
                 aws.client.encrypt(KeyId=f"arn:aws:kms:{place}:{name}", Plaintext=HELLO)
-        with refused(tencent, "InvalidParameterValue.InvalidKeyId"):
+        with refused(tencent, "ResourceUnavailable.CmkNotFound"):
             tencent.call("DescribeKey", KeyId=f"acs:kms:{place}:key/{key}")
 
 
