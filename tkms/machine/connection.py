@@ -27,7 +27,7 @@ FIRST_SECONDS = 10
 """How long a connection has for its first request, and for each one until a signature has verified."""
 REQUEST_SECONDS = 60
 """How long a later request may take to arrive, and a client to take its answers."""
-LINGER_SECONDS = 0.5
+LINGER_SECONDS = 2
 """How long a connection without a request has for its first one when the server is to end."""
 SPIN_SECONDS = 100e-6
 """How long the event loop asks for the next request before it sleeps, after an answer on the only connection."""
