@@ -6,6 +6,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from tenantkms.store import dynamodb_layout as layout
 from tenantkms_events.names import FUNCTIONS as STARTED_BY_EVENTS
 from tkms.events.queues import SOURCES
 from tkms.findings import ARNS, OK, PROBLEM, ROWS, WARNING, Finding, Found, examine_arns, examine_rows
-from tkms.output import time_text
+from tkms.output import NotDone, time_text
 from tkms.places import reason
 from tkms.stack.stack import Stack, aws_errors
 
@@ -181,9 +182,12 @@ def _functions(stack: Stack, listing: Listing) -> Found:
 
 def _stopped(stack: Stack, listing: Listing) -> Found:
     """As `stop` of docs/operations.md stops a tenant."""
-    client, names = stack.client("lambda"), sorted(_of(listing, "AWS::Lambda::Function"))
-    reserved = {name: client.get_function_concurrency(FunctionName=name) for name in names}
-    stopped = [name for name, row in reserved.items() if row.get("ReservedConcurrentExecutions") == 0]
+    client, stopped = stack.client("lambda"), []
+    for name in sorted(_of(listing, "AWS::Lambda::Function")):
+        # `_functions` tells of those that are not there.
+        with suppress(NotDone), aws_errors("It cannot be checked", ("ResourceNotFoundException",)):
+            if client.get_function_concurrency(FunctionName=name).get("ReservedConcurrentExecutions") == 0:
+                stopped.append(name)
     for name in stopped:
         start = f"aws lambda delete-function-concurrency --function-name {name}"
         yield PROBLEM, f"{name} is stopped: its reserved concurrency is 0", start
