@@ -7,6 +7,7 @@ import http.client
 import io
 import json
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -19,13 +20,12 @@ from pathlib import Path
 from typing import Any, Self, cast
 
 import msgspec
-import uvicorn
 
 from kit.support import Signer
 from tenantkms.wire.http import Request, Response
-from tkms.machine.connection import Application, Connection
+from tkms.machine.connection import Application
 from tkms.machine.guests import Guests
-from tkms.machine.listener import Server
+from tkms.machine.listener import Server, server_config
 
 
 @dataclass
@@ -70,20 +70,10 @@ def listening(
     application: Application, guests: Guests | None = None, tls: tuple[Path, Path] | None = None
 ) -> Iterator[int]:
     """The port of a server in this process, whose connections ask `application`. `tls`: certificate and key."""
-    unused: Any = None
-    cert, key = tls or (None, None)
-    config = uvicorn.Config(
-        unused,
-        http=Connection,
-        loop="uvloop",
-        ws="none",
-        interface="asgi3",
-        lifespan="off",
-        log_level="warning",
-        ssl_certfile=cert,
-        ssl_keyfile=key,
-    )
-    config.load()
+    config = server_config()
+    if tls:
+        config.ssl = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        config.ssl.load_cert_chain(*tls)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         running = Server(config, listener, application, guests or Guests())

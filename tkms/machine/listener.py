@@ -234,6 +234,24 @@ class Listener:
         self._loop.call_later(_PAUSE_SECONDS, self._listen)
 
 
+def server_config() -> uvicorn.Config:
+    """Of a `Server`. Without TLS: `ssl` is set to the context of that."""
+    unused: Any = None  # `Listener` makes the connections, and they call the application
+    config = uvicorn.Config(
+        unused,
+        http=Connection,
+        loop="uvloop",
+        ws="none",
+        interface="asgi3",
+        lifespan="off",
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=5,
+    )
+    config.load()
+    return config
+
+
 class Server(uvicorn.Server):
     """Listens by `Listener`, and ends connections whose clients take too long."""
 

@@ -12,9 +12,7 @@ import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import uvicorn
+from typing import TYPE_CHECKING
 
 from functions.endpoint.dispatch import InlineDispatcher
 from functions.endpoint.handler import Endpoint
@@ -24,12 +22,12 @@ from tenantkms.runtime.assemble import AUDIT_FILE, Settings, SettingsError
 from tenantkms.store.shared import Memory
 from tkms.machine.answers import SharedAnswers
 from tkms.machine.app import App, Checks
-from tkms.machine.connection import Connection
 from tkms.machine.credentials_uri import SECONDS, CredentialsUri, new_path
 from tkms.machine.crew import Crew
 from tkms.machine.directory import Directory, Seed
 from tkms.machine.guests import Guests, connections_by_files
 from tkms.machine.handover import Given, given, hand_over
+from tkms.machine.listener import server_config
 from tkms.machine.supervisor import Place, Supervisor, apart
 from tkms.machine.welcome import greet
 from tkms.machine.worker import Keeper, Releases, Work
@@ -177,22 +175,6 @@ class _Serving:
             settings.sessions.issue(args.credentials_uri, SECONDS, "", int(settings.deps.clock()))
         return 0
 
-    def _config(self) -> uvicorn.Config:
-        unused: Any = None  # `Listener` makes the connections, and they call `App`
-        config = uvicorn.Config(
-            unused,
-            http=Connection,
-            loop="uvloop",
-            ws="none",
-            interface="asgi3",
-            lifespan="off",
-            log_level="warning",
-            access_log=False,
-            timeout_graceful_shutdown=5,
-        )
-        config.load()
-        return config
-
     def _work(self, place: Place) -> int:
         args = self._args
         self._crew.join(place.number)
@@ -210,7 +192,7 @@ class _Serving:
         app = App(endpoint, _checks(settings, args.data_dir), uri.response if uri else None)
         guests = Guests(self._connections, args.connections_per_address, crew=self._crew)
         keeper = Keeper(log, args.audit_days, args.audit_mb * 1024**2)
-        work = Work(self._config(), self._listening, app, guests, settings.deps, keeper, releases, place)
+        work = Work(server_config(), self._listening, app, guests, settings.deps, keeper, releases, place)
         if self._tls:
             work.certify(self._tls.certificate(directory, settings))
         work.run()
