@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self, cast
@@ -139,9 +139,10 @@ class Wire:
         self.socket.sendall(data)
 
     def answer(self, method: str = "GET") -> tuple[int, http.client.HTTPMessage, bytes]:
-        response = http.client.HTTPResponse(cast("socket.socket", self._answers), method=method)
-        response.begin()
-        return response.status, response.headers, response.read()
+        # Closed while the file below it is open: Python 3.13 tells of a finalizer that finds it closed.
+        with closing(http.client.HTTPResponse(cast("socket.socket", self._answers), method=method)) as response:
+            response.begin()
+            return response.status, response.headers, response.read()
 
     def ask(self, event: Mapping[str, Any]) -> Any:
         """The parsed answer to a signed request, on a connection that stays open."""
