@@ -49,7 +49,9 @@ def command(*args: str) -> list[str]:
 def starting(data_dir: Path, *args: str) -> Iterator[Start]:
     """`tkms serve` on a free port; killed when the block ends, which loses nothing."""
     line = command("serve", "--data-dir", str(data_dir), *(() if "--port" in args else ("--port", "0")), *args)
-    with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    # A group of its own, whose parent is in another: the kernel gives no SIGTSTP to a group that nobody would continue,
+    # as that of tests which were started in the background by a shell that has ended.
+    with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, process_group=0) as process:
         try:
             assert process.stdout is not None
             printed = ""
