@@ -89,6 +89,9 @@ def maintain(args: argparse.Namespace) -> int:
     else:
         rows = [(name, str(r.due), str(r.done), str(r.failed)) for name, r in reports.items()]
         table([("WORK", "DUE", "DONE", "FAILED"), *rows])
+    for name, report in reports.items():
+        if report.left:  # of what a dry run counts in another place
+            print(f"tkms: {name}: the time was up before all keys had been looked at", file=sys.stderr)
     held = [report.held for report in reports.values() if report.held and report.due]
     for last in held:
         print(f"tkms: {held_text(last)}", file=sys.stderr)

@@ -44,9 +44,9 @@ class Place(Protocol):
         """Run an Action as the operator. Raises its domain error."""
 
     def maintain(
-        self, bar: Callable[[str, int], Progress] | None, *, dry_run: bool, trust_clock: bool
+        self, bar: Callable[[str], Progress] | None, *, dry_run: bool, trust_clock: bool
     ) -> Mapping[str, Report]:
-        """Do the scheduled work now. `bar(name, total)` shows progress, where the work is done in this process."""
+        """Do the scheduled work now, all of it. `bar(name)` shows how many keys have been looked at."""
 
 
 class OneMachine:
@@ -63,12 +63,12 @@ class OneMachine:
         return call(self.settings, action, params)
 
     def maintain(
-        self, bar: Callable[[str, int], Progress] | None, *, dry_run: bool, trust_clock: bool
+        self, bar: Callable[[str], Progress] | None, *, dry_run: bool, trust_clock: bool
     ) -> Mapping[str, Report]:
         deps = self.settings.deps
         reports = {}
         for name, job in maintenance.JOBS.items():
-            progress = bar(name, maintenance.run(job, deps, "count", dry_run=True).due) if bar else None
+            progress = bar(name) if bar else None
             reports[name] = maintenance.run(
                 job, deps, secrets.token_hex(16), dry_run=dry_run, trust_clock=trust_clock, progress=progress
             )

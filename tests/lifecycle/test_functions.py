@@ -21,13 +21,16 @@ from kit import emf
 from kit.moto_aws import REGION, create_tables
 from tenantkms.access.policy import ALLOW_ALL
 from tenantkms.action.vouch import CALLS, vouch
+from tenantkms.model.key import revised
+from tenantkms.model.profiles import DAY
 from tenantkms.names import DIALECTS
 from tenantkms.runtime import lambda_entry
 from tenantkms.runtime.assemble import on_aws
+from tenantkms.store.port import PutKey
 from tkms.anchor import anchor
 
 TENANT = (("tenant", "acme"),)
-CONTEXT: Any = SimpleNamespace(aws_request_id="run")
+CONTEXT: Any = SimpleNamespace(aws_request_id="run", get_remaining_time_in_millis=lambda: 300_000)
 
 
 @pytest.fixture
@@ -78,10 +81,24 @@ def test_what_functions_print_is_what_they_did(deployed: None, capsys: pytest.Ca
     assert found["Latency", (("action", "CreateKey"),)] > 0
     assert "result" in schedule_key_deletion(call("ScheduleKeyDeletion", key_id=made[0], days=7), CONTEXT)
     assert set(metrics()) == {("Latency", TENANT), ("Latency", (("action", "ScheduleKeyDeletion"),))}
-    assert delete_due_keys({}, CONTEXT) == {"due": 0, "done": 0, "failed": 0, "held": 0}
+    assert delete_due_keys({}, CONTEXT) == {"due": 0, "done": 0, "failed": 0, "held": 0, "left": False}
     assert metrics() == {("KeysPendingDeletion", TENANT): 1}
     rotate_due_keys({}, CONTEXT)
     assert metrics() == {}
+
+
+def test_a_scheduled_function_ends_before_its_time_is_up(deployed: None) -> None:
+    """And says so, rather than to be ended, tried again from the first key on, and be a dead letter in the end."""
+    key_id = create_key(call("CreateKey"), CONTEXT)["result"]["key"]["id"]
+    keyring = lambda_entry.from_environment().deps.keyring
+    key = keyring.key(key_id, fresh=True)
+    assert key is not None
+    keyring.commit([PutKey(revised(key, "older", created=key.created - 7 * DAY, rotation_seconds=7 * DAY))])
+    late: Any = SimpleNamespace(aws_request_id="run", get_remaining_time_in_millis=lambda: 60_000)
+    nothing = {"due": 0, "done": 0, "failed": 0, "held": 0}
+    assert rotate_due_keys({}, late) == {**nothing, "left": True}
+    assert rotate_due_keys({}, CONTEXT) == {**nothing, "due": 1, "done": 1, "left": False}
+    assert delete_due_keys({}, late) == {**nothing, "left": False}
 
 
 def audited(capsys: pytest.CaptureFixture[str]) -> list[tuple[str, str, str]]:

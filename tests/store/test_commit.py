@@ -14,7 +14,7 @@ from tenantkms.model.alias import Alias
 from tenantkms.model.grant import MAX_GRANTS, Grant
 from tenantkms.model.key import KeyFilter
 from tenantkms.model.states import KeyState
-from tenantkms.model.watch import Watch
+from tenantkms.model.watch import Place, Watch
 from tenantkms.store.port import (
     MAX_WRITES,
     DeleteAlias,
@@ -235,8 +235,9 @@ def test_each_job_s_watch_is_what_was_written_last(store: KeyStore) -> None:
     assert store.get_watch("one") is None
     store.put_watch("one", Watch(since=1, seen=2))
     store.put_watch("two", Watch(since=3, seen=4))
-    store.put_watch("one", Watch(since=1, seen=5))
-    assert (store.get_watch("one"), store.get_watch("two")) == (Watch(since=1, seen=5), Watch(since=3, seen=4))
+    last = Watch(since=1, seen=5, place=Place(after=(6, ONE.id), ahead=(2**36, "~"), looked=7))
+    store.put_watch("one", last)
+    assert (store.get_watch("one"), store.get_watch("two")) == (last, Watch(since=3, seen=4))
     assert store.list_keys(KeyFilter(), now=0, offset=0, limit=10) == (0, [])
 
 

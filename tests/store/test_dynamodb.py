@@ -222,6 +222,19 @@ def test_listings_follow_the_pages_of_the_index(
     assert tables.wire.count("Query") == 16
 
 
+def test_of_what_is_due_no_more_is_read_than_is_asked_for(tables: Tables, keys: DynamoKeyStore) -> None:
+    """A megabyte of rows for each hundred of them would be read ten times."""
+    leaving = [key(n, state=KeyState.PENDING_DELETION, deletion_date=100 + n) for n in range(1, 13)]
+    keys.commit([PutKey(one) for one in leaving])
+    found, after = list[tuple[int, str]](), (0, "")
+    while page := keys.list_due(10**10, limit=5, after=after):
+        found += page
+        after = page[-1]
+    assert found == [(one.due, one.id) for one in leaving]
+    asked = [body["Limit"] for operation, body in tables.wire.sent if operation == "Query"]
+    assert asked == [6] * 4
+
+
 def test_an_access_key_id_too_long_for_a_row_is_unknown_without_asking(
     tables: Tables, access: DynamoAccessStore
 ) -> None:

@@ -14,7 +14,7 @@ from tenantkms.errors import Unavailable, kind
 from tenantkms.model.alias import Alias
 from tenantkms.model.key import KeyFilter
 from tenantkms.model.states import KeyState
-from tenantkms.model.watch import Watch
+from tenantkms.model.watch import Place, Watch
 from tenantkms.store.dynamodb import DynamoKeyStore
 from tenantkms.store.integrity import IntegrityFault, RowMac
 from tenantkms.store.port import AccessStore, KeyStore, PutAlias, PutKey, PutVersion
@@ -219,6 +219,23 @@ def test_a_watch_that_no_run_can_have_left_is_none(store: KeyStore, seen: str | 
         typed: Any = {"N": str(seen)} if isinstance(seen, int) else {"S": seen}
         store._client.put_item(TableName=store._table, Item={**row, "seen": typed})
     assert store.get_watch("job") is None
+
+
+@pytest.mark.parametrize(
+    "place", [None, 7, "", "{", "[[1]]", '[[1, 2], [0, ""], 0]', '[[-1,""],[0,""],0]', f'[[1,"{"x" * 65}"],[0,""],0]']
+)
+def test_a_place_that_no_run_can_have_left_is_before_the_first_key(store: KeyStore, place: str | int | None) -> None:
+    """The watch counts all the same, and nothing keeps the next run from its work."""
+    store.put_watch("job", Watch(since=1, seen=2, place=Place(after=(3, key_id(1)), looked=4)))
+    if isinstance(store, SqliteStore):
+        store._at.db.execute("UPDATE watches SET place = ?", (place,))
+    else:
+        assert isinstance(store, DynamoKeyStore)
+        (row,) = (row for row in store._client.scan(TableName=store._table)["Items"] if "since" in row)
+        typed: Any = {} if place is None else {"place": {"S": place} if isinstance(place, str) else {"N": str(place)}}
+        row.pop("place")
+        store._client.put_item(TableName=store._table, Item={**row, **typed})
+    assert store.get_watch("job") == Watch(since=1, seen=2)
 
 
 @pytest.mark.parametrize(

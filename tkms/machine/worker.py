@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from tkms.tls.serving import ServerCertificate
 
 _MAINTENANCE_SECONDS = 60
+_SWEEP_SECONDS = 20
+"""How long a job goes on before what else is to be done has its turn, and then the job again."""
 _WARN_SECONDS = 3_600
 _HELD_SECONDS = 0.005
 """How long other processes may wait for a lock that a server that is alone has used."""
@@ -154,17 +156,23 @@ class Work(Server):
     async def _maintain(self) -> None:
         told = 0
         while True:
-            request_id = str(uuid4())
+            request_id, pause = str(uuid4()), _MAINTENANCE_SECONDS
             for job in JOBS.values():
                 try:
-                    report = await asyncio.to_thread(run, job, self._deps, request_id)
+                    report = await asyncio.to_thread(run, job, self._deps, request_id, more=self._sweeps_until())
+                    pause = 0 if report.left else pause
                     if report.due and report.held not in (0, told):
                         told = report.held
                         say(f"tkms: {held_text(told)}", sys.stderr)
                 except Exception as error:  # noqa: BLE001 - whatever it is, the next minute may be better
                     log_fault(request_id, error)
             await asyncio.to_thread(self._keeper.keep)
-            await asyncio.sleep(_MAINTENANCE_SECONDS)
+            await asyncio.sleep(pause)
+
+    def _sweeps_until(self) -> Callable[[], bool]:
+        """Whether a job may go on: who stops the server waits for one key at most."""
+        end = time.monotonic() + _SWEEP_SECONDS
+        return lambda: not self.should_exit and time.monotonic() < end
 
     async def _certify(self, certificate: ServerCertificate) -> None:
         """Look at it each minute, and when the operator says so (SIGHUP)."""

@@ -135,18 +135,29 @@ class Stack:
         return as_operator(self._dispatch, action, params)
 
     def maintain(
-        self, bar: Callable[[str, int], Progress] | None, *, dry_run: bool, trust_clock: bool
+        self, bar: Callable[[str], Progress] | None, *, dry_run: bool, trust_clock: bool
     ) -> Mapping[str, Report]:
-        """`Place.maintain`; the functions do not tell how far they are, so there is no bar."""
-        del bar
+        """`Place.maintain`. A function tells how far it is when it ends, before its time is up: then it is invoked
+        again. Not for a dry run, which would begin anew: that has counted as many as it could.
+        """
         client = self.client("lambda", read_timeout=_SWEEP_SECONDS, retries={"total_max_attempts": 1})
         reports, event = {}, msgspec.json.encode({"dry_run": dry_run, "trust_clock": trust_clock})
         for name, job in JOBS.items():
             function = self.outputs["FunctionPrefix"] + folder(job.name)
-            with aws_errors(f"{function} cannot be invoked"):
-                answer = client.invoke(FunctionName=function, Payload=event)
-                payload = answer["Payload"].read()
-            if answer.get("FunctionError"):
-                raise SettingsError(f"{function} failed: its log says why.")
-            reports[name] = msgspec.json.decode(payload, type=Report)
+            progress = bar(name) if bar else None
+            report = self._swept(client, function, event)
+            while report.left and not dry_run:
+                report = report.and_then(self._swept(client, function, event))
+                if progress:
+                    progress(report.due)
+            reports[name] = report
         return reports
+
+    @staticmethod
+    def _swept(client: Any, function: str, event: bytes) -> Report:
+        with aws_errors(f"{function} cannot be invoked"):
+            answer = client.invoke(FunctionName=function, Payload=event)
+            payload = answer["Payload"].read()
+        if answer.get("FunctionError"):
+            raise SettingsError(f"{function} failed: its log says why.")
+        return msgspec.json.decode(payload, type=Report)

@@ -7,7 +7,7 @@ operator says that it is right.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Literal
 
 from msgspec import Struct
@@ -19,14 +19,13 @@ from tenantkms.errors import KmsError
 from tenantkms.keys.deps import Deps
 from tenantkms.keys.destruction import destroy_due, destroys
 from tenantkms.keys.rotation import rotate_due, rotates
+from tenantkms.keys.walk import Walk
 from tenantkms.model.key import Key
-from tenantkms.model.profiles import DAY
-from tenantkms.model.watch import LATEST, Watch, watched
+from tenantkms.model.watch import Place, Watch, watched
 from tenantkms.store.port import RevisionConflict
 
 CLOCK_TRUSTED = "clock-trusted"
 """The note of the audit line of an operator's word."""
-_PAGE = 100
 Progress = Callable[[int], None]
 """Told how many keys have been looked at so far."""
 
@@ -35,12 +34,24 @@ class Report(Struct, frozen=True, kw_only=True):
     """Of one run: keys that were due, how many are done, and how many failed and stay due.
 
     `held` is the time of the last run (Unix seconds), if this clock is so far from it that nothing was done.
+    `left`: it ended before it had looked at all keys, and the next run goes on behind the last one.
     """
 
     due: int
     done: int
     failed: int
     held: int = 0
+    left: bool = False
+
+    def and_then(self, next_: Report) -> Report:
+        """Of two runs, of which the second went on where the first had ended."""
+        return Report(
+            due=self.due + next_.due,
+            done=self.done + next_.done,
+            failed=self.failed + next_.failed,
+            held=next_.held,
+            left=next_.left,
+        )
 
 
 class Job(Struct, frozen=True, kw_only=True):
@@ -50,12 +61,13 @@ class Job(Struct, frozen=True, kw_only=True):
     `work` is told the time and the request id. Its audit lines, before and after, are written here.
 
     `counted` is what its metrics count. Its function on AWS is in the folder that is named as the job is.
-    `careful`: it does nothing by a clock that has jumped.
+    `careful`: it does nothing by a clock that has jumped. `ahead`: a key may be due that seems to have time.
     """
 
     name: str
     counted: str
     careful: bool
+    ahead: bool
     due: Callable[[Key, int, int], bool]
     work: Callable[[Deps, Key, int, str], None]
 
@@ -63,12 +75,8 @@ class Job(Struct, frozen=True, kw_only=True):
         return f"{self.counted}{outcome}"
 
 
-def _due(deps: Deps, until: int) -> Iterator[str]:
-    """Ids of the keys that some work is due for, in pages; what fails does not keep the rest from its turn."""
-    after = (0, "")
-    while page := deps.keyring.store.list_due(until, limit=_PAGE, after=after):
-        after = page[-1]
-        yield from (key_id for _, key_id in page)
+def _always() -> bool:
+    return True
 
 
 def run(
@@ -79,27 +87,34 @@ def run(
     dry_run: bool = False,
     trust_clock: bool = False,
     progress: Progress | None = None,
+    more: Callable[[], bool] = _always,
 ) -> Report:
     """Do `job` for every key that is due. A key that fails is logged and stays due; the others go on.
 
     `trust_clock` is an operator's word that the clock is right, though it is not where the last run left it.
+    `more` is asked before each key whether there is time for it.
     """
     now, store = int(deps.clock()), deps.keyring.store
     last = store.get_watch(job.name)
     watch = watched(last, now)
     held = last.seen if last and not watch and job.careful and not trust_clock else 0
     since = watch.since if watch else 0 if held else now
-    if not held and not dry_run:
-        _remember(job, deps, watch, now, request_id)
-    # Once a day those are looked at that seem to have time: a clock that was ahead may have dated them.
-    until = now if last and last.seen // DAY == now // DAY else LATEST
+    place = last.place if last else Place()
+    works = not held and not dry_run
+    if works:
+        _remember(job, deps, watch or Watch(since=now, seen=now, place=place), request_id, told=watch is None)
+    walk = Walk(store, job.name, now, place if works else Place(), ahead=job.ahead)
     due = done = failed = 0
-    for key_id in _due(deps, until):
+    left = False
+    for looked, key_id in enumerate(walk, 1):
+        left = not more()
+        if left:
+            break
         is_due = True  # so far as is known, if the key cannot be read
         try:
             key = deps.keyring.key(key_id, fresh=True)
             is_due = key is not None and job.due(key, now, since)
-            if key is not None and is_due and not held and not dry_run:
+            if key is not None and is_due and works:
                 _work(job, deps, key, now, request_id)
                 done += 1
         except RevisionConflict:
@@ -108,20 +123,21 @@ def run(
             failed += 1
             log_fault(request_id, error)
         due += is_due
-        if progress and is_due:
-            progress(due)
-    return Report(due=due, done=done, failed=failed, held=held)
+        if progress:
+            progress(looked)
+    if works:
+        walk.keep()
+    return Report(due=due, done=done, failed=failed, held=held, left=left)
 
 
-def _remember(job: Job, deps: Deps, watch: Watch | None, now: int, request_id: str) -> None:
-    """Keep the time of this run; without a watch that goes on, one begins."""
-    store = deps.keyring.store
-    if watch or not job.careful:
-        store.put_watch(job.name, watch or Watch(since=now, seen=now))
-        return
-    _audit(deps, job, request_id, INTENT, note=CLOCK_TRUSTED)
-    store.put_watch(job.name, Watch(since=now, seen=now))
-    _audit(deps, job, request_id, "ok", note=CLOCK_TRUSTED)
+def _remember(job: Job, deps: Deps, watch: Watch, request_id: str, *, told: bool) -> None:
+    """Keep the time of this run. `told`: a watch begins with it, which of a careful job is an operator's word."""
+    told = told and job.careful
+    if told:
+        _audit(deps, job, request_id, INTENT, note=CLOCK_TRUSTED)
+    deps.keyring.store.put_watch(job.name, watch)
+    if told:
+        _audit(deps, job, request_id, "ok", note=CLOCK_TRUSTED)
 
 
 def tell(metrics: Metrics, job: Job, report: Report) -> None:
@@ -158,7 +174,7 @@ def _audit(deps: Deps, job: Job, request_id: str, outcome: str, *keys: str, note
     )
 
 
-ROTATE = Job(name="RotateDueKeys", counted="Rotations", careful=False, due=rotates, work=rotate_due)
-DESTROY = Job(name="DeleteDueKeys", counted="Deletions", careful=True, due=destroys, work=destroy_due)
+ROTATE = Job(name="RotateDueKeys", counted="Rotations", careful=False, ahead=True, due=rotates, work=rotate_due)
+DESTROY = Job(name="DeleteDueKeys", counted="Deletions", careful=True, ahead=False, due=destroys, work=destroy_due)
 JOBS = {"rotate": ROTATE, "destroy": DESTROY}
 """The scheduled work, by the names that `tkms maintain` prints."""

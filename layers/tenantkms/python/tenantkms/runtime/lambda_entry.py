@@ -37,6 +37,15 @@ def invoke_client() -> Any:
     return _session().create_client("lambda", config=invoke_config())
 
 
+_LAST_MS = 60_000
+"""Of a scheduled function's time, milliseconds that are left for the last key, and for counting."""
+
+
+def in_time(context: Any) -> Callable[[], bool]:
+    """Whether a scheduled function has the time to begin with another key."""
+    return lambda: context.get_remaining_time_in_millis() > _LAST_MS
+
+
 def entry(action: Action[Any]) -> Callable[[Mapping[str, Any], object], dict[str, Any]]:
     """The Lambda handler of an Action."""
     if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:

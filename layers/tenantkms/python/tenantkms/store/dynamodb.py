@@ -24,7 +24,7 @@ from tenantkms.model.credential import Credential
 from tenantkms.model.key import Key, KeyFilter
 from tenantkms.model.states import KeyState
 from tenantkms.model.version import KeyVersion
-from tenantkms.model.watch import Watch, kept
+from tenantkms.model.watch import Watch, kept, place_text
 from tenantkms.store.dynamodb_layout import (
     ABSENT,
     ALIASES,
@@ -41,6 +41,7 @@ from tenantkms.store.dynamodb_layout import (
     LONGEST_KEY,
     META,
     PARTITION_KEY,
+    PLACE,
     ROOT,
     SEALED,
     SEEN,
@@ -113,7 +114,7 @@ class DynamoKeyStore(Table):
         if before < after[0]:
             return []
         span = (DUE_SORT_KEY, by_time(*after), by_time(before, "~"))
-        found = self._query(DUE_PARTITION_KEY, KEYS, span, IndexName=DUE_INDEX)
+        found = self._query(DUE_PARTITION_KEY, KEYS, span, IndexName=DUE_INDEX, Limit=limit + 1)
         return list(islice((due for due in map(due_of, found) if due > after), limit))
 
     def count_waiting(self, state: KeyState) -> int:
@@ -187,12 +188,16 @@ class DynamoKeyStore(Table):
     def get_watch(self, job: str) -> Watch | None:
         found = self._get(pk=watch_pk(job), sk=META)
         try:
-            return kept(*(int(found[name]["N"]) for name in (SINCE, SEEN))) if found else None
+            if found:
+                place = found[PLACE].get("S") if PLACE in found else None
+                return kept(int(found[SINCE]["N"]), int(found[SEEN]["N"]), place)
         except (KeyError, ValueError):  # no release wrote it
-            return None
+            pass
+        return None
 
     def put_watch(self, job: str, watch: Watch) -> None:
-        row = typed(pk=watch_pk(job), sk=META, since=watch.since, seen=watch.seen)
+        place = place_text(watch.place)
+        row = typed(pk=watch_pk(job), sk=META, since=watch.since, seen=watch.seen, place=place)
         with faults():
             self._client.put_item(TableName=self._table, Item=row)
 

@@ -5,7 +5,7 @@ Keys table     pk=KEY#<id>      sk=META                 record, material (bytes)
                pk=KEY#<id>      sk=VERSION#<10 digits>  doc, mac
                pk=ALIAS#<name>  sk=META                 key_id, mac; listed by name
                pk=ROOT          sk=META                 sealed (bytes), token
-               pk=WATCH#<job>   sk=META                 since, seen
+               pk=WATCH#<job>   sk=META                 since, seen, place
 Access table   pk=CREDENTIAL#<access key id>            doc, token, mac; listed by age
                pk=USE#<access key id>                   last_used, token; listed by access key id
                pk=NONCE#<hex>                           expires (DynamoDB's TTL), token, source
@@ -50,7 +50,7 @@ DOC, REVISION, STATE, TOKEN, KEY_ID, SEALED, MAC = "doc", "revision", "state", "
 RECORD, MATERIAL, CREATED = "record", "material", "created"
 TAKEN = "taken"
 META, ROOT = "META", "ROOT"
-LAST_USED, SINCE, SEEN = "last_used", "since", "seen"
+LAST_USED, SINCE, SEEN, PLACE = "last_used", "since", "seen", "place"
 KEYS, ALIASES, CREDENTIALS, USES = "KEYS", "ALIASES", "CREDENTIALS", "USES"
 ABSENT = f"attribute_not_exists({PARTITION_KEY})"
 LONGEST_KEY = 2048

@@ -22,7 +22,7 @@ from tenantkms.model.credential import Credential
 from tenantkms.model.key import Key, KeyFilter
 from tenantkms.model.states import KeyState
 from tenantkms.model.version import KeyVersion
-from tenantkms.model.watch import LATEST, Watch, kept
+from tenantkms.model.watch import LATEST, Watch, kept, place_text
 from tenantkms.store.buckets import AnyBuckets, Buckets
 from tenantkms.store.file_lock import Later, at_once
 from tenantkms.store.integrity import UNCHECKED, IntegrityFault, RowMac
@@ -198,13 +198,13 @@ class SqliteStore:
 
     @_faults
     def get_watch(self, job: str) -> Watch | None:
-        row = self._at.db.execute("SELECT since, seen FROM watches WHERE job = ?", (job,)).fetchone()
+        row = self._at.db.execute("SELECT since, seen, place FROM watches WHERE job = ?", (job,)).fetchone()
         return kept(*row) if row else None
 
     @_faults
     def put_watch(self, job: str, watch: Watch) -> None:
-        row = (job, watch.since, watch.seen)
-        self._at.db.execute("INSERT OR REPLACE INTO watches (job, since, seen) VALUES (?, ?, ?)", row)
+        row = (job, watch.since, watch.seen, place_text(watch.place))
+        self._at.db.execute("INSERT OR REPLACE INTO watches (job, since, seen, place) VALUES (?, ?, ?, ?)", row)
 
     # -- AccessStore --
 
@@ -264,15 +264,19 @@ class SqliteStore:
 
     def take_over(self) -> Iterator[None]:
         for table in TABLES:
-            while count := self._take_over(table):
-                yield from repeat(None, count)
+            page = self._take_over(table, "")
+            while page:
+                yield from repeat(None, len(page))
+                page = self._take_over(table, table.beyond, page[-1])
 
     @_faults
-    def _take_over(self, table: Table) -> int:
+    def _take_over(self, table: Table, beyond: str, last: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+        """The names of the next rows, in their order, which have their MACs now: none is looked at a second time."""
         with transaction(self._at.db) as db:
-            rows = db.execute(table.select(f"WHERE mac IS NULL LIMIT {_BATCH}")).fetchall()
+            where = " AND ".join(filter(None, ("mac IS NULL", beyond)))
+            rows = db.execute(table.select(f"WHERE {where} ORDER BY {table.order} LIMIT {_BATCH}"), last).fetchall()
             statement = table.update(table.this)
             for found in rows:
                 row = found[:-1]
                 db.execute(statement, (*table.with_mac(self._macs, row), *row[: table.named_by]))
-        return len(rows)
+        return [found[: table.named_by] for found in rows]

@@ -49,6 +49,7 @@ ALTER TABLE credentials ADD COLUMN mac TEXT;
 ALTER TABLE credentials ADD COLUMN last_used INTEGER NOT NULL DEFAULT 0;
 CREATE TABLE watches (job TEXT PRIMARY KEY, since INTEGER NOT NULL, seen INTEGER NOT NULL) WITHOUT ROWID;
 """,
+    "ALTER TABLE watches ADD COLUMN place TEXT",
 )
 """What brings a file from each version of the layout to the next one; the first is of an empty file."""
 
@@ -110,6 +111,16 @@ class Table(Struct, frozen=True, kw_only=True):
     def this(self) -> str:
         """The condition of a row by its name."""
         return " AND ".join(f"{column} = ?" for column in self.columns[: self.named_by])
+
+    @property
+    def order(self) -> str:
+        """The columns of a row's name."""
+        return ", ".join(self.columns[: self.named_by])
+
+    @property
+    def beyond(self) -> str:
+        """The condition of the rows that follow one of a name, in the order of their names."""
+        return f"({self.order}) > ({', '.join('?' * self.named_by)})"
 
     def with_mac(self, macs: RowMac, row: tuple[Any, ...]) -> tuple[Any, ...]:
         return (*row, macs.make((self.name, row)))
