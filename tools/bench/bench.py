@@ -11,7 +11,7 @@
 4. Sealed files: `tools.bench.files`, which `make bench ARGS=files` measures alone (`--small`: whether it works).
 5. Secrets that come as messages: `tools.bench.events`, which `make bench ARGS=events` measures alone.
 
-`make bench ARGS=attack` measures something else instead: `tools.bench.attack`.
+`make bench ARGS=attack` and `ARGS=scale` measure something else instead: `tools.bench.attack`, `tools.bench.scale`.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ from tenantkms.model.specs import KeySpec, KeyUsage, Origin
 from tenantkms.model.states import KeyState
 from tenantkms.store.port import PutKey
 from tkms.machine.directory import Directory
-from tools.bench import attack, events, files
+from tools.bench import attack, events, files, scale
 
 ROUNDS, REQUESTS = 20, 300
 PLAINTEXT = base64.b64encode(b"x" * 64).decode()
@@ -344,14 +344,18 @@ def _served(data_dir: Path) -> int:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", nargs="?", choices=["attack", "events", "files"], help="only: this part")
+    parser.add_argument("what", nargs="?", choices=["attack", "events", "files", "scale"], help="only: this part")
     parser.add_argument("--json", type=Path, metavar="FILE", help="save the numbers")
     parser.add_argument("--seconds", type=int, default=3, help="of each HTTP run (default: %(default)s)")
     parser.add_argument("--cpu-only", action="store_true", help="only the first part")
+    parser.add_argument("--keys", type=int, default=1_000_000, help="of scale: how many (default: %(default)s)")
     parser.add_argument("--small", action="store_true", help="of files and events: little data, one round")
     args = parser.parse_args()
     if args.what == "attack":
         save(args.json, {"attack": attack.rows(args.seconds)})
+        return
+    if args.what == "scale":
+        save(args.json, {"scale": scale.rows(args.keys)})
         return
     if args.what == "files":
         save(args.json, {"files": files.rows(small=args.small)})
