@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import random
 from typing import Any
 
 import msgspec
@@ -68,7 +69,7 @@ def test_an_error_is_a_fault_or_a_refusal_as_its_class_says(outcome: str) -> Non
 
 def test_refused_authentication_is_counted() -> None:
     written = Written()
-    counted = {name for name in ERRORS if ("AuthenticationFailures", TENANT) in emf.read(written.call(name))}
+    counted = {name for name in ERRORS if ("AuthenticationFailures", TENANT) in emf.values(written.call(name))}
     assert counted == {
         "UnknownAccessKey",
         "SignatureMismatch",
@@ -196,6 +197,69 @@ def test_refusals_from_many_addresses_have_few_lines_too() -> None:
     lines = written.lines()
     assert len(lines) == 16 + 4
     assert totals(lines)["Refused"][0] == 16 + 400
+
+
+def calls(written: Written, count: int, seconds: float, action: str = "Encrypt", outcome: str = "ok") -> list[str]:
+    """The lines of calls that follow each other after so many seconds."""
+    lines = []
+    for _ in range(count):
+        lines.append(written.call(outcome, ("Encrypt", "Decrypt"), action=action))
+        written.clock.now += seconds - 0.0125
+    return lines
+
+
+@pytest.mark.parametrize(("seconds", "told"), [(0.1, [1, 10, 10, 10]), (1, [1, 10, 10, 10]), (4, [1, *[3] * 11])])
+def test_successes_that_follow_each_other_are_told_together(seconds: float, told: list[int]) -> None:
+    lines = calls(Written(), 34, seconds)
+    found = [emf.values(line)[("Latency", TENANT)] for line in lines if "_aws" in line]
+    assert [len(values) for values in found][: len(told)] == told
+    assert all(value == 12.5 for values in found for value in values)
+    assert all(emf.values(line)[("Latency", ACTION)] for line in lines if "_aws" in line)
+
+
+def test_a_call_that_stands_alone_is_told_at_once() -> None:
+    assert all(emf.read(line) for line in calls(Written(), 5, 10))
+
+
+@pytest.mark.parametrize("outcome", ["AccessDenied", "Unavailable", "Throttled"])
+def test_what_is_no_success_is_told_at_once_with_the_successes_before_it(outcome: str) -> None:
+    written = Written()
+    assert totals(calls(written, 4, 0.1)) == {"Latency": (12.5, 1)}
+    (line,) = calls(written, 1, 0.1, outcome=outcome)
+    (name,) = totals([line]).keys() - {"Latency"}
+    assert totals([line]) == {"Latency": (50, 4), name: (1, 1)}
+
+
+def test_successes_whose_action_is_called_no_more_are_told_by_the_next_call_of_another() -> None:
+    written = Written()
+    calls(written, 4, 0.1)
+    written.clock.now += 15
+    assert emf.values(written.call(known=("Encrypt", "Decrypt"), action="Decrypt"))[("Latency", TENANT)] == [12.5]
+    written.clock.now += 5
+    written.metrics.begin(("Encrypt", "Decrypt"))
+    (line,) = written.lines()
+    assert emf.values(line) == {("Latency", TENANT): [12.5] * 3, ("Latency", ACTION): [12.5] * 3}
+    written.clock.now += 30
+    written.metrics.begin(())
+    assert written.lines() == [], "they are told once"
+
+
+def test_whatever_the_order_no_call_is_lost_or_told_twice_but_the_last_nine() -> None:
+    chosen, written, lines = random.Random(7), Written(), []
+    sent = dict.fromkeys(("Encrypt", "Decrypt"), 0)
+    for _ in range(3_000):
+        action = chosen.choice(["Encrypt", "Encrypt", "Encrypt", "Decrypt"])
+        written.metrics.begin(("Encrypt", "Decrypt"))
+        outcome = chosen.choice(["ok"] * 20 + ["AccessDenied", "Unavailable"])
+        written.metrics.write(msgspec.structs.replace(record("x", 1), time=NOW, action=action, outcome=outcome))
+        sent[action] += 1
+        written.clock.now += chosen.choice([0.01] * 8 + [3, 25])
+        lines += written.lines()
+    for action, count in sent.items():
+        told = sum(len(emf.values(line).get(("Latency", (("action", action),)), [])) for line in lines)
+        assert count - 9 <= told <= count
+    assert sum("request_id" in json.loads(line) for line in lines) == 3_000, "each call has its line"
+    assert totals(lines)["Latency"][1] >= 3_000 - 18
 
 
 def test_calls_and_refusals_through_the_endpoint(kms: Kms) -> None:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Container
 from contextlib import suppress
 from functools import lru_cache
+from math import inf
 from typing import Protocol, TextIO
 
 import msgspec
@@ -41,6 +42,8 @@ _UNAUTHENTICATED = frozenset(
 
 _KEEP, _KEEP_SECONDS = 100, 10
 """How many metrics wait to be told together, and for how long. An array of the format has 100 values at most."""
+_TOGETHER = 10
+"""Successes of one Action that one line tells: what makes a line metrics is half as long as all the rest of it."""
 _KINDS = 16
 """Of refusals, which a process tells apart in a minute."""
 
@@ -66,8 +69,26 @@ class NoMetrics:
     def put(self, **values: float | list[float]) -> None: ...
 
 
+class _Successes:
+    """Of one Action, since its metrics were told last."""
+
+    __slots__ = ("kept", "told")
+
+    def __init__(self) -> None:
+        self.kept: list[_Values] = []
+        self.told = -inf
+
+    def take(self, now: float) -> _Values:
+        kept, self.kept, self.told = self.kept, [], now
+        return _together(kept)
+
+
 class EmbeddedMetrics(StreamAudit):
     """`Metrics`, and the audit log whose lines are metrics too. One call at a time, as in a Lambda function.
+
+    What is no success is told by its own line. Successes of an Action that follow each other within ten seconds are
+    told together: by the line of the tenth, of the first that comes ten seconds after the last telling, or of what is
+    none.
 
     Strangers' refusals have few lines (`Refusals`). Metrics of those that have none are told together, a hundred at a
     time, or with the first call that comes ten seconds after the first of them.
@@ -89,19 +110,32 @@ class EmbeddedMetrics(StreamAudit):
         self._refusals = Refusals(most=_KINDS)
         self._kept: list[_Values] = []
         self._kept_since = 0.0
+        self._successes: dict[str, _Successes] = {}
 
     def begin(self, known: Container[str]) -> None:
         self._began, self._known = self._clock(), known
         if self._kept and self._began >= self._kept_since + _KEEP_SECONDS:
             self._tell_kept()
+        for action, successes in self._successes.items():
+            # Most are told by a call of their Action.
+            if successes.kept and self._began >= successes.told + 2 * _KEEP_SECONDS:
+                self._tell(successes.take(self._began), action)
 
     def content(self, record: Record) -> bytes:
-        """The audit line; with the metrics of a call, if it is the one of its end (scheduled work has none)."""
+        """The audit line; with metrics, if it is the one of a call's end (scheduled work has none)."""
         line = super().content(record)
         if self._began is None or record.outcome == INTENT or record.since:
             return line
+        values = self._values(record)
         by_action = record.action in self._known
-        return line[:-1] + b"," + _tail(self._tenant, record.time, self._values(record), by_action=by_action)
+        if by_action:
+            successes = self._successes.setdefault(record.action, _Successes())
+            successes.kept.append(values)
+            now = self._clock()
+            if len(values) == 1 and len(successes.kept) < _TOGETHER and now < successes.told + _KEEP_SECONDS:
+                return line
+            values = successes.take(now)
+        return line[:-1] + b"," + _tail(self._tenant, record.time, values, by_action=by_action)
 
     def _values(self, record: Record) -> _Values:
         values: _Values = {LATENCY: round((self._clock() - (self._began or 0)) * 1000, 3)}
@@ -127,16 +161,27 @@ class EmbeddedMetrics(StreamAudit):
             super().refuse(line)
 
     def _tell_kept(self) -> None:
-        """Latencies one by one, of which CloudWatch makes percentiles and the number of calls; counts as sums."""
         kept, self._kept = self._kept, []
-        names = {name: None for values in kept for name in values}
-        lists = {name: [v for values in kept if isinstance(v := values.get(name, 0), int | float)] for name in names}
-        self.put(**{name: found if name == LATENCY else sum(found) for name, found in lists.items()})
+        self._tell(_together(kept))
 
     def put(self, **values: float | list[float]) -> None:
-        line = b'{"tenant":' + _encode(self._tenant) + b"," + _tail(self._tenant, time.time(), values)
+        self._tell(values)
+
+    def _tell(self, values: _Values, action: str = "") -> None:
+        """A line that is metrics alone."""
+        dimensions = {"tenant": self._tenant, "action": action} if action else {"tenant": self._tenant}
+        tail = _tail(self._tenant, time.time(), values, by_action=bool(action))
         with suppress(OSError, ValueError):
-            self._send(line + b"\n")
+            self._send(_encode(dimensions)[:-1] + b"," + tail + b"\n")
+
+
+def _together(kept: list[_Values]) -> _Values:
+    """Latencies one by one, of which CloudWatch makes percentiles and the number of calls; counts as sums."""
+    if len(kept) == 1:
+        return kept[0]
+    names = {name: None for values in kept for name in values}
+    lists = {name: [v for values in kept if isinstance(v := values.get(name, 0), int | float)] for name in names}
+    return {name: found if name == LATENCY else sum(found) for name, found in lists.items()}
 
 
 def _tail(tenant: str, now: float, values: _Values, *, by_action: bool = False) -> bytes:
