@@ -15,7 +15,7 @@ from tenantkms.access.limits import limits_of
 from tenantkms.keys.maintenance import JOBS
 from tenantkms.model.limits import COUNTS
 from tenantkms.model.site import check_homes
-from tenantkms.names import folder
+from tenantkms.names import SAFE_AGAIN, folder
 from tenantkms_events.names import FUNCTIONS
 
 ROOT = Path(__file__).parent.parent
@@ -105,6 +105,9 @@ class Tenant(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     burst: int = 200
     limits: dict[str, int] = {}
     inline_actions: tuple[str, ...] = ()
+    without_nonce: tuple[str, ...] = ()
+    memory: dict[str, int] = {}
+    platform_lines: bool = False
     state_cache_seconds: float = 1
     log_retention_days: int = 365
     alarm_topic: str = ""
@@ -284,6 +287,13 @@ _CHECKS: tuple[Check, ...] = (
         lambda t: len(set(t.inline_actions)) == len(t.inline_actions),
         "each Action once",
     ),
+    (
+        "without_nonce",
+        lambda t: set(t.without_nonce) <= SAFE_AGAIN,
+        f"of {', '.join(sorted(SAFE_AGAIN))}; what any other answers tells something to who sends it again",
+    ),
+    ("memory", lambda t: set(t.memory) <= set(folders()), "names of folders under functions/, such as endpoint"),
+    ("memory", lambda t: all(256 <= mb <= 10_240 for mb in t.memory.values()), "256 to 10240 MB for each function"),
     ("state_cache_seconds", lambda t: 0 <= t.state_cache_seconds <= 60, "0 to 60"),
     (
         "log_retention_days",

@@ -39,11 +39,10 @@ class Endpoint:
 
     def __init__(self, settings: Settings, dispatch: Dispatcher, answers: Answers | None = None) -> None:
         self._access: Access = settings.access
-        self._limiter = settings.limiter
-        self._sessions = settings.sessions
+        self._limiter, self._sessions = settings.limiter, settings.sessions
         self._noted: dict[str, int] = {}  # until when the use of an access key is noted
-        self._audit = settings.deps.audit
-        self._clock = settings.deps.clock
+        self._without_nonce = settings.without_nonce
+        self._audit, self._clock = settings.deps.audit, settings.deps.clock
         self._tenant = settings.site.tenant
         self._view = View(settings.site)
         self._answers = answers or Answers()
@@ -153,6 +152,8 @@ class Endpoint:
         if scheme.alike:
             once = f"{claim.replay}\n{action}" if operation and operation.action in CHANGING else ""
             source = answer.request.source_ip if dialect.fits_another(action, params) else None
+        elif operation and operation.action in self._without_nonce:
+            return  # all but `alike` schemes sign the Action
         if source is not None:
             self._access.use_nonce(
                 scheme.name, claim.access_key_id, claim.replay, now=now, window=scheme.window, source=source

@@ -190,6 +190,13 @@ def test_arns_of_elsewhere_that_are_none_are_refused(arns: str) -> None:
         on_aws({**ENVIRONMENT, "OTHER_ARNS": arns})
 
 
+def test_no_environment_makes_more_repeatable_than_is_safe(deployed: dict[str, str]) -> None:
+    assert on_aws(deployed).without_nonce == set()
+    assert on_aws({**deployed, "WITHOUT_NONCE": "Encrypt,VerifyMac"}).without_nonce == {"Encrypt", "VerifyMac"}
+    with pytest.raises(SettingsError, match="WITHOUT_NONCE has more than AsymmetricEncrypt"):
+        on_aws({**deployed, "WITHOUT_NONCE": "Encrypt,Decrypt"})
+
+
 @pytest.mark.parametrize("tenant", ["", "A", "-a", "a_b", "a.b", "a" * 64, "é", "a\n", "a/b"])
 def test_a_tenant_name_that_is_none_is_refused(tenant: str) -> None:
     with pytest.raises(SettingsError):

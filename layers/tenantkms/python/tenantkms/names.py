@@ -36,6 +36,9 @@ CHANGING = frozenset(
 )
 """Those that commit something. `tests/lifecycle/test_crash.py` compares."""
 
+SAFE_AGAIN = frozenset({"AsymmetricEncrypt", "AsymmetricVerify", "Encrypt", "VerifyMac"})
+"""Those that change nothing and answer whoever has the request nothing new, but whether a signature is right."""
+
 OTHER_NAMES = {
     "AsymmetricRsaDecrypt": "AsymmetricDecrypt",
     "DeleteImportedKeyMaterial": "DeleteKeyMaterial",

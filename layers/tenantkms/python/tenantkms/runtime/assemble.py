@@ -24,6 +24,7 @@ from tenantkms.keys.deps import Deps
 from tenantkms.keys.keyring import Keyring
 from tenantkms.model.limits import DEFAULT, Limits
 from tenantkms.model.site import Site, check_homes
+from tenantkms.names import SAFE_AGAIN
 from tenantkms.parent.port import ParentKey
 from tenantkms.parent.root import AnchoredParentKey, Root
 from tenantkms.store.buckets import AnyBuckets
@@ -51,7 +52,8 @@ _TENANT = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 class Settings(Struct, frozen=True, kw_only=True):
     """Everything a process of this system works with. `access`, `limiter`, `sessions` and `site` are the endpoint's.
 
-    `log` is `deps.audit` where that rests in files of this machine, which somebody has to look after.
+    `log` is `deps.audit` where that rests in files of this machine, which somebody has to look after. Of Actions
+    `without_nonce` a signed request may be sent again, as long as its time is good.
     """
 
     site: Site
@@ -62,6 +64,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     limiter: Limiter
     metrics: Metrics = NoMetrics()
     log: FileAudit | None = None
+    without_nonce: frozenset[str] = frozenset()
 
 
 class SettingsError(Exception):
@@ -184,7 +187,8 @@ def on_aws(environment: Mapping[str, str], session: Any = None, *, metered: bool
     """DynamoDB and an AWS KMS key, named by the environment variables that the CDK app sets.
 
     TENANT, REGION, ACCOUNT, KEYS_TABLE, ACCESS_TABLE, PARENT_KEY_ARN, and optionally STATE_CACHE_SECONDS, LIMITS,
-    OTHER_ARNS (`Site.other_arns`, with commas), and API_PER_SECOND, how many requests the API lets through at most.
+    OTHER_ARNS (`Site.other_arns`, with commas), WITHOUT_NONCE (Actions, with commas), and API_PER_SECOND, how many
+    requests the API lets through at most.
     `metered`: what is written to standard output is metrics too, as a Lambda function's is.
     """
     import botocore.session
@@ -206,6 +210,9 @@ def on_aws(environment: Mapping[str, str], session: Any = None, *, metered: bool
             raise ValueError("STATE_CACHE_SECONDS is not from 0 to 60")
         limits = limits_of_text(environment.get("LIMITS", ""))
         most = float(environment.get("API_PER_SECOND", inf))
+        without_nonce = frozenset(filter(None, environment.get("WITHOUT_NONCE", "").split(",")))
+        if without_nonce - SAFE_AGAIN:
+            raise ValueError(f"WITHOUT_NONCE has more than {', '.join(sorted(SAFE_AGAIN))}")
     except (KeyError, ValueError) as e:
         raise SettingsError(f"The environment is not complete: {e}.") from e
     session = session or botocore.session.get_session()
@@ -220,4 +227,5 @@ def on_aws(environment: Mapping[str, str], session: Any = None, *, metered: bool
     root = Root(site.tenant, parent, lambda: keys.get_root())  # noqa: PLW0108 - there is no store yet
     macs = RowMac(partial(root.key, ROWS_KEY), lambda: metrics.put(**{INTEGRITY_FAULTS: 1}))
     keys, access = DynamoKeyStore(dynamodb, keys_table, macs), DynamoAccessStore(dynamodb, access_table, macs)
-    return _assemble(site, keys, access, parent, root, audit, metrics, state_seconds, limits, most)
+    settings = _assemble(site, keys, access, parent, root, audit, metrics, state_seconds, limits, most)
+    return replace(settings, without_nonce=without_nonce)
