@@ -33,7 +33,8 @@ _RSA = Size(memory=1769)
 _SWEEPER = Size(timeout=300)
 SIZES: Mapping[str, Size] = {
     # The API waits 30 s; an Action's function must have ended before the endpoint stops waiting (runtime/assemble.py).
-    ENDPOINT: Size(memory=1024, timeout=29),
+    # It waits most of its time, and memory is paid for while it does (docs/decisions/0042-cost.md).
+    ENDPOINT: Size(memory=768, timeout=29),
     "create_key": _RSA,
     "create_key_version": _RSA,
     "get_parameters_for_import": _RSA,
@@ -45,6 +46,18 @@ SIZES: Mapping[str, Size] = {
     SEALING["messages"]: Size(memory=1024, timeout=60),
     SEALING["objects"]: Size(memory=1769, timeout=900),
 }
+
+_TEXT: Mapping[str, Any] = {"logging_format": lambda_.LoggingFormat.TEXT}
+_JSON: Mapping[str, Any] = {
+    "logging_format": lambda_.LoggingFormat.JSON,
+    "system_log_level_v2": lambda_.SystemLogLevel.WARN,
+    "application_log_level_v2": lambda_.ApplicationLogLevel.INFO,
+}
+"""What AWS Lambda itself logs of an invocation, START, END and REPORT, only if it went wrong.
+
+The functions' own lines have no level and count as INFO: above it the audit log would be lost. Below it the runtime
+sets Python's root logger to DEBUG, and botocore logs bodies. Lines that are JSON already stay as they are.
+"""
 
 _RETENTION = dict(
     zip(
@@ -85,6 +98,7 @@ def made(
 ) -> lambda_.Function:
     """A function under a role of its own, which may do what `may` says and write its log."""
     size = SIZES.get(folder, Size())
+    logging = _TEXT if tenant.platform_lines else _JSON
     return lambda_.Function(
         room,
         "Function",
@@ -96,9 +110,10 @@ def made(
         layers=layers,
         role=_role(room, tenant.role_path, logs_into, may),
         log_group=logs_into,
-        memory_size=size.memory,
+        memory_size=tenant.memory.get(folder, size.memory),
         timeout=Duration.seconds(size.timeout),
         environment=environment,
+        **logging,
         **how,
     )
 
@@ -158,6 +173,8 @@ class Functions(Construct):
             environment["OTHER_ARNS"] = ",".join(tenant.other_arns)
         if inline:
             environment["INLINE_ACTIONS"] = ",".join(self._tenant.inline_actions)
+        if tenant.without_nonce:
+            environment["WITHOUT_NONCE"] = ",".join(tenant.without_nonce)
         return self._function(ENDPOINT, inline=inline, more=statements, environment=environment)
 
     def _function(

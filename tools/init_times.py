@@ -46,6 +46,8 @@ ENVIRONMENT = {
     "AWS_DEFAULT_REGION": "eu-central-1",
     "AWS_ACCESS_KEY_ID": "test",
     "AWS_SECRET_ACCESS_KEY": "test",
+    "AWS_LAMBDA_LOG_FORMAT": "JSON",
+    "AWS_LAMBDA_LOG_LEVEL": "INFO",
     # A port that nobody listens on: no function may need AWS to answer here.
     "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
 }

@@ -5,6 +5,7 @@ The layer is arm64's; what is run here is its twin of the same sources and pins 
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -39,6 +40,14 @@ def test_an_action_s_function_starts_and_answers(folder: str, twin: Path, client
     outcome = run(folder, twin, client)
     assert outcome.error is None, outcome.output
     assert outcome.answer["error"]["type"] == "MalformedRequest"
+
+
+def test_a_function_s_lines_pass_the_runtime_as_they_are(twin: Path, client: Path) -> None:
+    """With the log format and level that are deployed: AWS Lambda takes the audit log from its standard output."""
+    lines = [json.loads(line) for line in run("encrypt", twin, client).output.splitlines()]
+    assert [name for line in lines for name in ("ColdStart", "outcome") if name in line] == ["ColdStart", "outcome"]
+    assert all(line["logger"].startswith("botocore.") for line in lines if "logger" in line)
+    assert not any("level" in line for line in lines if "logger" not in line)
 
 
 @pytest.mark.parametrize("inline", [(), ("encrypt", "decrypt")])

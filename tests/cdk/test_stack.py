@@ -96,6 +96,17 @@ def test_each_function_logs_into_a_group_of_its_own(example: Template, full: Tem
         assert {group["RetentionInDays"] for group in template.properties("AWS::Logs::LogGroup")} == {days}
 
 
+def test_lambda_itself_logs_what_went_wrong_only(example: Template, full: Template, sealing: Template) -> None:
+    """INFO for the functions' own lines: above it the audit log is lost, below it botocore logs bodies."""
+    for template in (example, sealing):
+        said = [function["LoggingConfig"] for function in template.functions.values()]
+        levels = {(one["LogFormat"], one["SystemLogLevel"], one["ApplicationLogLevel"]) for one in said}
+        assert levels == {("JSON", "WARN", "INFO")}
+    for function in full.functions.values():  # platform_lines
+        assert function["LoggingConfig"].keys() == {"LogFormat", "LogGroup"}
+        assert function["LoggingConfig"]["LogFormat"] == "Text"
+
+
 @pytest.mark.parametrize("folder", FOLDERS)
 def test_a_function_s_environment_is_what_its_settings_read(template: Template, folder: str) -> None:
     variables = template.functions[folder]["Environment"]["Variables"]
@@ -105,6 +116,7 @@ def test_a_function_s_environment_is_what_its_settings_read(template: Template, 
         "STATE_CACHE_SECONDS",
         "FUNCTION_PREFIX",
         "INLINE_ACTIONS",
+        "WITHOUT_NONCE",
         "LIMITS",
         "OTHER_ARNS",
         "API_PER_SECOND",
@@ -138,6 +150,11 @@ def test_options_reach_the_functions(full: Template, example: Template) -> None:
     ).site.other_arns == tuple(told.split(","))
     assert "OTHER_ARNS" not in example.functions["endpoint"]["Environment"]["Variables"]
     assert "LIMITS" not in example.functions["endpoint"]["Environment"]["Variables"]
+    assert full.functions["endpoint"]["Environment"]["Variables"]["WITHOUT_NONCE"] == "Encrypt,VerifyMac"
+    assert "WITHOUT_NONCE" not in example.functions["endpoint"]["Environment"]["Variables"]
+    memory = {folder: full.functions[folder]["MemorySize"] for folder in ("endpoint", "decrypt", "encrypt")}
+    assert memory == {"endpoint": 512, "decrypt": 1024, "encrypt": 512}
+    assert example.functions["endpoint"]["MemorySize"] == 768
     assert full.functions["endpoint"]["Environment"]["Variables"]["API_PER_SECOND"] == "110"
     assert {"Key": "team", "Value": "platform"} in full.functions["encrypt"]["Tags"]
     assert {"Key": "tkms:tenant", "Value": "acme"} in example.functions["encrypt"]["Tags"]
@@ -181,7 +198,8 @@ def test_the_api_throttles_at_the_tenant_s_rate(
 
 def test_the_access_log_has_neither_queries_nor_bodies(template: Template) -> None:
     logged = json.loads(template.only("AWS::ApiGatewayV2::Stage")["AccessLogSettings"]["Format"])
-    assert logged["status"] == "$context.status"
+    assert (logged["status"], logged["sourceIp"]) == ("$context.status", "$context.identity.sourceIp")
+    assert "$context.requestId" in logged.values(), "API Gateway takes no format without it"
     for value in logged.values():
         assert not any(word in value.lower() for word in ("query", "path", "body", "header", "authorizer"))
 
