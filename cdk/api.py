@@ -62,7 +62,7 @@ class Api(Construct):
         assert isinstance(stage, api.CfnStage)  # noqa: S101 - for the type checker
         stage.access_log_settings = api.CfnStage.AccessLogSettingsProperty(
             destination_arn=self.logs.log_group_arn,
-            format=json.dumps({name: f"$context.{field}" for name, field in ACCESS_LOG.items()}),
+            format=json.dumps({name: f"$context.{of}" for name, of in ACCESS_LOG.items()}, separators=(",", ":")),
         )
         self.url = f"https://{tenant.domain}" if tenant.domain else self.http.api_endpoint
         if tenant.domain:

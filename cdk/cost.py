@@ -29,13 +29,18 @@ class Prices(Struct, frozen=True, kw_only=True):
     http_api: float = 1.00
     lambda_request: float = 0.20
     lambda_gb_second: float = 0.0000133334
+    lambda_gb_second_x86: float = 0.0000166667
     strong_read_4kb: float = 0.125
     eventual_read_4kb: float = 0.0625
     write_1kb: float = 0.625
+    write_unit_hour: float = 0.00065
+    read_unit_hour: float = 0.00013
     kms_call: float = 3.00
     kms_key_month: float = 1.00
     alibaba_call: float = 3.00
     logs_gb: float = 0.50
+    access_logs_gb: float = 0.50
+    infrequent_logs_gb: float = 0.25
     storage_gb: float = 0.25
     recovery_gb: float = 0.20
     metric_month: float = 0.30
@@ -67,7 +72,10 @@ class Waits(Struct, frozen=True, kw_only=True):
 
 
 class Measured(Struct, frozen=True, kw_only=True):
-    """Milliseconds of a whole core for one Encrypt, in each part; bytes of what is logged and stored."""
+    """Milliseconds of a whole core for one Encrypt, in each part; bytes of what is logged and stored.
+
+    `audit_bytes` of a process that is called each second, whose lines tell their metrics together.
+    """
 
     endpoint_cpu: float
     endpoint_read_cpu: float
@@ -76,7 +84,13 @@ class Measured(Struct, frozen=True, kw_only=True):
     action_cpu: float
     action_read_cpu: float
     audit_bytes: float
+    lone_bytes: float
+    """Of the line of a call that stands alone."""
+    name_bytes: float
+    """Of a line, what its names have more than one letter each."""
     access_log_bytes: float
+    nonce_bytes: float
+    """A nonce's row, as DynamoDB counts it."""
     key_bytes: float
     """A key's row, as DynamoDB counts it."""
 
@@ -94,6 +108,9 @@ class Case(Struct, frozen=True, kw_only=True):
     """Key and credential were used in the same process less than `state_cache_seconds` ago."""
     nonce: bool = True
     calls: int = 300
+    endpoint_memory: int = SIZES[ENDPOINT].memory
+    access_log: bool = True
+    platform_lines: bool = False
 
 
 CASES = (
@@ -106,7 +123,7 @@ CASES = (
     Case(name="inline, warm, TC3", inline=True, nonce=False),
 )
 PLATFORM_LINES = 310
-"""Bytes of START, END and REPORT, which AWS Lambda writes for each invocation."""
+"""Bytes of START, END and REPORT, which AWS Lambda writes for each invocation where a tenant wants them."""
 LOG_EVENT = 26
 """Bytes that CloudWatch Logs adds to each line."""
 
@@ -123,7 +140,7 @@ def stretched(cpu: float, size: Size) -> float:
 
 def durations(case: Case, measured: Measured, waits: Waits) -> tuple[float, float]:
     """Milliseconds of (the endpoint, the Action's function; 0 where it runs inside the endpoint)."""
-    endpoint, action = SIZES[ENDPOINT], SIZES.get("encrypt", Size())
+    endpoint, action = Size(memory=case.endpoint_memory), SIZES.get("encrypt", Size())
     reads = 0 if case.warm else 1
     own_cpu = measured.endpoint_cpu + reads * measured.endpoint_read_cpu + case.nonce * measured.endpoint_nonce_cpu
     own_wait = reads * waits.get_item + case.nonce * waits.put_item + waits.parent_key / case.calls
@@ -139,20 +156,22 @@ def encrypt(case: Case, measured: Measured, prices: Prices, waits: Waits) -> dic
     """Dollars of a million Encrypt requests, line by line."""
     functions = 1 if case.inline else 2
     endpoint, action = durations(case, measured, waits)
-    seconds = gb_seconds(endpoint, SIZES[ENDPOINT].memory)
+    seconds = gb_seconds(endpoint, case.endpoint_memory)
     if not case.inline:
         seconds += gb_seconds(action, SIZES.get("encrypt", Size()).memory)
-    # Audit line, access log line, and three lines of the platform for each function.
-    logged = measured.audit_bytes + measured.access_log_bytes + functions * PLATFORM_LINES
-    logged += (2 + 3 * functions) * LOG_EVENT
+    logged = measured.audit_bytes + LOG_EVENT
+    if case.platform_lines:
+        logged += functions * (PLATFORM_LINES + 3 * LOG_EVENT)
+    access_logged = (measured.access_log_bytes + LOG_EVENT) * case.access_log
     return {
         "API Gateway": prices.http_api,
         "Lambda requests": functions * prices.lambda_request,
         "Lambda GB-seconds": seconds * prices.lambda_gb_second * MILLION,
         "DynamoDB reads": 0 if case.warm else 2 * prices.strong_read_4kb,
-        "DynamoDB nonce write": prices.write_1kb if case.nonce else 0,
+        "DynamoDB nonce write": ceil(measured.nonce_bytes / 1024) * prices.write_1kb if case.nonce else 0,
         "parent-key calls": 2 * prices.kms_call / case.calls,
-        "logs": logged * MILLION / GB * prices.logs_gb,
+        "audit and faults": logged * MILLION / GB * prices.logs_gb,
+        "access log": access_logged * MILLION / GB * prices.access_logs_gb,
     }
 
 

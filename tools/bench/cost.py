@@ -10,6 +10,7 @@ import argparse
 import base64
 import gc
 import io
+import itertools
 import json
 import statistics
 import time
@@ -20,7 +21,7 @@ import botocore.session
 import msgspec
 from botocore.awsrequest import AWSResponse
 
-from cdk import cost
+from cdk import cost, cost_options
 from cdk.api import ACCESS_LOG
 from cdk.app import build
 from cdk.listed import listed
@@ -47,6 +48,16 @@ ENVIRONMENT = {
     "API_PER_SECOND": "300",  # as cdk.json's example has it, so Encrypt is not counted
     "PARENT_KEY_ARN": "arn:aws:kms:us-east-1:123456789012:key/6f1e2d3c-1111-4222-8333-444455556666",
 }
+SEEN = {
+    "requestId": "JKJaXmPLvHcESHA=",
+    "sourceIp": "203.0.113.110",
+    "status": "200",
+    "responseLatency": "21",
+    "integrationStatus": "200",
+    "error": "-",
+}
+"""Values of the access log as API Gateway writes them."""
+CALLS = 300
 PLAINTEXT = base64.b64encode(b"x" * 64).decode()
 
 
@@ -134,9 +145,9 @@ class Deployment:
         made = Kms(settings, self.signer).alibaba("CreateKey")
         self.key_id = made["KeyMetadata"]["KeyId"]
 
-    def settings(self, state_seconds: str) -> Settings:
+    def settings(self, state_seconds: str, clock: Callable[[], float] = time.perf_counter) -> Settings:
         settings = on_aws({**ENVIRONMENT, "STATE_CACHE_SECONDS": state_seconds}, self.session)
-        metrics = EmbeddedMetrics(settings.site.tenant, lambda: settings.root.key(AUDIT_KEY), self.lines)
+        metrics = EmbeddedMetrics(settings.site.tenant, lambda: settings.root.key(AUDIT_KEY), self.lines, clock)
         deps = msgspec.structs.replace(settings.deps, audit=metrics)
         return msgspec.structs.replace(settings, deps=deps, metrics=metrics)
 
@@ -159,6 +170,38 @@ class Deployment:
         params = {"KeyId": self.key_id, "Plaintext": PLAINTEXT}
         sign = self.signer.tencent if scheme == "tencent" else self.signer.alibaba_acs3
         return sign("Encrypt", params)
+
+
+def logged(deployment: Deployment, apart: float) -> list[bytes]:
+    """The lines of a process that does `CALLS` Encrypt, so many seconds apart."""
+    ticks = itertools.count(step=apart / 3)  # the clock is asked three times for a call
+    settings, call = deployment.settings("60", lambda: next(ticks)), deployment.call()
+    start = deployment.lines.tell()
+    for _ in range(CALLS):
+        settings.metrics.begin(("Encrypt",))
+        assert "result" in encrypt.run(dict(call), settings.deps)
+    return deployment.lines.getvalue()[start:].encode().splitlines(keepends=True)
+
+
+def sizes(deployment: Deployment) -> dict[str, float]:
+    """Bytes of what is logged and stored, by what `cost.Measured` calls them."""
+    lines, alone = logged(deployment, 1), logged(deployment, 60)
+    plain = json.loads(min(lines, key=len))
+    Endpoint(deployment.settings("60"), InlineDispatcher(deployment.settings("60").deps))(deployment.request("alibaba"))
+    return {
+        "audit_bytes": sum(map(len, lines)) / CALLS,
+        "lone_bytes": sum(map(len, alone)) / CALLS,
+        "name_bytes": sum(len(name) - 1 for name in plain),
+        "access_log_bytes": len(json.dumps({name: SEEN[name] for name in ACCESS_LOG}, separators=(",", ":"))),
+        "nonce_bytes": _row_bytes(deployment, "NONCE#"),
+        "key_bytes": _row_bytes(deployment, "KEY#"),
+    }
+
+
+def _row_bytes(deployment: Deployment, pk: str) -> int:
+    """As DynamoDB counts a row whose key begins so: names, values, and 100 for the row."""
+    row = next(row for found, row in deployment.memory.items.items() if found.startswith(pk))
+    return sum(len(name) + len(next(iter(value.values()))) for name, value in row.items()) + 100
 
 
 def measure() -> cost.Measured:
@@ -186,22 +229,14 @@ def measure() -> cost.Measured:
     # Warm runs last longer than a second, so the cache is asked to remember for a minute.
     warm, cold, nonce = endpoint("60", "tencent"), endpoint("0", "tencent"), endpoint("60", "alibaba")
     action_warm, action_cold = action("60"), action("0")
-    key = next(item for pk, item in deployment.memory.items.items() if pk.startswith("KEY#"))
     return cost.Measured(
         endpoint_cpu=warm,
         endpoint_read_cpu=max(0.0, cold - warm),
         endpoint_nonce_cpu=max(0.0, nonce - warm),
         action_cpu=action_warm,
         action_read_cpu=max(0.0, action_cold - action_warm),
-        audit_bytes=len(deployment.lines.getvalue().splitlines()[-1]) + 1,
-        access_log_bytes=_access_log_bytes(),
-        key_bytes=sum(len(name) + len(next(iter(value.values()))) for name, value in key.items()) + 100,
+        **sizes(deployment),
     )
-
-
-def _access_log_bytes() -> int:
-    """Of a line as the API writes it: its format, with values as long as real ones (20 characters)."""
-    return len(json.dumps(dict.fromkeys(ACCESS_LOG, "x" * 20)))
 
 
 BOTH = Events(
@@ -235,6 +270,8 @@ def report() -> dict[str, Any]:
         "waits_ms": msgspec.to_builtins(waits),
         "durations_ms": {case.name: cost.durations(case, measured, waits) for case in cost.CASES},
         "million_encrypt": {case.name: cost.encrypt(case, measured, prices, waits) for case in cost.CASES},
+        "options": cost_options.changes(cost_options.OPTIONS, measured, prices, waits),
+        "rejected": cost_options.changes(cost_options.REJECTED, measured, prices, waits),
         "keys_month": {f"{n:,} keys": cost.keys_month(n, measured, prices) for n in (1000, 10_000)},
         "tenant_month": {"one tenant": cost.fixed_month(cost.Fixed(alarms=alarms), prices)},
         "sealing": {**cost.sealing(prices, waits), **_objects_only(cost.sealing(prices, waits, 100))},
@@ -252,8 +289,12 @@ def show(found: Mapping[str, Any]) -> None:
     print("\nMeasured on this machine, ms of a core and bytes:\n")
     print("  " + ", ".join(f"{name} {value:.2f}" for name, value in found["measured"].items()))
     print("Assumed, ms: " + ", ".join(f"{name} {value:g}" for name, value in found["waits_ms"].items()))
+    print("\nDollars of a million Encrypt:\n")
+    print("\n".join(cost.table(found["million_encrypt"], "way of calling")))
+    for title, name in (("By options of a tenant's entry", "options"), ("By what is not built", "rejected")):
+        print(f"\n{title}, a million more or less:\n")
+        print("\n".join(cost_options.table(found[name], "")))
     for title, name, first in (
-        ("Dollars of a million Encrypt", "million_encrypt", "way of calling"),
         ("Dollars of keeping keys for a month", "keys_month", "keys"),
         ("Dollars of a tenant's month before the first request", "tenant_month", ""),
         ("Dollars of sealing a million, targets of messages apart", "sealing", "a million"),

@@ -1,0 +1,102 @@
+"""What the bill of a million Encrypt is cut or raised by: options of a tenant's entry, and what was not built."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from cdk.cost import CASES, Case, Measured, Prices, Waits, encrypt
+
+
+class Bill(Struct, frozen=True, kw_only=True):
+    """All that a bill is made of."""
+
+    case: Case
+    measured: Measured
+    prices: Prices
+    waits: Waits
+
+    @property
+    def dollars(self) -> float:
+        return sum(encrypt(self.case, self.measured, self.prices, self.waits).values())
+
+
+Change = Callable[[Bill], Bill]
+USED = 0.6
+"""Of provisioned capacity, on the average of a month: automatic scaling aims at 0.7 and follows a load by minutes."""
+
+
+def _case(**changes: Any) -> Change:
+    return lambda bill: replace(bill, case=replace(bill.case, **changes))
+
+
+def _measured(changes: Callable[[Measured], dict[str, float]]) -> Change:
+    return lambda bill: replace(bill, measured=replace(bill.measured, **changes(bill.measured)))
+
+
+def _prices(changes: Callable[[Prices], dict[str, float]]) -> Change:
+    return lambda bill: replace(bill, prices=replace(bill.prices, **changes(bill.prices)))
+
+
+def _waits(**changes: float) -> Change:
+    return lambda bill: replace(bill, waits=replace(bill.waits, **changes))
+
+
+def _both(one: Change, other: Change) -> Change:
+    return lambda bill: other(one(bill))
+
+
+def _per_million(unit_hour: float) -> float:
+    """What a million units cost where so much is paid for one a second, for an hour, and `USED` of them are used."""
+    return unit_hour / 3600 * 1_000_000 / USED
+
+
+OPTIONS: Mapping[str, Change] = {
+    '`inline_actions: ["Encrypt"]`': _case(inline=True),
+    '`without_nonce: ["Encrypt"]`': _case(nonce=False),
+    '`memory: {"endpoint": 512}`': _case(endpoint_memory=512),
+    '`memory: {"endpoint": 1024}`, as it was': _case(endpoint_memory=1024),
+    "`platform_lines: true`, as it was": _case(platform_lines=True),
+    "`state_cache_seconds` as long as keys rest": _case(warm=True),
+}
+_NO_ACCESS_LOG = _case(access_log=False)
+REJECTED: Mapping[str, Change] = {
+    "each success tells its metrics itself, as it was": _measured(lambda m: {"audit_bytes": m.lone_bytes}),
+    "names of one letter in audit lines": _measured(lambda m: {"audit_bytes": m.audit_bytes - m.name_bytes}),
+    "access log in the class Infrequent Access": _prices(lambda p: {"access_logs_gb": p.infrequent_logs_gb}),
+    "no access log": _NO_ACCESS_LOG,
+    "a function URL instead of API Gateway": _both(_prices(lambda _: {"http_api": 0}), _NO_ACCESS_LOG),
+    "a nonce's write beside the Action, its answer withheld": _waits(put_item=0),
+    "several nonces in one row, or a shorter one": _measured(lambda m: {"nonce_bytes": m.nonce_bytes / 2}),
+    "provisioned capacity": _prices(
+        lambda p: {
+            "write_1kb": _per_million(p.write_unit_hour),
+            "strong_read_4kb": _per_million(p.read_unit_hour),
+        }
+    ),
+    "reads that may be late": _prices(lambda p: {"strong_read_4kb": p.eventual_read_4kb}),
+    "x86": _prices(lambda p: {"lambda_gb_second": p.lambda_gb_second_x86}),
+}
+
+
+def changes(of: Mapping[str, Change], measured: Measured, prices: Prices, waits: Waits) -> dict[str, dict[str, float]]:
+    """By option and by way of calling, dollars that a million costs more (or less than 0)."""
+    bills = [Bill(case=case, measured=measured, prices=prices, waits=waits) for case in CASES]
+    return {
+        name: {bill.case.name: change(bill).dollars - bill.dollars for bill in bills} for name, change in of.items()
+    }
+
+
+SHOWN = ("split, read each time, nonce", "split, warm, nonce", "inline, warm, TC3")
+
+
+def table(rows: Mapping[str, Mapping[str, float]], first: str) -> Iterator[str]:
+    """Markdown: a row for each of `rows`, a column for each way of `SHOWN`, and nothing where nothing changes."""
+    yield "| " + " | ".join([first, *SHOWN]) + " |"
+    yield "|---|" + "---:|" * len(SHOWN)
+    for name, by_case in rows.items():
+        cells = [f"{by_case[case]:+.2f}" for case in SHOWN]
+        yield "| " + " | ".join([name, *("" if float(cell) == 0 else cell for cell in cells)]) + " |"
