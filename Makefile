@@ -35,12 +35,12 @@ run: .venv/ready ## a running KMS on http://127.0.0.1:8480 with a key, a credent
 
 test: check unit e2e ## everything that must pass: format, lint, types, all tests (on Python 3.13 too, where there is one)
 
-unit: .venv/ready .clients/ready ## the tests but those of a deployment
+unit: .venv/ready .clients/ready .browser/ready ## the tests but those of a deployment
 ifneq ($(PYTHON313),)
 	@if ! $(RUN) python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))'; then \
 	    echo "tests on $$($(PYTHON313) --version), the deployed runtime, in .venv-3.13" >&2; \
 	    UV_PROJECT_ENVIRONMENT=.venv-3.13 $(SYNC) --python $(PYTHON313) && \
-	    UV_PROJECT_ENVIRONMENT=.venv-3.13 $(RUN) --python $(PYTHON313) pytest -q -n 2 --ignore tests/cdk --ignore tests/e2e || exit 1; \
+	    UV_PROJECT_ENVIRONMENT=.venv-3.13 $(RUN) --python $(PYTHON313) pytest -q -n 2 --ignore tests/cdk --ignore tests/e2e --ignore tests/browser || exit 1; \
 	fi
 endif
 	@echo "tests on $$($(RUN) python --version)"
@@ -108,7 +108,7 @@ lock: $(UV) ## renew uv.lock, and the pins of the emulator and of the clients
 	@$(PIN) --no-deps tests/sdk/clients/binaries.in -o tests/sdk/clients/binaries.txt
 
 clean: ## remove what these commands made
-	@rm -rf .uv .venv .venv-3.13 .venv-ministack .venv-fuzz .cdk .clients build cdk.out .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf .uv .venv .venv-3.13 .venv-ministack .venv-fuzz .cdk .clients .browser build cdk.out .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 .venv/ready: pyproject.toml uv.lock | $(UV)
 	@echo "installing what uv.lock pins into .venv" >&2
@@ -145,6 +145,14 @@ clean: ## remove what these commands made
 	@echo "installing the clients of npm into .clients (3/3)" >&2
 	@cp tests/sdk/clients/package.json tests/sdk/clients/package-lock.json .clients
 	@$(NPM_CI) .clients
+	@touch $@
+
+# Chromium: the machine's own, else Debian's where root may install it, else the one that a package of npm brings along.
+.browser/ready: tests/browser/package.json tests/browser/package-lock.json .venv/ready
+	@echo "installing what tests in a browser need into .browser" >&2
+	@mkdir -p .browser && cp tests/browser/package.json tests/browser/package-lock.json .browser
+	@$(NPM_CI) .browser
+	@$(TOOL) kit.browser $(WAY)
 	@touch $@
 
 .uv/bin/uv:
