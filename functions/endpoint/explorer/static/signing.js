@@ -1,0 +1,154 @@
+// The signature schemes: what is signed, from its parts. docs/protocols.md has them in words.
+//
+// A `parts` is what a string to sign is made of: {method, path, host, pairs, query, headers, payload, stamp, scope,
+// secret} and how it is written ({escape, sort, line, gap, end, prefix, suffix, key, hash, digest, write}, `HOW`).
+// `compose` reads nothing else, so that a mistake of a client is a change of one part (mistakes.js).
+
+const UTF8 = new TextEncoder();
+
+export class NoWebCrypto extends Error {
+  constructor() {
+    super("This browser signs only on https:// and on http://localhost or http://127.0.0.1 (a secure context).");
+  }
+}
+
+function subtle() {
+  if (!globalThis.crypto?.subtle) throw new NoWebCrypto();
+  return globalThis.crypto.subtle;
+}
+
+export const hex = (bytes) => Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+export const base64 = (bytes) => btoa(String.fromCharCode(...bytes));
+export const bytes = (text) => (typeof text === "string" ? UTF8.encode(text) : text);
+
+export async function digest(text, hash = "SHA-256") {
+  return new Uint8Array(await subtle().digest(hash, bytes(text)));
+}
+
+export const sha256 = async (text) => hex(await digest(text));
+
+export async function hmac(key, text, hash = "SHA-256") {
+  // WebCrypto takes no empty key; a zero byte is the same HMAC.
+  const raw = key.length ? bytes(key) : new Uint8Array(1);
+  const made = await subtle().importKey("raw", raw, { name: "HMAC", hash }, false, ["sign"]);
+  return new Uint8Array(await subtle().sign("HMAC", made, bytes(text)));
+}
+
+// All bytes but letters, digits and -_.~ as %XX, as RFC 3986 has it.
+export const escape = (text) =>
+  encodeURIComponent(text).replace(/[!'()*]/g, (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`);
+
+export function byCodePoint(a, b) {
+  const [x, y] = [[...a], [...b]];
+  const at = x.findIndex((c, i) => c !== y[i]);
+  if (at < 0) return x.length - y.length;
+  return y[at] === undefined ? 1 : x[at].codePointAt(0) - y[at].codePointAt(0);
+}
+
+const byName = (pairs) => [...pairs].sort(([a, v], [b, w]) => byCodePoint(a, b) || byCodePoint(v, w));
+const byEscaped = (pairs) => [...pairs].sort(([a], [b]) => byCodePoint(escape(a), escape(b)));
+
+// How the parts are written, where a scheme says nothing else.
+const HOW = {
+  escape,
+  sort: byName,
+  line: (name, value) => `${name}:${value}\n`,
+  gap: "\n",
+  end: "",
+  prefix: "",
+  suffix: "",
+  hash: "SHA-256",
+  digest: "SHA-256",
+  write: hex,
+};
+
+const query = (parts) =>
+  parts.sort(parts.pairs).map(([name, value]) => `${parts.escape(name)}=${parts.escape(value)}`).join("&");
+
+function block(parts, path, search) {
+  const lines = parts.headers.map(([name, value]) => parts.line(name, value)).join("");
+  const names = parts.headers.map(([name]) => name).join(";");
+  return `${parts.method}\n${path}\n${search}\n${lines}${parts.gap}${names}\n${parts.payload}${parts.end}`;
+}
+
+const hashed = async (parts, canonical) => hex(await digest(canonical, parts.digest));
+const scoped = (parts) => parts.scope.join("/");
+const onceMore = (parts) => parts.path.split("/").map(parts.escapePath ?? escape).join("/");
+
+async function rpc(parts) {
+  const canonical = query(parts);
+  const text = `${parts.method}&${parts.escape(parts.path)}&${(parts.again ?? escape)(canonical)}`;
+  return { canonicalRequest: canonical, stringToSign: text + parts.end };
+}
+
+async function acs(parts) {
+  const canonicalRequest = block(parts, parts.path, query(parts));
+  return { canonicalRequest, stringToSign: `${parts.algorithm}\n${await hashed(parts, canonicalRequest)}` };
+}
+
+async function dated(parts, canonicalRequest) {
+  const lines = [parts.algorithm, parts.stamp, scoped(parts), await hashed(parts, canonicalRequest)];
+  return { canonicalRequest, stringToSign: lines.join("\n") };
+}
+
+async function v1(parts) {
+  const joined = parts.sort(parts.pairs).map(([name, value]) => `${parts.spell?.(name) ?? name}=${parts.value?.(value) ?? value}`);
+  const canonicalRequest = joined.join("&");
+  const rest = parts.hashed ? `\n${await hashed(parts, canonicalRequest)}` : canonicalRequest;
+  return { canonicalRequest, stringToSign: `${parts.method}${parts.host}${parts.path}?${rest}${parts.end}` };
+}
+
+const WAYS = {
+  rpc: [rpc, { suffix: "&", hash: "SHA-1", write: base64, path: "/" }],
+  acs: [acs, { sort: byEscaped, path: "/" }],
+  tc3: [(parts) => dated(parts, block(parts, parts.path, parts.query)), { prefix: "TC3" }],
+  aws: [(parts) => dated(parts, block(parts, onceMore(parts), parts.query)), { prefix: "AWS4" }],
+  v1: [v1, { write: base64 }],
+};
+
+// id: of sign(); dialect: of reference.json; way: how it is composed; algorithm: as it stands on the wire.
+const scheme = (id, dialect, way, algorithm, title, more = {}) => ({ id, dialect, way, algorithm, title, ...more });
+const V2 = "/v2/index.php";
+const SHA1 = { hash: "SHA-1" };
+const TC2 = { hashed: true };
+
+export const SCHEMES = [
+  scheme("alibaba-acs3", "alibaba", "acs", "ACS3-HMAC-SHA256", "ACS3-HMAC-SHA256"),
+  scheme("alibaba-acs4", "alibaba", "acs", "ACS4-HMAC-SHA256", "ACS4-HMAC-SHA256", { how: { prefix: "aliyun_v4" } }),
+  scheme("alibaba-rpc", "alibaba", "rpc", "HMAC-SHA1", "RPC v1, HMAC-SHA1"),
+  scheme("tencent-tc3", "tencent", "tc3", "TC3-HMAC-SHA256", "TC3-HMAC-SHA256"),
+  scheme("tencent-v1-sha1", "tencent", "v1", "HmacSHA1", "v1, HmacSHA1", { how: SHA1 }),
+  scheme("tencent-v1-sha256", "tencent", "v1", "HmacSHA256", "v1, HmacSHA256"),
+  scheme("tencent-v1-tc2", "tencent", "v1", "TC2-HmacSHA256", "v1, TC2-HmacSHA256", { how: TC2 }),
+  scheme("tencent-v2-sha1", "tencent-v2", "v1", "HmacSHA1", "HmacSHA1", { path: V2, how: SHA1 }),
+  scheme("tencent-v2-sha256", "tencent-v2", "v1", "HmacSHA256", "HmacSHA256", { path: V2 }),
+  scheme("tencent-v2-tc2", "tencent-v2", "v1", "TC2-HmacSHA256", "TC2-HmacSHA256", { path: V2, how: TC2 }),
+  scheme("aws-sigv4", "aws", "aws", "AWS4-HMAC-SHA256", "AWS4-HMAC-SHA256"),
+];
+
+export function find(id) {
+  const found = SCHEMES.find((row) => row.id === id);
+  if (!found) throw new Error(`There is no scheme ${id}.`);
+  return found;
+}
+
+// The parts that a scheme signs, from what is known of a request: `known` may lack what the scheme does not look at.
+export function partsOf(row, known) {
+  const [, way] = WAYS[row.way];
+  return { ...HOW, path: "/", query: "", pairs: [], headers: [], scope: [], algorithm: row.algorithm, way: row.way, ...known, ...way, ...row.how };
+}
+
+async function keyOf(parts) {
+  let key = bytes(`${parts.prefix}${parts.secret}${parts.suffix}`);
+  for (const part of parts.steps ?? parts.scope) key = await hmac(key, part);
+  return key;
+}
+
+export const signText = async (parts, text) => parts.write(await hmac(await keyOf(parts), text, parts.hash));
+
+// {canonicalRequest, stringToSign, signature}. Throws NoWebCrypto where the browser has none.
+export async function compose(parts) {
+  const [write] = WAYS[parts.way];
+  const made = await write(parts);
+  return { ...made, signature: await signText(parts, made.stringToSign) };
+}

@@ -1,0 +1,34 @@
+"""Functions of the explorer's modules, called in Node, whose WebCrypto is the browser's."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from cdk.node import NODE
+
+STATIC = Path(__file__).parents[2] / "functions/endpoint/explorer/static"
+_PROGRAM = """
+const [url, name] = process.argv.slice(1);
+const called = (await import(url))[name];
+const { readFileSync } = await import("node:fs");
+const answers = [];
+for (const args of JSON.parse(readFileSync(0, "utf8"))) {
+  try { answers.push({ ok: await called(...args) }); } catch (error) { answers.push({ error: String(error) }); }
+}
+process.stdout.write(JSON.stringify(answers));
+"""
+
+
+def call(module: str, function: str, calls: Sequence[Sequence[Any]]) -> list[Any]:
+    """What `function` of `module` answers to each of `calls`, in one process. Raises `AssertionError` if one throws."""
+    command = [str(NODE), "--input-type=module", "-e", _PROGRAM, (STATIC / module).as_uri(), function]
+    done = subprocess.run(command, input=json.dumps(calls), capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr
+    answers = json.loads(done.stdout)
+    for answer in answers:
+        assert "error" not in answer, answer["error"]
+    return [answer.get("ok") for answer in answers]
