@@ -8,7 +8,7 @@ SYSTEM_UV := $(shell command -v uv 2>/dev/null)
 UV := $(or $(SYSTEM_UV),.uv/bin/uv)
 PYTHON := $(firstword $(shell for p in python3.13 python3.12 python3.11 python3; do \
     $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && command -v $$p; done))
-# The deployed runtime, where there is one besides the default: `make test` runs the tests on it too.
+# The deployed runtime, where there is one besides the default: `make test` runs the tests of what is deployed on it too.
 PYTHON313 := $(shell for p in python3.13 $$HOME/.pyenv/versions/3.13.*/bin/python3.13; do \
     $$p -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))' 2>/dev/null && command -v $$p && break; done)
 PORT ?= 5140
@@ -33,14 +33,14 @@ help: ## what there is
 run: .venv/ready ## a running KMS on http://127.0.0.1:8480 with a key, a credential and programs to paste
 	@$(RUN) tkms serve $(ARGS)
 
-test: check unit e2e ## everything that must pass: format, lint, types, all tests (on Python 3.13 too, where there is one)
+test: check unit e2e ## everything that must pass: format, lint, types, all tests (those of what is deployed on Python 3.13 too, where there is one)
 
 unit: .venv/ready .clients/ready .browser/ready ## the tests but those of a deployment
 ifneq ($(PYTHON313),)
 	@if ! $(RUN) python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))'; then \
 	    echo "tests on $$($(PYTHON313) --version), the deployed runtime, in .venv-3.13" >&2; \
 	    UV_PROJECT_ENVIRONMENT=.venv-3.13 $(SYNC) --python $(PYTHON313) && \
-	    UV_PROJECT_ENVIRONMENT=.venv-3.13 $(RUN) --python $(PYTHON313) pytest -q -n 2 --ignore tests/cdk --ignore tests/e2e --ignore tests/browser || exit 1; \
+	    UV_PROJECT_ENVIRONMENT=.venv-3.13 $(RUN) --python $(PYTHON313) pytest -q -n 2 $(addprefix --ignore tests/,cdk e2e browser explorer sdk tkms) || exit 1; \
 	fi
 endif
 	@echo "tests on $$($(RUN) python --version)"
