@@ -43,8 +43,7 @@ class Endpoint:
         self._noted: dict[str, int] = {}  # until when the use of an access key is noted
         self._without_nonce = settings.without_nonce
         self._audit, self._clock = settings.deps.audit, settings.deps.clock
-        self._tenant = settings.site.tenant
-        self._view = View(settings.site)
+        self._tenant, self._view = settings.site.tenant, View(settings.site)
         self._answers = answers or Answers()
         self._dispatch = dispatch
 
