@@ -29,12 +29,12 @@ ODD = {"purpose": "a b+c&d=e%20~*!'()/", "键": "值\t值"}
 """Characters that each scheme escapes in its own way."""
 
 
-def _event(signed: Mapping[str, Any]) -> dict[str, Any]:
+def _event(signed: Mapping[str, Any]) -> Mapping[str, Any]:
     path, _, query = signed["url"].partition("?")
     return event(signed["method"], path, query, dict(signed["headers"]), signed["body"].encode())
 
 
-def _signed(kms: Kms, jobs: list[tuple[str, dict[str, Any]]]) -> list[Mapping[str, Any]]:
+def _signed(kms: Kms, jobs: list[tuple[str, dict[str, Any]]]) -> list[Any]:
     common = {
         "host": HOST,
         "accessKeyId": kms.signer.access_key_id,

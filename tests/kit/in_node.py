@@ -24,11 +24,8 @@ process.stdout.write(JSON.stringify(answers));
 
 
 def call(module: str, function: str, calls: Sequence[Sequence[Any]]) -> list[Any]:
-    """What `function` of `module` answers to each of `calls`, in one process. Raises `AssertionError` if one throws."""
+    """What `function` of `module` answers to each of `calls`, in one process. What one throws is told as its text."""
     command = [str(NODE), "--input-type=module", "-e", _PROGRAM, (STATIC / module).as_uri(), function]
     done = subprocess.run(command, input=json.dumps(calls), capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr
-    answers = json.loads(done.stdout)
-    for answer in answers:
-        assert "error" not in answer, answer["error"]
-    return [answer.get("ok") for answer in answers]
+    return [answer.get("ok", answer.get("error")) for answer in json.loads(done.stdout)]

@@ -1,8 +1,8 @@
 // The signature schemes: what is signed, from its parts. docs/protocols.md has them in words.
 //
-// A `parts` is what a string to sign is made of: {method, path, host, pairs, query, headers, payload, stamp, scope,
-// secret} and how it is written ({escape, sort, line, gap, end, prefix, suffix, key, hash, digest, write}, `HOW`).
-// `compose` reads nothing else, so that a mistake of a client is a change of one part (mistakes.js).
+// `parts` are what a string to sign is made of: {method, path, host, pairs, query, headers, payload, stamp, scope,
+// secret}, and how it is written (`HOW`). `compose` reads nothing else, so that a mistake of a client is a change of
+// one part (mistakes.js).
 
 const UTF8 = new TextEncoder();
 
@@ -21,11 +21,7 @@ export const hex = (bytes) => Array.from(bytes, (byte) => byte.toString(16).padS
 export const base64 = (bytes) => btoa(String.fromCharCode(...bytes));
 export const bytes = (text) => (typeof text === "string" ? UTF8.encode(text) : text);
 
-export async function digest(text, hash = "SHA-256") {
-  return new Uint8Array(await subtle().digest(hash, bytes(text)));
-}
-
-export const sha256 = async (text) => hex(await digest(text));
+export const sha256 = async (text) => hex(new Uint8Array(await subtle().digest("SHA-256", bytes(text))));
 
 export async function hmac(key, text, hash = "SHA-256") {
   // WebCrypto takes no empty key; a zero byte is the same HMAC.
@@ -45,20 +41,28 @@ export function byCodePoint(a, b) {
   return y[at] === undefined ? 1 : x[at].codePointAt(0) - y[at].codePointAt(0);
 }
 
-const byName = (pairs) => [...pairs].sort(([a, v], [b, w]) => byCodePoint(a, b) || byCodePoint(v, w));
+export const byName = (pairs) => [...pairs].sort(([a, v], [b, w]) => byCodePoint(a, b) || byCodePoint(v, w));
 const byEscaped = (pairs) => [...pairs].sort(([a], [b]) => byCodePoint(escape(a), escape(b)));
+
+const same = (text) => text;
 
 // How the parts are written, where a scheme says nothing else.
 const HOW = {
   escape,
+  again: escape,
+  place: escape,
   sort: byName,
+  name: same,
+  value: same,
   line: (name, value) => `${name}:${value}\n`,
   gap: "\n",
-  end: "",
+  canonical: same,
+  digest: (text) => sha256(text),
+  text: same,
   prefix: "",
   suffix: "",
+  step: same,
   hash: "SHA-256",
-  digest: "SHA-256",
   write: hex,
 };
 
@@ -68,42 +72,42 @@ const query = (parts) =>
 function block(parts, path, search) {
   const lines = parts.headers.map(([name, value]) => parts.line(name, value)).join("");
   const names = parts.headers.map(([name]) => name).join(";");
-  return `${parts.method}\n${path}\n${search}\n${lines}${parts.gap}${names}\n${parts.payload}${parts.end}`;
-}
-
-const hashed = async (parts, canonical) => hex(await digest(canonical, parts.digest));
-const scoped = (parts) => parts.scope.join("/");
-const onceMore = (parts) => parts.path.split("/").map(parts.escapePath ?? escape).join("/");
-
-async function rpc(parts) {
-  const canonical = query(parts);
-  const text = `${parts.method}&${parts.escape(parts.path)}&${(parts.again ?? escape)(canonical)}`;
-  return { canonicalRequest: canonical, stringToSign: text + parts.end };
-}
-
-async function acs(parts) {
-  const canonicalRequest = block(parts, parts.path, query(parts));
-  return { canonicalRequest, stringToSign: `${parts.algorithm}\n${await hashed(parts, canonicalRequest)}` };
+  return `${parts.method}\n${path}\n${search}\n${lines}${parts.gap}${names}\n${parts.payload}`;
 }
 
 async function dated(parts, canonicalRequest) {
-  const lines = [parts.algorithm, parts.stamp, scoped(parts), await hashed(parts, canonicalRequest)];
-  return { canonicalRequest, stringToSign: lines.join("\n") };
+  const digest = await parts.digest(parts.canonical(canonicalRequest));
+  return [canonicalRequest, [parts.algorithm, parts.stamp, parts.scope.join("/"), digest].join("\n")];
 }
 
-async function v1(parts) {
-  const joined = parts.sort(parts.pairs).map(([name, value]) => `${parts.spell?.(name) ?? name}=${parts.value?.(value) ?? value}`);
-  const canonicalRequest = joined.join("&");
-  const rest = parts.hashed ? `\n${await hashed(parts, canonicalRequest)}` : canonicalRequest;
-  return { canonicalRequest, stringToSign: `${parts.method}${parts.host}${parts.path}?${rest}${parts.end}` };
-}
+const escapedOnceMore = (parts) => parts.path.split("/").map(parts.again).join("/");
 
+// Each answers [canonical request, string to sign], and says what is different in how it is written.
 const WAYS = {
-  rpc: [rpc, { suffix: "&", hash: "SHA-1", write: base64, path: "/" }],
-  acs: [acs, { sort: byEscaped, path: "/" }],
+  rpc: [
+    async (parts) => {
+      const canonical = query(parts);
+      return [canonical, `${parts.method}&${parts.place(parts.path)}&${parts.again(parts.canonical(canonical))}`];
+    },
+    { path: "/", suffix: "&", hash: "SHA-1", write: base64 },
+  ],
+  acs: [
+    async (parts) => {
+      const canonical = block(parts, parts.path, query(parts));
+      return [canonical, `${parts.algorithm}\n${await parts.digest(parts.canonical(canonical))}`];
+    },
+    { path: "/", sort: byEscaped },
+  ],
   tc3: [(parts) => dated(parts, block(parts, parts.path, parts.query)), { prefix: "TC3" }],
-  aws: [(parts) => dated(parts, block(parts, onceMore(parts), parts.query)), { prefix: "AWS4" }],
-  v1: [v1, { write: base64 }],
+  aws: [(parts) => dated(parts, block(parts, escapedOnceMore(parts), parts.query)), { prefix: "AWS4" }],
+  v1: [
+    async (parts) => {
+      const canonical = parts.sort(parts.pairs).map(([n, v]) => `${parts.name(n)}=${parts.value(v)}`).join("&");
+      const rest = parts.hashed ? `\n${await parts.digest(parts.canonical(canonical))}` : parts.canonical(canonical);
+      return [canonical, `${parts.method}${parts.host}${parts.path}?${rest}`];
+    },
+    { write: base64 },
+  ],
 };
 
 // id: of sign(); dialect: of reference.json; way: how it is composed; algorithm: as it stands on the wire.
@@ -134,21 +138,30 @@ export function find(id) {
 
 // The parts that a scheme signs, from what is known of a request: `known` may lack what the scheme does not look at.
 export function partsOf(row, known) {
-  const [, way] = WAYS[row.way];
-  return { ...HOW, path: "/", query: "", pairs: [], headers: [], scope: [], algorithm: row.algorithm, way: row.way, ...known, ...way, ...row.how };
+  const none = { path: "/", query: "", pairs: [], headers: [], scope: [], algorithm: row.algorithm, way: row.way };
+  return { ...HOW, ...none, ...known, ...WAYS[row.way][1], ...row.how };
 }
 
-async function keyOf(parts) {
-  let key = bytes(`${parts.prefix}${parts.secret}${parts.suffix}`);
-  for (const part of parts.steps ?? parts.scope) key = await hmac(key, part);
-  return key;
+async function keyOf(parts, keys) {
+  const steps = (parts.steps ?? parts.scope).map(parts.step);
+  const start = `${parts.prefix}${parts.secret}${parts.suffix}`;
+  const name = JSON.stringify([start, steps, Boolean(parts.between)]);
+  if (!keys.has(name)) {
+    let key = bytes(start);
+    for (const step of steps) key = (parts.between ?? same)(await hmac(key, step));
+    keys.set(name, key);
+  }
+  return keys.get(name);
 }
 
-export const signText = async (parts, text) => parts.write(await hmac(await keyOf(parts), text, parts.hash));
+export const signText = async (parts, text, keys = new Map()) =>
+  parts.write(await hmac(await keyOf(parts, keys), text, parts.hash));
 
-// {canonicalRequest, stringToSign, signature}. Throws NoWebCrypto where the browser has none.
-export async function compose(parts) {
-  const [write] = WAYS[parts.way];
-  const made = await write(parts);
-  return { ...made, signature: await signText(parts, made.stringToSign) };
+// {canonicalRequest, stringToSign, signature}. `keys` keeps what is derived from a secret, for who composes often.
+// Throws NoWebCrypto where the browser has none.
+export async function compose(parts, keys) {
+  const [canonicalRequest, text] = await WAYS[parts.way][0](parts);
+  const stringToSign = parts.text(text, canonicalRequest);
+  const signature = await signText(parts, stringToSign, keys);
+  return { canonicalRequest: parts.canonical(canonicalRequest), stringToSign, signature };
 }
