@@ -196,8 +196,7 @@ def sealing(prices: Prices, waits: Waits, megabytes: float = 1) -> dict[str, dic
     action = gb_seconds(waits.action, Size().memory)
     writes = S3_WRITES + ceil(megabytes / 8) - 1
 
-    def logs(lines: float, invocations: float) -> float:
-        return (lines * (EVENT_LINE + LOG_EVENT) + invocations * (PLATFORM_LINES + 3 * LOG_EVENT)) * MILLION / GB
+    line = (EVENT_LINE + LOG_EVENT) * MILLION / GB * prices.logs_gb
 
     batch = BATCH["messages"]
     return {
@@ -210,7 +209,7 @@ def sealing(prices: Prices, waits: Waits, megabytes: float = 1) -> dict[str, dic
             "DynamoDB": 2 * ROW_KB * prices.write_1kb + prices.strong_read_4kb,
             "S3": 0,
             "events": prices.event,
-            "logs": logs(2, 1 + 1 / batch) * prices.logs_gb,
+            "logs": 2 * line,
         },
         f"objects of {megabytes:g} MB": {
             "SQS": 3 * prices.sqs_request,
@@ -219,7 +218,7 @@ def sealing(prices: Prices, waits: Waits, megabytes: float = 1) -> dict[str, dic
             "DynamoDB": 0,
             "S3": writes * prices.s3_write + S3_READS * prices.s3_read,
             "events": prices.event,
-            "logs": logs(3, 3) * prices.logs_gb,
+            "logs": 3 * line,
         },
     }
 

@@ -168,6 +168,9 @@ def test_sealing_a_million() -> None:
     assert messages["Lambda GB-seconds"] == pytest.approx((0.061 + 0.004) * 13.3334)
     assert messages["DynamoDB"] == pytest.approx(4 * 0.625 + 0.125)
     assert objects["S3"] == pytest.approx(4 * 5 + 6 * 0.4)
+    # A line for a message and one of its Action; for an object and its two. AWS Lambda itself has none.
+    line = (cost.EVENT_LINE + cost.LOG_EVENT) / 1000 * 0.5
+    assert (messages["logs"], objects["logs"]) == (pytest.approx(2 * line), pytest.approx(3 * line))
     # Ten calls of S3, two Actions, an event, and three times 13 ms: 289 ms at 1769 MB.
     assert objects["Lambda GB-seconds"] == pytest.approx((0.289 * 1769 / 1024 + 2 * 0.004) * 13.3334)
     larger = cost.sealing(PRICES, waits, 100)["objects of 100 MB"]
