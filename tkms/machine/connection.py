@@ -34,12 +34,12 @@ SPIN_SECONDS = 100e-6
 
 
 @lru_cache(maxsize=64)
-def _head(status: int, content_type: str, second: int) -> str:
-    """The beginning of every answer of that status and type in that second.
+def _head(status: int, content_type: str, second: int, cached: bool) -> str:
+    """The beginning of every answer of that status and type in that second; `cached`: it says itself for how long.
 
     Names are spelled as libmongocrypt needs them, and AWS's SDK for JavaScript sets its clock by the Date.
     """
-    always = "".join(f"{name.title()}: {value}\r\n" for name, value in ALWAYS.items())
+    always = "".join(f"{name.title()}: {value}\r\n" for name, value in ALWAYS.items() if not cached)
     date = formatdate(second, usegmt=True)
     return f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\nContent-Type: {content_type}\r\nDate: {date}\r\n{always}"
 
@@ -47,7 +47,8 @@ def _head(status: int, content_type: str, second: int) -> str:
 def written(response: Response, method: str, last: bool) -> bytes:
     """The answer as it is sent. One to HEAD tells the length of the body that GET would have."""
     body = response.body.encode("utf-8") if isinstance(response.body, str) else response.body
-    head = f"{_head(response.status, response.content_type, int(time()))}Content-Length: {len(body)}\r\n"
+    cached = "cache-control" in response.headers
+    head = f"{_head(response.status, response.content_type, int(time()), cached)}Content-Length: {len(body)}\r\n"
     for name, value in response.headers.items():
         head += f"{name.title()}: {value}\r\n"
     head += "Connection: close\r\n\r\n" if last else "\r\n"

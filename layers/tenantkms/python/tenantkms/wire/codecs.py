@@ -9,12 +9,15 @@ from tenantkms import errors as e
 from tenantkms.crypto.strings import decode_base64
 from tenantkms.model.key import check_key_id
 from tenantkms.wire.parse import parse_json
+from tenantkms.wire.shapes import BASE64, BOOLEAN, KEY_ID, TEXT, Shape, like, shaped
 from tenantkms.wire.translate import Codec
 
 _INTEGER = re.compile(r"-?[0-9]{1,10}")
 _BOOLEANS = {"true": True, "false": False}
+TAGS = '[{"TagKey":"team","TagValue":"payments"}]'
 
 
+@shaped(TEXT)
 def text(wire: str, value: Any) -> str:
     """A string that UTF-8 can encode, as it is."""
     if not isinstance(value, str):
@@ -29,6 +32,7 @@ def text(wire: str, value: Any) -> str:
 def integer(low: int, high: int) -> Codec:
     """An integer from `low` to `high`, as a number or as its digits: the documentation of both vendors shows both."""
 
+    @shaped(Shape("integer", low, high))
     def codec(wire: str, value: Any) -> int:
         if isinstance(value, str) and _INTEGER.fullmatch(value):
             value = int(value)
@@ -39,6 +43,7 @@ def integer(low: int, high: int) -> Codec:
     return codec
 
 
+@shaped(BOOLEAN)
 def boolean(wire: str, value: Any) -> bool:
     """A boolean, or its name: Python SDKs send `True`, others `true`."""
     if isinstance(value, str):
@@ -51,6 +56,7 @@ def boolean(wire: str, value: Any) -> bool:
 def choice(table: dict[str, Any], error: type[e.KmsError] = e.InvalidParameter) -> Codec:
     """A name of `table`, translated by it."""
 
+    @shaped(Shape("choice", names=(*table,)))
     def codec(wire: str, value: Any) -> Any:
         if not isinstance(value, str) or value not in table:
             raise error(f"{wire} is one of {', '.join(table)}.")
@@ -62,6 +68,7 @@ def choice(table: dict[str, Any], error: type[e.KmsError] = e.InvalidParameter) 
 def base64_text(error: type[e.KmsError]) -> Codec:
     """Bytes as canonical base64, which is also how they travel in the canonical call."""
 
+    @shaped(BASE64)
     def codec(wire: str, value: Any) -> str:
         if not isinstance(value, str) or decode_base64(value) is None:
             raise error(f"{wire} is not encoded with base64.")
@@ -77,6 +84,7 @@ plaintext = base64_text(e.InvalidPlaintext)
 def context(limit: int) -> Codec:
     """An encryption context: JSON text of at most `limit` characters, or the map itself (flattened parameters)."""
 
+    @shaped(Shape("map", most=limit, json=True))
     def codec(wire: str, value: Any) -> dict[str, str]:
         if isinstance(value, str):
             if len(value) > limit:
@@ -99,6 +107,7 @@ def context(limit: int) -> Codec:
     return codec
 
 
+@shaped(KEY_ID)
 def key_id(wire: str, value: Any) -> str:
     """A CMK's id, where a dialect allows nothing else."""
     if not isinstance(value, str):
@@ -106,11 +115,13 @@ def key_id(wire: str, value: Any) -> str:
     return check_key_id(value)
 
 
+@shaped(KEY_ID)
 def one_key_id(wire: str, value: Any) -> list[str]:
     """A CMK's id, for an Action that takes a list of them."""
     return [key_id(wire, value)]
 
 
+@shaped(Shape("list", 1, 100, of=KEY_ID))
 def key_ids(wire: str, value: Any) -> list[str]:
     """A list of 1 to 100 CMK ids, none twice."""
     if not isinstance(value, list) or not 1 <= len(value) <= 100:
@@ -125,6 +136,7 @@ def alias(pattern: str, rule: str) -> Codec:
     """An alias by a dialect's own rule; without the `alias/` prefix."""
     compiled = re.compile(pattern)
 
+    @shaped(Shape("text", form=pattern, example="example"))
     def codec(wire: str, value: Any) -> str:
         if not isinstance(value, str) or not compiled.fullmatch(value):
             raise e.InvalidAlias(f"{wire}: {rule}")
@@ -133,6 +145,7 @@ def alias(pattern: str, rule: str) -> Codec:
     return codec
 
 
+@shaped(Shape("json", example=TAGS))
 def tags(wire: str, value: Any) -> dict[str, str]:
     """A list of `{TagKey, TagValue}`, each key once; at most 20, 128 characters each."""
     if not isinstance(value, list) or len(value) > 20:
@@ -150,6 +163,7 @@ def tags(wire: str, value: Any) -> dict[str, str]:
     return found
 
 
+@shaped(Shape("json", json=True, example=TAGS))
 def json_tags(wire: str, value: Any) -> dict[str, str]:
     """`tags` as JSON text."""
     try:
@@ -165,6 +179,7 @@ def algorithm(table: dict[str, str], *unsupported: str) -> Codec:
     """The name of an algorithm, translated by `table`; those in `unsupported` exist at the vendor only."""
     known = choice(table)
 
+    @like(known)
     def codec(wire: str, value: Any) -> str:
         if value in unsupported:
             raise e.UnsupportedParameter(f"{wire} {value} is not supported here: {SM2_REASON}")

@@ -96,7 +96,7 @@ _MEDIA_TYPES: Remembered[str] = Remembered(lambda text: text.partition(";")[0].s
 
 
 ALWAYS = {"cache-control": "no-store"}
-"""Headers of every answer."""
+"""Headers of every answer that does not say itself how long it is good for."""
 
 
 class Response(Struct, frozen=True, kw_only=True):

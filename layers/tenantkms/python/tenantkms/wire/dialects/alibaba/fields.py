@@ -17,6 +17,7 @@ from tenantkms.model.states import KeyState
 from tenantkms.wire import codecs
 from tenantkms.wire.arns import Arns
 from tenantkms.wire.parse import parse_json
+from tenantkms.wire.shapes import BASE64, KEY_OR_ALIAS, TEXT, Shape, like, shaped
 from tenantkms.wire.translate import Out, View
 
 SPECS = {
@@ -50,8 +51,10 @@ ARNS = Arns(
 )
 _OPAQUE = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _ALIAS = re.compile(r"alias/[A-Za-z0-9_/-]{1,255}")
+TAG_LIST = '[{"Key":"team","Value":"payments"}]'
 
 
+@shaped(KEY_OR_ALIAS)
 def key(wire: str, value: Any) -> str:
     """A CMK's id, an alias, or the ARN of either."""
     if not isinstance(value, str):
@@ -72,10 +75,12 @@ def key(wire: str, value: Any) -> str:
         raise e.InvalidParameter(f"{wire} is not a key id, an alias or an ARN.") from None
 
 
+@shaped(KEY_OR_ALIAS)
 def keys(wire: str, value: Any) -> list[str]:
     return [key(wire, value)]
 
 
+@shaped(Shape("text", example="hello"))
 def string(wire: str, value: Any) -> str:
     """A plaintext: any string that UTF-8 can encode."""
     if not isinstance(value, str):
@@ -87,12 +92,14 @@ def string(wire: str, value: Any) -> str:
     return value
 
 
+@shaped(Shape("text", form=_ALIAS.pattern, example="alias/example"))
 def alias(wire: str, value: Any) -> str:
     if not isinstance(value, str) or not _ALIAS.fullmatch(value):
         raise e.InvalidAlias(f"{wire} is 'alias/' and 1 to 255 letters, digits, '-', '_' and '/'.")
     return value.removeprefix(ALIAS_PREFIX)
 
 
+@shaped(Shape("json", json=True, example='[{"Key":"KeyState","Values":["Enabled"]}]'))
 def filters(wire: str, value: Any) -> dict[str, Any]:
     """`[{"Key": .., "Values": [..]}]`, at most 10: values are alternatives, keys must all match."""
     try:
@@ -144,6 +151,7 @@ _INTERVAL = re.compile(r"([0-9]{1,9})([dhms])")
 _SECONDS = {"d": DAY, "h": 3_600, "m": 60, "s": 1}
 
 
+@shaped(Shape("text", form=_INTERVAL.pattern, example="365d"))
 def interval(wire: str, value: Any) -> int:
     """A number and its unit: `365d`, `8760h`."""
     match = _INTERVAL.fullmatch(value) if isinstance(value, str) else None
@@ -152,6 +160,7 @@ def interval(wire: str, value: Any) -> int:
     return int(match[1]) * _SECONDS[match[2]]
 
 
+@shaped(Shape("choice", names=(*SPECS,)))
 def spec(wire: str, value: Any) -> KeySpec:
     if value == "EC_SM2":
         raise e.UnsupportedKeySpec(f"{wire} EC_SM2 is not supported here: {codecs.SM2_REASON}")
@@ -159,6 +168,7 @@ def spec(wire: str, value: Any) -> KeySpec:
     return spec
 
 
+@shaped(Shape("list", 1, 50, of=KEY_OR_ALIAS))
 def resource_ids(wire: str, value: Any) -> list[str]:
     if not isinstance(value, list) or not 1 <= len(value) <= 50:
         raise e.InvalidParameter(f"{wire} is a list of 1 to 50 key ids: {wire}.1, {wire}.2 and so on.")
@@ -184,14 +194,17 @@ def _tag_list(wire: str, value: Any) -> list[tuple[str, str]]:
     return pairs
 
 
+@shaped(Shape("json", example=TAG_LIST))
 def tag_map(wire: str, value: Any) -> dict[str, str]:
     return dict(_tag_list(wire, value))
 
 
+@shaped(Shape("json", example=TAG_LIST))
 def tag_filter(wire: str, value: Any) -> list[tuple[str, list[str]]]:
     return [(name, [content] if content else []) for name, content in _tag_list(wire, value)]
 
 
+@shaped(Shape("text", example='["team"]'))
 def tag_keys(wire: str, value: Any) -> list[str]:
     """A JSON array of names, or names joined by commas: both are documented."""
     text = codecs.text(wire, value)
@@ -203,6 +216,7 @@ def tag_keys(wire: str, value: Any) -> list[str]:
         raise e.InvalidParameter(f"{wire} is not the JSON text of a list of names.") from None
 
 
+@shaped(Shape("list", 0, 20, of=TEXT))
 def names(wire: str, value: Any) -> list[str]:
     if not isinstance(value, list) or len(value) > 20:
         raise e.InvalidParameter(f"{wire} is a list of at most 20 names.")
@@ -212,10 +226,12 @@ def names(wire: str, value: Any) -> list[str]:
 WRAPPING = codecs.algorithm(codecs.same("RSAES_PKCS1_V1_5", "RSAES_OAEP_SHA_1", "RSAES_OAEP_SHA_256"), "SM2PKE")
 
 
+@shaped(BASE64)
 def public_key(wire: str, value: Any) -> dict[str, str]:
     return {"public_key": codecs.binary(wire, value)}
 
 
+@like(WRAPPING)
 def receiving(wire: str, value: Any) -> dict[str, str]:
     return {"algorithm": WRAPPING(wire, value)}
 

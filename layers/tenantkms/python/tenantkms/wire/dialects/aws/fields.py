@@ -18,7 +18,11 @@ from tenantkms.model.version import UUID_FORM
 from tenantkms.wire import codecs
 from tenantkms.wire.dialects.aws import names
 from tenantkms.wire.dialects.aws.errors import BadArn, BadTags
+from tenantkms.wire.shapes import BOOLEAN, KEY_OR_ALIAS, KEY_OR_ARN, Shape, like, shape_of, shaped
 from tenantkms.wire.translate import Codec
+
+_ANY = 10**9
+"""More than any length is."""
 
 
 def member(wire: str) -> str:
@@ -35,7 +39,8 @@ def violation(wire: str, constraint: str, value: str | None = None) -> e.Invalid
     )
 
 
-def text(low: int = 0, high: int = 10**9) -> Codec:
+def text(low: int = 0, high: int = _ANY) -> Codec:
+    @shaped(Shape("text", low or None, high if high < _ANY else None))
     def codec(wire: str, value: Any) -> str:
         if not isinstance(value, str):
             raise e.MalformedRequest(f"{wire} is not a string.")
@@ -55,6 +60,7 @@ def _check_length(wire: str, length: int, low: int, high: int, value: str | None
 def blob(low: int, high: int) -> Codec:
     """Bytes as base64, which is also how they travel in the canonical call."""
 
+    @shaped(Shape("base64", low, high))
     def codec(wire: str, value: Any) -> str:
         if not isinstance(value, str) or decode_base64(value) is None:
             raise e.MalformedRequest(f"{wire} is not encoded with base64.")
@@ -65,6 +71,7 @@ def blob(low: int, high: int) -> Codec:
 
 
 def integer(low: int, high: int) -> Codec:
+    @shaped(Shape("integer", low, high))
     def codec(wire: str, value: Any) -> int:
         if not isinstance(value, int) or isinstance(value, bool):
             raise e.MalformedRequest(f"{wire} is not an integer.")
@@ -77,12 +84,14 @@ def integer(low: int, high: int) -> Codec:
     return codec
 
 
+@shaped(BOOLEAN)
 def boolean(wire: str, value: Any) -> bool:
     if not isinstance(value, bool):
         raise e.MalformedRequest(f"{wire} is not a boolean.")
     return value
 
 
+@shaped(BOOLEAN)
 def off(wire: str, value: Any) -> dict[str, Any]:
     """A switch of something that is not offered."""
     if boolean(wire, value):
@@ -93,6 +102,7 @@ def off(wire: str, value: Any) -> dict[str, Any]:
 def accepted(codec: Codec) -> Codec:
     """What says nothing that is not so anyway, or could only widen what is allowed, and does not."""
 
+    @like(codec)
     def check(wire: str, value: Any) -> dict[str, Any]:
         codec(wire, value)
         return {}
@@ -100,9 +110,10 @@ def accepted(codec: Codec) -> Codec:
     return check
 
 
-def texts(codec: Codec, most: int = 10**9, least: int = 0) -> Codec:
+def texts(codec: Codec, most: int = _ANY, least: int = 0) -> Codec:
     """A list of what `codec` reads."""
 
+    @shaped(Shape("list", least, most if most < _ANY else None, of=shape_of(codec)))
     def each(wire: str, value: Any) -> list[Any]:
         if not isinstance(value, list):
             raise e.MalformedRequest(f"{wire} is not a list.")
@@ -115,6 +126,7 @@ def texts(codec: Codec, most: int = 10**9, least: int = 0) -> Codec:
 def enum(table: Mapping[str, Any], unserved: frozenset[str] = frozenset()) -> Codec:
     """A name of `table`, translated by it; those in `unserved` exist at AWS only."""
 
+    @shaped(Shape("choice", names=(*table,)))
     def codec(wire: str, value: Any) -> Any:
         name = text()(wire, value)
         if name in unserved:
@@ -134,6 +146,7 @@ def only(*names: str, unserved: frozenset[str] = frozenset()) -> Codec:
 def context(limit: int) -> Codec:
     codec = codecs.context(limit)
 
+    @like(codec, json=False)
     def strict(wire: str, value: Any) -> Any:
         if not isinstance(value, dict) or not all(isinstance(item, str) for item in value.values()):
             raise e.MalformedRequest(f"{wire} is not a map of strings.")
@@ -142,6 +155,7 @@ def context(limit: int) -> Codec:
     return strict
 
 
+@shaped(Shape("map", most=0))
 def no_context(wire: str, value: Any) -> dict[str, Any]:
     if value != {}:
         raise e.InvalidParameter(f"{wire} is not valid with asymmetric keys.")
@@ -156,6 +170,7 @@ _ALIAS = re.compile(r"alias/[a-zA-Z0-9:/_-]{1,250}")
 _ID, _NAME = text(1, 2048), text(1, 256)
 
 
+@shaped(KEY_OR_ARN)
 def managed_key(wire: str, value: Any) -> str:
     """A key by its id or ARN, as whatever changes a key wants it. One of elsewhere is no key here: see `names.ARNS`."""
     said = _ID(wire, value)
@@ -168,6 +183,7 @@ def managed_key(wire: str, value: Any) -> str:
     raise e.InvalidKeyId(f"Invalid keyId '{said}'")
 
 
+@shaped(KEY_OR_ALIAS)
 def key(wire: str, value: Any) -> str:
     """A key by its id or by an alias, or by the ARN of either."""
     said = _ID(wire, value)
@@ -180,10 +196,12 @@ def key(wire: str, value: Any) -> str:
     return ref
 
 
+@shaped(KEY_OR_ALIAS)
 def one_key(wire: str, value: Any) -> list[str]:
     return [key(wire, value)]
 
 
+@shaped(KEY_OR_ARN)
 def one_managed_key(wire: str, value: Any) -> list[str]:
     return [managed_key(wire, value)]
 
@@ -203,6 +221,7 @@ def check_site(params: Mapping[str, Any], site: Site) -> None:
             raise BadArn(f"{wire} is no ARN of an access key of the account {site.account}: '{value[:256]}'")
 
 
+@shaped(Shape("text", 1, 256, form=_ALIAS.pattern, example="alias/example"))
 def alias(wire: str, value: Any) -> str:
     name: str = _NAME(wire, value)
     if not name.startswith(ALIAS_PREFIX):
@@ -241,6 +260,7 @@ _TAG_NAME, _TAG_VALUE = text(1, 128), text(0, 256)
 _MAX_TAGS = 50
 
 
+@shaped(Shape("json", example=codecs.TAGS))
 def tags(wire: str, value: Any) -> dict[str, str]:
     """A list of `{TagKey, TagValue}`, each key once."""
     if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
@@ -264,6 +284,7 @@ def tags(wire: str, value: Any) -> dict[str, str]:
 tag_keys = texts(_TAG_NAME, least=1)
 
 
+@shaped(Shape("integer", 1, 2**40 - 1))
 def valid_to(wire: str, value: Any) -> int:
     """Unix seconds, which SDKs send with their fraction. What is less than one is long ago; 0 would mean never."""
     if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value < 2**40:
@@ -286,22 +307,3 @@ def check_no_valid_to(given: list[str]) -> None:
 def check_size(given: list[str]) -> None:
     if len(given) != 1:
         raise e.InvalidParameter("Please specify either number of bytes or key spec.")
-
-
-# -- policies ------------------------------------------------------------------------------------------
-
-_POLICY = re.compile(r"[\t\n\r\x20-\xff]+")
-
-
-def policy(wire: str, value: Any) -> str:
-    said: str = text(1, 131_072)(wire, value)
-    if not _POLICY.fullmatch(said):
-        raise violation(wire, r"satisfy regular expression pattern: [\u0009\u000A\u000D\u0020-\u00FF]+")
-    return said
-
-
-def policy_name(wire: str, value: Any) -> dict[str, Any]:
-    """A key has one policy, and that is its name."""
-    if text(1, 128)(wire, value) != "default":
-        raise e.ResourceNotFound("No such policy exists")
-    return {}

@@ -16,6 +16,7 @@ from tenantkms.wire import codecs
 from tenantkms.wire.dialects.aws import fields, leaves, pages
 from tenantkms.wire.dialects.aws.errors import BadArn, BadGrantId, BadGrantToken, BadMarker
 from tenantkms.wire.dialects.aws.rows import GRANTS, MANAGED, given
+from tenantkms.wire.shapes import Shape, shape_of, shaped
 from tenantkms.wire.signing.aws_sigv4 import INVOCATION
 from tenantkms.wire.translate import SPREAD, In, Operation, Out, Rule, Target, call, each, get, refused
 
@@ -27,6 +28,7 @@ _RETIRABLE = "ListRetirableGrants"
 _MOST_PAIRS, _MOST_CHARACTERS = 8, 384
 
 
+@shaped(Shape("text", 1, 256, form=_PRINCIPAL.pattern.replace("?P<id>", ""), example="arn:aws:iam::111122223333:root"))
 def _principal(wire: str, value: Any) -> str:
     """The access key's id; the account's own ARN means all."""
     said = fields.text(1, 256)(wire, value)
@@ -36,6 +38,7 @@ def _principal(wire: str, value: Any) -> str:
     return match["id"] or EVERYBODY
 
 
+@shaped(Shape("list", 1, of=shape_of(_OPERATION)))
 def _operations(wire: str, value: Any) -> list[str]:
     if not isinstance(value, list):
         raise e.MalformedRequest(f"{wire} is not a list of operations.")
@@ -44,6 +47,7 @@ def _operations(wire: str, value: Any) -> list[str]:
     return [_OPERATION(wire, name) for name in dict.fromkeys(fields.text()(wire, name) for name in value)]
 
 
+@shaped(Shape("text", 1, 256, form=_NAME.pattern))
 def _name(wire: str, value: Any) -> str:
     said: str = fields.text(1, 256)(wire, value)
     if not _NAME.fullmatch(said):
@@ -54,6 +58,7 @@ def _name(wire: str, value: Any) -> str:
 _CONSTRAINTS = {"EncryptionContextEquals": "equals", "EncryptionContextSubset": "subset"}
 
 
+@shaped(Shape("json", example='{"EncryptionContextSubset":{"purpose":"example"}}'))
 def _constraints(wire: str, value: Any) -> dict[str, dict[str, str]]:
     if not isinstance(value, dict):
         raise e.MalformedRequest(f"{wire} is not an object.")
@@ -75,6 +80,7 @@ def _constraints(wire: str, value: Any) -> dict[str, dict[str, str]]:
     return found
 
 
+@shaped(Shape("text", 64, 64, form=_ID.pattern))
 def _grant_id(wire: str, value: Any) -> str:
     said: str = fields.text(1, 128)(wire, value)
     if not _ID.fullmatch(said):
@@ -82,6 +88,7 @@ def _grant_id(wire: str, value: Any) -> str:
     return said
 
 
+@shaped(Shape("text", 1, 8192))
 def _read_token(wire: str, value: Any) -> dict[str, str]:
     """A token names a grant. It proves nothing, and nobody is allowed more by it."""
     raw = decode_base64(fields.text(1, 8192)(wire, value)) or b""
@@ -98,6 +105,7 @@ def _token(result: Mapping[str, Any], _view: object) -> str:
 # -- markers -------------------------------------------------------------------------------------------
 
 
+@shaped(Shape("text", 1, 1024))
 def _words(wire: str, value: Any) -> list[str]:
     name, *words = (decode_base64(fields.text(1, 1024)(wire, value)) or b"").decode("ascii", "replace").split(" ")
     if name != _RETIRABLE:

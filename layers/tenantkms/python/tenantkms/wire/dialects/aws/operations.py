@@ -6,8 +6,9 @@ from collections.abc import Mapping
 
 from tenantkms.model.profiles import DAY
 from tenantkms.model.states import KeyState
-from tenantkms.wire.dialects.aws import cryptography, fields, grants, leaves, names, pages
+from tenantkms.wire.dialects.aws import cryptography, fields, grants, leaves, names, pages, policies
 from tenantkms.wire.dialects.aws.rows import BLOB, GRANTS, KEY, MANAGED, ONE_KEY, ONE_MANAGED, given
+from tenantkms.wire.shapes import like
 from tenantkms.wire.signing.aws_sigv4 import INVOCATION
 from tenantkms.wire.translate import SPREAD, Operation, Out, Rule, Target, const, each, first, get, listed, one, refused
 
@@ -46,7 +47,7 @@ _ALIAS = given("AliasName", "alias", fields.alias, required=True)
 _TARGET = given("TargetKeyId", "key_id", fields.managed_key, required=True)
 _OWNER = fields.only("SELF", unserved=frozenset({"OTHER_ACCOUNTS_VIA_RAM"}))
 _BYPASS = given("BypassPolicyLockoutSafetyCheck", "bypass_policy_lockout_safety_check", fields.boolean)
-_POLICY_NAME = given("PolicyName", SPREAD, fields.policy_name)
+_POLICY_NAME = given("PolicyName", SPREAD, policies.policy_name)
 _DAYS = fields.integer(90, 2560)
 
 OPERATIONS: dict[str, Operation] = {
@@ -74,7 +75,7 @@ OPERATIONS: dict[str, Operation] = {
             given("Origin", "origin", fields.origin),
             given("Tags", "tags", fields.tags),
             given("MultiRegion", SPREAD, fields.off),
-            given("Policy", "policy", fields.policy),
+            given("Policy", "policy", policies.policy),
             _BYPASS,
             given(INVOCATION, "client_token", fields.invocation),
             *refused("CustomKeyStoreId", "XksKeyId"),
@@ -136,7 +137,9 @@ OPERATIONS: dict[str, Operation] = {
         "UpdateRotationPolicy",
         (
             MANAGED,
-            given("RotationPeriodInDays", "seconds", lambda wire, value: _DAYS(wire, value) * DAY),
+            given(
+                "RotationPeriodInDays", "seconds", like(_DAYS, per=DAY)(lambda wire, value: _DAYS(wire, value) * DAY)
+            ),
         ),
         constant={"enabled": True, "seconds": 365 * DAY},
     ),
@@ -219,7 +222,7 @@ OPERATIONS: dict[str, Operation] = {
     ),
     "PutKeyPolicy": Operation(
         "SetKeyPolicy",
-        (MANAGED, _POLICY_NAME, given("Policy", "policy", fields.policy, required=True), _BYPASS),
+        (MANAGED, _POLICY_NAME, given("Policy", "policy", policies.policy, required=True), _BYPASS),
     ),
     "ListKeyPolicies": Operation(
         "DescribeKey",

@@ -11,6 +11,7 @@ from tenantkms.crypto.strings import decode_base64
 from tenantkms.wire.dialects.aws import fields
 from tenantkms.wire.dialects.aws.errors import BadMarker
 from tenantkms.wire.dialects.aws.rows import given
+from tenantkms.wire.shapes import Shape, shaped
 from tenantkms.wire.translate import Codec, In, Out, Target, View
 
 _SAID = fields.text(1, 1024)
@@ -21,6 +22,7 @@ LIMIT = given("Limit", "limit", fields.integer(1, 1000))
 def marker(operation: str) -> Codec:
     """(key's id or "", offset) of a Marker that `operation` has answered: see `more`."""
 
+    @shaped(Shape("text", 1, 1024))
     def codec(wire: str, value: Any) -> tuple[str, int]:
         said = _SAID(wire, value)
         found = _FORM.fullmatch((decode_base64(said) or b"").decode("ascii", "replace"))
@@ -43,6 +45,7 @@ def offset(name: str) -> Target:
     return Target(name, put)
 
 
+@shaped(Shape("text", 1, 1024))
 def no_marker(wire: str, value: Any) -> dict[str, Any]:
     """Of an operation that answers none."""
     _SAID(wire, value)

@@ -10,10 +10,12 @@ from typing import Any
 import msgspec
 
 from tenantkms import errors as e
+from tenantkms.model.profiles import DAY
 from tenantkms.model.specs import KeySpec, KeyUsage, Origin
 from tenantkms.model.states import KeyState
 from tenantkms.wire import codecs
 from tenantkms.wire.arns import Arns
+from tenantkms.wire.shapes import Shape, like, shaped
 from tenantkms.wire.translate import Out, const
 
 USAGES = {
@@ -65,6 +67,7 @@ ALIAS = codecs.alias(
 )
 
 
+@shaped(Shape("integer", 0, 0))
 def zero(wire: str, value: Any) -> dict[str, Any]:
     """A switch of something that is not offered: only off is accepted."""
     if codecs.integer(0, 1)(wire, value):
@@ -72,16 +75,19 @@ def zero(wire: str, value: Any) -> dict[str, Any]:
     return {}
 
 
+@shaped(Shape("integer", 0, 1))
 def role(wire: str, value: Any) -> dict[str, Any]:
     """0: keys that the user created, which all are; 1: keys of cloud products, of which there are none."""
     return {} if codecs.integer(0, 1)(wire, value) == 0 else {"ids": []}
 
 
+@shaped(Shape("integer", 0, 5))
 def key_state(wire: str, value: Any) -> dict[str, Any]:
     number = codecs.integer(0, 5)(wire, value)
     return {"states": _STATES_BY_NUMBER[number]} if number else {}
 
 
+@shaped(Shape("choice", names=(*USAGES,)))
 def usage(wire: str, value: Any) -> dict[str, Any]:
     if value in _SM2_USAGES:
         raise e.UnsupportedKeySpec(f"{wire} {value} is not supported here: {codecs.SM2_REASON}")
@@ -89,6 +95,7 @@ def usage(wire: str, value: Any) -> dict[str, Any]:
     return {"usage": usage, "spec": spec}
 
 
+@shaped(Shape("choice", names=("ALL", *USAGES)))
 def usage_filter(wire: str, value: Any) -> dict[str, Any]:
     text = codecs.text(wire, value)
     if text == "ALL":
@@ -101,11 +108,13 @@ def usage_filter(wire: str, value: Any) -> dict[str, Any]:
     return {"usages": [usage for usage, _ in rows], "specs": [spec for _, spec in rows]}
 
 
+@shaped(Shape("integer", 1, 2))
 def material_type(wire: str, value: Any) -> Origin:
     """1: made here; 2: imported."""
     return (Origin.KMS, Origin.EXTERNAL)[codecs.integer(1, 2)(wire, value) - 1]
 
 
+@shaped(Shape("text"))
 def public_key(wire: str, value: Any) -> dict[str, str]:
     """A PEM text, or what stands between its lines."""
     text = codecs.text(wire, value)
@@ -117,10 +126,36 @@ def public_key(wire: str, value: Any) -> dict[str, str]:
 WRAPPING = codecs.algorithm(ENCRYPTIONS, "SM2", "SM2_C1C3C2", "SM2_C1C3C2_ASN1")
 
 
+@like(WRAPPING)
+def receiving(wire: str, value: Any) -> dict[str, str]:
+    return {"algorithm": WRAPPING(wire, value)}
+
+
+_ORDER, _DAYS = codecs.integer(0, 1), codecs.integer(0, 100_000)
+
+
+@like(_ORDER)
+def descending(wire: str, value: Any) -> bool:
+    return bool(_ORDER(wire, value) == 0)
+
+
+@like(_DAYS, per=DAY)
+def days(wire: str, value: Any) -> int:
+    """Seconds."""
+    return int(_DAYS(wire, value)) * DAY
+
+
+@like(codecs.text)
+def alias_part(wire: str, value: Any) -> dict[str, str]:
+    return {"alias_contains": codecs.text(wire, value)}
+
+
+@shaped(Shape("choice", names=("ALL", *ORIGINS)))
 def origin(wire: str, value: Any) -> dict[str, Any]:
     return {} if value == "ALL" else {"origins": [codecs.choice(ORIGINS)(wire, value)]}
 
 
+@shaped(Shape("json", example='[{"TagKey":"team","TagValue":["payments"]}]'))
 def tag_filters(wire: str, value: Any) -> dict[str, Any]:
     try:
         rows = msgspec.convert(value, list[_TagFilter])
@@ -155,6 +190,7 @@ def pairs(*rows: tuple[str, str]) -> Out:
 _MAX_MESSAGE = 4096
 
 
+@shaped(Shape("base64", most=_MAX_MESSAGE))
 def message(wire: str, value: Any) -> str:
     text: str = codecs.binary(wire, value)
     if len(text) // 4 * 3 - text.count("=") > _MAX_MESSAGE:

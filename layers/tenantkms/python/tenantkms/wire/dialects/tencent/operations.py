@@ -56,7 +56,7 @@ _CONTEXT_CODEC = codecs.context(PROFILES[TENCENT].context_limit)
 _CONTEXT = In("EncryptionContext", "context", _CONTEXT_CODEC)
 _RECEIVER = (
     In("EncryptionPublicKey", into("wrap"), fields.public_key),
-    In("EncryptionAlgorithm", into("wrap"), lambda wire, value: {"algorithm": fields.WRAPPING(wire, value)}),
+    In("EncryptionAlgorithm", into("wrap"), fields.receiving),
 )
 _TOGETHER = (together("EncryptionPublicKey", "EncryptionAlgorithm"),)
 _PAGES = (In("Offset", "offset", codecs.integer(0, 10_000_000)), In("Limit", "limit", codecs.integer(1, 200)))
@@ -150,9 +150,9 @@ OPERATIONS: dict[str, Operation] = {
         (
             *_PAGES,
             In("Role", into("where"), fields.role),
-            In("OrderType", "descending", lambda wire, value: codecs.integer(0, 1)(wire, value) == 0),
+            In("OrderType", "descending", fields.descending),
             In("KeyState", into("where"), fields.key_state),
-            In("SearchKeyAlias", into("where"), lambda wire, value: {"alias_contains": codecs.text(wire, value)}),
+            In("SearchKeyAlias", into("where"), fields.alias_part),
             In("Origin", into("where"), fields.origin),
             In("KeyUsage", into("where"), fields.usage_filter),
             In("TagFilters", into("where"), fields.tag_filters),
@@ -183,7 +183,7 @@ OPERATIONS: dict[str, Operation] = {
         "UpdateRotationPolicy",
         (
             _KEY,
-            In("RotateDays", "seconds", lambda wire, value: codecs.integer(0, 100_000)(wire, value) * DAY),
+            In("RotateDays", "seconds", fields.days),
             *_MEMBER,
         ),
         constant={"enabled": True},

@@ -7,6 +7,7 @@ from typing import Any
 from tenantkms import errors as e
 from tenantkms.model.specs import KeySpec, KeyUsage
 from tenantkms.wire import codecs
+from tenantkms.wire.shapes import Shape, shaped
 
 USAGES = {"ENCRYPT/DECRYPT": {"usage": KeyUsage.ENCRYPT_DECRYPT, "spec": KeySpec.AES_256}}
 # A key of another dialect's usage has no name in this one; its own is clearer than a wrong one.
@@ -18,6 +19,7 @@ ALIAS = codecs.alias(
 )
 
 
+@shaped(Shape("integer", 1, 1))
 def kind(wire: str, value: Any) -> dict[str, Any]:
     """1: a normal key; 2: a quantum key, which is not offered."""
     if codecs.integer(1, 2)(wire, value) != 1:
