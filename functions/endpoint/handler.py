@@ -12,19 +12,20 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
+from functions.endpoint.answer import Answer, new_request_id
 from functions.endpoint.dispatch import dispatcher, inline_actions
-from functions.endpoint.pages import human_page, plain_error
+from functions.endpoint.pages import Doors, human_page, plain_error
 from functions.endpoint.repeats import REPEATED, Answers, Known
 from tenantkms import errors as e
 from tenantkms.access.credentials import Access
 from tenantkms.audit.faults import log_fault
 from tenantkms.audit.line import Record
-from tenantkms.model.credential import Credential, Session
+from tenantkms.model.credential import Credential
 from tenantkms.names import CHANGING
 from tenantkms.runtime.assemble import Settings
 from tenantkms.runtime.invoke import Dispatcher
 from tenantkms.runtime.lambda_entry import from_environment, invoke_client
-from tenantkms.wire.dialects import Spoken, check_unambiguous, recognise
+from tenantkms.wire.dialects import check_unambiguous, recognise
 from tenantkms.wire.http import Request, Response, check_headers, check_size, request_from_event
 from tenantkms.wire.signing import Claim, check_time, verify
 from tenantkms.wire.translate import Operation, View, decode, encode
@@ -45,13 +46,14 @@ class Endpoint:
         self._audit, self._clock = settings.deps.audit, settings.deps.clock
         self._tenant, self._view = settings.site.tenant, View(settings.site)
         self._answers = answers or Answers()
+        self._doors = Doors(explorer=settings.explorer, machine=settings.log is not None)
         self._dispatch = dispatch
 
     def __call__(self, event: Mapping[str, Any]) -> dict[str, Any]:
         try:
             request = request_from_event(event)
         except e.KmsError as error:
-            return plain_error(400, error.message, _request_id()).event()
+            return plain_error(400, error.message, new_request_id()).event()
         return self.respond(request).event()
 
     def respond(self, request: Request) -> Response:
@@ -60,11 +62,11 @@ class Endpoint:
 
     def begin(self, request: Request) -> Answer:
         """`request` as far as its Action, of which there may be none: then the answer has its response already."""
-        answer = Answer(request, _request_id())
+        answer = Answer(request, new_request_id())
         try:
             spoken = recognise(request)
             if spoken is None:
-                answer.response = human_page(request, answer.request_id)
+                answer.response = human_page(request, answer.request_id, self._doors)
             else:
                 answer.spoken = spoken
                 self._serve(answer)
@@ -251,48 +253,6 @@ class Endpoint:
             session=answer.session.access_key_id if answer.session else "",
             note=note,
         )
-
-
-class Answer:
-    """One answer in the making: what is known of the request so far, and the response at the end.
-
-    `signed`: its signature verified. `admitted`: its caller is who it says, now. `call`: what its Action is called
-    with, which is there if no response is. `once`: what another attempt at it is known by, if that is answered alike.
-    """
-
-    __slots__ = (
-        "action",
-        "admitted",
-        "audited",
-        "call",
-        "once",
-        "operation",
-        "principal",
-        "request",
-        "request_id",
-        "response",
-        "session",
-        "signed",
-        "spoken",
-    )
-    call: Mapping[str, Any]
-    operation: Operation
-    spoken: Spoken
-
-    def __init__(self, request: Request, request_id: str) -> None:
-        self.request, self.request_id = request, request_id
-        self.action = ""
-        self.principal = ""
-        self.once: Known | None = None
-        self.session: Session | None = None
-        self.signed = self.admitted = self.audited = False
-        self.response: Response | None = None
-
-
-def _request_id() -> str:
-    """A random UUID (version 4, RFC 9562); the class `UUID` takes longer than the randomness."""
-    digits = os.urandom(16).hex()
-    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-8{digits[17:20]}-{digits[20:]}"
 
 
 def _printable(text: str) -> str:

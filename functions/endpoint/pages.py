@@ -5,8 +5,14 @@ The clients of Alibaba Cloud's KMS instances (dkms-gcs) speak protobuf: they get
 
 from __future__ import annotations
 
-import msgspec
+import re
+from functools import lru_cache
+from pathlib import Path
 
+import msgspec
+from msgspec import Struct
+
+from tenantkms import __version__
 from tenantkms.wire.http import Request, Response
 
 _HOW = (
@@ -19,21 +25,14 @@ _INSTANCE = (
     " (alibabacloud_kms20160120, or aliyun-python-sdk-kms) with this endpoint and an access key of this service."
 )
 _PROTOBUF = "application/x-protobuf"
-_PAGE = """<!doctype html>
-<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>Tenant KMS</title>
-<style>
-body{font:16px/1.5 system-ui,sans-serif;max-width:40em;margin:4em auto;padding:0 1em}
-code{background:#eee}
-</style>
-<h1>Tenant KMS is running</h1>
-<p>This address serves the KMS APIs of Alibaba Cloud (2016-01-20), Tencent Cloud (2019-01-18 and
-<code>/v2/index.php</code>) and AWS to their own SDKs: set the SDK's endpoint to this host
-(for AWS <code>AWS_ENDPOINT_URL_KMS</code>) and use an access key of this service.</p>
-<p>On the machine that runs it, <code>tkms snippet</code> prints a ready program for each SDK.
-<code>GET /healthz</code> says whether it is up.</p>
-</html>
-"""
+_STRICT = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+
+class Doors(Struct, frozen=True):
+    """What people find here. `machine`: it is one machine, and its `tkms` command is on it."""
+
+    explorer: bool = False
+    machine: bool = False
 
 
 def plain_error(status: int, message: str, request_id: str) -> Response:
@@ -55,13 +54,34 @@ def _protobuf_error(status: int, code: str, message: str, request_id: str) -> Re
     return Response(status=status, content_type=_PROTOBUF, body=body)
 
 
-def human_page(request: Request, request_id: str) -> Response:
+def human_page(request: Request, request_id: str, doors: Doors) -> Response:
     """The answer to a request that shows no authentication of any dialect."""
-    if request.method in ("GET", "HEAD") and request.path == "/healthz":
-        return Response(status=200, content_type="application/json", body='{"status":"ok"}')
-    if request.method in ("GET", "HEAD") and request.path == "/" and not request.query and not request.body:
-        headers = {"content-security-policy": "default-src 'none'; style-src 'unsafe-inline'"}
-        return Response(status=200, content_type="text/html; charset=utf-8", body=_PAGE, headers=headers)
+    page = _page(request, doors) if request.method in ("GET", "HEAD") and not request.body else None
+    if page:
+        return page
     if request.header("x-kms-apiname") or _PROTOBUF in request.header("accept"):
         return _protobuf_error(400, "UnsupportedOperation", _INSTANCE, request_id)
     return plain_error(400, _HOW, request_id)
+
+
+@lru_cache(maxsize=1)
+def _door(doors: Doors) -> str:
+    """The page at `/`, without the sections of doors that are not there."""
+    page = Path(__file__).with_name("door.html").read_text("utf-8")
+    for name in Doors.__struct_fields__:
+        if not getattr(doors, name):
+            page = re.sub(f"<!--{name}-->.*?<!--/{name}-->\n", "", page, flags=re.DOTALL)
+    return page.replace("{version}", __version__)
+
+
+def _page(request: Request, doors: Doors) -> Response | None:
+    if request.path == "/healthz":
+        return Response(status=200, content_type="application/json", body='{"status":"ok"}')
+    if request.path == "/" and not request.query:
+        headers = {"content-security-policy": _STRICT, "x-content-type-options": "nosniff"}
+        return Response(status=200, content_type="text/html; charset=utf-8", body=_door(doors), headers=headers)
+    if doors.explorer and request.path.startswith("/explorer"):
+        from functions.endpoint.explorer.assets import respond  # most processes are never asked for it
+
+        return respond(request)
+    return None

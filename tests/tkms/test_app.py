@@ -15,8 +15,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from functions.endpoint.answer import Answer
 from functions.endpoint.dispatch import InlineDispatcher
-from functions.endpoint.handler import Answer, Endpoint
+from functions.endpoint.handler import Endpoint
 from kit.connections import Wire, request_bytes
 from kit.support import Kms, Server, Signer
 from tenantkms.errors import Unavailable

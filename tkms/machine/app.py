@@ -8,7 +8,8 @@ from time import monotonic
 
 import msgspec
 
-from functions.endpoint.handler import Answer, Endpoint
+from functions.endpoint.answer import Answer
+from functions.endpoint.handler import Endpoint
 from tenantkms.audit.faults import log_fault
 from tenantkms.errors import KmsError
 from tenantkms.wire.http import Request, Response

@@ -53,7 +53,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     """Everything a process of this system works with. `access`, `limiter`, `sessions` and `site` are the endpoint's.
 
     `log` is `deps.audit` where that rests in files of this machine, which somebody has to look after. Of Actions
-    `without_nonce` a signed request may be sent again, as long as its time is good.
+    `without_nonce` a signed request may be sent again, as long as its time is good. `explorer`: the endpoint serves the
+    page of that name.
     """
 
     site: Site
@@ -65,6 +66,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     metrics: Metrics = NoMetrics()
     log: FileAudit | None = None
     without_nonce: frozenset[str] = frozenset()
+    explorer: bool = False
 
 
 class SettingsError(Exception):
@@ -152,7 +154,7 @@ def one_machine(
         failed=failed,
         changes=changes,
     )
-    return replace(settings, log=audit)
+    return replace(settings, log=audit, explorer=True)
 
 
 def _shared_buckets(path: Path, later: Later, memory: Memory) -> tuple[SharedBuckets, SharedBuckets]:
@@ -187,8 +189,8 @@ def on_aws(environment: Mapping[str, str], session: Any = None, *, metered: bool
     """DynamoDB and an AWS KMS key, named by the environment variables that the CDK app sets.
 
     TENANT, REGION, ACCOUNT, KEYS_TABLE, ACCESS_TABLE, PARENT_KEY_ARN, and optionally STATE_CACHE_SECONDS, LIMITS,
-    OTHER_ARNS (`Site.other_arns`, with commas), WITHOUT_NONCE (Actions, with commas), and API_PER_SECOND, how many
-    requests the API lets through at most.
+    OTHER_ARNS (`Site.other_arns`, with commas), WITHOUT_NONCE (Actions, with commas), API_PER_SECOND, how many
+    requests the API lets through at most, and EXPLORER, `on` where the endpoint serves that page.
     `metered`: what is written to standard output is metrics too, as a Lambda function's is.
     """
     import botocore.session
@@ -228,4 +230,4 @@ def on_aws(environment: Mapping[str, str], session: Any = None, *, metered: bool
     macs = RowMac(partial(root.key, ROWS_KEY), lambda: metrics.put(**{INTEGRITY_FAULTS: 1}))
     keys, access = DynamoKeyStore(dynamodb, keys_table, macs), DynamoAccessStore(dynamodb, access_table, macs)
     settings = _assemble(site, keys, access, parent, root, audit, metrics, state_seconds, limits, most)
-    return replace(settings, without_nonce=without_nonce)
+    return replace(settings, without_nonce=without_nonce, explorer=environment.get("EXPLORER") == "on")

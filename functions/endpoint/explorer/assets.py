@@ -1,0 +1,100 @@
+"""The explorer's page and its files, made once by each process that is asked for them.
+
+The files are under a folder whose name is the hash of them all, so browsers keep them for good, and a new version asks
+for new ones. Nothing here depends on a tenant, and nothing is fetched from elsewhere: the policy of the page says so.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from pathlib import Path
+
+from msgspec import Struct
+
+from functions.endpoint.explorer import reference
+from tenantkms.wire.http import Request, Response
+
+PATH = "/explorer"
+_STATIC = Path(__file__).with_name("static")
+_PAGE = "index.html"
+_TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".json": "application/json",
+    ".svg": "image/svg+xml",
+}
+_POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        *(f"{kind}-src 'self'" for kind in ("script", "style", "connect")),
+        "img-src 'self' data:",
+        *(f"{what} 'none'" for what in ("base-uri", "form-action", "frame-ancestors")),
+    )
+)
+_ALWAYS = {
+    "content-security-policy": _POLICY,
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "referrer-policy": "no-referrer",
+    "x-content-type-options": "nosniff",
+    "vary": "accept-encoding",
+}
+_FOR_GOOD = {"cache-control": "public, max-age=31536000, immutable"}
+_ASK_AGAIN = {"cache-control": "no-cache"}
+
+
+class Asset(Struct, frozen=True):
+    """`packed` by gzip. A tag stands for one of both forms, as strong ones do."""
+
+    content_type: str
+    plain: bytes
+    packed: bytes
+    tag: str
+    caching: Mapping[str, str]
+
+    def response(self, request: Request) -> Response:
+        takes = (word.partition(";")[0].strip() for word in request.header("accept-encoding").split(","))
+        packed = "gzip" in takes
+        headers = {**_ALWAYS, **self.caching, "etag": f'"{self.tag}{"-gzip" if packed else ""}"'}
+        if packed:
+            headers["content-encoding"] = "gzip"
+        body = self.packed if packed else self.plain
+        return Response(status=200, content_type=self.content_type, body=body, headers=headers)
+
+
+def _files() -> Iterator[tuple[str, bytes]]:
+    for path in sorted(_STATIC.iterdir()):
+        if path.suffix in _TYPES:
+            yield path.name, path.read_bytes()
+    yield "reference.json", reference.build()
+
+
+def _digest(*parts: bytes) -> str:
+    return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()[:16]
+
+
+@lru_cache(maxsize=1)
+def assets() -> Mapping[str, Asset]:
+    """By path. The page itself names the folder of the others in place of `{folder}`, and preloads those it needs."""
+    files = dict(_files())
+    page = files.pop(_PAGE).decode()
+    folder = f"{PATH}/{_digest(*(name.encode() + body for name, body in files.items()))}"
+    preloads = "".join(f'<link rel="modulepreload" href="{folder}/{name}">\n' for name in files if name.endswith(".js"))
+    made = {f"{folder}/{name}": _asset(name, body, _FOR_GOOD) for name, body in files.items()}
+    whole = page.replace("{preloads}", preloads.rstrip()).replace("{folder}", folder)
+    return {PATH: _asset(_PAGE, whole.encode(), _ASK_AGAIN), **made}
+
+
+def _asset(name: str, body: bytes, caching: Mapping[str, str]) -> Asset:
+    packed = gzip.compress(body, 9, mtime=0)
+    return Asset(_TYPES[Path(name).suffix], body, packed, _digest(body), caching)
+
+
+def respond(request: Request) -> Response | None:
+    """The answer to a GET or HEAD of a file of the explorer; None where there is none of that path."""
+    asset = assets().get(request.path.rstrip("/"))
+    return asset.response(request) if asset else None

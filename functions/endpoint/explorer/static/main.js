@@ -1,0 +1,93 @@
+// The page: where somebody is decides what is shown. Each part is a module with
+//
+//   show(root, app, route) -> the element that takes the focus when somebody comes there
+//
+// which fills `root`, the empty main element. `app` is what parts share: {reference, lang, t, session}, where `t` says a text of
+// texts.js and `session` is what is kept in memory while the tab is open; `kept()`: the language and theme of the
+// address; `go(route)`: go there; `note(route)`: say in the address where somebody is, without going anywhere.
+
+import * as call from "./call.js";
+import { el, fill } from "./dom.js";
+import { load } from "./reference.js";
+import { TABS, format, parse } from "./route.js";
+import * as search from "./search.js";
+import { language, say, tag } from "./texts.js";
+
+const PARTS = { search, call };
+const THEMES = ["auto", "light", "dark"];
+const byId = (id) => document.getElementById(id);
+
+const app = {
+  session: call.session(),
+  kept() {
+    const { lang, theme } = parse(location.hash);
+    return { lang, theme };
+  },
+  go(route) {
+    location.hash = format(route);
+  },
+  note(route) {
+    history.replaceState(null, "", format({ ...route, ...this.kept() }));
+  },
+};
+
+function frame(route) {
+  const { t } = app;
+  document.documentElement.lang = tag(app.lang);
+  document.documentElement.dataset.theme = THEMES.includes(route.theme) ? route.theme : "auto";
+  document.title = t("title");
+  byId("skip").textContent = t("skip");
+  byId("brand").textContent = t("brand");
+  byId("tabs").setAttribute("aria-label", t("tabs"));
+  const { dialect, operation } = route;
+  fill(
+    byId("tabs"),
+    TABS.map((tab) =>
+      el("a", { href: format({ ...app.kept(), tab, dialect, operation }), "aria-current": tab === route.tab && "page" }, t(`tab.${tab}`)),
+    ),
+  );
+  const other = app.lang === "zh" ? "en" : "zh";
+  const theme = (name) => el("option", { value: name, selected: name === document.documentElement.dataset.theme }, t(`theme.${name}`));
+  fill(
+    byId("switches"),
+    el("button", { type: "button", id: "language", lang: tag(other), "aria-label": t("language.label"), on: { click: () => turn({ lang: other }) } }, t("language")),
+    el("label", { class: "theme" }, el("span", {}, t("theme")), el("select", { id: "theme", on: { change: (event) => turn({ theme: event.target.value }) } }, THEMES.map(theme))),
+  );
+}
+
+function turn(changes) {
+  const focused = document.activeElement?.id;
+  history.replaceState(null, "", format({ ...parse(location.hash), ...changes }));
+  show(false);
+  if (focused) byId(focused)?.focus();
+}
+
+function show(moved = true) {
+  const route = parse(location.hash);
+  app.lang = language(route.lang);
+  app.t = say(app.lang);
+  frame(route);
+  const start = PARTS[route.tab].show(byId("main"), app, route);
+  if (moved) start?.focus({ preventScroll: true });
+}
+
+function press(event) {
+  const typing = event.target.closest("input, textarea, select");
+  if (event.key !== "/" || typing || event.ctrlKey || event.metaKey || event.altKey) return;
+  event.preventDefault();
+  if (parse(location.hash).tab !== "search") app.go({ ...app.kept(), tab: "search" });
+  setTimeout(() => byId("query")?.focus());
+}
+
+byId("skip").addEventListener("click", (event) => {
+  event.preventDefault(); // the address says where somebody is
+  byId("main").focus();
+});
+addEventListener("hashchange", () => show());
+addEventListener("keydown", press);
+try {
+  app.reference = await load(new URL("reference.json", import.meta.url));
+  show(false);
+} catch (error) {
+  fill(byId("main"), el("p", { role: "alert" }, say(language())("failed", error.message)));
+}
