@@ -173,6 +173,8 @@ class Functions(Construct):
             environment["OTHER_ARNS"] = ",".join(tenant.other_arns)
         if inline:
             environment["INLINE_ACTIONS"] = ",".join(self._tenant.inline_actions)
+        if tenant.explores:
+            environment["EXPLORER"] = "on"
         if tenant.without_nonce:
             environment["WITHOUT_NONCE"] = ",".join(tenant.without_nonce)
         return self._function(ENDPOINT, inline=inline, more=statements, environment=environment)

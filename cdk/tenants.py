@@ -118,6 +118,7 @@ class Tenant(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     parent_key_arn: str = ""
     reserved_concurrency: dict[str, int] = {}
     events: Events | None = None
+    explorer: bool | None = None
     sandbox: bool = False
     tags: dict[str, str] = {}
 
@@ -125,6 +126,11 @@ class Tenant(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     def identity(self) -> dict[str, str]:
         """What the functions are told of the ARNs that stand in users' messages for ever."""
         return {"REGION": self.arn_region or self.region, "ACCOUNT": self.arn_account or self.account}
+
+    @property
+    def explores(self) -> bool:
+        """Whether the endpoint serves the explorer, a page that calls it: in a sandbox, unless the entry says."""
+        return self.sandbox if self.explorer is None else self.explorer
 
     @property
     def moved(self) -> bool:

@@ -29,3 +29,10 @@ def call(module: str, function: str, calls: Sequence[Sequence[Any]]) -> list[Any
     done = subprocess.run(command, input=json.dumps(calls), capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr
     return [answer.get("ok", answer.get("error")) for answer in json.loads(done.stdout)]
+
+
+def exported(module: str, name: str) -> Any:
+    """What `module` exports under `name`, which JSON can carry."""
+    program = "process.stdout.write(JSON.stringify((await import(process.argv[1]))[process.argv[2]]))"
+    command = [str(NODE), "--input-type=module", "-e", program, (STATIC / module).as_uri(), name]
+    return json.loads(subprocess.run(command, capture_output=True, check=True, timeout=60).stdout)

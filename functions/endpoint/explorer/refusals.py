@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from tenantkms import errors as e
 from tenantkms.model import states
@@ -24,7 +24,7 @@ ALWAYS = frozenset(
 
 _KEYS = frozenset("key_id key_ids destination_key_id source_key_id ciphertext".split())
 _OF_PARAMETERS: dict[type[e.KmsError], frozenset[str]] = {
-    e.InvalidPlaintext: frozenset({"plaintext", "string"}),
+    e.InvalidPlaintext: frozenset({"plaintext"}),
     e.InvalidContext: frozenset({"context", "source_context", "destination_context"}),
     e.MalformedCiphertext: frozenset({"ciphertext"}),
     e.InvalidCiphertext: frozenset({"ciphertext"}),
@@ -57,14 +57,12 @@ _OF_ACTIONS: dict[type[e.KmsError], frozenset[str]] = {
     e.AliasExists: frozenset({"CreateAlias", "CreateKey", "SetKeyAlias"}),
     e.ResourceNotFound: frozenset({"TagResources", "UntagResources", "ListTagResources", "RetireGrant", "RevokeGrant"}),
     e.LimitExceeded: frozenset(
-        "CreateAlias CreateGrant CreateKey CreateKeyVersion SetKeyAlias TagResources ListRetirableGrants".split()
+        "CreateAlias CreateGrant CreateKey CreateKeyVersion SetKeyAlias TagResources UpdateAlias".split()
     ),
-    e.KeyNotDisabled: frozenset({"ScheduleKeyDeletion"}),
     e.DeletionProtected: frozenset({"ScheduleKeyDeletion"}),
-    e.ExternalOrigin: _ROTATES,
+    e.ExternalOrigin: _ROTATES | {"CreateKey"},
     e.NotExternal: _IMPORTS,
-    e.RotationUnsupported: _ROTATES,
-    e.RotationTooSoon: frozenset({"CreateKeyVersion"}),
+    e.RotationUnsupported: _ROTATES | {"CreateKey"},
     e.InvalidKeyUsage: frozenset(
         "AsymmetricDecrypt AsymmetricEncrypt AsymmetricSign AsymmetricVerify CreateKey Decrypt DeriveSharedSecret"
         " Encrypt ExportDataKey GenerateAndExportDataKey GenerateDataKey GenerateDataKeyPair"
@@ -74,11 +72,12 @@ _OF_ACTIONS: dict[type[e.KmsError], frozenset[str]] = {
     e.Conflict: CHANGING,
 }
 """Error -> the Actions that have it."""
-_NOT_OF: dict[type[e.KmsError], str] = {
-    e.KeyNotDisabled: "schedule_needs_disabled",
-    e.RotationTooSoon: "rotation_pause",
+_OF_PROVIDERS: dict[type[e.KmsError], tuple[str, Callable[[Profile], object]]] = {
+    e.KeyDisabled: ("ImportKeyMaterial", lambda profile: not profile.imports_disabled),
+    e.KeyNotDisabled: ("ScheduleKeyDeletion", lambda profile: profile.schedule_needs_disabled),
+    e.RotationTooSoon: ("CreateKeyVersion", lambda profile: profile.rotation_pause),
 }
-"""Error -> the field of the profile that is false where a provider has it not."""
+"""Error -> the Action that has it, and at which providers."""
 
 STATES: Mapping[str, Refusals] = {
     **dict.fromkeys(ACTIONS, states.NOTHING),
@@ -114,12 +113,11 @@ def errors_of(operation: Operation, actions: frozenset[str], profile: Profile) -
     canonical |= {"dry_run"} if "DryRun" in operation.wires else set()
     of_states = {error for action in actions for error in STATES[action].values()}
     for error in e.ERRORS.values():
-        field = _NOT_OF.get(error)
-        if field and not getattr(profile, field):
-            continue
+        action, at = _OF_PROVIDERS.get(error, ("", bool))
         if (
             error in of_states
             or not canonical.isdisjoint(_OF_PARAMETERS.get(error, frozenset()))
             or not actions.isdisjoint(_OF_ACTIONS.get(error, frozenset()))
+            or (action in actions and at(profile))
         ):
             yield error

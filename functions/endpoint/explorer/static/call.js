@@ -90,7 +90,7 @@ export function show(root, app, route) {
 
   function reveal(made) {
     mine.shown = made;
-    fill(out, el("h2", {}, `${t("answer")}: ${made.operation.name}`), result(made, app));
+    fill(out, el("h2", {}, `${t("answer")}${t("colon")}${made.operation.name}`), result(made, app));
     fill(past, el("h2", {}, t("history")), mine.history.length ? el("ol", {}, mine.history.map(row)) : el("p", { class: "may" }, t("history.none")));
   }
 
@@ -108,7 +108,7 @@ export function show(root, app, route) {
   };
   fill(
     root,
-    el("h1", { class: "quiet-heading" }, `${t("tab.call")}: ${operation.name}`),
+    el("h1", { class: "quiet-heading" }, `${t("tab.call")}${t("colon")}${operation.name}`),
     el(
       "div",
       { class: "call" },

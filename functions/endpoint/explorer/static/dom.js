@@ -9,11 +9,11 @@ export function el(name, attributes = {}, ...children) {
     else if (value === true) made.setAttribute(key, "");
     else if (value !== false && value !== null && value !== undefined) made.setAttribute(key, value);
   }
-  made.append(...children.flat().filter((child) => child !== null && child !== false && child !== undefined));
+  made.append(...children.flat(Infinity).filter((child) => child !== null && child !== false && child !== undefined));
   return made;
 }
 
-export const fill = (root, ...children) => root.replaceChildren(...children.flat().filter(Boolean));
+export const fill = (root, ...children) => root.replaceChildren(...children.flat(Infinity).filter(Boolean));
 
 // A table that scrolls by itself where the page is narrow. Rows are lists of texts and elements.
 export function table(label, heads, rows) {

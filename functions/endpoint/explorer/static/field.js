@@ -25,7 +25,7 @@ export function field(param, text, app, changed) {
   const { t, reference, lang } = app;
   const id = `param-${param.name}`;
   const trouble = el("p", { class: "wrong", id: `${id}-wrong`, hidden: true });
-  const about = el("p", { class: "may", id: `${id}-about` }, [typeOf(param, t), aboutOf(param, reference, lang)].filter(Boolean).join(". "), param.kind === "list" && ` (${t("call.lines")})`);
+  const about = el("p", { class: "may", id: `${id}-about` }, [typeOf(param, t), aboutOf(param, reference, lang)].filter(Boolean).join(t("stop")), param.kind === "list" && ` (${t("call.lines")})`);
   const input = control(param, text, { id, "aria-describedby": `${id}-about ${id}-wrong`, "aria-required": param.required ? "true" : false }, { input: typed, change: typed });
 
   function check() {

@@ -25,7 +25,7 @@ function size(param, t) {
 export function typeOf(param, t) {
   const names = param.names ?? param.of?.names;
   const said = [kind(param, t), size(param, t), param.json && t("type.astext"), param.default !== undefined && t("default", param.default)];
-  return [said.filter(Boolean).join(", "), names ? ` ${names.join(", ")}` : ""].join("");
+  return `${said.filter(Boolean).join(t("comma"))}${names ? `${t("colon")}${names.join(", ")}` : ""}`;
 }
 
 export const aboutOf = (param, reference, lang) => reference.parameters[param.name.toLowerCase()]?.[lang === "zh" ? 1 : 0] ?? "";

@@ -110,6 +110,10 @@ export const TEXTS = {
     "history.none": "None yet. The list is gone when the tab is closed.",
     "history.signed": "signed",
 
+    "comma": ", ",
+    "stop": ". ",
+    "colon": ": ",
+
     "wrong.required": "This is required.",
     "wrong.form": "This has the form {0}",
     "wrong.integer": "This is a number.",
@@ -236,6 +240,10 @@ export const TEXTS = {
     "history": "本标签页的调用记录",
     "history.none": "暂无记录。关闭标签页后记录即清除。",
     "history.signed": "仅签名",
+
+    "comma": "，",
+    "stop": "。",
+    "colon": "：",
 
     "wrong.required": "此项必填。",
     "wrong.form": "格式应为 {0}",
