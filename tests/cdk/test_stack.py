@@ -119,6 +119,7 @@ def test_a_function_s_environment_is_what_its_settings_read(template: Template, 
         "WITHOUT_NONCE",
         "LIMITS",
         "OTHER_ARNS",
+        "EXPLORER",
         "API_PER_SECOND",
     }:
         with pytest.raises(SettingsError, match=name):
@@ -151,6 +152,9 @@ def test_options_reach_the_functions(full: Template, example: Template) -> None:
     assert "OTHER_ARNS" not in example.functions["endpoint"]["Environment"]["Variables"]
     assert "LIMITS" not in example.functions["endpoint"]["Environment"]["Variables"]
     assert full.functions["endpoint"]["Environment"]["Variables"]["WITHOUT_NONCE"] == "Encrypt,VerifyMac"
+    assert "EXPLORER" not in example.functions["endpoint"]["Environment"]["Variables"]
+    told = full.functions["endpoint"]["Environment"]["Variables"]
+    assert on_aws(told, moto_aws.WiredSession(moto_aws.Wire())).explorer
     assert "WITHOUT_NONCE" not in example.functions["endpoint"]["Environment"]["Variables"]
     memory = {folder: full.functions[folder]["MemorySize"] for folder in ("endpoint", "decrypt", "encrypt")}
     assert memory == {"endpoint": 512, "decrypt": 1024, "encrypt": 512}
@@ -174,7 +178,7 @@ def test_a_function_s_code_is_its_own_folder_and_no_other(assembly: Path, exampl
     for template, inline in ((example, []), (full, ["encrypt", "generate_data_key"])):
         for folder, files in _assets(assembly, template).items():
             own = [folder, *(inline if folder == "endpoint" else [])]
-            sources = {path for name in own for path in (ROOT / "functions" / name).glob("*.py")}
+            sources = {path for name in own for path in (ROOT / "functions" / name).rglob("*.py")}
             assert files == {"functions/__init__.py", *(path.relative_to(ROOT).as_posix() for path in sources)}
 
 

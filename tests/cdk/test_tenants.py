@@ -50,8 +50,23 @@ def test_an_entry_needs_three_fields_only() -> None:
 
 
 @pytest.mark.parametrize(
+    ("changes", "serves"),
+    [
+        ({}, False),
+        ({"sandbox": True}, True),
+        ({"explorer": True}, True),
+        ({"explorer": False, "sandbox": True}, False),
+    ],
+)
+def test_a_sandbox_has_the_explorer_unless_it_is_told(changes: dict[str, bool], serves: bool) -> None:
+    (tenant,) = parse([{**GOOD, **changes}])
+    assert tenant.explores is serves
+
+
+@pytest.mark.parametrize(
     ("changes", "said"),
     [
+        ({"explorer": "on"}, "explorer: Expected `bool"),
         ({"name": "Acme"}, "name: 'Acme' is not valid: 1 to 22 lower-case letters"),
         ({"name": "a" * 23}, "name: "),
         ({"name": "acme-"}, "name: "),

@@ -87,10 +87,11 @@ def test_no_name_is_taken_that_is_not_ours(installed: Path) -> None:
 
 def test_nothing_of_the_actions_is_left_out(installed: Path) -> None:
     here, there = (
-        {path.relative_to(root).as_posix() for path in root.rglob("*.py")}
+        {path.relative_to(root).as_posix() for path in root.rglob("*") if path.suffix not in ("", ".pyc")}
         for root in (ROOT / "functions", installed / "tkms/bundled/functions")
     )
     assert here == there
+    assert {"endpoint/door.html", "endpoint/explorer/words.json", "endpoint/explorer/static/main.js"} <= here
 
 
 def test_the_command_works_beside_another_package_of_that_name(installed: Path, tmp_path: Path) -> None:

@@ -41,6 +41,7 @@ FULL = {
     "alarm_topic": TOPIC,
     "break_glass_role": BREAK_GLASS,
     "operator_roles": ["platform/operators-*"],
+    "explorer": True,
     "reserved_concurrency": {"endpoint": 20, "decrypt": 10},
     "tags": {"team": "platform"},
 }

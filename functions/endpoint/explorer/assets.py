@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import re
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -19,7 +20,8 @@ from tenantkms.wire.http import Request, Response
 
 PATH = "/explorer"
 _STATIC = Path(__file__).with_name("static")
-_PAGE = "index.html"
+_PAGE, _MAIN = "index.html", "main.js"
+_IMPORT = re.compile(rb'^(?:import|export) [^"]*from "\./([\w.]+)"', re.MULTILINE)
 _TYPES = {
     ".html": "text/html; charset=utf-8",
     ".css": "text/css; charset=utf-8",
@@ -73,6 +75,15 @@ def _files() -> Iterator[tuple[str, bytes]]:
     yield "reference.json", reference.build()
 
 
+def _imported(name: str, files: Mapping[str, bytes]) -> list[str]:
+    """The modules that `name` needs before it runs, itself among them: not those that it imports later."""
+    found = [name]
+    for one in found:
+        names = (match.decode() for match in _IMPORT.findall(files[one]))
+        found += [other for other in dict.fromkeys(names) if other not in found]
+    return found
+
+
 def _digest(*parts: bytes) -> str:
     return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()[:16]
 
@@ -83,9 +94,9 @@ def assets() -> Mapping[str, Asset]:
     files = dict(_files())
     page = files.pop(_PAGE).decode()
     folder = f"{PATH}/{_digest(*(name.encode() + body for name, body in files.items()))}"
-    preloads = "".join(f'<link rel="modulepreload" href="{folder}/{name}">\n' for name in files if name.endswith(".js"))
+    preloads = "\n".join(f'<link rel="modulepreload" href="{folder}/{name}">' for name in _imported(_MAIN, files))
     made = {f"{folder}/{name}": _asset(name, body, _FOR_GOOD) for name, body in files.items()}
-    whole = page.replace("{preloads}", preloads.rstrip()).replace("{folder}", folder)
+    whole = page.replace("{preloads}", preloads).replace("{folder}", folder)
     return {PATH: _asset(_PAGE, whole.encode(), _ASK_AGAIN), **made}
 
 

@@ -56,6 +56,8 @@ _FILLED: Mapping[tuple[str, str], tuple[str, ...]] = {
 """What a form fills in besides what is required: one of several is, or a default asks for more."""
 _EXAMPLE_OF = {(AWS, "ExpirationModel"): "KEY_MATERIAL_DOES_NOT_EXPIRE"}
 _BY_KIND = {"boolean": "false", "base64": "aGVsbG8=", "map": '{"purpose":"example"}', "text": "example"}
+_NO_LINE, _NO_ADVICE = ("", ""), ("", "", "")
+"""What somebody has forgotten to say leaves a page that works."""
 _REFUSE = refused("")[0].codec
 _HEADER = "-"
 """Only what travels as a header has it in its name."""
@@ -82,7 +84,7 @@ def build() -> bytes:
     names = list(e.ERRORS)
     reference = {
         "version": __version__,
-        "errors": [[name, e.ERRORS[name].text, *said.errors[name]] for name in names],
+        "errors": [[name, e.ERRORS[name].text, *said.errors.get(name, _NO_ADVICE)] for name in names],
         "always": [n for n, name in enumerate(names) if e.ERRORS[name] in ALWAYS],
         "parameters": said.parameters,
         "dialects": [_dialect(dialect, said) for dialect in DIALECTS.values()],
@@ -124,7 +126,7 @@ def _operation(dialect: Dialect, name: str, said: _Words) -> dict[str, Any]:
     return {
         "name": name,
         "actions": sorted(actions),
-        "say": said.operations.get(name) or said.actions[operation.action],
+        "say": said.operations.get(name) or said.actions.get(operation.action, _NO_LINE),
         "rate": dialect.rates.get(name, dialect.other_rate).per_second,
         "params": [_parameter(dialect.name, name, operation, row, profile) for row in taken],
         "refused": [row.wire for row in _rows(operation) if row.codec is _REFUSE],

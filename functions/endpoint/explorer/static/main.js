@@ -13,7 +13,8 @@ import { TABS, format, parse } from "./route.js";
 import * as search from "./search.js";
 import { language, say, tag } from "./texts.js";
 
-const PARTS = { search, call };
+// A part that few people open is imported when they do, and is not in the first view: `() => import(..)`.
+const PARTS = { search: () => search, call: () => call };
 const THEMES = ["auto", "light", "dark"];
 const byId = (id) => document.getElementById(id);
 
@@ -55,19 +56,21 @@ function frame(route) {
   );
 }
 
-function turn(changes) {
+async function turn(changes) {
   const focused = document.activeElement?.id;
   history.replaceState(null, "", format({ ...parse(location.hash), ...changes }));
-  show(false);
+  await show(false);
   if (focused) byId(focused)?.focus();
 }
 
-function show(moved = true) {
+async function show(moved = true) {
   const route = parse(location.hash);
   app.lang = language(route.lang);
   app.t = say(app.lang);
   frame(route);
-  const start = PARTS[route.tab].show(byId("main"), app, route);
+  const part = await PARTS[route.tab]();
+  if (parse(location.hash).tab !== route.tab) return; // somebody went on meanwhile
+  const start = part.show(byId("main"), app, route);
   if (moved) start?.focus({ preventScroll: true });
 }
 
@@ -87,7 +90,7 @@ addEventListener("hashchange", () => show());
 addEventListener("keydown", press);
 try {
   app.reference = await load(new URL("reference.json", import.meta.url));
-  show(false);
+  await show(false);
 } catch (error) {
   fill(byId("main"), el("p", { role: "alert" }, say(language())("failed", error.message)));
 }
