@@ -57,7 +57,7 @@ def test_aws(guarded: Deployment, action: str) -> None:
 
 
 def test_the_sweepers(guarded: Deployment) -> None:
-    due = {"due": 0, "done": 0, "failed": 0, "held": 0}
+    due = {"due": 0, "done": 0, "failed": 0, "held": 0, "left": False}
     assert guarded.tkms("maintain") == {"rotate": due, "destroy": due}
 
 
