@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tenantkms.errors import KmsError
+from tenantkms.wire import shapes
 from tenantkms.wire.dialects import DIALECTS
 from tenantkms.wire.shapes import Shape, shape_of
 from tenantkms.wire.translate import In, refused
@@ -42,6 +43,19 @@ def test_every_parameter_says_what_it_takes() -> None:
     for where, row in ROWS.items():
         assert shape_of(row.codec).kind, where
     assert len(ROWS) > 400
+
+
+VALUES = ("Enabled", "ALL", "default", "AQEB", "1", 1, 0, ["Encrypt"], {"a": "b"}, '[{"TagKey":"a","TagValue":"b"}]')
+"""Of every sort: some codecs go on with one, some with another."""
+
+
+def test_no_request_says_what_a_codec_takes() -> None:
+    """Codecs are made once: what requests made would be said, and kept, for each of them."""
+    known = len(shapes._SHAPES)
+    for row in ROWS.values():
+        for value in (*VALUES, *shape_of(row.codec).names, shape_of(row.codec).example):
+            takes(row, value)
+    assert len(shapes._SHAPES) == known
 
 
 def _of(kind: str) -> list[Any]:

@@ -160,11 +160,14 @@ def interval(wire: str, value: Any) -> int:
     return int(match[1]) * _SECONDS[match[2]]
 
 
-@shaped(Shape("choice", names=(*SPECS,)))
+_SPEC = codecs.choice(SPECS, e.UnsupportedKeySpec)
+
+
+@like(_SPEC)
 def spec(wire: str, value: Any) -> KeySpec:
     if value == "EC_SM2":
         raise e.UnsupportedKeySpec(f"{wire} EC_SM2 is not supported here: {codecs.SM2_REASON}")
-    spec: KeySpec = codecs.choice(SPECS, e.UnsupportedKeySpec)(wire, value)
+    spec: KeySpec = _SPEC(wire, value)
     return spec
 
 

@@ -123,12 +123,15 @@ def texts(codec: Codec, most: int = _ANY, least: int = 0) -> Codec:
     return each
 
 
+_TEXT = text()
+
+
 def enum(table: Mapping[str, Any], unserved: frozenset[str] = frozenset()) -> Codec:
     """A name of `table`, translated by it; those in `unserved` exist at AWS only."""
 
     @shaped(Shape("choice", names=(*table,)))
     def codec(wire: str, value: Any) -> Any:
-        name = text()(wire, value)
+        name = _TEXT(wire, value)
         if name in unserved:
             raise e.UnsupportedParameter(f"{wire} {name} is not supported here.")
         if name not in table:

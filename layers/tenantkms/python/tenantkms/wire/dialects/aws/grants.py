@@ -24,6 +24,8 @@ _PRINCIPAL = re.compile(r"arn:aws:iam::[0-9]{12}:(root|user/(?P<id>[A-Za-z0-9_+=
 _ID = re.compile(r"[0-9a-f]{64}")
 _NAME = re.compile(r"[a-zA-Z0-9:/_-]+")
 _OPERATION = fields.enum(codecs.same(*sorted(GRANTABLE)), frozenset({"Encapsulate", "Decapsulate"}))
+_TEXT, _ID_TEXT, _NAME_TEXT = fields.text(), fields.text(1, 128), fields.text(1, 256)
+_TOKEN_TEXT, _MARKER_TEXT = fields.text(1, 8192), fields.text(1, 1024)
 _RETIRABLE = "ListRetirableGrants"
 _MOST_PAIRS, _MOST_CHARACTERS = 8, 384
 
@@ -31,7 +33,7 @@ _MOST_PAIRS, _MOST_CHARACTERS = 8, 384
 @shaped(Shape("text", 1, 256, form=_PRINCIPAL.pattern.replace("?P<id>", ""), example="arn:aws:iam::111122223333:root"))
 def _principal(wire: str, value: Any) -> str:
     """The access key's id; the account's own ARN means all."""
-    said = fields.text(1, 256)(wire, value)
+    said = _NAME_TEXT(wire, value)
     match = _PRINCIPAL.fullmatch(said)
     if match is None:
         raise BadArn(f"{wire} is no ARN of an access key, arn:aws:iam::<account>:user/<access key id>: '{said}'")
@@ -44,12 +46,12 @@ def _operations(wire: str, value: Any) -> list[str]:
         raise e.MalformedRequest(f"{wire} is not a list of operations.")
     if not value:
         raise fields.violation(wire, "have length greater than or equal to 1", "[]")
-    return [_OPERATION(wire, name) for name in dict.fromkeys(fields.text()(wire, name) for name in value)]
+    return [_OPERATION(wire, name) for name in dict.fromkeys(_TEXT(wire, name) for name in value)]
 
 
 @shaped(Shape("text", 1, 256, form=_NAME.pattern))
 def _name(wire: str, value: Any) -> str:
-    said: str = fields.text(1, 256)(wire, value)
+    said: str = _NAME_TEXT(wire, value)
     if not _NAME.fullmatch(said):
         raise fields.violation(wire, "satisfy regular expression pattern: ^[a-zA-Z0-9:/_-]+$", said)
     return said
@@ -82,7 +84,7 @@ def _constraints(wire: str, value: Any) -> dict[str, dict[str, str]]:
 
 @shaped(Shape("text", 64, 64, form=_ID.pattern))
 def _grant_id(wire: str, value: Any) -> str:
-    said: str = fields.text(1, 128)(wire, value)
+    said: str = _ID_TEXT(wire, value)
     if not _ID.fullmatch(said):
         raise BadGrantId
     return said
@@ -91,7 +93,7 @@ def _grant_id(wire: str, value: Any) -> str:
 @shaped(Shape("text", 1, 8192))
 def _read_token(wire: str, value: Any) -> dict[str, str]:
     """A token names a grant. It proves nothing, and nobody is allowed more by it."""
-    raw = decode_base64(fields.text(1, 8192)(wire, value)) or b""
+    raw = decode_base64(_TOKEN_TEXT(wire, value)) or b""
     key_id, _, grant_id = raw.decode("ascii", "replace").partition(" ")
     if not UUID_FORM.fullmatch(key_id) or not _ID.fullmatch(grant_id):
         raise BadGrantToken
@@ -107,7 +109,7 @@ def _token(result: Mapping[str, Any], _view: object) -> str:
 
 @shaped(Shape("text", 1, 1024))
 def _words(wire: str, value: Any) -> list[str]:
-    name, *words = (decode_base64(fields.text(1, 1024)(wire, value)) or b"").decode("ascii", "replace").split(" ")
+    name, *words = (decode_base64(_MARKER_TEXT(wire, value)) or b"").decode("ascii", "replace").split(" ")
     if name != _RETIRABLE:
         raise BadMarker
     return words

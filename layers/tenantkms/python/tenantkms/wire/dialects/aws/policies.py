@@ -7,14 +7,15 @@ from typing import Any
 
 from tenantkms import errors as e
 from tenantkms.wire.dialects.aws.fields import text, violation
-from tenantkms.wire.shapes import Shape, shaped
+from tenantkms.wire.shapes import Shape, like, shaped
 
 _POLICY = re.compile(r"[\t\n\r\x20-\xff]+")
+_POLICY_TEXT, _NAME_TEXT = text(1, 131_072), text(1, 128)
 
 
-@shaped(Shape("text", 1, 131_072))
+@like(_POLICY_TEXT)
 def policy(wire: str, value: Any) -> str:
-    said: str = text(1, 131_072)(wire, value)
+    said: str = _POLICY_TEXT(wire, value)
     if not _POLICY.fullmatch(said):
         raise violation(wire, r"satisfy regular expression pattern: [\u0009\u000A\u000D\u0020-\u00FF]+")
     return said
@@ -23,6 +24,6 @@ def policy(wire: str, value: Any) -> str:
 @shaped(Shape("choice", names=("default",)))
 def policy_name(wire: str, value: Any) -> dict[str, Any]:
     """A key has one policy, and that is its name."""
-    if text(1, 128)(wire, value) != "default":
+    if _NAME_TEXT(wire, value) != "default":
         raise e.ResourceNotFound("No such policy exists")
     return {}

@@ -67,31 +67,36 @@ ALIAS = codecs.alias(
 )
 
 
-@shaped(Shape("integer", 0, 0))
+_SWITCH, _STATE, _TYPE = codecs.integer(0, 1), codecs.integer(0, 5), codecs.integer(1, 2)
+_USAGE, _ORIGIN = codecs.choice(USAGES, e.InvalidKeyUsage), codecs.choice(ORIGINS)
+_DAYS = codecs.integer(0, 100_000)
+
+
+@like(_SWITCH, most=0)
 def zero(wire: str, value: Any) -> dict[str, Any]:
     """A switch of something that is not offered: only off is accepted."""
-    if codecs.integer(0, 1)(wire, value):
+    if _SWITCH(wire, value):
         raise e.UnsupportedParameter(f"{wire} is not supported here.")
     return {}
 
 
-@shaped(Shape("integer", 0, 1))
+@like(_SWITCH)
 def role(wire: str, value: Any) -> dict[str, Any]:
     """0: keys that the user created, which all are; 1: keys of cloud products, of which there are none."""
-    return {} if codecs.integer(0, 1)(wire, value) == 0 else {"ids": []}
+    return {} if _SWITCH(wire, value) == 0 else {"ids": []}
 
 
-@shaped(Shape("integer", 0, 5))
+@like(_STATE)
 def key_state(wire: str, value: Any) -> dict[str, Any]:
-    number = codecs.integer(0, 5)(wire, value)
+    number = _STATE(wire, value)
     return {"states": _STATES_BY_NUMBER[number]} if number else {}
 
 
-@shaped(Shape("choice", names=(*USAGES,)))
+@like(_USAGE)
 def usage(wire: str, value: Any) -> dict[str, Any]:
     if value in _SM2_USAGES:
         raise e.UnsupportedKeySpec(f"{wire} {value} is not supported here: {codecs.SM2_REASON}")
-    usage, spec = codecs.choice(USAGES, e.InvalidKeyUsage)(wire, value)
+    usage, spec = _USAGE(wire, value)
     return {"usage": usage, "spec": spec}
 
 
@@ -108,10 +113,10 @@ def usage_filter(wire: str, value: Any) -> dict[str, Any]:
     return {"usages": [usage for usage, _ in rows], "specs": [spec for _, spec in rows]}
 
 
-@shaped(Shape("integer", 1, 2))
+@like(_TYPE)
 def material_type(wire: str, value: Any) -> Origin:
     """1: made here; 2: imported."""
-    return (Origin.KMS, Origin.EXTERNAL)[codecs.integer(1, 2)(wire, value) - 1]
+    return (Origin.KMS, Origin.EXTERNAL)[_TYPE(wire, value) - 1]
 
 
 @shaped(Shape("text"))
@@ -131,12 +136,9 @@ def receiving(wire: str, value: Any) -> dict[str, str]:
     return {"algorithm": WRAPPING(wire, value)}
 
 
-_ORDER, _DAYS = codecs.integer(0, 1), codecs.integer(0, 100_000)
-
-
-@like(_ORDER)
+@like(_SWITCH)
 def descending(wire: str, value: Any) -> bool:
-    return bool(_ORDER(wire, value) == 0)
+    return bool(_SWITCH(wire, value) == 0)
 
 
 @like(_DAYS, per=DAY)
@@ -152,7 +154,7 @@ def alias_part(wire: str, value: Any) -> dict[str, str]:
 
 @shaped(Shape("choice", names=("ALL", *ORIGINS)))
 def origin(wire: str, value: Any) -> dict[str, Any]:
-    return {} if value == "ALL" else {"origins": [codecs.choice(ORIGINS)(wire, value)]}
+    return {} if value == "ALL" else {"origins": [_ORIGIN(wire, value)]}
 
 
 @shaped(Shape("json", example='[{"TagKey":"team","TagValue":["payments"]}]'))

@@ -7,7 +7,7 @@ from typing import Any
 from tenantkms import errors as e
 from tenantkms.model.specs import KeySpec, KeyUsage
 from tenantkms.wire import codecs
-from tenantkms.wire.shapes import Shape, shaped
+from tenantkms.wire.shapes import like
 
 USAGES = {"ENCRYPT/DECRYPT": {"usage": KeyUsage.ENCRYPT_DECRYPT, "spec": KeySpec.AES_256}}
 # A key of another dialect's usage has no name in this one; its own is clearer than a wrong one.
@@ -19,9 +19,12 @@ ALIAS = codecs.alias(
 )
 
 
-@shaped(Shape("integer", 1, 1))
+_KIND = codecs.integer(1, 2)
+
+
+@like(_KIND, most=1)
 def kind(wire: str, value: Any) -> dict[str, Any]:
     """1: a normal key; 2: a quantum key, which is not offered."""
-    if codecs.integer(1, 2)(wire, value) != 1:
+    if _KIND(wire, value) != 1:
         raise e.UnsupportedParameter(f"{wire} {value} is not supported here: use 1.")
     return {}
