@@ -168,6 +168,10 @@ def _ordered(pairs: Mapping[str, str]) -> list[tuple[str, str]]:
     return sorted(pairs.items())
 
 
+def _with_signature(pairs: dict[str, str], signature: str, wrong: Wrong) -> str:
+    return urlencode(pairs) + "&Signature=" + (signature if wrong.get("raw_signature") else pct(signature))
+
+
 def rpc(wrong: Wrong) -> str:
     pairs = {
         "Version": "2016-01-20",
@@ -199,7 +203,7 @@ def rpc(wrong: Wrong) -> str:
     canonical = "&".join(f"{o['escape'](name)}={o['escape'](value)}" for name, value in o["order"](o["pairs"]))
     text = f"{o['method']}&{o.get('path_escape', pct)(o['path'])}&{o['again'](canonical)}"
     signature = o["write"](_mac(o["start"].encode(), o["text"](text), o["hash"]))
-    query = urlencode(pairs) + "&Signature=" + (signature if o.get("raw_signature") else pct(signature))
+    query = _with_signature(pairs, signature, o)
     return _http("GET", f"{o.get('target', '/')}?{query}", {"Host": HOST}, "")
 
 
@@ -232,7 +236,7 @@ def v1(wrong: Wrong, path: str = "/", version: str = "2019-01-18") -> str:
     joined = "&".join(f"{name}={o['value'](value)}" for name, value in o["order"](o["pairs"]))
     text = f"{o['method']}{o['host']}{o['path']}?{o.get('rest', joined)}"
     signature = o["write"](_mac(o["start"].encode(), o["text"](text), o["hash"]))
-    body = urlencode(pairs) + "&Signature=" + (signature if o.get("raw_signature") else pct(signature))
+    body = _with_signature(pairs, signature, o)
     return _http("POST", path, {"Host": HOST, "Content-Type": "application/x-www-form-urlencoded"}, body)
 
 

@@ -94,7 +94,8 @@ def test_connections_are_spread_evenly(running: tuple[Start, Path, Signer]) -> N
                 assert wire.ask(signer.tencent("ListKeys", {}))["Response"]["Keys"]
             spread = [connections(process) - before[process] for process in workers(start)]
         assert sum(spread) == 4 * WORKERS
-        until(lambda: all(connections(process) == before[process] for process in workers(start)))
+        # Fewer where one of an earlier test was still to be closed.
+        until(lambda: all(connections(process) <= before[process] for process in workers(start)))
         return max(spread) - min(spread)
 
     assert any(unevenness() <= 2 for _ in range(10))

@@ -155,7 +155,7 @@ class Work(Server):
 
     async def _maintain(self) -> None:
         told = 0
-        while True:
+        while not self.should_exit:  # what it would leave, it would begin with again at once
             request_id, pause = str(uuid4()), _MAINTENANCE_SECONDS
             for job in JOBS.values():
                 try:
