@@ -52,6 +52,13 @@ def test_a_clock_that_is_put_back_stops_nothing_for_long(access: AccessStore) ->
     assert taken(access, "a", 5, NOW - 3599, 10) == 5
 
 
+def test_a_request_that_waited_takes_only_what_is_left(access: AccessStore) -> None:
+    """Its time is older than that of one which was counted before it."""
+    assert taken(access, "a", 5, NOW + 0.6, 10) == 5
+    assert taken(access, "a", 5, NOW + 0.599, 10) == 0
+    assert taken(access, "a", 5, NOW + 0.1, 10) == 0
+
+
 def test_of_many_at_once_as_many_as_the_rate_says(access: AccessStore) -> None:
     with ThreadPoolExecutor(8) as pool:
         assert sum(pool.map(lambda _: access.take("a", 25, NOW), range(64))) == 25
@@ -72,6 +79,12 @@ def test_a_bucket_fills_as_exactly_as_its_rate(rate: int, buckets: AnyBuckets) -
     # In a minute of a try each half interval it gives what the rate says, and the one of the beginning.
     passed = sum(buckets.take("a", rate, 0.5 * n / rate) for n in range(1, 2 * rate * 3 + 1))
     assert passed in (3 * rate - 1, 3 * rate)
+
+
+def test_a_bucket_that_is_empty_is_so_for_a_request_that_waited(buckets: AnyBuckets) -> None:
+    assert [buckets.take("a", 2, NOW) for _ in range(3)] == [True, True, False]
+    assert buckets.is_empty("a", 2, NOW - 0.001)
+    assert not buckets.is_empty("a", 2, NOW - 3600)
 
 
 def test_looking_takes_nothing(buckets: AnyBuckets) -> None:

@@ -9,6 +9,21 @@ from typing import Protocol
 _SECOND = 1_000_000  # microseconds
 
 
+def spend(full: int | None, rate: int, now: float) -> int | None:
+    """When a bucket that is full at `full` is full again if one more is taken at `now`; None if none is left.
+
+    Both in microseconds times the rate: the generic cell rate algorithm (ITU-T I.371), without a fraction that is lost.
+    """
+    at = int(now * _SECOND) * rate
+    latest = at + _SECOND * rate
+    # A request that waited has an older time than one before it. Only what a second more does not explain was taken by
+    # a clock that has been put back since.
+    if full is None or full < at or full > latest + _SECOND * rate:
+        full = at
+    full += _SECOND
+    return full if full <= latest else None
+
+
 class AnyBuckets(Protocol):
     """Token buckets of this process, or of several."""
 
@@ -24,8 +39,7 @@ class AnyBuckets(Protocol):
 class Buckets:
     """Token buckets by name, each as deep as its rate is for a second; at most `size` of them, the newest ones.
 
-    A bucket is one integer, the time at which it is full again (the generic cell rate algorithm, ITU-T I.371), in
-    microseconds times the rate, so that no fraction is ever lost. One that is forgotten is a full one.
+    A bucket is one integer, as `spend` has it. One that is forgotten is a full one.
     """
 
     def __init__(self, size: int) -> None:
@@ -38,21 +52,14 @@ class Buckets:
 
     def take(self, bucket: str, rate: int, now: float) -> bool:
         """Take one of the `rate` requests per second. False if none is left at `now`, in seconds."""
-        at = int(now * _SECOND) * rate
-        latest = at + _SECOND * rate
         buckets = self._full
         with self._lock:
-            full = buckets.get(bucket)
+            before = buckets.get(bucket)
+            full = spend(before, rate, now)
             if full is None:
-                full = at
-                if len(buckets) >= self._size:
-                    buckets.popitem(last=False)
-            # What is not yet over in a second was taken by a clock that has been put back since.
-            elif full < at or full > latest:
-                full = at
-            full += _SECOND
-            if full > latest:
                 return False
+            if before is None and len(buckets) >= self._size:
+                buckets.popitem(last=False)
             buckets[bucket] = full
         return True
 
@@ -64,5 +71,5 @@ class Buckets:
 
     def is_empty(self, bucket: str, rate: int, now: float) -> bool:
         """Whether nothing could be taken at `now`."""
-        left = self._full.get(bucket, 0) - int(now * _SECOND) * rate
-        return _SECOND * (rate - 1) < left <= _SECOND * rate
+        full = self._full.get(bucket)
+        return full is not None and spend(full, rate, now) is None

@@ -7,6 +7,7 @@ import struct
 from hashlib import blake2b
 from mmap import mmap
 
+from tenantkms.store.buckets import spend
 from tenantkms.store.changes import Changes
 from tenantkms.store.file_lock import FileLock
 
@@ -92,20 +93,16 @@ class SharedBuckets:
         slots = range(start, start + _SET, _SLOT.size)
         return min(slots, key=lambda at: int(_SLOT.unpack_from(self._slots, at)[1]))
 
+    def _full(self, at: int) -> int:
+        return int.from_bytes(_SLOT.unpack_from(self._slots, at)[2], "little")
+
     def take(self, bucket: str, rate: int, now: float) -> bool:
         """As `Buckets.take`."""
-        moment = int(now * _SECOND)
-        at, latest = moment * rate, (moment + _SECOND) * rate
         with self._lock:
             tag, start, found = self._find(bucket)
-            full = at
-            if found >= 0:
-                found += start
-                full = int.from_bytes(_SLOT.unpack_from(self._slots, found)[2], "little")
-                if full < at or full > latest:
-                    full = at
-            full += _SECOND
-            if full > latest:
+            found += start if found >= 0 else 0
+            full = spend(self._full(found) if found >= 0 else None, rate, now)
+            if full is None:
                 return False
             _SLOT.pack_into(
                 self._slots,
@@ -131,6 +128,4 @@ class SharedBuckets:
         _, start, found = self._find(bucket)
         if found < 0:
             return False
-        full = int.from_bytes(_SLOT.unpack_from(self._slots, start + found)[2], "little")
-        left = full - int(now * _SECOND) * rate
-        return _SECOND * (rate - 1) < left <= _SECOND * rate
+        return spend(self._full(start + found), rate, now) is None
