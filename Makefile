@@ -46,7 +46,7 @@ endif
 	@echo "tests on $$($(RUN) python --version)"
 	@$(RUN) pytest -q -n 2 --ignore tests/e2e
 
-e2e: .venv/ready .venv-ministack/ready .cdk/ready .clients/ready ## deploy on an emulator of AWS, and drive it with the vendors' SDKs
+e2e: .venv/ready .venv-ministack/ready .cdk/ready .clients/ready .browser/ready ## deploy on an emulator of AWS, and drive it with the vendors' SDKs
 	@$(RUN) pytest -q tests/e2e
 
 check: .venv/ready ## format, lint and types

@@ -11,8 +11,10 @@ from typing import Any, NamedTuple
 from uuid import uuid4
 
 import pytest
+import urllib3
 from aws_cryptographic_material_providers.mpl.models import CreateAwsKmsKeyringInput
 
+from kit import browser as kit
 from kit.aws_clients import SECRET
 from kit.aws_encryption_sdk import MPL, open_, seal
 from kit.deployment import STACK, TENANT, Deployment, tkms
@@ -356,7 +358,15 @@ def test_what_is_not_there_is_said(open_house: Emulator, fresh: dict[str, str]) 
 def test_a_second_deployment_keeps_every_key(deployment: Deployment, vendors: dict[str, Vendor]) -> None:
     blobs = {name: user.encrypt(user.create(f"u{uuid4().hex[:24]}")) for name, user in vendors.items()}
     keys = {row["id"] for row in deployment.tkms("key", "list")}
-    changed = {**TENANT, "rate": 500, "state_cache_seconds": 0, "inline_actions": ["Decrypt"], "tags": {"team": "x"}}
+    assert urllib3.request("GET", f"{deployment.outputs['Url']}/explorer", retries=False).status == 400
+    changed = {
+        **TENANT,
+        "rate": 500,
+        "state_cache_seconds": 0,
+        "inline_actions": ["Decrypt"],
+        "tags": {"team": "x"},
+        "explorer": True,
+    }
     outputs = deployment.emulator.deploy(deployment.emulator.synthesize("second", [changed]), STACK)
     assert outputs == deployment.outputs
     assert {row["id"] for row in deployment.tkms("key", "list")} == keys
@@ -364,6 +374,23 @@ def test_a_second_deployment_keeps_every_key(deployment: Deployment, vendors: di
     assert function["Environment"]["Variables"]["INLINE_ACTIONS"] == "Decrypt"
     for blob in blobs.values():
         assert {user.decrypt(blob) for user in vendors.values()} == {HELLO}
+
+
+def test_the_explorer_of_a_stack_calls_it(deployment: Deployment) -> None:
+    """The page that the endpoint's function serves, in a browser, after the deployment that asked for it."""
+    url = deployment.outputs["Url"]
+    assert urllib3.request("GET", f"{url}/", retries=False).data.count(b'href="/explorer')
+    with kit.started() as browser:
+        shown = kit.Page(browser)
+        page = shown.page
+        page.goto(f"{url}/explorer#call/tencent/ListKeys")
+        page.fill("#access-key-id", deployment.plain.access_key_id)
+        page.fill("#secret", deployment.plain.secret)
+        page.click("#send")
+        page.wait_for_selector(".result .status")
+        answer = json.loads(page.inner_text(".result .answered pre"))["Response"]
+        assert answer["TotalCount"], answer
+        assert not shown.faults
 
 
 def test_the_drill_of_restoring_the_keys_table(deployment: Deployment, vendors: dict[str, Vendor]) -> None:

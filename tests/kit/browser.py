@@ -33,7 +33,7 @@ FLAGS = (
     "--disable-sync",
     "--no-first-run",
     # Nothing but the servers of tests is to be found, whatever a page or the browser itself asks for.
-    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE *.localhost",
 )
 _HTTP = re.compile(r"Failed to load resource: the server responded with a status of [45]\d\d")
 """What Chromium tells of each answer that refuses something: no fault of the page."""
@@ -72,7 +72,8 @@ class Page:
     def _asked(self, request: playwright.Request) -> None:
         self.requests.append(request)
         url = urlsplit(request.url)
-        if url.scheme in ("http", "https", "ws", "wss") and url.hostname != "127.0.0.1":
+        here = url.hostname == "127.0.0.1" or (url.hostname or "").endswith(".localhost")
+        if url.scheme in ("http", "https", "ws", "wss") and not here:
             self.faults.append(f"a request to another host: {request.url}")
 
     def _told(self, message: playwright.ConsoleMessage) -> None:
