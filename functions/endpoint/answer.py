@@ -10,6 +10,7 @@ from functions.endpoint.repeats import Known
 from tenantkms.model.credential import Session
 from tenantkms.wire.dialects import Spoken
 from tenantkms.wire.http import Request, Response
+from tenantkms.wire.trace import trace_id
 from tenantkms.wire.translate import Operation
 
 
@@ -18,6 +19,7 @@ class Answer:
 
     `signed`: its signature verified. `admitted`: its caller is who it says, now. `call`: what its Action is called
     with, which is there if no response is. `once`: what another attempt at it is known by, if that is answered alike.
+    `trace`: the trace id that it came with, if any.
     """
 
     __slots__ = (
@@ -34,6 +36,7 @@ class Answer:
         "session",
         "signed",
         "spoken",
+        "trace",
     )
     call: Mapping[str, Any]
     operation: Operation
@@ -43,6 +46,8 @@ class Answer:
         self.request, self.request_id = request, request_id
         self.action = ""
         self.principal = ""
+        traceparent = request.headers.get("traceparent")
+        self.trace = trace_id(traceparent) if traceparent else ""
         self.once: Known | None = None
         self.session: Session | None = None
         self.signed = self.admitted = self.audited = False

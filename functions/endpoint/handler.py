@@ -191,7 +191,7 @@ class Endpoint:
         if answer.session:
             principal |= {"session": answer.session.access_key_id, "session_policy": answer.session.policy}
         answer.operation = operation
-        answer.call = {
+        call = {
             "v": 1,
             "request_id": answer.request_id,
             "action": operation.action,
@@ -201,6 +201,9 @@ class Endpoint:
             "source_ip": answer.request.source_ip,
             **fields,
         }
+        if answer.trace:
+            call["trace"] = answer.trace
+        answer.call = call
 
     def _run(self, answer: Answer) -> Response:
         return self._run_once(answer, answer.once) if answer.once else self._act(answer)
@@ -252,6 +255,7 @@ class Endpoint:
             source_ip=answer.request.source_ip,
             session=answer.session.access_key_id if answer.session else "",
             note=note,
+            trace=answer.trace,
         )
 
 

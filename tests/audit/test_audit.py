@@ -43,6 +43,7 @@ def test_a_record_holds_nothing_but_this() -> None:
         "dry_run",
         "note",
         "session",
+        "trace",
         "count",
         "since",
     }

@@ -23,6 +23,7 @@ from botocore.exceptions import (
 
 from functions.endpoint.dispatch import InlineDispatcher, dispatcher, inline_actions
 from functions.endpoint.handler import Endpoint
+from kit import edits
 from kit.action_samples import ListAudit
 from kit.support import Kms
 from tenantkms.action.vouch import CALLS, vouched
@@ -94,6 +95,14 @@ def test_bytes_survive_the_way_to_a_function_and_back(kms: Kms, lambdas: Lambdas
     assert kms.alibaba("GenerateDataKey", KeyId="alias/default")["Plaintext"]
     assert lambdas.invoked == [f"{PREFIX}encrypt", f"{PREFIX}decrypt", f"{PREFIX}generate_data_key"]
     assert [line.action for line in audit.records] == ["Encrypt", "Decrypt", "GenerateDataKey"]
+
+
+def test_a_trace_goes_along_to_a_function(kms: Kms, lambdas: Lambdas, audit: ListAudit) -> None:
+    trace = "0af7651916cd43dd8448eb211c80319c"
+    for header in (f"00-{trace}-b7ad6b7169203331-01", "none"):
+        kms.send(edits.headers(traceparent=header)(kms.signer.alibaba_acs3("ListKeys")))
+    assert lambdas.invoked == [f"{PREFIX}list_keys"] * 2
+    assert [line.trace for line in audit.records] == [trace, ""]
 
 
 def test_a_domain_error_of_a_function_is_the_caller_s_own(kms: Kms, lambdas: Lambdas, audit: ListAudit) -> None:

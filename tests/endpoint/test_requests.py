@@ -258,3 +258,21 @@ def test_a_context_that_no_action_can_be_told_has_its_line(scheme: str, kms: Kms
     # In JSON it is refused before anything is known of what it asks for.
     line = ("Encrypt", "InvalidContext") if dialect != "aws" else ("", "MalformedRequest")
     assert [(record.action, record.outcome) for record in audit.records] == [line]
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_a_trace_is_in_every_line_of_its_call(scheme: str, kms: Kms) -> None:
+    audit = ListAudit()
+    settings = replace(kms.settings, deps=replace(kms.settings.deps, audit=audit))
+    own, trace = Kms(settings, kms.signer), "0af7651916cd43dd8448eb211c80319c"
+    traced = edits.headers(traceparent=f"00-{trace}-b7ad6b7169203331-01")
+    assert error_code(SCHEMES[scheme][0], own.send(traced(create(scheme, kms.signer)))) is None
+    wrong = Signer(kms.signer.access_key_id, "wrong")
+    assert error_code(SCHEMES[scheme][0], own.send(traced(create(scheme, wrong)))) is not None
+    assert [(record.outcome, record.trace) for record in audit.records] == [
+        ("intent", trace),
+        ("ok", trace),
+        ("SignatureMismatch", trace),
+    ]
+    own.send(edits.headers(traceparent="00-1-2-3")(create(scheme, wrong)))
+    assert audit.records[-1].trace == ""

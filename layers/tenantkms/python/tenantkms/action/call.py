@@ -21,6 +21,7 @@ class Call(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     params: dict[str, Any]
     dry_run: bool = False
     source_ip: str = ""
+    trace: str = ""
 
 
 def prepare(kind: type[Struct]) -> None:

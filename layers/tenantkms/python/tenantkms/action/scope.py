@@ -243,6 +243,7 @@ class Scope:
             dry_run=call.dry_run,
             session=call.principal.session,
             note=self.note,
+            trace=call.trace,
         )
 
     def _announce(self, writes: Sequence[Write]) -> None:

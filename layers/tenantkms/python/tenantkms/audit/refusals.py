@@ -38,7 +38,7 @@ class Refusals:
                     self._told.add(kind)
                     return [*lines, record]
                 kind = (record.outcome, "")
-                record = replace(record, source_ip="", principal="")
+                record = replace(record, source_ip="", principal="", trace="")
             before = self._more.get(kind)
             since, count = (before.since, before.count + 1) if before else (record.time, 1)
             self._more[kind] = replace(record, since=since, count=count)
