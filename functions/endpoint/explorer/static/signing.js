@@ -23,12 +23,15 @@ export const bytes = (text) => (typeof text === "string" ? UTF8.encode(text) : t
 
 export const sha256 = async (text) => hex(new Uint8Array(await subtle().digest("SHA-256", bytes(text))));
 
-export async function hmac(key, text, hash = "SHA-256") {
+function imported(key, hash) {
   // WebCrypto takes no empty key; a zero byte is the same HMAC.
   const raw = key.length ? bytes(key) : new Uint8Array(1);
-  const made = await subtle().importKey("raw", raw, { name: "HMAC", hash }, false, ["sign"]);
-  return new Uint8Array(await subtle().sign("HMAC", made, bytes(text)));
+  return subtle().importKey("raw", raw, { name: "HMAC", hash }, false, ["sign"]);
 }
+
+const mac = async (key, text) => new Uint8Array(await subtle().sign("HMAC", key, bytes(text)));
+
+export const hmac = async (key, text, hash = "SHA-256") => mac(await imported(key, hash), text);
 
 // All bytes but letters, digits and -_.~ as %XX, as RFC 3986 has it.
 export const escape = (text) =>
@@ -142,20 +145,21 @@ export function partsOf(row, known) {
   return { ...HOW, ...none, ...known, ...WAYS[row.way][1], ...row.how };
 }
 
-async function keyOf(parts, keys) {
+async function derived(start, steps, { between = same, hash }) {
+  let key = bytes(start);
+  for (const step of steps) key = between(await hmac(key, step));
+  return imported(key, hash);
+}
+
+function keyOf(parts, keys) {
   const steps = (parts.steps ?? parts.scope).map(parts.step);
   const start = `${parts.prefix}${parts.secret}${parts.suffix}`;
-  const name = JSON.stringify([start, steps, Boolean(parts.between)]);
-  if (!keys.has(name)) {
-    let key = bytes(start);
-    for (const step of steps) key = (parts.between ?? same)(await hmac(key, step));
-    keys.set(name, key);
-  }
+  const name = JSON.stringify([start, steps, Boolean(parts.between), parts.hash]);
+  if (!keys.has(name)) keys.set(name, derived(start, steps, parts));
   return keys.get(name);
 }
 
-export const signText = async (parts, text, keys = new Map()) =>
-  parts.write(await hmac(await keyOf(parts, keys), text, parts.hash));
+export const signText = async (parts, text, keys = new Map()) => parts.write(await mac(await keyOf(parts, keys), text));
 
 // {canonicalRequest, stringToSign, signature}. `keys` keeps what is derived from a secret, for who composes often.
 // Throws NoWebCrypto where the browser has none.

@@ -8,24 +8,29 @@ import { compose, sha256, signText } from "./signing.js";
 
 export const VERDICTS = ["unreadable", "no-secret", "right", "right-as-served", "found", "key", "unknown"];
 
-// A single mistake first, then two at different places. Answers the rows, [{id, about, served}], or [].
+const row = ({ id, place }, about = "", served = false) => ({ id, place, about, served });
+
+// A single mistake first, then two at different places: {rows: [{id, place, about, served}], parts}, or undefined.
+// `parts` are what the client signed.
 async function search(seen, matches) {
   const once = [];
   for (const mistake of MISTAKES) {
     for (const parts of await made(mistake, seen.parts, seen.request, seen.claim, seen.every)) once.push([mistake, parts]);
   }
-  const told = ([mistake, { about = "" }]) => ({ id: mistake.id, about, served: mistake.served.includes(seen.parts.way) });
+  const told = ([mistake, { about = "" }]) => row(mistake, about, mistake.served.includes(seen.parts.way));
   const served = once.filter(([mistake]) => mistake.served.includes(seen.parts.way));
-  for (const found of [...served, ...once]) if (await matches(found[1])) return [told(found)];
+  for (const found of [...served, ...once]) if (await matches(found[1])) return { rows: [told(found)], parts: found[1] };
   for (const [first, parts] of once) {
+    const pairs = [];
     for (const second of MISTAKES.slice(MISTAKES.indexOf(first) + 1)) {
       if (second.place === first.place) continue;
-      for (const both of await made(second, { ...parts, about: "" }, seen.request, seen.claim, seen.every)) {
-        if (await matches(both)) return [told([first, parts]), told([second, both])];
-      }
+      for (const both of await made(second, { ...parts, about: "" }, seen.request, seen.claim, seen.every)) pairs.push([second, both]);
     }
+    const matched = await Promise.all(pairs.map(([, both]) => matches(both))); // WebCrypto has threads of its own
+    const found = pairs[matched.indexOf(true)];
+    if (found) return { rows: [told([first, parts]), told(found)], parts: found[1] };
   }
-  return [];
+  return undefined;
 }
 
 // Whether the client's own string to sign, with this secret, gives its signature; if not, which mistake with the key does.
@@ -35,12 +40,14 @@ async function keyOf(seen, text) {
   for (const mistake of MISTAKES.filter((row) => ["key", "scope", "write", "hash"].includes(row.place))) {
     for (const changed of await made(mistake, parts, seen.request, claim, seen.every)) {
       if ((await signText(changed, text)) === claim.signature) {
-        return { right: false, rows: [{ id: mistake.id, about: changed.about ?? "", served: false }] };
+        return { right: false, rows: [row(mistake, changed.about)] };
       }
     }
   }
   return { right: false, rows: [] };
 }
+
+const given = (texts) => Object.fromEntries(Object.entries(texts).filter(([, text]) => text));
 
 async function compared(way, ours, mine) {
   const rows = [];
@@ -51,9 +58,9 @@ async function compared(way, ours, mine) {
   return { differences: Object.fromEntries(rows), inconsistent: Boolean(hashes && way !== "v1" && digest !== hashes) };
 }
 
-// What is to be said of `text`, a request that a client sent: {verdict, faults, mistakes, ours, claim, scheme,
-// differences, key, inconsistent}. `mine` are the client's own {canonicalRequest, stringToSign}, if it tells them.
-// Throws NoWebCrypto.
+// What is to be said of `text`, a request that a client sent: {verdict, faults, mistakes, ours, theirs, claim, scheme,
+// differences, key, inconsistent}. `mine` are the client's own {canonicalRequest, stringToSign}, if it tells them;
+// `theirs` is what it signed, if a mistake was found that tells. Throws NoWebCrypto.
 export async function judge(text, { secret = "", mine = {}, now = Date.now() } = {}) {
   let seen;
   try {
@@ -79,7 +86,10 @@ export async function judge(text, { secret = "", mine = {}, now = Date.now() } =
   const key = mine.stringToSign ? await keyOf(seen, mine.stringToSign) : undefined;
   if (key && !key.right && key.rows.length) return { ...said, key, verdict: "key", mistakes: key.rows };
   const keys = new Map();
-  const mistakes = await search(seen, async (parts) => (await compose(parts, keys)).signature === seen.claim.signature);
-  const verdict = !mistakes.length ? "unknown" : mistakes.every((row) => row.served) ? "right-as-served" : "found";
-  return { ...said, key, mistakes, verdict };
+  const found = await search(seen, async (parts) => (await compose(parts, keys)).signature === seen.claim.signature);
+  if (!found) return { ...said, key, verdict: "unknown" };
+  const { signature: _, ...theirs } = await compose(found.parts, keys);
+  const verdict = found.rows.every(({ served }) => served) ? "right-as-served" : "found";
+  const told = await compared(seen.parts.way, ours, { ...theirs, ...given(mine) });
+  return { ...said, key, theirs, mistakes: found.rows, verdict, differences: told.differences };
 }
