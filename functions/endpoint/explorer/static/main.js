@@ -14,7 +14,7 @@ import * as search from "./search.js";
 import { language, say, tag } from "./texts.js";
 
 // A part that few people open is imported when they do, and is not in the first view: `() => import(..)`.
-const PARTS = { search: () => search, call: () => call };
+const PARTS = { search: () => search, call: () => call, check: () => import("./check.js") };
 const THEMES = ["auto", "light", "dark"];
 const byId = (id) => document.getElementById(id);
 

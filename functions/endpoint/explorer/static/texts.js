@@ -8,6 +8,7 @@ export const TEXTS = {
     "tabs": "Parts of the explorer",
     "tab.search": "Search",
     "tab.call": "Call",
+    "tab.check": "Signature check",
     "language": "中文",
     "language.label": "切换为中文",
     "theme": "Theme",
@@ -139,6 +140,7 @@ export const TEXTS = {
     "tabs": "功能导航",
     "tab.search": "搜索",
     "tab.call": "调用",
+    "tab.check": "签名检查",
     "language": "English",
     "language.label": "Switch to English",
     "theme": "主题",
@@ -274,6 +276,7 @@ export function language(asked) {
   return found ?? "en";
 }
 
-export const say = (lang) => (key, ...told) => TEXTS[lang][key].replace(/\{(\d)\}/g, (_, n) => told[n]);
+// `more` are the texts of a part of its own, in the form of TEXTS.
+export const say = (lang, more = TEXTS) => (key, ...told) => (more[lang][key] ?? TEXTS[lang][key]).replace(/\{(\d)\}/g, (_, n) => told[n]);
 
 export const tag = (lang) => ({ en: "en", zh: "zh-CN" })[lang];
