@@ -1,6 +1,7 @@
 // What the check has found, as people read it: the verdict first, then what to do, then the lines.
 
-import { copyable, el, table } from "./dom.js";
+import { copyable, el } from "./dom.js";
+import { milliseconds } from "./mistakes.js";
 import { SCHEMES } from "./signing.js";
 
 const GOOD = new Set(["right", "right-as-served"]);
@@ -55,24 +56,27 @@ function value(text, other, t) {
   return text === "" ? el("span", { class: "may" }, t("check.blank")) : el("code", {}, marked(text.replaceAll("\r", "␍"), other?.replaceAll("\r", "␍")));
 }
 
-function compared(what, rows, t) {
-  const label = t(`check.lines.${what}`);
-  const heads = ["col.line", "col.ours", "col.mine", "col.why"].map((key) => t(key));
-  const line = ({ name, ours, mine, why }) => [lineName(name, t), value(ours, mine, t), value(mine, ours, t), el("span", { class: why ? "bad" : "may" }, t(`why.${why || "same"}`))];
-  const same = rows.filter(({ why }) => !why);
-  const others = rows.filter(({ why }) => why);
-  const equal = same.length > 0 && el("details", {}, el("summary", {}, `${t("check.equal", same.length)} ${t("check.show")}`), table(label, heads, same.map(line)));
-  return el("section", { class: "lines", "data-what": what }, el("h3", {}, label), others.length > 0 && table(label, heads, others.map(line)), equal);
+function line({ name, ours, mine, why }, t) {
+  const side = (label, text, other) => [el("dt", {}, t(label)), el("dd", {}, value(text, other, t))];
+  return el("li", { "data-why": why }, el("p", {}, el("b", {}, lineName(name, t)), t("colon"), el("span", { class: "bad" }, t(`why.${why}`))), el("dl", {}, side("check.should", ours, mine), side("check.client", mine, ours)));
 }
 
-// Which lines are shown: those of the string to sign only where it is not the canonical request alone that differs.
+function compared(what, rows, t) {
+  const same = rows.filter(({ why }) => !why);
+  const equal = same.length > 0 && el("details", {}, el("summary", {}, t("check.equal", same.length)), el("ul", {}, same.map(({ name, ours }) => el("li", {}, lineName(name, t), t("colon"), value(ours, ours, t)))));
+  return el("section", { class: "lines", "data-what": what }, el("h3", {}, t(`check.lines.${what}`)), el("ul", { class: "differ" }, rows.filter(({ why }) => why).map((row) => line(row, t))), equal);
+}
+
+const differing = (rows = []) => rows.filter(({ why }) => why);
+
+// Line by line, where lines differ. The string to sign is left out where it says no more than the canonical request.
 function lines({ differences, theirs, mistakes }, mine, t) {
-  const told = Object.entries(differences);
-  if (!told.length) return [];
-  const differs = told.some(([, rows]) => rows.some(({ why }) => why));
+  const canonical = new Set(differing(differences.canonical).map(({ name }) => name));
+  const more = differing(differences.text).some(({ name, why }) => why !== "follows" && !canonical.has(name));
+  const shown = [canonical.size && "canonical", (more || (!canonical.size && differing(differences.text).length)) && "text"].filter(Boolean);
+  if (!shown.length) return Object.keys(differences).length > 0 && mistakes.length > 0 && el("p", { class: "same" }, t("check.same"));
   const guessed = theirs && !mine.canonicalRequest && !mine.stringToSign;
-  if (!differs) return mistakes.length > 0 && el("p", {}, t("check.same"));
-  return [...told.map(([what, rows]) => compared(what, rows, t)), guessed && el("p", { class: "may" }, t("check.guessed"))];
+  return [shown.map((what) => compared(what, differences[what], t)), guessed && el("p", { class: "may" }, t("check.guessed"))];
 }
 
 function wholes({ ours, theirs }, mine, t) {
@@ -88,21 +92,26 @@ function wholes({ ours, theirs }, mine, t) {
   );
 }
 
+function facts({ scheme, claim }, { reference }, t) {
+  const none = t("check.facts.none");
+  const { title, dialect } = SCHEMES.find(({ id }) => id === scheme);
+  const time = milliseconds(claim.stamp);
+  const utc = /^\d{1,13}$/.test(claim.stamp) ? ` (${new Date(time).toISOString().replace(/\.000Z$/, "Z")})` : "";
+  return t("check.facts", `${title} (${reference.dialects.get(dialect).title})`, claim.accessKeyId || none, (claim.stamp || none) + utc);
+}
+
 // What judge() says, as elements. `heading` takes the focus.
 export function finding(said, mine, advice, app, t) {
   const [text, told] = words(said, t);
   const good = GOOD.has(said.verdict);
   const heading = el("h2", { tabindex: "-1", class: good ? "good" : said.verdict === "no-secret" ? "" : "bad", "data-verdict": said.verdict }, text);
   if (said.verdict === "unreadable") return { heading, parts: [told] };
-  const { claim } = said;
-  const none = t("check.facts.none");
-  const title = SCHEMES.find(({ id }) => id === said.scheme).title;
   const parts = [
     cards("mistakes", said.mistakes, advice.mistakes, app, t),
     told,
     said.faults.length > 0 && said.verdict !== "no-secret" && el("h3", {}, t(good ? "check.also.right" : "check.also")),
     cards("faults", said.faults, advice.faults, app, t),
-    el("p", { class: "may" }, t("check.facts", title, claim.accessKeyId || none, claim.stamp || none)),
+    el("p", { class: "may facts" }, facts(said, app, t)),
     lines(said, mine, t),
     wholes(said, mine, t),
   ];
