@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from functools import cache
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
@@ -163,6 +164,7 @@ def test_a_server_sends_it_so(server: Server) -> None:
     connection.close()
 
 
+TEXTS = sorted(path.name for path in STATIC.glob("*texts.js"))
 BANNED = (
     *("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "new Function", "DOMParser"),
     *("localStorage", "sessionStorage", "indexedDB", "document.cookie", "sendBeacon", "console."),
@@ -175,9 +177,15 @@ def test_nothing_received_becomes_markup_and_nothing_is_stored(script: Path) -> 
     assert [word for word in BANNED if word in text] == []
 
 
-def test_both_languages_say_everything() -> None:
-    texts: dict[str, dict[str, str]] = exported("texts.js", "TEXTS")
-    english, chinese = texts["en"], texts["zh"]
+@cache
+def texts(module: str) -> dict[str, dict[str, str]]:
+    found: dict[str, dict[str, str]] = exported(module, "TEXTS")
+    return found
+
+
+@pytest.mark.parametrize("module", TEXTS)
+def test_both_languages_say_everything(module: str) -> None:
+    english, chinese = texts(module)["en"], texts(module)["zh"]
     assert english.keys() == chinese.keys()
     for key, text in english.items():
         holes = [sorted(re.findall(r"\{\d\}", said)) for said in (text, chinese[key])]
@@ -186,6 +194,9 @@ def test_both_languages_say_everything() -> None:
         assert chinese[key]
     same = {key for key, text in english.items() if text == chinese[key]}
     assert same <= {"type.base64", "type.json"}
+
+
+def test_what_scripts_say_is_in_the_texts() -> None:
     asked = {key for script in STATIC.glob("*.js") for key in re.findall(r'\bt\("([\w.]+)"', script.read_text("utf-8"))}
-    assert asked <= english.keys()
+    assert asked <= {key for module in TEXTS for key in texts(module)["en"]}
     assert len(asked) > 60

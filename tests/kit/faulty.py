@@ -160,8 +160,8 @@ def acs(wrong: Wrong) -> str:
     names = ";".join(sent["headers"])
     authorization = f"ACS3-HMAC-SHA256 Credential={ID},SignedHeaders={names},Signature={signature}"
     headers = {name.title(): value for name, value in sent["headers"].items()}
-    target = f"{sent.get('target', '/')}?{sent['query']}"
-    return _http("POST", target, {**headers, "Authorization": authorization}, "")
+    target = sent.get("target", "/") + (f"?{sent['query']}" if sent["query"] else "")
+    return _http("POST", target, {**headers, "Authorization": authorization}, sent.get("body", ""))
 
 
 def _ordered(pairs: Mapping[str, str]) -> list[tuple[str, str]]:
@@ -219,6 +219,7 @@ def v1(wrong: Wrong, path: str = "/", version: str = "2019-01-18") -> str:
         "EncryptionContext": CONTEXT,
         "KeyId": "11111111-2222-3333-4444-555555555555",
         **({"Version": version} if version else {}),
+        **wrong.get("more", {}),
     }
     o: dict[str, Any] = {
         "method": "POST",
@@ -229,12 +230,13 @@ def v1(wrong: Wrong, path: str = "/", version: str = "2019-01-18") -> str:
         "value": lambda text: text,
         "start": SECRET,
         "hash": "sha256",
+        "rest": lambda text: text,
         "text": lambda text: text,
         "write": lambda mac: base64.b64encode(mac).decode(),
         **wrong,
     }
     joined = "&".join(f"{name}={o['value'](value)}" for name, value in o["order"](o["pairs"]))
-    text = f"{o['method']}{o['host']}{o['path']}?{o.get('rest', joined)}"
+    text = f"{o['method']}{o['host']}{o['path']}?{o['rest'](joined)}"
     signature = o["write"](_mac(o["start"].encode(), o["text"](text), o["hash"]))
     body = _with_signature(pairs, signature, o)
     return _http("POST", path, {"Host": HOST, "Content-Type": "application/x-www-form-urlencoded"}, body)

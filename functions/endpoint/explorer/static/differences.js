@@ -73,6 +73,9 @@ const WHY = [
   ["value", () => true],
 ];
 
+// All answers of `why`, and what is said of the whole.
+export const REASONS = [...WHY.map(([id]) => id), "order", "line-at-end"];
+
 const why = (ours, mine, name) => WHY.find(([, holds]) => holds(ours, mine, name))[0];
 
 // [{name, ours, mine, why}] for what is to be compared; `why` is "" where both are the same. Names that begin with #
