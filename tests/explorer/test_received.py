@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -106,6 +112,64 @@ def test_raw_http_as_it_is_copied() -> None:
     absolute, folded = parse("GET http://a.test:1/p?q=1 HTTP/1.1\nX: 1", "GET / HTTP/2\nHost: a\nX: 1\n  2\nx: 3")
     assert (absolute["path"], absolute["query"], absolute["headers"]) == ("/p", "q=1", {"x": "1", "host": "a.test:1"})
     assert folded["headers"] == {"host": "a", "x": "1 2,3"}
+
+
+PROGRAM = """
+import http.client, sys
+method, target, host, body, *headers = sys.argv[1:]
+http.client.HTTPConnection.debuglevel = 1
+for _ in range(2):
+    connection = http.client.HTTPConnection(host)
+    connection.putrequest(method, target, skip_host=True, skip_accept_encoding=True)
+    for header in headers:
+        connection.putheader(*header.split(": ", 1))
+    connection.endheaders(body.encode() or None)
+    connection.getresponse()
+"""
+
+
+@pytest.mark.parametrize("scheme", SIGNERS)
+def test_what_python_prints_of_a_request_is_that_request(scheme: str) -> None:
+    """By http.client itself, which sends two here: the first is read."""
+    head, _, body = signed(scheme).partition("\n\n")
+    first, *headers = head.split("\n")
+    method, target, _ = first.split(" ")
+    with answering() as host:
+        command = [sys.executable, "-c", PROGRAM, method, target, host, body, *headers]
+        trace = subprocess.run(command, capture_output=True, text=True, check=True, timeout=20).stdout
+    assert trace.startswith("send: b'")
+    assert trace.count("HTTP/1.1\\r\\n") >= 2
+    assert judge(trace)["verdict"] == "right"
+
+
+@contextmanager
+def answering() -> Iterator[str]:
+    """A host on which every request is answered, with nothing."""
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(204)
+            self.end_headers()
+
+        def do_POST(self) -> None:
+            self.do_GET()
+
+        def log_message(self, *_: Any) -> None: ...
+
+    with HTTPServer(("127.0.0.1", 0), Answer) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        yield f"127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def test_bytes_of_python_may_hold_any_letter() -> None:
+    quoted, double = parse(
+        "b'POST / HTTP/1.1\\r\\nHost: a\\r\\n\\r\\n\\xc3\\xa9\\\\\\''", 'b"GET / HTTP/1.1\\r\\nX: \'\\r\\n\\r\\n"'
+    )
+    assert (quoted["body"], quoted["headers"]) == ("\u00e9\\'", {"host": "a"})
+    assert double["headers"] == {"x": "'"}
 
 
 def test_a_body_ends_where_its_length_says() -> None:

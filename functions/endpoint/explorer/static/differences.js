@@ -84,14 +84,14 @@ export function compare(way, what, ours, mine) {
   const read = READ[way][what];
   const end = mine.endsWith("\n") && !ours.endsWith("\n");
   const [left, right] = [read(ours), read(end ? mine.replace(/\n+$/, "") : mine)];
-  const rest = new Map(right.map((line) => [key(right, line), line.text]));
+  const rest = new Map(right.map((line) => [key(right, line), line]));
   const rows = left.map((line) => {
     const name = key(left, line);
-    const found = rest.get(name);
+    const found = rest.get(name)?.text;
     rest.delete(name);
     return { name: line.name, ours: line.text, mine: found, why: found === line.text ? "" : why(line.text, found, line.name) };
   });
-  for (const [name, text] of rest) rows.push({ name: name.split("\n")[0], ours: undefined, mine: text, why: "extra" });
+  for (const { name, text } of rest.values()) rows.push({ name, ours: undefined, mine: text, why: "extra" });
   const names = (lines, other) => lines.map((line) => line.name).filter((name) => other.some((line) => line.name === name));
   const [first, second] = [names(left, right), names(right, left)];
   if (first.join("\n") !== second.join("\n") && [...first].sort(byCodePoint).join() === [...second].sort(byCodePoint).join()) {

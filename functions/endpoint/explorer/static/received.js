@@ -1,4 +1,4 @@
-// A request as somebody pastes it, raw HTTP or a curl command, and what it says of its signature.
+// A request as somebody pastes it, raw HTTP, a command of curl or a trace of Python, and what it says of its signature.
 
 import { SCHEMES, bytes, partsOf, sha256 } from "./signing.js";
 
@@ -127,11 +127,27 @@ function fromHttp(text) {
   return { method: match[1], path: path || "/", query, headers, body, url: "", exact: false };
 }
 
+const SENT = /^(?:send: )?b'((?:\\[^]|[^'\\])*)'|^(?:send: )?b"((?:\\[^]|[^"\\])*)"/gm;
+
+// What Python's http.client prints of the bytes that it sends: `send: b'POST / HTTP/1.1\r\n..'`, the body apart.
+function fromPython(text) {
+  const pieces = [...text.matchAll(SENT)].map(([, single, double]) => dollar(single ?? double));
+  const second = pieces.findIndex((piece, i) => i > 0 && /^[A-Z]+ \S+ HTTP\/1\.1\r\n/.test(piece));
+  const first = pieces.slice(0, second < 0 ? undefined : second).join("");
+  return { ...fromHttp(new TextDecoder().decode(Uint8Array.from(first, (c) => c.charCodeAt(0)))), exact: true };
+}
+
+const FORMS = [
+  [/^(\$ )?curl(\.exe)?\s/, (text) => fromCurl(text.replace(/^\$ /, ""))],
+  [/^(send: )?b['"]/, fromPython],
+  [/^/, fromHttp],
+];
+
 // {method, path, query, headers: {lower-case name: value}, body, names: [as sent]}. Throws Unreadable.
 export function parse(text) {
   const trimmed = text.replace(/^\s+/, "");
   if (!trimmed) throw new Unreadable("nothing");
-  const read = /^(\$ )?curl(\.exe)?\s/.test(trimmed) ? fromCurl(trimmed.replace(/^\$ /, "")) : fromHttp(trimmed);
+  const read = FORMS.find(([form]) => form.test(trimmed))[1](trimmed);
   const headers = {};
   for (const [name, value] of read.headers) {
     const lower = name.trim().toLowerCase();
