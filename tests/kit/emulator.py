@@ -114,7 +114,7 @@ def settings(port: int) -> dict[str, str]:
     }
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -127,7 +127,7 @@ def emulating(folder: Path, *, auth: bool = False) -> Iterator[Emulator]:
     With `auth` it verifies signatures, and holds every function to its own role's policies.
     """
     assert PROGRAM.exists(), "The emulator is not installed: `make e2e` does that, and runs these tests."
-    emulator = Emulator(_free_port(), folder)
+    emulator = Emulator(free_port(), folder)
     environment = {
         **emulator.environment,
         **settings(emulator.port),

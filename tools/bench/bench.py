@@ -11,7 +11,8 @@
 4. Sealed files: `tools.bench.files`, which `make bench ARGS=files` measures alone (`--small`: whether it works).
 5. Secrets that come as messages: `tools.bench.events`, which `make bench ARGS=events` measures alone.
 
-`make bench ARGS=attack` and `ARGS=scale` measure something else instead: `tools.bench.attack`, `tools.bench.scale`.
+`make bench ARGS=attack`, `ARGS=compare` and `ARGS=scale` measure something else instead: `tools.bench.attack`,
+`tools.bench.compare`, `tools.bench.scale`.
 """
 
 from __future__ import annotations
@@ -22,18 +23,12 @@ import gc
 import hmac
 import json
 import os
-import re
-import shutil
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from urllib.request import Request, urlopen
 from uuid import uuid4
 
 import msgspec
@@ -47,11 +42,9 @@ from tenantkms.model.specs import KeySpec, KeyUsage, Origin
 from tenantkms.model.states import KeyState
 from tenantkms.store.port import PutKey
 from tkms.machine.directory import Directory
-from tools.bench import attack, events, files, scale
+from tools.bench import attack, compare, events, files, load, scale
 
 ROUNDS, REQUESTS = 20, 300
-PLAINTEXT = base64.b64encode(b"x" * 64).decode()
-Event = dict[str, Any]
 RELEASES: list[Callable[[], None]] = []
 """Of locks, to be called after some milliseconds, as the server does."""
 _HELD = 50  # requests
@@ -63,7 +56,9 @@ def _kms(directory: str) -> Kms:
     return Kms(settings, Signer(credential.access_key_id, settings.access.secret(credential)))
 
 
-def _cpu(make: Callable[[], Event], send: Callable[[Event], Event], bad: str, times: int = REQUESTS) -> float:
+def _cpu(
+    make: Callable[[], load.Event], send: Callable[[load.Event], load.Event], bad: str, times: int = REQUESTS
+) -> float:
     """CPU microseconds of one request in the best of the rounds."""
     results = []
     for _ in range(ROUNDS if times == REQUESTS else 3):
@@ -101,16 +96,16 @@ def hmac_us() -> float:
     return us
 
 
-def _makers(kms: Kms, key_id: str) -> dict[str, dict[str, Callable[[], Event]]]:
+def _makers(kms: Kms, key_id: str) -> dict[str, dict[str, Callable[[], load.Event]]]:
     signer = kms.signer
-    blob = kms.tencent("Encrypt", KeyId=key_id, Plaintext=PLAINTEXT)["CiphertextBlob"]
+    blob = kms.tencent("Encrypt", KeyId=key_id, Plaintext=load.PLAINTEXT)["CiphertextBlob"]
     pascal = {
-        "Encrypt": {"KeyId": key_id, "Plaintext": PLAINTEXT},
+        "Encrypt": {"KeyId": key_id, "Plaintext": load.PLAINTEXT},
         "Decrypt": {"CiphertextBlob": blob},
         "GenerateDataKey": {"KeyId": key_id, "KeySpec": "AES_256"},
     }
     camel = {action: {k[0].lower() + k[1:]: v for k, v in params.items()} for action, params in pascal.items()}
-    signers: dict[str, tuple[Callable[..., Event], dict[str, dict[str, str]]]] = {
+    signers: dict[str, tuple[Callable[..., load.Event], dict[str, dict[str, str]]]] = {
         "alibaba ACS3": (signer.alibaba_acs3, pascal),
         "alibaba RPC v1": (signer.alibaba_rpc, pascal),
         "tencent TC3": (signer.tencent, pascal),
@@ -146,7 +141,7 @@ def cpu_rows() -> dict[str, Any]:
 # -- the key lifecycle ---------------------------------------------------------------------------------
 
 
-def _call_us(kms: Kms, make: Callable[[], Event], times: int) -> float:
+def _call_us(kms: Kms, make: Callable[[], load.Event], times: int) -> float:
     return _cpu(make, kms.send, "Error", times)
 
 
@@ -198,7 +193,7 @@ def lifecycle_rows() -> dict[str, float]:
             rows[f"AsymmetricSign {spec}"] = _call_us(
                 kms, lambda p=params: signer.alibaba_acs3("AsymmetricSign", p), 500
             )
-        blob = kms.alibaba("Encrypt", KeyId="alias/default", Plaintext=PLAINTEXT)["CiphertextBlob"]
+        blob = kms.alibaba("Encrypt", KeyId="alias/default", Plaintext=load.PLAINTEXT)["CiphertextBlob"]
         for _ in range(499):
             kms.alibaba("CreateKeyVersion", KeyId="alias/default")
         first = {"CiphertextBlob": blob}
@@ -220,109 +215,45 @@ def lifecycle_rows() -> dict[str, float]:
 
 # -- HTTP ------------------------------------------------------------------------------------------------
 
-_LUA = """
-local requests, i = {}, 0
-function init(args) for line in io.lines(args[1]) do requests[#requests + 1] = line:gsub("\\\\n", "\\r\\n") end end
-function request() i = i % #requests + 1 return requests[i] end
-"""
-
-
-def _raw(event: Event, host: str) -> str:
-    """The event as an HTTP/1.1 request on one line, line ends written as backslash n."""
-    http = event["requestContext"]["http"]
-    body = base64.b64decode(event["body"]).decode() if event["body"] else ""
-    target = event["rawPath"] + ("?" + event["rawQueryString"] if event["rawQueryString"] else "")
-    headers = {**event["headers"], "host": host, "content-length": str(len(body.encode()))}
-    lines = [f"{http['method']} {target} HTTP/1.1", *(f"{k}: {v}" for k, v in headers.items()), "", body]
-    return "\\n".join(lines)
-
-
-def _wrk(url: str, connections: int, seconds: int, requests: list[str], directory: Path) -> float:
-    """Requests per second of one run, which needs its own requests if they have nonces."""
-    script, file = directory / "replay.lua", directory / "requests.txt"
-    script.write_text(_LUA)
-    file.write_text("\n".join(requests) + "\n")
-    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", str(script), url, "--", str(file)]
-    out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    if "Non-2xx" in out:
-        raise SystemExit(f"the server refused requests under load:\n{out}")
-    found = re.search(r"Requests/sec:\s+([0-9.]+)", out)
-    assert found, out
-    return float(found[1])
-
-
-@contextmanager
-def _moto() -> Iterator[str]:
-    command = [sys.executable, "-W", "ignore", "-m", "moto.server", "-H", "127.0.0.1", "-p", "0"]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stderr is not None
-            line = next(line for line in process.stderr if "Running on" in line)
-            # moto logs each request: read on, or it would block.
-            subprocess.Popen(["cat"], stdin=process.stderr, stdout=subprocess.DEVNULL)
-            yield line.split()[-1].strip()
-        finally:
-            process.terminate()
-            process.wait(10)
-
-
-def _moto_request(url: str) -> str:
-    """A raw AWS KMS Encrypt for moto's server."""
-    host = url.partition("://")[2]
-
-    def headers(target: str) -> dict[str, str]:
-        scope = "Credential=test/20260101/us-east-1/kms/aws4_request, SignedHeaders=host, Signature=0"
-        return {
-            "X-Amz-Target": f"TrentService.{target}",
-            "Content-Type": "application/x-amz-json-1.1",
-            "Authorization": f"AWS4-HMAC-SHA256 {scope}",
-        }
-
-    with urlopen(Request(url, b"{}", headers("CreateKey"))) as answer:
-        key = json.load(answer)["KeyMetadata"]["KeyId"]
-    body = json.dumps({"KeyId": key, "Plaintext": PLAINTEXT})
-    every = {**headers("Encrypt"), "Host": host, "Content-Length": str(len(body))}
-    return "\\n".join(["POST / HTTP/1.1", *(f"{k}: {v}" for k, v in every.items()), "", body])
-
 
 def http_rows(seconds: int) -> dict[str, Any]:
     rows: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
-        with serving(directory / "data", "--limit", "off") as server, _moto() as moto:
+        with serving(directory / "data", "--limit", "off") as server, load.moto() as moto:
             signer = Signer(*server.credential())
             keys = json.loads(server.tkms("key", "list", "--json"))
             key_id = keys[0]["id"]
 
-            params = {"KeyId": key_id, "Plaintext": PLAINTEXT}
+            params = {"KeyId": key_id, "Plaintext": load.PLAINTEXT}
 
             def tc3() -> list[str]:
-                return [_raw(signer.tencent("Encrypt", params), HOST)]
+                return [load.raw(signer.tencent("Encrypt", params), HOST)]
 
             def sigv4() -> list[str]:
-                return [_raw(signer.aws("Encrypt", params), HOST)]
+                return [load.raw(signer.aws("Encrypt", params), HOST)]
 
             def acs3() -> list[str]:
-                return [_raw(signer.alibaba_acs3("Encrypt", params), HOST) for _ in range(12_000 * seconds)]
+                return [load.raw(signer.alibaba_acs3("Encrypt", params), HOST) for _ in range(12_000 * seconds)]
 
             turns = {
                 "tencent TC3": (server.url, tc3),
                 "alibaba ACS3": (server.url, acs3),
                 "aws SigV4": (server.url, sigv4),
-                "moto": (moto, lambda: [_moto_request(moto)]),
+                "moto": (moto.url, lambda: [moto.request]),
             }
             for connections in (1, 8):
                 speeds: dict[str, list[float]] = {what: [] for what in turns}
                 for _ in range(5):
                     for what, (url, requests) in turns.items():
-                        speeds[what].append(_wrk(url, connections, seconds, requests(), directory))
+                        speeds[what].append(load.run(url, connections, seconds, requests(), directory).per_second)
                 for what, found in speeds.items():
                     rows[f"{what} at {connections}"] = max(found)
                 for what in ("tencent TC3", "aws SigV4"):
                     ratios = [ours / theirs for ours, theirs in zip(speeds[what], speeds["moto"], strict=True)]
                     rows[f"{what}, times moto at {connections}"] = statistics.median(ratios)
             while (sent := _served(server.data_dir)) < 100_000:
-                _wrk(server.url, 8, max(1, (100_000 - sent) // 10_000), tc3(), directory)
+                load.run(server.url, 8, max(1, (100_000 - sent) // 10_000), tc3(), directory)
             rows["requests served"] = sent
             rows["MB of memory after them (Pss)"] = attack.memory_mb(server.process.pid, "smaps_rollup", "Pss")
     return rows
@@ -344,15 +275,22 @@ def _served(data_dir: Path) -> int:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", nargs="?", choices=["attack", "events", "files", "scale"], help="only: this part")
+    parser.add_argument(
+        "what", nargs="?", choices=["attack", "compare", "events", "files", "scale"], help="only: this part"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="save the numbers")
     parser.add_argument("--seconds", type=int, default=3, help="of each HTTP run (default: %(default)s)")
     parser.add_argument("--cpu-only", action="store_true", help="only the first part")
     parser.add_argument("--keys", type=int, default=1_000_000, help="of scale: how many (default: %(default)s)")
     parser.add_argument("--small", action="store_true", help="of files and events: little data, one round")
+    parser.add_argument("--before", default=compare.BEFORE, metavar="COMMIT", help="of compare: the other build")
+    parser.add_argument("--local-kms", type=Path, metavar="PROGRAM", help="of compare: nsmithuk/local-kms")
     args = parser.parse_args()
     if args.what == "attack":
         save(args.json, {"attack": attack.rows(args.seconds)})
+        return
+    if args.what == "compare":
+        save(args.json, {"compare": compare.rows(args.before, args.seconds, args.local_kms)})
         return
     if args.what == "scale":
         save(args.json, {"scale": scale.rows(args.keys)})
@@ -374,8 +312,7 @@ def main() -> None:
         results["files"] = files.rows(small=args.small)
         print("messages of seal_messages, AWS in memory:", flush=True)
         results["events"] = events.rows(small=args.small)
-        if shutil.which("wrk") is None:
-            raise SystemExit("wrk is not installed, and the HTTP part needs it: apt-get install wrk")
+        load.check_wrk()
         print(
             "HTTP, 64-byte plaintext, keep-alive, every signature verified, requests per second, best of five:",
             flush=True,

@@ -1,0 +1,242 @@
+"""`make bench ARGS=compare`: the build before, this one and other servers in turns, in one run of a few minutes.
+
+An Encrypt of 64 bytes on keep-alive at 1, 8 and 64 connections, by wrk (Debian: apt-get install wrk). Ours verify a
+signature (TC3) and write an audit line for each; the others verify nothing. A server has its turn at each number of
+connections in each round, and what is printed are medians of the rounds. CPU is that of all of a server's processes,
+user and system, by request: other work on the machine changes it less than times. Least changes how many instructions
+one request takes (Debian: apt-get install valgrind), which are those of `tools.bench.in_process`.
+
+`--before COMMIT`: the other build, made in a temporary folder from this repository. MiniStack takes part where it is
+installed (`make .venv-ministack/ready`), nsmithuk/local-kms by `--local-kms PROGRAM`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from cdk.tenants import ROOT
+from kit.connections import request_bytes
+from kit.emulator import PROGRAM
+from kit.support import HOST, Signer
+from tools.bench import load
+
+BEFORE = "65a057b"
+"""The build before `serve --workers`."""
+CONNECTIONS = (1, 8, 64)
+ROUNDS = 3
+_WARM, _COUNTED = 30, 200
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True)
+class Build:
+    """A checkout with an interpreter of its own."""
+
+    root: Path
+    python: Path
+
+    def tkms(self, *args: str) -> list[str]:
+        return [str(self.python), "-m", "tkms.cli", *args]
+
+
+@dataclass
+class Turn:
+    """A server, and what makes the requests of a run."""
+
+    url: str
+    process: int
+    requests: Any
+
+
+# -- builds ------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def checked_out(commit: str, folder: Path) -> Iterator[Build]:
+    """The build of `commit`, a worktree of this repository with what its lock file says, until the block ends."""
+    root = folder / "before"
+    git = ["git", "-C", str(ROOT), "worktree"]
+    if subprocess.run([*git, "add", "--quiet", "--detach", str(root), commit], check=False).returncode:
+        raise SystemExit(f"there is no build of {commit} (--before COMMIT)")
+    try:
+        uv = shutil.which("uv") or str(ROOT / ".uv/bin/uv")
+        command = [uv, "sync", "--locked", "--quiet", "--project", str(root), "--python", sys.executable]
+        environment = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
+        subprocess.run(command, check=True, env={**environment, "UV_PROJECT_ENVIRONMENT": str(root / ".venv")})
+        yield Build(root, root / ".venv/bin/python")
+    finally:
+        subprocess.run([*git, "remove", "--force", str(root)], check=True)
+
+
+@contextmanager
+def serving(build: Build, folder: Path, *args: str) -> Iterator[Turn]:
+    """A server of `build` without limits."""
+    command = build.tkms("serve", "--port", "0", "--limit", "off", "--data-dir", str(folder), *args)
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    with subprocess.Popen(command, cwd=build.root, stdout=subprocess.PIPE, text=True, env=environment) as process:
+        try:
+            assert process.stdout is not None
+            ready = next((line for line in process.stdout if line.startswith("tkms: ready on ")), "")
+            if not ready:
+                raise SystemExit(f"the build in {build.root} does not serve")
+
+            def told(*words: str) -> Any:
+                command = build.tkms(*words, "--json", "--data-dir", str(folder))
+                out = subprocess.run(command, cwd=build.root, stdout=subprocess.PIPE, check=True, env=environment)
+                return json.loads(out.stdout)
+
+            made, key = told("credential", "create"), told("key", "list")[0]["id"]
+            signer = Signer(made["access_key_id"], made["access_key_secret"])
+            url = ready.removeprefix("tkms: ready on ").strip()
+            yield Turn(url, process.pid, lambda: [load.raw(_encrypt(signer, key), HOST)])
+        finally:
+            process.terminate()
+            process.wait(20)
+
+
+def _encrypt(signer: Signer, key: str) -> load.Event:
+    return signer.tencent("Encrypt", {"KeyId": key, "Plaintext": load.PLAINTEXT})
+
+
+# -- instructions --------------------------------------------------------------------------------------------
+
+
+def instructions(build: Build, folder: Path) -> float:
+    """Of one request, as callgrind counts them, which is the same within a percent each time."""
+    folder.mkdir()
+    program = [str(build.python), str(ROOT / "tools/bench/in_process.py"), str(folder)]
+    counted = ["valgrind", "--tool=callgrind", "--instr-atstart=no", "--quiet", f"--callgrind-out-file={folder}/out"]
+    environment = {"PATH": os.environ["PATH"], "PYTHONHASHSEED": "0"}
+    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen([*counted, *program], cwd=build.root, env=environment, **pipes) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        told = process.stdout.readline()
+        if not told:
+            raise SystemExit(f"the build in {build.root} does not start under valgrind")
+        access_key_id, secret, key = json.loads(told)
+        request = request_bytes(_encrypt(Signer(access_key_id, secret), key)).hex()
+
+        def serve(times: int) -> None:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            process.stdin.write(f"{times} {request}\n")
+            process.stdin.flush()
+            if process.stdout.readline() != "True\n":
+                raise SystemExit(f"the build in {build.root} refused a request")
+
+        def control(*words: str) -> None:
+            command = ["callgrind_control", *words, str(process.pid)]
+            subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+        serve(_WARM)
+        control("--instr=on")
+        serve(_WARM)
+        control("--zero")
+        serve(_COUNTED)
+        control("--dump")
+        process.stdin.close()
+        process.wait(60)
+    found = [re.search(r"^(?:totals|summary): (\d+)", file.read_text(), re.MULTILINE) for file in folder.glob("out*")]
+    return max(int(each[1]) for each in found if each) / _COUNTED
+
+
+# -- speed -----------------------------------------------------------------------------------------------------
+
+
+def _cpu(process: int) -> float:
+    """Seconds of user and system time that a server's processes have taken."""
+    stat = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
+    return sum(map(int, stat[11:13])) / _TICKS + sum(_cpu(int(child)) for child in children)
+
+
+def _measure(turn: Turn, connections: int, seconds: int, folder: Path) -> dict[str, float]:
+    before, start = _cpu(turn.process), time.perf_counter()
+    run = load.run(turn.url, connections, seconds, turn.requests(), folder)
+    served = run.per_second * (time.perf_counter() - start)
+    return {**asdict(run), "cpu_us": (_cpu(turn.process) - before) / served * 1e6}
+
+
+def _medians(runs: Sequence[dict[str, float]]) -> dict[str, float]:
+    return {name: statistics.median(run[name] for run in runs) for name in runs[0]}
+
+
+def interpreter() -> str:
+    how = "with" if "--enable-optimizations" in (sysconfig.get_config_var("CONFIG_ARGS") or "") else "without"
+    return f"{platform.python_implementation()} {platform.python_version()}, built {how} optimizations"
+
+
+def rows(before: str, seconds: int, local_kms: Path | None) -> dict[str, Any]:
+    load.check_wrk()
+    found: dict[str, Any] = {"interpreter": interpreter(), "before": before, "speed": {}, "instructions": {}}
+    print(
+        f"{found['interpreter']}; {len(os.sched_getaffinity(0))} processors, load {os.getloadavg()[0]:.2f}", flush=True
+    )
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        old, new = stack.enter_context(checked_out(before, folder)), Build(ROOT, Path(sys.executable))
+        _count(found, {"before": old, "now": new}, folder)
+        turns = {
+            "before": stack.enter_context(serving(old, folder / "old")),
+            "now": stack.enter_context(serving(new, folder / "new")),
+            "now, one worker": stack.enter_context(serving(new, folder / "one", "--workers", "1")),
+        }
+        peers = {"moto": load.moto()}
+        if PROGRAM.exists():
+            peers["MiniStack"] = load.ministack()
+        if local_kms:
+            (folder / "local").mkdir()
+            peers["local-kms"] = load.local_kms(local_kms, folder / "local")
+        for name, entered in peers.items():
+            peer = stack.enter_context(entered)
+            turns[name] = Turn(peer.url, peer.process, lambda peer=peer: [peer.request])
+        _speed(found, turns, seconds, folder)
+    return found
+
+
+def _count(found: dict[str, Any], builds: dict[str, Build], folder: Path) -> None:
+    if shutil.which("valgrind") is None:
+        print("valgrind is not installed, so no instructions are counted: apt-get install valgrind", flush=True)
+        return
+    for name, build in builds.items():
+        count = found["instructions"][name] = instructions(build, folder / f"count-{name}")
+        ratio = count / found["instructions"]["before"]
+        print(f"  {name:<18}{count:>12,.0f} instructions of a request{ratio:>8.3f}", flush=True)
+
+
+def _speed(found: dict[str, Any], turns: dict[str, Turn], seconds: int, folder: Path) -> None:
+    runs: dict[tuple[int, str], list[dict[str, float]]] = {(n, name): [] for n in CONNECTIONS for name in turns}
+    for _ in range(ROUNDS):
+        for (connections, name), made in runs.items():
+            made.append(_measure(turns[name], connections, seconds, folder))
+    print(
+        f"{'connections':>13}  {'':<18}{'requests/s':>12}{'p50 ms':>9}{'p99 ms':>9}{'CPU us':>9}"
+        f"{'times':>8}{'p99 x':>8}{'CPU x':>8}",
+        flush=True,
+    )
+    for (connections, name), made in runs.items():
+        row, base = _medians(made), runs[connections, "before"]
+        for what, ratio in (("per_second", "times"), ("p99_ms", "p99_times"), ("cpu_us", "cpu_times")):
+            row[ratio] = statistics.median(mine[what] / theirs[what] for mine, theirs in zip(made, base, strict=True))
+        found["speed"][f"{name} at {connections}"] = row
+        print(
+            f"{connections:>13}  {name:<18}{row['per_second']:>12,.0f}{row['p50_ms']:>9.2f}{row['p99_ms']:>9.2f}"
+            f"{row['cpu_us']:>9.1f}{row['times']:>8.2f}{row['p99_times']:>8.2f}{row['cpu_times']:>8.2f}",
+            flush=True,
+        )

@@ -1,0 +1,72 @@
+"""Encrypt from the bytes of its HTTP request to those of its answer, in this process: what `tools.bench.compare` counts
+the instructions of.
+
+It runs with the interpreter and in the folder of the build that is counted, which may be an older one, so it imports
+nothing that is not as old. The event loop, the kernel and the client are left out: what they do is different each time.
+`python in_process.py DIRECTORY`: it prints its access key and key as JSON, then answers each line of standard input, a
+number of times and an HTTP request in hexadecimal digits, with a line, once it has served that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path.cwd()))
+
+from functions.endpoint.dispatch import InlineDispatcher
+from functions.endpoint.handler import Endpoint
+from tenantkms.model.limits import OFF
+from tkms.machine.app import App
+from tkms.machine.connection import Connection
+from tkms.machine.directory import Directory
+from tkms.machine.guests import Guests
+
+_ADDRESS = "127.0.0.1"
+
+
+class Sent:
+    """A transport of the event loop, which throws away what is sent."""
+
+    last = b""
+
+    def write(self, data: bytes) -> None:
+        self.last = data
+
+    def writelines(self, parts: Any) -> None:
+        self.last = b"".join(parts)
+
+    def is_closing(self) -> bool:
+        return False
+
+
+async def main() -> None:
+    held: list[object] = []  # locks that would be given back a moment later
+    settings = Directory(Path(sys.argv[1]) / "data", OFF, held.append).make("bench")
+    endpoint = Endpoint(settings, InlineDispatcher(settings.deps))
+    app, guests, sent = App(endpoint, {}), Guests(), Sent()
+    # Two, since the only connection keeps the event loop awake.
+    connection, other = (Connection(app, guests, _ADDRESS, _ADDRESS) for _ in range(2))
+    guests.admit(connection)
+    guests.admit(other)
+    transport: Any = sent
+    connection.connection_made(transport)
+    credential = settings.access.store.list_credentials()[0]
+    alias = settings.deps.keyring.alias("default")
+    assert alias is not None
+    secret = str(settings.access.secret(credential))
+    print(json.dumps([credential.access_key_id, secret, alias.key_id]), flush=True)
+    for line in sys.stdin:
+        times, request = line.split()
+        data = bytes.fromhex(request)
+        for _ in range(int(times)):
+            connection.data_received(data)
+        print("CiphertextBlob" in sent.last.decode(), flush=True)
+    os._exit(0)
+
+
+asyncio.run(main())
