@@ -69,4 +69,5 @@ async def main() -> None:
     os._exit(0)
 
 
-asyncio.run(main())
+if __name__ == "__main__":
+    asyncio.run(main())
