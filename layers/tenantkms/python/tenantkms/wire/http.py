@@ -40,7 +40,6 @@ class Remembered(dict[Name, str]):
 
 OWS = " \t"
 """What may stand around a header's value and is no part of it (RFC 9110, section 5.5). Nothing else is taken off."""
-_PRINTABLE = bytes(range(0x20, 0x7F))
 _AUTHENTICATING = frozenset({"authorization", "content-type", "date", "host"})
 _AUTHENTICATING_PREFIXES = ("x-acs-", "x-tc-", "x-amz-")
 
@@ -51,12 +50,11 @@ def settle(headers: Mapping[str, str]) -> tuple[Mapping[str, str], str]:
     And the name of one that takes part in authentication and has another character than printable ASCII, or "".
     Raises `UnicodeEncodeError` for half of a character, which no header can hold.
     """
-    # Almost always all are clean, so they are looked at together: one by one takes five times as long.
-    together = "\0".join(("", *headers.values(), ""))
-    if together.isascii() and "\0 " not in together and " \0" not in together:
-        between = together.encode().translate(None, _PRINTABLE)
-        if len(between) == len(headers) + 1 and not between.strip(b"\0"):
-            return headers, ""
+    # Almost always all are clean, so they are looked at together: one by one takes five times as long. A value that has
+    # the character between them itself is looked at once more, if at all.
+    together = "`".join(("", *headers.values(), ""))
+    if together.isascii() and together.isprintable() and "` " not in together and " `" not in together:
+        return headers, ""
     together.encode()
     settled = {name: value.strip(OWS) for name, value in headers.items()}
     unfit = (name for name, value in settled.items() if not (value.isascii() and value.isprintable()))

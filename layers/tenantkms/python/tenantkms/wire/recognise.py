@@ -16,7 +16,7 @@ from tenantkms.wire.signing import Scheme
 
 
 class Seen:
-    """What a request shows."""
+    """What a request shows. `raw` is `NO_PARAMETERS` where nothing of it can be a parameter."""
 
     __slots__ = ("authorization", "headers", "path", "raw")
 
@@ -29,6 +29,7 @@ class Seen:
         self.raw = f"&{request.query}&{request.body[:MAX_BODY].decode('latin-1') if form else ''}&"
 
 
+NO_PARAMETERS = "&&&"
 Condition = Callable[[Seen], bool]
 
 

@@ -270,9 +270,9 @@ def decode(
             to.put(canonical, call, decoded)
     for rule in operation.rules:
         rule.check([field.wire for field in operation.params if field.wire in rule.wires and field.given(params)])
-    if unknown := params.keys() - common - operation.wires:
+    if not operation.wires.issuperset(params):
         for name, value in params.items():
-            if name in unknown and value is not None:
+            if value is not None and name not in operation.wires and name not in common:
                 raise UnknownParameter(f"The parameter {name[:64]!r} is not known.")
     return canonical, call
 

@@ -12,7 +12,7 @@ from tenantkms.wire.dialects.aws.protocol import DIALECT as AWS
 from tenantkms.wire.dialects.tencent.protocol import DIALECT as TENCENT
 from tenantkms.wire.dialects.tencent_v2.protocol import DIALECT as TENCENT_V2
 from tenantkms.wire.http import Request
-from tenantkms.wire.recognise import Seen, any_parameter, both, either, header, parameter, unless
+from tenantkms.wire.recognise import NO_PARAMETERS, Seen, any_parameter, both, either, header, parameter, unless
 from tenantkms.wire.signing import Scheme
 from tenantkms.wire.translate import Dialect
 
@@ -44,7 +44,8 @@ def _marks() -> Rows:
 
 _AUTHORIZATIONS, _MARKS = _authorizations(), _marks()
 _FORM_PATHS = frozenset(dialect.form_path for dialect in DIALECTS.values() if dialect.form_path)
-# What carries an authentication, beside the header. AWS's presigned requests have many parameters, which are one.
+# What carries an authentication, beside the header. AWS's presigned requests have many parameters, which are one. Only
+# parameters do where there is that header.
 _CARRIERS = (
     *map(parameter, dict.fromkeys(dialect.carrier for dialect in DIALECTS.values() if dialect.carrier)),
     either(any_parameter("X-Amz-"), both(header("x-amz-target"), unless(header("authorization")))),
@@ -56,9 +57,10 @@ def recognise(request: Request) -> Spoken | None:
     seen = Seen(request, _FORM_PATHS)
     authorization = seen.authorization
     carriers = 1 if authorization else 0
-    for carries in _CARRIERS:
-        if carries(seen):
-            carriers += 1
+    if not authorization or seen.raw != NO_PARAMETERS:
+        for carries in _CARRIERS:
+            if carries(seen):
+                carriers += 1
     if authorization:
         for beginning, clear, mixed in _AUTHORIZATIONS:
             if authorization.startswith(beginning):
