@@ -105,3 +105,15 @@ def raw_rows(store: KeyStore | AccessStore) -> RawRows:
 def without_mac(row: Row) -> Row:
     """As a release before MACs wrote it."""
     return {name: value for name, value in row.items() if name != "mac"}
+
+
+FIRST_LAYOUT = "".join(
+    [
+        *(f"DROP TRIGGER {table}_{when};" for table in ("keys", "aliases") for when in ("come", "go", "divide")),
+        *(f"ALTER TABLE {table} DROP COLUMN mac;" for table in _NAMED_BY),
+        "ALTER TABLE credentials DROP COLUMN last_used;",
+        *(f"DROP TABLE {table};" for table in ("segments", "root", "watches")),
+        "PRAGMA user_version=1;",
+    ]
+)
+"""What makes of a file of SQLite one of the first layout."""

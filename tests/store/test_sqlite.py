@@ -15,6 +15,7 @@ from threading import Barrier, Timer
 
 import pytest
 
+from kit.raw_rows import FIRST_LAYOUT
 from kit.samples import ROW_MACS, credential, key, key_id, revised, version
 from tenantkms.errors import Unavailable
 from tenantkms.model.alias import Alias
@@ -127,10 +128,7 @@ def test_a_file_of_the_first_layout_is_brought_up_to_date(tmp_path: Path) -> Non
     before.commit([PutKey(key(1))])
     before.put_credential(credential(1), new=True)
     with closing(sqlite3.connect(path)) as db:
-        tables = ("keys", "versions", "aliases", "credentials")
-        drop = "".join(f"ALTER TABLE {table} DROP COLUMN mac;" for table in tables)
-        drop += "ALTER TABLE credentials DROP COLUMN last_used;"
-        db.executescript(f"{drop} DROP TABLE root; DROP TABLE watches; PRAGMA user_version=1")
+        db.executescript(FIRST_LAYOUT)
     store = SqliteStore(path, ROW_MACS)
     assert store.get_root() is None
     store.put_root(b"sealed")
@@ -141,6 +139,7 @@ def test_a_file_of_the_first_layout_is_brought_up_to_date(tmp_path: Path) -> Non
     assert store.list_credentials() == [credential(1)]
     assert store.last_uses() == {}
     assert store.get_watch("job") is None
+    assert store.list_keys(KeyFilter(), now=0, offset=0, limit=10) == (1, [key(1)])
     assert SqliteStore(path, ROW_MACS).get_root() == b"sealed"
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from kit.moto_aws import Tables, WiredSession, kms_client
-from kit.raw_rows import raw_rows, without_mac
+from kit.raw_rows import FIRST_LAYOUT, raw_rows, without_mac
 from kit.support import new_directory, run_tkms
 from tenantkms.access.policy import ALLOW_ALL
 from tenantkms.errors import Unavailable
@@ -53,9 +53,7 @@ TABLES = ("keys", "versions", "aliases", "credentials")
 
 def as_before(data: Path) -> None:
     """As a release before MACs leaves a directory."""
-    drop = "".join(f"ALTER TABLE {table} DROP COLUMN mac;" for table in TABLES)
-    drop += "ALTER TABLE credentials DROP COLUMN last_used;"
-    sql(data, f"{drop} DROP TABLE root; DROP TABLE watches; PRAGMA user_version=1;")
+    sql(data, FIRST_LAYOUT)
     site = json.loads((data / "site.json").read_bytes())
     assert site.pop("authenticated") is True
     (data / "site.json").write_text(json.dumps(site))

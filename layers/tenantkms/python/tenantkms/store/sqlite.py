@@ -28,7 +28,7 @@ from tenantkms.store.file_lock import Later, at_once
 from tenantkms.store.integrity import UNCHECKED, IntegrityFault, RowMac
 from tenantkms.store.nonces import NonceFiles
 from tenantkms.store.port import MAX_BUCKETS, RevisionConflict, Write
-from tenantkms.store.sqlite_file import Connections, lenient, make_private, transaction
+from tenantkms.store.sqlite_file import Connections, lenient, make_private, statements, transaction
 from tenantkms.store.sqlite_layout import (
     ALIASES,
     COMMITS,
@@ -41,6 +41,7 @@ from tenantkms.store.sqlite_layout import (
     credential_row,
     where_clause,
 )
+from tenantkms.store.sqlite_segments import count_rows, page, snapshot
 
 _decode_key = msgspec.json.Decoder(Key).decode
 _decode_version = msgspec.json.Decoder(KeyVersion).decode
@@ -66,7 +67,12 @@ _GET_KEY = KEYS.select("WHERE id = ?")
 _GET_VERSION = VERSIONS.select("WHERE key_id = ? AND number = ?")
 _LIST_VERSIONS = VERSIONS.select("WHERE key_id = ? AND number BETWEEN ? AND ? ORDER BY number")
 _GET_ALIAS = ALIASES.select("WHERE name = ?")
-_LIST_ALIASES = ALIASES.select("ORDER BY name LIMIT ? OFFSET ?")
+_LIST_ALIASES = ALIASES.select("WHERE name >= ? ORDER BY name LIMIT ? OFFSET ?")
+_LIST_KEYS = KEYS.select(
+    "WHERE id IN (SELECT id FROM keys WHERE (created, id) >= (?, ?) ORDER BY created, id LIMIT ? OFFSET ?)"
+    " ORDER BY created, id"
+)
+"""The rows before the page are passed over in the index, without a look at the keys themselves."""
 _GET_CREDENTIAL = CREDENTIALS.select("WHERE access_key_id = ?")
 _LIST_CREDENTIALS = CREDENTIALS.select("ORDER BY created, access_key_id")
 _UPDATE_CREDENTIAL = CREDENTIALS.update("access_key_id = ?")
@@ -99,7 +105,7 @@ class SqliteStore:
             if version > len(SCHEMAS):
                 raise Unavailable("The key store was written by a newer release of tenant-kms.")
             for schema in SCHEMAS[version:]:
-                for statement in schema.split(";"):
+                for statement in statements(schema):
                     db.execute(statement)
             db.execute(f"PRAGMA user_version={len(SCHEMAS)}")
 
@@ -142,11 +148,11 @@ class SqliteStore:
 
     @_faults
     def count_keys(self) -> int:
-        return int(self._at.db.execute("SELECT count(*) FROM keys").fetchone()[0])
+        return count_rows(self._at.db, KEYS.name)
 
     @_faults
     def count_aliases(self) -> int:
-        return int(self._at.db.execute("SELECT count(*) FROM aliases").fetchone()[0])
+        return count_rows(self._at.db, ALIASES.name)
 
     @_faults
     def get_alias(self, name: str) -> Alias | None:
@@ -163,6 +169,11 @@ class SqliteStore:
     def list_keys(
         self, where: KeyFilter, *, now: int, offset: int, limit: int, descending: bool = False
     ) -> tuple[int, list[Key]]:
+        if where == KeyFilter():
+            with snapshot(db := self._at.db):
+                total, (*first, skip, size) = page(db, KEYS.name, offset, limit, descending=descending)
+                keys = [_decode_key(row[-1]) for row in self._rows(KEYS, _LIST_KEYS, (*first, size, skip))]
+            return total, keys[::-1] if descending else keys
         clause, values = where_clause(where, now)
         order = "DESC" if descending else "ASC"
         by_age = f"ORDER BY created {order}, id {order}"
@@ -171,9 +182,8 @@ class SqliteStore:
             keys = [key for row in rows if where.matches(key := _decode_key(row[-1]), now)]
             return len(keys), keys[offset : offset + limit]
         (total,) = self._at.db.execute(f"SELECT count(*) FROM keys {clause}", values).fetchone()
-        # The rows before the page are passed over in the index, without a look at the keys themselves.
-        page = f"SELECT id FROM keys {clause} {by_age} LIMIT ? OFFSET ?"
-        rows = self._rows(KEYS, KEYS.select(f"WHERE id IN ({page}) {by_age}"), (*values, limit, offset))
+        found = f"SELECT id FROM keys {clause} {by_age} LIMIT ? OFFSET ?"
+        rows = self._rows(KEYS, KEYS.select(f"WHERE id IN ({found}) {by_age}"), (*values, limit, offset))
         return total, [_decode_key(row[-1]) for row in rows]
 
     @_faults
@@ -183,9 +193,10 @@ class SqliteStore:
 
     @_faults
     def list_aliases(self, *, offset: int, limit: int) -> tuple[int, list[Alias]]:
-        (total,) = self._at.db.execute("SELECT count(*) FROM aliases").fetchone()
-        rows = self._rows(ALIASES, _LIST_ALIASES, (limit, offset))
-        return total, [Alias(name=name, key_id=key_id) for name, key_id in rows]
+        with snapshot(db := self._at.db):
+            total, (_, first, skip, size) = page(db, ALIASES.name, offset, limit)
+            rows = self._rows(ALIASES, _LIST_ALIASES, (first, size, skip))
+            return total, [Alias(name=name, key_id=key_id) for name, key_id in rows]
 
     @_faults
     def get_root(self) -> bytes | None:

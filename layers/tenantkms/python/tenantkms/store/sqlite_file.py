@@ -81,3 +81,15 @@ def transaction(db: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
 def lenient(text: bytes) -> str:
     """Of a row that somebody else wrote, text may be no UTF-8: no MAC fits it then."""
     return text.decode("utf-8", "backslashreplace")
+
+
+def statements(script: str) -> Iterator[str]:
+    """The statements of a script, each of which ends at the end of a line. A trigger has some within."""
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
+    if statement.strip():
+        yield statement

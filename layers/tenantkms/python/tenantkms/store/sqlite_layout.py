@@ -25,6 +25,7 @@ from tenantkms.store.port import (
     RevisionConflict,
     Write,
 )
+from tenantkms.store.sqlite_segments import SCHEMA as SEGMENTS
 
 SCHEMAS = (
     """
@@ -50,6 +51,7 @@ ALTER TABLE credentials ADD COLUMN last_used INTEGER NOT NULL DEFAULT 0;
 CREATE TABLE watches (job TEXT PRIMARY KEY, since INTEGER NOT NULL, seen INTEGER NOT NULL) WITHOUT ROWID;
 """,
     "ALTER TABLE watches ADD COLUMN place TEXT",
+    SEGMENTS,
 )
 """What brings a file from each version of the layout to the next one; the first is of an empty file."""
 
