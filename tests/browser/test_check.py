@@ -363,6 +363,20 @@ def test_it_works_from_the_keyboard_alone(opened: Callable[..., kit.Page]) -> No
     expect(page.locator("[data-verdict=found]")).to_be_focused()
 
 
+def test_the_picture_of_the_documents_is_of_this_page(visit: Visit, tenant: Tenant) -> None:
+    """It is compared by its size; who changes the page copies it: build/browser/check.png to docs/check.png."""
+    page = visit(f"{tenant.server.url}/explorer#check", viewport={"width": 1200, "height": 780}).page
+    page.click("#example")
+    expect(page.locator("form [role=status]")).to_contain_text("a mistake is filled in")
+    assert check(page) == "found"
+    page.evaluate("document.activeElement.blur()")
+    page.evaluate("scrollTo(0, 0)")
+    made, kept = kit.SHOTS / "check.png", kit.ROOT / "docs/check.png"
+    page.screenshot(path=made)
+    assert kept.read_bytes()[:24] == made.read_bytes()[:24], "the signature of a PNG, its width and height"
+    assert kept.stat().st_size < 150_000
+
+
 LOOKS = [(360, "light", "zh"), (360, "dark", "en"), (1280, "light", "en"), (1600, "dark", "zh")]
 
 
