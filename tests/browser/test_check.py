@@ -398,3 +398,12 @@ def test_it_fits_and_can_be_used_by_all(width: int, theme: str, lang: str, opene
     assert bool(re.search("[\u4e00-\u9fff]", page.inner_text("main"))) == (lang == "zh")
     shown.shot(f"check-{width}-{theme}-{lang}")
     assert shown.axe() == []
+
+
+def test_what_no_test_thought_of_is_told(opened: Callable[..., kit.Page]) -> None:
+    page = opened().page
+    page.evaluate("void (crypto.subtle.digest = () => Promise.reject(new Error('no digest <b>')))")
+    page.fill("#request", signed("tc3"))
+    page.click("#check")
+    expect(page.locator("form [role=alert]")).to_have_text("This could not be checked: no digest <b>")
+    expect(page.locator("form [role=status]")).to_have_text("")

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from random import Random
 from threading import Thread
 from typing import Any
 
@@ -203,3 +204,50 @@ def test_what_is_no_signed_request_is_said_so(why: str) -> None:
 def test_each_way_to_be_unreadable_is_tried() -> None:
     source = (STATIC / "received.js").read_text("utf-8")
     assert {part.split('"')[0] for part in source.split('Unreadable("')[1:]} == {*UNREADABLE}
+
+
+PIECES = (
+    "\n",
+    "\r\n\r\n",
+    " ",
+    "&",
+    "=",
+    "%",
+    "%zz",
+    "/",
+    ":",
+    ";",
+    ",",
+    "'",
+    '"',
+    "\\",
+    "\u00e9",
+    "\U0001f511",
+    "9" * 17,
+)
+
+
+def _spoilt(text: str, random: Random) -> str:
+    for _ in range(random.randint(1, 4)):
+        at, end = sorted(random.randrange(len(text) + 1) for _ in range(2))
+        end = min(end, at + random.choice((0, 1, 5, 40)))
+        text = text[:at] + random.choice(PIECES) * random.randint(0, 2) + text[end:]
+    return text
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_nothing_that_is_pasted_makes_it_fail(seed: int) -> None:
+    random = Random(seed)
+    whole = [form(signed(scheme)) for scheme in SIGNERS for form in (str, as_curl)]
+    texts = [_spoilt(random.choice(whole), random) for _ in range(400)]
+    said = call(
+        "verdict.js", "judge", [[text, {"mine": {"stringToSign": text, "canonicalRequest": text}}] for text in texts]
+    )
+    assert [(text, one) for text, one in zip(texts, said, strict=True) if isinstance(one, str)] == []
+    assert {"unreadable", "no-secret"} == {one["verdict"] for one in said}
+
+
+@pytest.mark.parametrize("stamp", ["9" * 11, "9" * 13, "9" * 17, "0", "-1", "1e9", "+275760-09-13T00:00:00Z", "2027"])
+def test_a_time_that_is_none_is_looked_at_like_any(stamp: str) -> None:
+    raw = signed("tc3").replace(f"Timestamp: {NOW}", f"Timestamp: {stamp}")
+    assert judge(raw)["verdict"] in ("found", "unknown")

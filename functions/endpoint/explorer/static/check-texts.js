@@ -25,6 +25,7 @@ export const TEXTS = {
     "check.busy": "Looking for the mistake. It takes seconds if two are made at once …",
     "check.wait": "What is found stands here. If you have never seen a signature: fill in an example, and check it.",
     "check.result": "Result",
+    "check.failed": "This could not be checked: {0}",
     "check.insecure": "This browser computes signatures only on https:// pages, and on http://localhost or http://127.0.0.1: open the page at such an address.",
 
     "verdict.unreadable": "This cannot be read as a signed request.",
@@ -134,6 +135,7 @@ export const TEXTS = {
     "check.busy": "正在查找错误；若同时有两处错误，需要数秒…",
     "check.wait": "检查结果显示在这里。第一次接触签名？先填入示例，再点击检查。",
     "check.result": "结果",
+    "check.failed": "无法检查：{0}",
     "check.insecure": "浏览器只允许在 https:// 页面，或 http://localhost、http://127.0.0.1 上计算签名，请改用这样的地址打开本页。",
 
     "verdict.unreadable": "无法识别为已签名的请求。",

@@ -56,9 +56,15 @@ export function show(root, app) {
     const turn = (latest += 1);
     told.textContent = t("check.busy");
     const given = mine();
-    const answer = await judge(kept.request, { secret: kept.secret, mine: given });
+    let answer;
+    try {
+      answer = await judge(kept.request, { secret: kept.secret, mine: given });
+    } catch (error) {
+      trouble.textContent = t("check.failed", error.message);
+    }
     if (turn !== latest) return; // asked again meanwhile
     told.textContent = "";
+    if (!answer) return;
     kept.said = { answer, mine: given };
     await reveal(true);
   }

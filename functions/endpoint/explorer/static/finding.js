@@ -96,7 +96,7 @@ function facts({ scheme, claim }, { reference }, t) {
   const none = t("check.facts.none");
   const { title, dialect } = SCHEMES.find(({ id }) => id === scheme);
   const time = milliseconds(claim.stamp);
-  const utc = /^\d{1,13}$/.test(claim.stamp) ? ` (${new Date(time).toISOString().replace(/\.000Z$/, "Z")})` : "";
+  const utc = /^\d+$/.test(claim.stamp) && !Number.isNaN(time) ? ` (${new Date(time).toISOString().replace(/\.000Z$/, "Z")})` : "";
   return t("check.facts", `${title} (${reference.dialects.get(dialect).title})`, claim.accessKeyId || none, (claim.stamp || none) + utc);
 }
 

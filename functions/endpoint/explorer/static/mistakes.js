@@ -8,6 +8,7 @@ import { base64, bytes, byCodePoint, byName, escape, hex, sha256 } from "./signi
 const REGIONS = { acs: ["cn-hangzhou", "cn-beijing", "cn-shanghai", "ap-southeast-1", "eu-central-1", "us-east-1"] };
 const EMPTY = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 const DAY = 86_400_000;
+const FAR = 8e15; // a Date ends at 8.64e15
 
 function hosted(parts, host) {
   const headers = parts.headers.map(([name, value]) => [name, name.toLowerCase() === "host" ? host : value]);
@@ -62,9 +63,11 @@ function stamped(parts, stamp) {
   return { stamp, headers: at(parts.headers, ["x-acs-date", "x-amz-date", "x-tc-timestamp"]), pairs: at(parts.pairs, ["Timestamp"]) };
 }
 
+// NaN for what is no time, or one that no clock has.
 export function milliseconds(stamp) {
   const iso = stamp.replace(/^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/, "$1-$2-$3T$4:$5:$6Z");
-  return /^\d+$/.test(stamp) ? Number(stamp) * (stamp.length > 11 ? 1 : 1000) : Date.parse(iso);
+  const time = /^\d+$/.test(stamp) ? Number(stamp) * (stamp.length > 11 ? 1 : 1000) : Date.parse(iso);
+  return Math.abs(time) < FAR ? time : NaN;
 }
 
 function spell(time, like) {
