@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import http.client
 import json
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -247,6 +248,17 @@ def test_who_makes_keys_without_end_has_others_wait_for_few_of_them(kms: Kms) ->
     assert all(one.done() for one in work)
     assert (order.index("one") < 5, order.count("two"), order.count("greedy")) == (True, 2, 8)
     assert order.index("two") < 6
+
+
+def test_what_takes_long_lets_the_event_loop_go_first(kms: Kms) -> None:
+    def finish(_answer: Answer) -> Any:
+        return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    with Threads(1) as workers:
+        done = workers.submit(finish, Answer(request_from_event(kms.signer.aws("CreateKey")), ""))
+        assert done.result(timeout=10) == min(19, own + 10)
+    assert os.getpriority(os.PRIO_PROCESS, 0) == own
 
 
 def test_what_fails_in_a_thread_is_told(kms: Kms) -> None:

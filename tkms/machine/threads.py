@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from threading import Lock
+from contextlib import suppress
+from threading import Lock, get_native_id
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+_NICER = 10
+"""By how much their priority is lower than that of the event loops, which answer in less than a time slice."""
+
+
+def _step_back() -> None:
+    """Linux has a priority for each thread. Where a container forbids it, or it is another system, all is as it was."""
+    with suppress(OSError):
+        thread = get_native_id()
+        os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + _NICER)
 
 
 class Threads(ThreadPoolExecutor):
@@ -17,7 +28,7 @@ class Threads(ThreadPoolExecutor):
     """
 
     def __init__(self, threads: int) -> None:
-        super().__init__(threads, "slow")
+        super().__init__(threads, "slow", _step_back)
         self._waiting_lock = Lock()
         self._waiting: dict[str, deque[Callable[[], None]]] = {}  # by access key; whose turn is next stands first
 
