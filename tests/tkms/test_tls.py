@@ -13,8 +13,10 @@ import signal
 import ssl
 import stat
 import subprocess
+import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -416,6 +418,42 @@ def test_a_word_of_the_operator_is_heard_by_all_workers_at_once(data: Path) -> N
         while old in {_serial(start.port) for _ in range(8)}:
             assert time.monotonic() < deadline
     assert start.process.returncode == -signal.SIGKILL  # by `starting`: it was still there
+
+
+def test_certificates_change_under_load_and_no_request_fails(data: Path) -> None:
+    """Connections that are open stay, those that come get the new certificate."""
+    made = Path(_tls(data)["ca"])
+    statuses, failed, done = list[int](), list[BaseException](), threading.Event()
+
+    def ask(*, kept: bool) -> None:
+        client = http.client.HTTPSConnection("127.0.0.1", start.port, context=_strict(made), timeout=20)
+        try:
+            while not done.is_set():
+                client.request("GET", "/healthz")
+                response = client.getresponse()
+                response.read()
+                statuses.append(response.status)
+                if not kept:
+                    client.close()
+        except (OSError, http.client.HTTPException) as error:
+            failed.append(error)
+        finally:
+            client.close()
+
+    with starting(data, "--tls", "--workers", "2") as start, ThreadPoolExecutor(6) as pool:
+        try:
+            for number in range(6):
+                pool.submit(ask, kept=number % 2 == 0)
+            for _ in range(3):
+                old, before = _serial(start.port), len(statuses)
+                _tls(data, "--renew")
+                start.process.send_signal(signal.SIGHUP)
+                deadline = time.monotonic() + 20
+                while len(statuses) < before + 20 or old in {_serial(start.port) for _ in range(8)}:
+                    assert time.monotonic() < deadline
+        finally:
+            done.set()
+    assert (failed, {*statuses}) == ([], {200})
 
 
 def test_the_own_certificate_is_renewed_while_it_serves(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
