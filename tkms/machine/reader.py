@@ -29,6 +29,8 @@ _NAMES: Remembered[bytes] = Remembered(lambda name: name.decode("latin-1").lower
 
 def _split(target: bytes) -> tuple[str, str]:
     """(path, query) of a request's target, which is almost always both as they stand. Raises `HttpParserError`."""
+    if target == b"/":
+        return "/", ""
     if target.startswith(b"/") and b"#" not in target:
         path, _, query = target.partition(b"?")
     else:
@@ -168,7 +170,7 @@ class Reader(ABC):
         fields.pop("cookie", None)  # API Gateway hands cookies on apart from the headers
         (self._headers, self._unfit), self._fields = settle(fields), {}  # what follows a body in chunks is none
         self._keep_alive = parser.get_http_version() == "1.1" and parser.should_keep_alive()
-        if self._headers.get("expect", "").lower() == "100-continue":
+        if "expect" in self._headers and self._headers["expect"].lower() == "100-continue":
             self._asked_first()
 
     def on_chunk_header(self) -> None:
