@@ -13,6 +13,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import quote, urlencode
 
+from tenantkms.wire.http import Request, settle
+
 NOW = 1_800_000_000
 ID, SECRET = "AKIDEXAMPLE0000000001", "example/Secret+0000000000000000000000001"
 HOST = "kms.example.test:8480"
@@ -251,3 +253,13 @@ SIGNERS = {"tc3": tc3, "aws": aws, "acs": acs, "rpc": rpc, "v1": v1, "v2": v2}
 
 def signed(scheme: str, **wrong: Any) -> str:
     return SIGNERS[scheme](wrong)
+
+
+def request_of(raw: str) -> Request:
+    """The raw HTTP as the endpoint gets it."""
+    head, _, body = raw.partition("\n\n")
+    first, *lines = head.split("\n")
+    method, _, target = first.removesuffix(" HTTP/1.1").partition(" ")
+    path, _, query = target.partition("?")
+    headers, unfit = settle({name.lower(): value for name, _, value in (line.partition(":") for line in lines)})
+    return Request(method=method, path=path, query=query, headers=headers, body=body.encode(), unfit=unfit)
