@@ -17,6 +17,7 @@ from tenantkms.store.port import RevisionConflict
 from tkms import commands, completion, credential_commands, doctor_commands, policy_commands, snippet_commands
 from tkms.audit import commands as audit_commands
 from tkms.events import commands as event_commands
+from tkms.explain import options as explain_options
 from tkms.files import options as file_options
 from tkms.keys import options as key_options
 from tkms.machine import options as serve_options
@@ -195,6 +196,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="URL",
         help="and whether the API answers clients there; repeat",
     )
+    explain_options.add(words, command, directory, as_json)
     command(
         words,
         "take-over",

@@ -8,7 +8,7 @@ caller's dialect. Whatever goes wrong is answered in that dialect too; only the 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -35,10 +35,17 @@ class Endpoint:
     """`endpoint(event)` answers any event, and `respond` any request; neither raises.
 
     `begin` and `finish` are the halves of `respond`: until the Action, and the Action. `answers` are those of this
-    process alone, if none are given.
+    process alone, if none are given. `refused` is told of what is refused before its caller is admitted; it never
+    raises.
     """
 
-    def __init__(self, settings: Settings, dispatch: Dispatcher, answers: Answers | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        dispatch: Dispatcher,
+        answers: Answers | None = None,
+        refused: Callable[[Answer, e.KmsError], None] | None = None,
+    ) -> None:
         self._access: Access = settings.access
         self._limiter, self._sessions = settings.limiter, settings.sessions
         self._noted: dict[str, int] = {}  # until when the use of an access key is noted
@@ -47,7 +54,7 @@ class Endpoint:
         self._tenant, self._view = settings.site.tenant, View(settings.site)
         self._answers = answers or Answers()
         self._doors = Doors(explorer=settings.explorer, machine=settings.log is not None)
-        self._dispatch = dispatch
+        self._dispatch, self._refused = dispatch, refused
 
     def __call__(self, event: Mapping[str, Any]) -> dict[str, Any]:
         try:
@@ -232,6 +239,8 @@ class Endpoint:
         """The dialect's answer to `error`; what no Action has audited is audited here."""
         if not (answer.signed or error.retryable):
             self._limiter.failed(answer.request.source_ip, self._clock())
+        if self._refused and not answer.admitted:
+            self._refused(answer, error)
         if not answer.audited:
             if error.retryable and not isinstance(error, e.Throttled):
                 log_fault(answer.request_id, error)

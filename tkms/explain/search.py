@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from time import perf_counter, sleep
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -12,45 +13,77 @@ from tkms.explain.mistakes import MISTAKES, Mistake, made
 from tkms.explain.parts import Keys, Parts, coded, compose, sign
 from tkms.explain.received import Received
 
-More = Callable[[], bool]
-"""Whether to go on."""
+ONE_SECONDS, TWO_SECONDS = 0.3, 2.0
+"""How long one mistake is looked for at most, and two at once."""
+_SLICE_SECONDS = 0.001
 
 
 class Named(Struct, frozen=True, omit_defaults=True):
-    """A mistake or a fault. `about`: what of several things it is. `part`: where it stands in what is signed."""
+    """A mistake or a fault. `about`: what of several things it is. `place`: where it stands in what is signed."""
 
     id: str
     about: str = ""
-    part: str = ""
+    place: str = ""
 
 
-def _matches(parts: Parts, signature: bytes, keys: Keys) -> bool:
-    return hmac.compare_digest(coded(sign(parts, compose(parts)[1], keys)), signature)
+class Tried(Struct, frozen=True):
+    """What came of the search for one mistake: `found` is None where the signature is right."""
+
+    found: tuple[Named, ...] | None
+    once: list[tuple[int, Parts, str]]
+    matches: Callable[[Parts], bool]
 
 
-def _singles(parts: Parts, received: Received) -> Iterator[tuple[Mistake, Parts, str]]:
-    for mistake in MISTAKES:
-        for changed, about in made(mistake, parts, received):
-            yield mistake, changed, about
+class _Pace:
+    """Lets a search rest as often as it works, for others share the interpreter with it."""
+
+    def __init__(self, seconds: float) -> None:
+        self._end = perf_counter() + seconds
+        self._pause = perf_counter() + _SLICE_SECONDS
+
+    def over(self) -> bool:
+        """Whether the time is up. To be asked often."""
+        if perf_counter() > self._pause:
+            sleep(_SLICE_SECONDS)
+            self._pause = perf_counter() + _SLICE_SECONDS
+        return self._pause > self._end
 
 
-def search(received: Received, secret: str, more: More) -> tuple[Named, ...] | None:
-    """None: the signature is right. One mistake, or else two of different places while there is `more`; or ()."""
+def _named(mistake: Mistake, about: str) -> Named:
+    return Named(mistake.id, about, mistake.place)
+
+
+def search_singles(received: Received, secret: str) -> Tried:
     parts, keys, signature = replace(received.parts, secret=secret), Keys(), coded(received.signature)
-    if _matches(parts, signature, keys):
-        return None
-    once = [*_singles(parts, received)]
-    for mistake, changed, about in once:
-        if _matches(changed, signature, keys):
-            return (Named(mistake.id, about, mistake.place),)
-    order = {mistake.id + mistake.place: number for number, mistake in enumerate(MISTAKES)}
-    for first, changed, about in once:
-        for second in MISTAKES[order[first.id + first.place] + 1 :]:
+
+    def matches(changed: Parts) -> bool:
+        return hmac.compare_digest(coded(sign(changed, compose(changed)[1], keys)), signature)
+
+    if matches(parts):
+        return Tried(None, [], matches)
+    once: list[tuple[int, Parts, str]] = []
+    pace = _Pace(ONE_SECONDS)
+    for number, mistake in enumerate(MISTAKES):
+        for changed, about in made(mistake, parts, received):
+            if matches(changed):
+                return Tried((_named(mistake, about),), [], matches)
+            if pace.over():
+                return Tried((), [], matches)
+            once.append((number, changed, about))
+    return Tried((), once, matches)
+
+
+def search_pairs(received: Received, tried: Tried) -> tuple[Named, ...]:
+    """Two mistakes at different places, or ()."""
+    pace = _Pace(TWO_SECONDS)
+    for number, changed, about in tried.once:
+        first = MISTAKES[number]
+        for second in MISTAKES[number + 1 :]:
             if second.place == first.place:
                 continue
-            if not more():
-                return ()
             for both, also in made(second, changed, received):
-                if _matches(both, signature, keys):
-                    return (Named(first.id, about, first.place), Named(second.id, also, second.place))
+                if tried.matches(both):
+                    return _named(first, about), _named(second, also)
+                if pace.over():
+                    return ()
     return ()

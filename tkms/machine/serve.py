@@ -24,10 +24,12 @@ from tkms.machine.answers import SharedAnswers
 from tkms.machine.app import App, Checks
 from tkms.machine.credentials_uri import SECONDS, CredentialsUri, new_path
 from tkms.machine.crew import Crew
+from tkms.machine.desk import Desk, bound
 from tkms.machine.directory import Directory, Seed
 from tkms.machine.guests import Guests, connections_by_files
 from tkms.machine.handover import Given, given, hand_over
 from tkms.machine.listener import server_config
+from tkms.machine.refusals import Refusals
 from tkms.machine.supervisor import Place, Supervisor, apart
 from tkms.machine.welcome import greet
 from tkms.machine.worker import Keeper, Releases, Work
@@ -153,7 +155,8 @@ class _Serving:
         args = self._args
         if refused := apart(self._prepare):
             return refused
-        with self._directory().serving(self._url, self._credentials_url, self._files.lock) as lock:
+        serving = self._directory().serving(self._url, self._credentials_url, self._files.lock)
+        with serving as lock, bound(args.data_dir) as self._desk:
             gc.collect()
             gc.freeze()  # what workers share stays as it is, or each would have a copy of it
             self._crew = Crew(args.workers, Memory())
@@ -188,11 +191,13 @@ class _Serving:
             self._greet(directory, settings)
         answers = SharedAnswers(self._crew.memory, args.data_dir / "repeats.lock")
         sys.setswitchinterval(_SWITCH_SECONDS)
-        endpoint = Endpoint(settings, InlineDispatcher(settings.deps), answers)
+        refusals = Refusals(self._crew, settings.access, settings.deps.clock)
+        endpoint = Endpoint(settings, InlineDispatcher(settings.deps), answers, refusals)
         app = App(endpoint, _checks(settings, args.data_dir), uri.response if uri else None)
         guests = Guests(self._connections, args.connections_per_address, crew=self._crew)
         keeper = Keeper(log, args.audit_days, args.audit_mb * 1024**2)
-        work = Work(server_config(), self._listening, app, guests, settings.deps, keeper, releases, place)
+        desk = Desk(self._desk, refusals)
+        work = Work(server_config(), self._listening, app, guests, settings.deps, keeper, releases, desk, place)
         if self._tls:
             work.certify(self._tls.certificate(directory, settings))
         work.run()

@@ -23,6 +23,7 @@ from tenantkms.keys.deps import Deps
 from tenantkms.keys.maintenance import JOBS, run
 from tkms.machine.connection import Application
 from tkms.machine.crew import Crew
+from tkms.machine.desk import Desk
 from tkms.machine.guests import Guests
 from tkms.machine.listener import Server
 from tkms.machine.supervisor import Place
@@ -113,6 +114,7 @@ class Work(Server):
         deps: Deps,
         keeper: Keeper,
         releases: Releases,
+        desk: Desk,
         place: Place,
     ) -> None:
         super().__init__(config, listening, app, guests)
@@ -120,6 +122,7 @@ class Work(Server):
         self._certificate: ServerCertificate | None = None
         self._hung_up = asyncio.Event()
         self._releases = releases
+        self._desk = desk
         self._deps = deps
         self._keeper = keeper
 
@@ -131,6 +134,7 @@ class Work(Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self._releases.start()
+        self._desk.start()
         gc.collect()
         gc.freeze()  # what is here by now stays: the collector need not look at it again and again
         self._loop = asyncio.get_running_loop()
@@ -151,6 +155,7 @@ class Work(Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         await super().shutdown(sockets)
         self._releases.end()
+        self._desk.end()
         self._keeper.audit.close()
 
     async def _maintain(self) -> None:
@@ -192,3 +197,4 @@ class Work(Server):
         while True:
             await asyncio.sleep(1)
             self._keeper.audit.settle()
+            self._desk.look()
