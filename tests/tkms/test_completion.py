@@ -18,6 +18,7 @@ $(complete -p tkms | sed 's/.*-F \\([^ ]*\\).*/\\1/') tkms "${@: -1}" "${@: -2:1
 printf '%s\\n' "${COMPREPLY[@]}"
 """
 COMPLETED = {
+    "what the client signed": ("explain-signature --mine mat", ["material.bin"]),
     "a command": ("ke", ["key"]),
     "a verb": ("key sch", ["schedule-deletion"]),
     "a verb of a verb": ("key alias ", ["add", "move", "remove"]),

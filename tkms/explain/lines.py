@@ -56,14 +56,14 @@ def _header(line: str) -> Line:
 
 
 def _block(way: str, text: str) -> Iterator[Line]:
-    method, path, query, *rest = [*text.split("\n"), "", ""]
+    method, path, query, *rest = [*text.split("\n"), "", ""][: max(3, text.count("\n") + 1)]
     yield Line("method", method)
     yield Line("path", path)
     yield from _parameters(query) if way == "acs" and query else (Line("query", query),)
-    *middle, signed, body = rest[:-2] if len(rest) > 3 else ("", "")
-    yield from map(_header, middle)
-    yield Line("signed headers", signed)
-    yield Line("body", body)
+    ends = 2 if len(rest) > 1 else 0
+    yield from map(_header, rest[: len(rest) - ends])
+    for part, line in zip(("signed headers", "body"), rest[len(rest) - ends :], strict=False):
+        yield Line(part, line)
 
 
 def _rpc(text: str) -> Iterator[Line]:

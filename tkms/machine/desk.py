@@ -33,26 +33,15 @@ def _short(directory: Path) -> Iterator[Path]:
         os.close(file)
 
 
-@contextmanager
-def bound(directory: Path) -> Iterator[socket.socket | None]:
-    """The socket, which is taken away in the end unless another server has its own there. None where there can be none,
-    as on some file systems: the server serves without it.
+def bound(directory: Path) -> socket.socket | None:
+    """The socket, in the place of the one that the last server has left. None where there can be none, as on some file
+    systems: the server serves without it.
     """
     try:
-        desk = _bound(directory)
+        return _bound(directory)
     except OSError as error:
         say(f"tkms: warning: no socket in {directory} ({error.strerror}): no tkms explain-signature", sys.stderr)
-        yield None
-        return
-    with desk:
-        path = directory / NAME
-        made = path.stat().st_ino
-        try:
-            yield desk
-        finally:
-            with suppress(OSError):
-                if path.stat().st_ino == made:
-                    path.unlink()
+        return None
 
 
 def _bound(directory: Path) -> socket.socket:

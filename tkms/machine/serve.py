@@ -156,7 +156,8 @@ class _Serving:
         if refused := apart(self._prepare):
             return refused
         serving = self._directory().serving(self._url, self._credentials_url, self._files.lock)
-        with serving as lock, bound(args.data_dir) as self._desk:
+        with serving as lock:
+            self._desk = bound(args.data_dir)
             gc.collect()
             gc.freeze()  # what workers share stays as it is, or each would have a copy of it
             self._crew = Crew(args.workers, Memory())
