@@ -252,6 +252,32 @@ def test_one_that_was_left_is_no_server_and_the_next_server_has_its_own(tmp_path
             assert "does not run" in explain(data, check=False).stderr
 
 
+def test_a_server_that_takes_over_has_its_own(tmp_path: Path) -> None:
+    (tmp_path / "seed.json").write_text(json.dumps(SEED))
+    data, seed = tmp_path / "data", str(tmp_path / "seed.json")
+    with starting(data, "--workers", "1", "--limit", "off", "--seed", seed) as start:
+        before, first = (data / NAME).stat().st_ino, refused((start, data), signed("v2", start=f"{SECRET} "))
+        start.process.send_signal(signal.SIGUSR2)
+        assert start.process.wait(60) == 0
+        (pid,) = _serving(data)
+        try:
+            assert (data / NAME).stat().st_ino != before
+            assert first.request_id not in kept(data)
+            assert refused((start, data), signed("v2", start=f"{SECRET} "), "127.0.7.1")
+        finally:
+            os.kill(pid, signal.SIGTERM)
+
+
+def _serving(data: Path) -> list[int]:
+    """The process of the server of `data`, by its command line: the supervisor, whose children are as it is."""
+    found = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if str(data).encode() in (folder / "cmdline").read_bytes():
+                found[int(folder.name)] = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+    return [pid for pid, parent in found.items() if parent not in found]
+
+
 def test_a_worker_that_ends_leaves_the_others_what_they_have(running: tuple[Start, Path]) -> None:
     start, data = running
     for number in range(4):
