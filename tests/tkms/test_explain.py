@@ -45,7 +45,6 @@ TRIED = [
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Start, Path]]:
     folder = tmp_path_factory.mktemp("explain")
     (folder / "seed.json").write_text(json.dumps(SEED))
-    (folder / "seed.json").chmod(0o600)
     with starting(folder / "data", "--workers", "2", "--limit", "off", "--seed", str(folder / "seed.json")) as start:
         yield start, folder / "data"
 
@@ -311,9 +310,6 @@ def test_it_follows(running: tuple[Start, Path]) -> None:
                 following.wait(10)
     assert told["request_id"] in sent
     assert following.returncode == 130
-
-
-# -- the texts --
 
 
 def test_every_id_has_a_text_and_is_one_of_the_explorer() -> None:
