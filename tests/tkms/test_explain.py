@@ -313,6 +313,5 @@ def test_it_follows(running: tuple[Start, Path]) -> None:
 
 
 def test_every_id_has_a_text_and_is_one_of_the_explorer() -> None:
-    assert {row.id for row in MISTAKES} == texts.MISTAKES.keys()
-    assert {row.id for row in FAULTS} == texts.FAULTS.keys()
-    assert texts.FAULTS.keys() == {row["id"] for row in exported("faults.js", "FAULTS")}
+    assert texts.MISTAKES.keys() >= {row.id for row in MISTAKES}
+    assert texts.FAULTS.keys() == {row.id for row in FAULTS} == {row["id"] for row in exported("faults.js", "FAULTS")}
