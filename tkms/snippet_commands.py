@@ -6,6 +6,7 @@ import argparse
 import time
 from typing import Any
 
+from functions.endpoint.explorer.clients import CLIENTS
 from tenantkms.access.credentials import Access
 from tenantkms.model.alias import ALIAS_PREFIX
 from tenantkms.model.credential import Credential
@@ -13,7 +14,7 @@ from tkms.commands import named, only
 from tkms.machine.directory import DEFAULT_ALIAS, Directory
 from tkms.output import Failed
 from tkms.places import find, tell_absence
-from tkms.snippets import SNIPPETS, listing, names_of, render
+from tkms.snippets import listing, names_of, render
 
 
 def credential_for(access: Access, wanted: str | None = None, name: str | None = None) -> Credential:
@@ -29,7 +30,7 @@ def credential_for(access: Access, wanted: str | None = None, name: str | None =
     if not credentials:
         raise Failed(f"There is no {which}: tkms credential list, or tkms credential create")
     if name:
-        dialect = SNIPPETS[name].dialect
+        dialect = CLIENTS[name].dialect
         others = ", ".join(names_of({d for c in credentials for d in c.dialects}))
         credentials = [c for c in credentials if dialect in c.dialects]
         if not credentials:
@@ -63,11 +64,11 @@ def add(words: Any, command: Any) -> None:
     """`command(words, name, help, run, *parents)` makes it, as `cli` does."""
     parser = command(words, "snippet", "print a ready program for an SDK, or for each", snippet)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.epilog = f"programs:\n{listing(SNIPPETS)}"
+    parser.epilog = f"programs:\n{listing(CLIENTS)}"
     parser.add_argument(
         "name",
         nargs="?",
-        choices=SNIPPETS,
+        choices=CLIENTS,
         metavar="NAME",
         help="one of the programs below (default: each that the access key may run)",
     )

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from functions.endpoint.explorer import clients
+from functions.endpoint.explorer.clients import CLIENTS
 from kit.connections import command
 from kit.programs import parses
 from kit.support import new_directory, run_tkms
@@ -21,7 +23,6 @@ from tenantkms.crypto.envelope import OVERHEAD
 from tenantkms.model.site import Site
 from tkms import snippets
 from tkms.output import UsageError
-from tkms.snippets import SNIPPETS
 
 Tkms = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -357,7 +358,7 @@ def _program(tkms: Tkms, *words: str) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("name", SNIPPETS)
+@pytest.mark.parametrize("name", CLIENTS)
 def test_a_snippet_prints_alone_and_ready(tkms: Tkms, name: str) -> None:
     """`tests/sdk/test_programs.py` runs those whose clients are installed."""
     made = json.loads(_ok(tkms("credential", "create", "--name", f"for-{name}", "--json")))
@@ -370,25 +371,25 @@ def test_a_snippet_prints_alone_and_ready(tkms: Tkms, name: str) -> None:
     assert key in _program(tkms, name, "--key", key)
     assert len(text.splitlines()) <= 32
     assert not re.search(r"@[A-Z_]+@", text)
-    language = SNIPPETS[name].language
+    language = CLIENTS[name].language
     assert parses(language, text)
-    assert not parses(language, text.rstrip()[:-1].rstrip() + "(\n'")
+    assert not parses(language, text.rstrip()[:-1].rstrip() + "(\n'\"")
 
 
 def test_each_program_has_a_row_and_a_row_a_program() -> None:
-    assert {path.stem for path in (Path(snippets.__file__).parent / "programs").iterdir()} == SNIPPETS.keys()
+    assert {path.stem for path in (Path(clients.__file__).parent / "programs").iterdir()} == CLIENTS.keys()
 
 
 def test_the_help_names_all_programs() -> None:
     text = _ok(run_tkms("snippet", "--help"))
-    for name, program in SNIPPETS.items():
+    for name, program in CLIENTS.items():
         assert f"  {name:<20}{program.title}\n" in text
     assert "(API v2, https only: tkms serve --tls)" in text
 
 
 def test_all_snippets_and_none(tkms: Tkms) -> None:
     text = _program(tkms)
-    assert all(snippet.title in text for snippet in SNIPPETS.values())
+    assert all(snippet.title in text for snippet in CLIENTS.values())
     _refused(tkms("snippet", "curl", "--credential", "nobody"), 1, "no active credential")
     _refused(tkms("snippet", "curl", "--key", "alias/none"), 1, "The alias does not exist")
 
@@ -428,7 +429,7 @@ def test_a_snippet_is_of_a_dialect_that_its_credential_is_for(tkms: Tkms) -> Non
     assert "(alibaba, alibaba-classic, alibaba-node, " in refused.stderr
     assert made["access_key_id"] in _program(tkms, "alibaba", "--credential", "narrow")
     every = _program(tkms, "--credential", "narrow")
-    assert {s.dialect for s in SNIPPETS.values() if s.title in every} == {"alibaba"}
+    assert {s.dialect for s in CLIENTS.values() if s.title in every} == {"alibaba"}
 
 
 def test_programs_are_for_the_access_keys_that_there_are(tmp_path: Path) -> None:
@@ -450,7 +451,7 @@ def test_programs_are_for_the_access_keys_that_there_are(tmp_path: Path) -> None
     shown_first = next(row for row in json.loads(tkms("credential", "list", "--json").stdout) if row["enabled"])
     assert shown_first["access_key_id"] in (aws, tencent)
     assert shown_first["access_key_id"] in shown
-    assert {s.dialect for s in SNIPPETS.values() if f"  {s.title}\n" in shown} == {shown_first["name"]}
+    assert {s.dialect for s in CLIENTS.values() if f"  {s.title}\n" in shown} == {shown_first["name"]}
     _refused(tkms("snippet", "alibaba"), 1, "No active credential is for the dialect alibaba, which alibaba speaks")
 
 

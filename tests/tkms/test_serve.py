@@ -19,11 +19,11 @@ from pathlib import Path
 
 import pytest
 
+from functions.endpoint.explorer.clients import CLIENTS
 from kit.connections import Start, Wire, command, starting, tencent
 from kit.sdk_aws import Boto
 from kit.sdk_clients import login
 from kit.support import Server, Signer, new_directory, run_tkms, serving
-from tkms.snippets import SNIPPETS
 
 HELLO = base64.b64encode(b"hello").decode()
 
@@ -76,7 +76,7 @@ def test_a_first_start_tells_what_a_client_needs(first_start: tuple[Path, Start]
     assert tencent(start.port, signer, "Decrypt", CiphertextBlob=sealed["CiphertextBlob"])["Plaintext"] == HELLO
     key = tencent(start.port, signer, "DescribeKey", KeyId=printed["key"])["KeyMetadata"]
     assert key["Alias"] == "default"
-    for snippet in SNIPPETS.values():
+    for snippet in CLIENTS.values():
         assert snippet.title in welcome
     assert start.printed.endswith(f"tkms: ready on {start.url}\n")
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+from functions.endpoint.explorer.clients import CLIENTS
 from tenantkms.model.alias import ALIAS_PREFIX
 from tenantkms.runtime.assemble import Settings
 from tkms.machine.directory import DEFAULT_ALIAS, Directory, call
 from tkms.output import UsageError, say
 from tkms.snippet_commands import credential_for
-from tkms.snippets import SNIPPETS, listing, names_of, render
+from tkms.snippets import listing, names_of, render
 from tkms.whole import write_whole
 
 FILE = "welcome.txt"
@@ -25,7 +26,7 @@ def welcome(directory: Directory, settings: Settings, url: str) -> str:
     key_id = key["keys"][0]["id"]
     who = {"access_key_id": credential.access_key_id, "secret": secret}
     names = names_of(credential.dialects)
-    shown = {SNIPPETS[name].dialect: name for name in reversed(names)}  # the first of each dialect
+    shown = {CLIENTS[name].dialect: name for name in reversed(names)}  # the first of each dialect
     try:
         programs = "\n".join(
             render(name, url=url, **who, key=alias, key_id=key_id, site=settings.site)
