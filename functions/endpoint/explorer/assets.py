@@ -13,9 +13,9 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 
-from msgspec import Struct
+from msgspec import Struct, json
 
-from functions.endpoint.explorer import reference
+from functions.endpoint.explorer import clients, reference
 from tenantkms.wire.http import Request, Response
 
 PATH = "/explorer"
@@ -73,6 +73,7 @@ def _files() -> Iterator[tuple[str, bytes]]:
         if path.suffix in _TYPES:
             yield path.name, path.read_bytes()
     yield "reference.json", reference.build()
+    yield "programs.json", json.encode(clients.build())
 
 
 def _imported(name: str, files: Mapping[str, bytes]) -> list[str]:

@@ -14,35 +14,49 @@ const ONLY_POST = new Set(["aws"]);
 const MOST = 50;
 
 // What is kept in memory while the tab is open: the access key, what was typed, what was answered.
-export const session = () => ({ id: "", secret: "", token: "", region: "", scheme: {}, method: "POST", texts: new Map(), seen: new Seen(), history: [], shown: null });
+export const session = () => ({ id: "", secret: "", token: "", region: "", scheme: {}, method: "POST", texts: new Map(), seen: new Seen(), client: {}, history: [], shown: null });
 
-function filled(param, kept, seen) {
+// The operation of a route, or one to begin with.
+export const operationOf = (reference, { dialect, operation }) =>
+  find(reference, dialect, operation) ?? find(reference, dialect || "alibaba", "Encrypt") ?? reference.operations[0];
+
+// The operation of that name in another dialect, or its first one.
+export const elsewhere = (reference, dialect, { name }) => (find(reference, dialect, name) ?? reference.dialects.get(dialect).operations[0]).name;
+
+// What was typed into the form of an operation, by parameter.
+export function typed(mine, { dialect, name }) {
+  const place = `${dialect.name}/${name}`;
+  if (!mine.texts.has(place)) mine.texts.set(place, new Map());
+  return mine.texts.get(place);
+}
+
+// The text of a field: what was typed, or what can be filled in.
+export function filled(param, kept, seen) {
   if (kept.has(param.name)) return kept.get(param.name);
   return param.filled ? (seen.for(param) ?? param.example ?? "") : "";
 }
 
+// A labelled choice among [value, text].
+export const select = (id, label, options, chosen, change) =>
+  el("label", { for: id }, el("span", {}, label), el("select", { id, on: { change: (event) => change(event.target.value) } }, options.map(([value, text]) => el("option", { value, selected: value === chosen }, text))));
+
 export function show(root, app, route) {
   const { t, reference, session: mine } = app;
-  const operation = find(reference, route.dialect, route.operation) ?? find(reference, route.dialect || "alibaba", "Encrypt") ?? reference.operations[0];
+  const operation = operationOf(reference, route);
   const { dialect } = operation;
   const schemes = SCHEMES.filter((scheme) => scheme.dialect === dialect.name);
-  const place = `${dialect.name}/${operation.name}`;
-  if (!mine.texts.has(place)) mine.texts.set(place, new Map());
-  const texts = mine.texts.get(place);
+  const texts = typed(mine, operation);
   const fields = operation.params.map((param) => {
     const text = filled(param, texts, mine.seen);
     return { param, ...field(param, text, app, (changed) => texts.set(param.name, changed)) };
   });
 
   const go = (name, other) => app.go({ ...app.kept(), tab: "call", dialect: name, operation: other });
-  const select = (id, label, options, chosen, change) =>
-    el("label", { for: id }, el("span", {}, t(label)), el("select", { id, on: { change: (event) => change(event.target.value) } }, options.map(([value, text]) => el("option", { value, selected: value === chosen }, text))));
   const entry = (id, label, name, more = {}) =>
     el("label", { for: id }, el("span", {}, t(label)), el("input", { id, type: "text", autocomplete: "off", spellcheck: "false", value: mine[name], on: { input: (event) => (mine[name] = event.target.value.trim()) }, ...more }));
 
   const scheme = () => schemes.find(({ id }) => id === mine.scheme[dialect.name]) ?? schemes[0];
   const method = () => (ONLY_POST.has(dialect.name) ? "POST" : mine.method);
-  const sameElsewhere = (name) => (find(reference, name, operation.name) ? operation.name : reference.dialects.get(name).operations[0].name);
 
   const out = el("section", { class: "result", "aria-live": "polite", "aria-label": t("answer") });
   const past = el("section", { class: "history" });
@@ -119,10 +133,10 @@ export function show(root, app, route) {
           "fieldset",
           { class: "grid" },
           el("legend", {}, t("call.what")),
-          select("dialect", "call.dialect", [...reference.dialects.values()].map(({ name, title }) => [name, title]), dialect.name, (name) => go(name, sameElsewhere(name))),
-          select("operation", "call.operation", dialect.operations.map(({ name }) => [name, name]), operation.name, (name) => go(dialect.name, name)),
-          select("scheme", "call.scheme", schemes.map(({ id, title }) => [id, title]), scheme().id, (id) => (mine.scheme[dialect.name] = id)),
-          ONLY_POST.has(dialect.name) ? null : select("method", "call.method", METHODS.map((name) => [name, name]), mine.method, (name) => (mine.method = name)),
+          select("dialect", t("call.dialect"), [...reference.dialects.values()].map(({ name, title }) => [name, title]), dialect.name, (name) => go(name, elsewhere(reference, name, operation))),
+          select("operation", t("call.operation"), dialect.operations.map(({ name }) => [name, name]), operation.name, (name) => go(dialect.name, name)),
+          select("scheme", t("call.scheme"), schemes.map(({ id, title }) => [id, title]), scheme().id, (id) => (mine.scheme[dialect.name] = id)),
+          ONLY_POST.has(dialect.name) ? null : select("method", t("call.method"), METHODS.map((name) => [name, name]), mine.method, (name) => (mine.method = name)),
           entry("region", "call.region", "region"),
         ),
         el(

@@ -14,7 +14,7 @@ import * as search from "./search.js";
 import { language, say, tag } from "./texts.js";
 
 // A part that few people open is imported when they do, and is not in the first view: `() => import(..)`.
-const PARTS = { search: () => search, call: () => call, check: () => import("./check.js") };
+const PARTS = { search: () => search, call: () => call, code: () => import("./code.js"), check: () => import("./check.js") };
 const THEMES = ["auto", "light", "dark"];
 const byId = (id) => document.getElementById(id);
 
@@ -68,7 +68,13 @@ async function show(moved = true) {
   app.lang = language(route.lang);
   app.t = say(app.lang);
   frame(route);
-  const part = await PARTS[route.tab]();
+  let part;
+  try {
+    part = await PARTS[route.tab]();
+  } catch (error) {
+    fill(byId("main"), el("p", { role: "alert" }, app.t("failed", error.message)));
+    return;
+  }
   if (parse(location.hash).tab !== route.tab) return; // somebody went on meanwhile
   const start = part.show(byId("main"), app, route);
   if (moved) start?.focus({ preventScroll: true });

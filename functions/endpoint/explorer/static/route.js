@@ -1,6 +1,6 @@
 // Where somebody is, in the fragment: #call/aws/Encrypt?lang=zh. It never leaves the browser, and holds no secret.
 
-export const TABS = ["search", "call", "check"];
+export const TABS = ["search", "call", "code", "check"];
 
 export function parse(hash) {
   const [path, query = ""] = hash.replace(/^#/, "").split("?");
