@@ -6,7 +6,7 @@ import argparse
 import time
 from typing import Any
 
-from functions.endpoint.explorer.clients import CLIENTS
+from functions.endpoint.clients import CLIENTS
 from tenantkms.access.credentials import Access
 from tenantkms.model.alias import ALIAS_PREFIX
 from tenantkms.model.credential import Credential

@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Iterable
 from urllib.parse import urlsplit
 
-from functions.endpoint.explorer.clients import CLIENTS, LANGUAGES, REGIONS, hello
+from functions.endpoint.clients import CLIENTS, LANGUAGES, REGIONS, hello
 from tenantkms.model.alias import ALIAS_PREFIX
 from tenantkms.model.site import Site
 from tkms.output import UsageError

@@ -10,7 +10,7 @@ import playwright.sync_api as playwright
 import pytest
 from playwright.sync_api import expect
 
-from functions.endpoint.explorer.clients import CLIENTS
+from functions.endpoint.clients import CLIENTS
 from kit import browser as kit
 from kit.programs import parses, run
 from kit.support import Server, serving

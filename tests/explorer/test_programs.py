@@ -18,7 +18,7 @@ from alibabacloud_kms20160120.client import Client as Tea
 from botocore import xform_name
 from tencentcloud.kms.v20190118.kms_client import KmsClient
 
-from functions.endpoint.explorer.clients import CLIENTS, LANGUAGES, hello, parts
+from functions.endpoint.clients import CLIENTS, LANGUAGES, hello, parts
 from kit.in_node import call, exported
 from kit.programs import parses
 from kit.written import KNOWN, OPERATIONS, jobs_of, write

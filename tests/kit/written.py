@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any, NamedTuple
 
-from functions.endpoint.explorer import clients, reference
+from functions.endpoint import clients
+from functions.endpoint.explorer import reference
 from kit.catalogue import error_code
 from kit.in_node import call
 from kit.support import Kms, event

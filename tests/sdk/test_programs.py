@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from functions.endpoint.explorer.clients import CLIENTS
+from functions.endpoint.clients import CLIENTS
 from kit.mongod import mongod
 from kit.programs import LINES, run
 from kit.support import Server

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from cdk.node import NODE
-from functions.endpoint.explorer.clients import CLIENTS
+from functions.endpoint.clients import CLIENTS
 from kit.catalogue import CONTEXT, CONTEXT_TEXT, EXAMPLES, Tenant
 from kit.programs import SHELL, run
 from kit.sdk_programs import AWS_CLI, installed

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from functions.endpoint.explorer import clients
-from functions.endpoint.explorer.clients import CLIENTS
+from functions.endpoint import clients
+from functions.endpoint.clients import CLIENTS
 from kit.connections import command
 from kit.programs import parses
 from kit.support import new_directory, run_tkms

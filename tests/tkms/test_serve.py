@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 
-from functions.endpoint.explorer.clients import CLIENTS
+from functions.endpoint.clients import CLIENTS
 from kit.connections import Start, Wire, command, starting, tencent
 from kit.sdk_aws import Boto
 from kit.sdk_clients import login

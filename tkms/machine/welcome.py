@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from functions.endpoint.explorer.clients import CLIENTS
+from functions.endpoint.clients import CLIENTS
 from tenantkms.model.alias import ALIAS_PREFIX
 from tenantkms.runtime.assemble import Settings
 from tkms.machine.directory import DEFAULT_ALIAS, Directory, call

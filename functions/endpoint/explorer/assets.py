@@ -15,7 +15,8 @@ from pathlib import Path
 
 from msgspec import Struct, json
 
-from functions.endpoint.explorer import clients, reference
+from functions.endpoint import clients
+from functions.endpoint.explorer import reference
 from tenantkms.wire.http import Request, Response
 
 PATH = "/explorer"
