@@ -1,4 +1,4 @@
-"""The explorer's page and its files, made once by each process that is asked for them.
+"""The explorer's page and its files, made once by each process that is asked for them; and how any such page is served.
 
 The files are under a folder whose name is the hash of them all, so browsers keep them for good, and a new version asks
 for new ones. Nothing here depends on a tenant, and nothing is fetched from elsewhere: the policy of the page says so.
@@ -20,7 +20,7 @@ from functions.endpoint.explorer import reference
 from tenantkms.wire.http import Request, Response
 
 PATH = "/explorer"
-_STATIC = Path(__file__).with_name("static")
+STATIC = Path(__file__).with_name("static")
 _PAGE, _MAIN = "index.html", "main.js"
 _IMPORT = re.compile(rb'^(?:import|export) [^"]*from "\./([\w.]+)"', re.MULTILINE)
 _TYPES = {
@@ -69,10 +69,15 @@ class Asset(Struct, frozen=True):
         return Response(status=200, content_type=self.content_type, body=body, headers=headers)
 
 
-def _files() -> Iterator[tuple[str, bytes]]:
-    for path in sorted(_STATIC.iterdir()):
+def files_of(folder: Path) -> Iterator[tuple[str, bytes]]:
+    """By name, those that a browser may ask for."""
+    for path in sorted(folder.iterdir()):
         if path.suffix in _TYPES:
             yield path.name, path.read_bytes()
+
+
+def _files() -> Iterator[tuple[str, bytes]]:
+    yield from files_of(STATIC)
     yield "reference.json", reference.build()
     yield "programs.json", json.encode(clients.build())
 
@@ -90,16 +95,23 @@ def _digest(*parts: bytes) -> str:
     return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()[:16]
 
 
-@lru_cache(maxsize=1)
-def assets() -> Mapping[str, Asset]:
-    """By path. The page itself names the folder of the others in place of `{folder}`, and preloads those it needs."""
-    files = dict(_files())
+def served(path: str, files: Mapping[str, bytes]) -> Mapping[str, Asset]:
+    """What is at `path` and below it, by path: the page of `files` with the others, which it names by the folder that
+    stands for `{folder}`; it preloads the modules that it needs (`{preloads}`).
+    """
+    files = dict(files)
     page = files.pop(_PAGE).decode()
-    folder = f"{PATH}/{_digest(*(name.encode() + body for name, body in files.items()))}"
+    folder = f"{path}/{_digest(*(name.encode() + body for name, body in files.items()))}"
     preloads = "\n".join(f'<link rel="modulepreload" href="{folder}/{name}">' for name in _imported(_MAIN, files))
     made = {f"{folder}/{name}": _asset(name, body, _FOR_GOOD) for name, body in files.items()}
     whole = page.replace("{preloads}", preloads).replace("{folder}", folder)
-    return {PATH: _asset(_PAGE, whole.encode(), _ASK_AGAIN), **made}
+    return {path: _asset(_PAGE, whole.encode(), _ASK_AGAIN), **made}
+
+
+@lru_cache(maxsize=1)
+def assets() -> Mapping[str, Asset]:
+    """By path."""
+    return served(PATH, dict(_files()))
 
 
 def _asset(name: str, body: bytes, caching: Mapping[str, str]) -> Asset:

@@ -1,5 +1,9 @@
 // What the page says, in both languages. `{0}` is the first of what `t` is told.
 
+import { speaks } from "./language.js";
+
+export { language, tag } from "./language.js";
+
 export const TEXTS = {
   en: {
     "brand": "Explorer",
@@ -291,16 +295,4 @@ export const TEXTS = {
   },
 };
 
-export const LANGUAGES = Object.keys(TEXTS);
-
-// The language that is asked for, or the browser's, or English.
-export function language(asked) {
-  if (LANGUAGES.includes(asked)) return asked;
-  const found = navigator.languages.map((tag) => tag.slice(0, 2)).find((tag) => LANGUAGES.includes(tag));
-  return found ?? "en";
-}
-
-// `more` are the texts of a part of its own, in the form of TEXTS.
-export const say = (lang, more = TEXTS) => (key, ...told) => (more[lang][key] ?? TEXTS[lang][key]).replace(/\{(\d)\}/g, (_, n) => told[n]);
-
-export const tag = (lang) => ({ en: "en", zh: "zh-CN" })[lang];
+export const say = speaks(TEXTS);
