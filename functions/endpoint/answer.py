@@ -19,13 +19,14 @@ class Answer:
 
     `signed`: its signature verified. `admitted`: its caller is who it says, now. `call`: what its Action is called
     with, which is there if no response is. `once`: what another attempt at it is known by, if that is answered alike.
-    `trace`: the trace id that it came with, if any.
+    `trace`: the trace id that it came with, if any. `began`: when, by the clock of who takes the time.
     """
 
     __slots__ = (
         "action",
         "admitted",
         "audited",
+        "began",
         "call",
         "once",
         "operation",
@@ -38,6 +39,7 @@ class Answer:
         "spoken",
         "trace",
     )
+    began: float
     call: Mapping[str, Any]
     operation: Operation
     spoken: Spoken

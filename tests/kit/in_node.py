@@ -6,6 +6,7 @@ import json
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from cdk.node import NODE
@@ -36,3 +37,12 @@ def exported(module: str, name: str) -> Any:
     program = "process.stdout.write(JSON.stringify((await import(process.argv[1]))[process.argv[2]]))"
     command = [str(NODE), "--input-type=module", "-e", program, (STATIC / module).as_uri(), name]
     return json.loads(subprocess.run(command, capture_output=True, check=True, timeout=60).stdout)
+
+
+def exported_of(module: Path, name: str, *beside: Path) -> Any:
+    """As `exported`, of a module that is served with others `beside` it, wherever they rest."""
+    with TemporaryDirectory() as folder:
+        for path in (module, *beside):
+            (Path(folder) / path.name).write_bytes(path.read_bytes())
+        (Path(folder) / "package.json").write_text('{"type": "module"}', "utf-8")
+        return exported(str(Path(folder) / module.name), name)

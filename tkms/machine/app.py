@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from time import monotonic
+from time import monotonic, perf_counter
+from typing import NamedTuple
 
 import msgspec
 
@@ -12,8 +13,10 @@ from functions.endpoint.answer import Answer
 from functions.endpoint.handler import Endpoint
 from tenantkms.audit.faults import log_fault
 from tenantkms.errors import KmsError
+from tenantkms.store.shared import Memory
 from tenantkms.wire.http import Request, Response
 from tkms.machine.threads import Threads
+from tkms.machine.timings import Timings
 
 BRIEF = frozenset(
     """
@@ -73,29 +76,67 @@ class Readiness:
         return True
 
 
+class PageWork:
+    """A request that `answer` has an answer to, which may take long: it is not made on the event loop.
+
+    `principal`: for whom it is done, in its turn (`Threads`); no access key looks so.
+    """
+
+    __slots__ = ("admitted", "answer", "principal", "request", "response")
+    response: Response | None
+    admitted: bool
+
+    def __init__(self, request: Request, answer: Callable[[Request], Response]) -> None:
+        self.request, self.answer = request, answer
+        self.principal = f"page {request.source_ip}"
+        self.response, self.admitted = None, False
+
+
+class Pages(NamedTuple):
+    """What is served beside the API: `brief` answers at once what it knows; `mine` says whether `long` answers."""
+
+    brief: Callable[[Request], Response | None] = lambda _: None
+    mine: Callable[[Request], bool] = lambda _: False
+    long: Callable[[Request], Response] | None = None
+
+
+_NO_PAGES = Pages()
+
+
 class App:
-    """The endpoint behind `Connection`, without an event in between. `page` answers what it knows before it."""
+    """The endpoint behind `Connection`, without an event in between. `timings` count how long its calls take."""
 
     def __init__(
-        self, endpoint: Endpoint, checks: Checks, page: Callable[[Request], Response | None] | None = None
+        self, endpoint: Endpoint, checks: Checks, pages: Pages = _NO_PAGES, timings: Timings | None = None
     ) -> None:
         self._endpoint = endpoint
-        self._page = page
-        self.finish = endpoint.finish
+        self._pages = pages
+        self._took = (timings or Timings(Memory())).took
         self._readiness = Readiness(checks)
         self.pool = Threads(threads())
 
-    def begin(self, request: Request) -> Answer:
+    def begin(self, request: Request) -> Answer | PageWork:
+        began = perf_counter()
         if request.path == "/readyz" and request.method in ("GET", "HEAD") and not (request.query or request.body):
             answer = Answer(request, "")
             answer.response = self._readiness.response()
             return answer
-        page = self._page(request) if self._page else None
+        page = self._pages.brief(request)
         if page:
             answer = Answer(request, "")
             answer.response = page
             return answer
+        if self._pages.long and self._pages.mine(request):
+            return PageWork(request, self._pages.long)
         answer = self._endpoint.begin(request)
+        answer.began = began
         if answer.response is None and answer.operation.action in BRIEF and _LONG.isdisjoint(answer.call["params"]):
             self.finish(answer)
         return answer
+
+    def finish(self, work: Answer | PageWork) -> Response:
+        if isinstance(work, PageWork):
+            return work.answer(work.request)
+        response = self._endpoint.finish(work)
+        self._took(work.operation.action, perf_counter() - work.began)
+        return response

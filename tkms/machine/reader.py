@@ -167,7 +167,7 @@ class Reader(ABC):
             self._arriving = ""  # `_head_again` follows
             return
         self._arriving = "body"
-        fields.pop("cookie", None)  # API Gateway hands cookies on apart from the headers
+        self._cookie = fields.pop("cookie", "")  # apart from the headers, as API Gateway hands cookies on
         (self._headers, self._unfit), self._fields = settle(fields), {}  # what follows a body in chunks is none
         self._keep_alive = parser.get_http_version() == "1.1" and parser.should_keep_alive()
         if "expect" in self._headers and self._headers["expect"].lower() == "100-continue":
@@ -202,5 +202,6 @@ class Reader(ABC):
             body=bytes(self._body),
             source_ip=self._host,
             unfit=self._unfit,
+            cookie=self._cookie,
         )
         self._whole(request, last=not self._keep_alive)

@@ -19,9 +19,13 @@ from functions.endpoint.handler import Endpoint
 from tenantkms.access.limits import limits_of_text
 from tenantkms.model.site import check_homes
 from tenantkms.runtime.assemble import AUDIT_FILE, Settings, SettingsError
+from tenantkms.store.file_lock import FileLock, at_once
 from tenantkms.store.shared import Memory
+from tkms.console.here import Here
+from tkms.console.pages import Console, mine
+from tkms.console.sessions import Sessions
 from tkms.machine.answers import SharedAnswers
-from tkms.machine.app import App, Checks
+from tkms.machine.app import App, Checks, Pages
 from tkms.machine.credentials_uri import SECONDS, CredentialsUri, new_path
 from tkms.machine.crew import Crew
 from tkms.machine.desk import Desk, bound
@@ -31,6 +35,7 @@ from tkms.machine.handover import Given, given, hand_over
 from tkms.machine.listener import server_config
 from tkms.machine.refusals import Refusals
 from tkms.machine.supervisor import Place, Supervisor, apart
+from tkms.machine.timings import Timings
 from tkms.machine.welcome import greet
 from tkms.machine.worker import Keeper, Releases, Work
 from tkms.output import say
@@ -194,7 +199,9 @@ class _Serving:
         sys.setswitchinterval(_SWITCH_SECONDS)
         refusals = Refusals(self._crew, settings.access, settings.deps.clock)
         endpoint = Endpoint(settings, InlineDispatcher(settings.deps), answers, refusals)
-        app = App(endpoint, _checks(settings, args.data_dir), uri.response if uri else None)
+        timings = Timings(self._crew.memory, args.workers, place.number)
+        pages = self._pages(settings, uri, timings)
+        app = App(endpoint, _checks(settings, args.data_dir), pages, timings)
         guests = Guests(self._connections, args.connections_per_address, crew=self._crew)
         keeper = Keeper(log, args.audit_days, args.audit_mb * 1024**2)
         desk = Desk(self._desk, refusals)
@@ -204,6 +211,14 @@ class _Serving:
         work.run()
         app.pool.shutdown(wait=False, cancel_futures=True)
         return 0
+
+    def _pages(self, settings: Settings, uri: CredentialsUri | None, timings: Timings) -> Pages:
+        """The console, and the credentials URI if there is one."""
+        here = Here(settings, self._args.data_dir, InlineDispatcher(settings.deps), timings)
+        lock = os.open(self._args.data_dir / "console.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        sessions = Sessions(self._crew.memory, FileLock(lock, at_once))
+        console = Console(here, sessions, secure=self._tls is not None)
+        return Pages(uri.response, mine, console.respond) if uri else Pages(mine=mine, long=console.respond)
 
     def _greet(self, directory: Directory, settings: Settings) -> None:
         args = self._args

@@ -72,7 +72,10 @@ def check_headers(request: Request) -> None:
 
 
 class Request(Struct, frozen=True, kw_only=True):
-    """`query` is the raw query string as received; header names are in lower case; values and `unfit`: see `settle`."""
+    """`query` is the raw query string as received; header names are in lower case; values and `unfit`: see `settle`.
+
+    `cookie` is apart from the headers, of which nothing that is signed or logged knows it; there is none on AWS.
+    """
 
     method: str
     path: str
@@ -81,6 +84,7 @@ class Request(Struct, frozen=True, kw_only=True):
     body: bytes
     source_ip: str = ""
     unfit: str = ""
+    cookie: str = ""
 
     def header(self, name: str) -> str:
         return self.headers.get(name, "")
