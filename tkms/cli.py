@@ -16,6 +16,7 @@ from tenantkms.runtime.assemble import SettingsError
 from tenantkms.store.port import RevisionConflict
 from tkms import commands, completion, credential_commands, doctor_commands, policy_commands, snippet_commands
 from tkms.audit import commands as audit_commands
+from tkms.console import options as console_options
 from tkms.events import commands as event_commands
 from tkms.explain import options as explain_options
 from tkms.files import options as file_options
@@ -197,6 +198,7 @@ def _parser() -> argparse.ArgumentParser:
         help="and whether the API answers clients there; repeat",
     )
     explain_options.add(words, command, directory, as_json)
+    console_options.add(words, command, deployed)
     command(
         words,
         "take-over",

@@ -6,6 +6,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, NamedTuple
 
 import playwright.sync_api as playwright
@@ -197,6 +198,47 @@ def test_what_needs_a_hand_is_listed(opened: Open, tenant: Tenant) -> None:
     assert "in 3 days: tkms credential rotate" in told
 
 
+JUMPS = """
+() => {
+  const rows = document.querySelector('.rows'), spent = [];
+  for (let step = 0; step < 60; step += 1) {
+    const began = performance.now();
+    rows.scrollTop = step % 2 ? 0 : rows.scrollHeight;
+    rows.dispatchEvent(new Event('scroll'));
+    document.body.offsetHeight;  // lays out
+    spent.push(performance.now() - began);
+  }
+  rows.scrollTop = rows.scrollHeight;
+  rows.dispatchEvent(new Event('scroll'));
+  return spent.sort((a, b) => a - b)[30];
+}
+"""
+"""Milliseconds from one end of the list to the other, with none of its rows there yet: the median."""
+
+
+def test_a_list_of_ten_thousand_keys_scrolls_as_one_of_a_hundred(visit: Visit, tenant: Tenant) -> None:
+    """Only what is in view is in the page. The keys are as the server would answer them."""
+    key = tenant.describe(tenant.make(alias="one-of-many"))
+    took = {}
+    for count in (100, 10_000):
+        ids = [f"{number:08x}-0000-4000-8000-000000000000" for number in range(count)]
+        keys = [{**key, "id": id_, "aliases": [f"key-{at}"]} for at, id_ in enumerate(ids)]
+        answer = json.dumps({"total": count, "keys": keys})
+        page = visit(f"{tenant.server.url}/console").page
+        answered = partial(playwright.Route.fulfill, body=answer, content_type="application/json")
+        page.route("**/console/keys", lambda route, _, answered=answered: answered(route))
+        sign_in(page, tenant.access_key_id, tenant.secret)
+        page.wait_for_selector(".rows a")
+        assert page.inner_text("main [role=status]") == f"{count} of {count} keys"
+        took[count] = page.evaluate(JUMPS)
+        assert page.locator(".rows a", has_text=f"alias/key-{count - 1}").count() == 1
+        assert page.locator(".rows [role=row]").count() < 60
+    print(f"from one end of the list of keys to the other, ms by their number: {took}")
+    assert took[10_000] < 3 * took[100]
+    page.fill("#query", "key-4242")
+    assert page.locator(".rows a").all_inner_texts() == ["alias/key-4242"]
+
+
 # -- what is done ----------------------------------------------------------------------------------------
 
 ACTS = [
@@ -232,7 +274,9 @@ def test_every_act_is_confirmed_by_the_name_of_its_key(opened: Open, tenant: Ten
         if act == "rotate":
             assert found["primary_version_id"] != before["primary_version_id"]
     log = [json.loads(line) for line in (tenant.server.data_dir / "audit.jsonl").read_text("utf-8").splitlines()]
-    done = {line["action"] for line in log if line.get("principal") == tenant.access_key_id and key in line["keys"]}
+    done = {
+        line["action"] for line in log if line.get("principal") == tenant.access_key_id and key in line.get("keys", ())
+    }
     assert {"DisableKey", "EnableKey", "CreateKeyVersion", "TagResources", "ScheduleKeyDeletion"} <= done
 
 

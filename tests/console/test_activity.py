@@ -14,7 +14,7 @@ from tkms.audit.lines import Line
 from tkms.audit.tail import Tail, tail_of
 from tkms.console.activity import OTHERS, activity, begins, took, uses
 from tkms.console.caller import Caller, Latency
-from tkms.machine.timings import STEPS, Timings, step
+from tkms.machine.timings import STEPS, Timings
 
 NOW = 1_000_000.0
 WHOLE = Caller(id="TKMSwhole", dialect="aws", policy="", whole=True)
@@ -115,6 +115,14 @@ def test_uses_of_a_key_the_last_first() -> None:
 
 
 # -- how long calls take ---------------------------------------------------------------------------------
+
+
+def step(seconds: float) -> int:
+    """Where a call that took so long is counted."""
+    timings = Timings(Memory())
+    timings.took("Encrypt", seconds)
+    ((_, counts),) = timings.all()
+    return counts.index(1)
 
 
 def test_each_step_begins_where_it_says() -> None:
