@@ -14,7 +14,12 @@ import * as search from "./search.js";
 import { language, say, tag } from "./texts.js";
 
 // A part that few people open is imported when they do, and is not in the first view: `() => import(..)`.
-const PARTS = { search: () => search, call: () => call, code: () => import("./code.js"), check: () => import("./check.js") };
+const PARTS = {
+  search: () => search,
+  call: () => call,
+  code: () => import("./code.js"),
+  check: () => import("./check.js"),
+};
 const THEMES = ["auto", "light", "dark"];
 const byId = (id) => document.getElementById(id);
 
