@@ -16,7 +16,7 @@ _NICER = 10
 
 
 def _step_back() -> None:
-    """Linux has a priority for each thread. Where a container forbids it, or it is another system, all is as it was."""
+    """Linux has a priority for each thread. Where something forbids that, all is as it was."""
     with suppress(OSError):
         thread = get_native_id()
         os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + _NICER)
