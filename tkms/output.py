@@ -7,8 +7,9 @@ import codecs
 import os
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from time import monotonic, time
 from typing import TextIO
@@ -73,6 +74,17 @@ def print_json(value: object) -> None:
     print(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
 
 
+def print_json_rows(rows: Iterable[object]) -> None:
+    """`print_json` of a list, of which some rows at a time are in memory."""
+    between = ""
+    print("[", end="")
+    for row in rows:
+        text = msgspec.json.format(msgspec.json.encode(row), indent=2).decode()
+        print(between + "\n  " + text.replace("\n", "\n  "), end="")
+        between = ","
+    print("\n]" if between else "]")
+
+
 def path_text(path: str | os.PathLike[str]) -> str:
     """A path as text that can be written anywhere: a byte of its name that is no UTF-8 is `\\xe9`."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
@@ -111,17 +123,24 @@ def _columns(text: str) -> int:
     return sum((east_asian_width(c) in "WF") + 1 - bool(combining(c)) for c in text)
 
 
-def table(rows: Sequence[Sequence[str]]) -> None:
+_PAGE = 1000
+"""Rows of a table that are measured, and in memory, at a time."""
+
+
+def table(rows: Iterable[Sequence[str]]) -> None:
     """The first row is of headings. The column STATE says how something is."""
-    cells = [[printable(cell) for cell in row] for row in rows]
-    widths = [max(_columns(row[i]) for row in cells) for i in range(len(cells[0]))]
-    states = [heading == "STATE" for heading in cells[0]]
-    for number, row in enumerate(cells):
-        padded = [cell + " " * (width - _columns(cell)) for cell, width in zip(row, widths, strict=True)]
-        if number:
-            padded = [painted(cell) if state else cell for cell, state in zip(padded, states, strict=True)]
-        line = "  ".join(padded).rstrip()
-        print(line if number else _as(_BOLD, line))
+    rest, shown = iter(rows), 0
+    widths, states = list[int](), list[bool]()
+    while cells := [[printable(cell) for cell in row] for row in islice(rest, _PAGE)]:
+        widths = [max(widths[i : i + 1] + [_columns(row[i]) for row in cells]) for i in range(len(cells[0]))]
+        states = states or [heading == "STATE" for heading in cells[0]]
+        for row in cells:
+            padded = [cell + " " * (width - _columns(cell)) for cell, width in zip(row, widths, strict=True)]
+            if shown:
+                padded = [painted(cell) if state else cell for cell, state in zip(padded, states, strict=True)]
+            line = "  ".join(padded).rstrip()
+            print(line if shown else _as(_BOLD, line))
+            shown += 1
 
 
 def time_text(seconds: float) -> str:

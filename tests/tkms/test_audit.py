@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
@@ -29,7 +29,7 @@ from tenantkms.audit.line import Record
 from tenantkms.audit.metrics import EmbeddedMetrics
 from tenantkms.errors import Unavailable
 from tkms.audit.cloud import follow_stack, of_stack
-from tkms.audit.lines import follow_logs, read, summarise
+from tkms.audit.lines import Line, follow_logs, in_turn, read, summarise
 from tkms.audit.verify import PROBLEM, verify_lines, verify_log
 from tkms.machine.worker import Keeper
 
@@ -82,6 +82,25 @@ def test_filters(tkms: Tkms) -> None:
     assert actions("--since", "2100-01-01") == set()
     assert "Encrypt" in actions("--since", "2020-01-01T00:00+02:00", "--principal", "tkms")
     assert " tkms Encrypt ok " in _ok(tkms("--lines"))
+
+
+def test_lines_of_all_logs_stand_in_the_order_of_their_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though each log is only nearly in order, and none of them is read ahead of what is shown."""
+    monkeypatch.setattr("tkms.audit.lines._WINDOW", 5)
+    taken = [0]
+
+    def log(*times: float) -> Iterator[tuple[bytes, Line]]:
+        for at in times:
+            taken[0] += 1
+            line = read(msgspec.json.encode(msgspec.structs.replace(record("x", 1), time=at)))
+            assert line
+            yield b"", line
+
+    first, second = [n ^ 3 for n in range(100)], [n + 0.5 for n in range(100)]
+    shown = in_turn([log(*first), log(*second)])
+    assert next(shown)[1].time == 0
+    assert taken[0] <= 14
+    assert [line.time for _, line in shown] == sorted([*range(1, 100), *second])
 
 
 def test_an_intent_without_an_outcome_is_shown() -> None:
@@ -242,17 +261,20 @@ def stack() -> Iterator[Stack]:
 def test_a_stack_s_lines_are_read_and_each_process_s_chain_is_verified(stack: Any) -> None:
     stack.run("/endpoint", "a", 3)
     stack.run("/encrypt", "b", 4)
-    lines = [raw for _, raw in of_stack(stack, time.time() - 60)]
+    lines = [raw for _, raw in chain.from_iterable(of_stack(stack, time.time() - 60))]
     (use, other) = summarise(line for raw in lines if (line := read(raw)))
     assert (use.principal, use.count, other.principal, other.count) == ("a", 3, "b", 4)
-    assert [(r.lines, r.findings) for r in verify_lines(of_stack(stack, 0), MAC)] == [(3, []), (4, [])]
+    assert [(r.lines, r.findings) for r in verify_lines(chain.from_iterable(of_stack(stack, 0)), MAC)] == [
+        (3, []),
+        (4, []),
+    ]
 
 
 def test_a_hole_in_a_stack_s_lines_is_found(stack: Any) -> None:
     lines = stack.run("/endpoint", "a", 5)
     stack.put("/encrypt", "copy", lines[:2] + lines[3:])
     stack.logs.delete_log_stream(logGroupName="/endpoint", logStreamName="a")
-    (report,) = verify_lines(of_stack(stack, 0), MAC)
+    (report,) = verify_lines(chain.from_iterable(of_stack(stack, 0)), MAC)
     assert [(finding.status, finding.seq) for finding in report.findings] == [(PROBLEM, 2)]
 
 

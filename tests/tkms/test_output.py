@@ -6,6 +6,7 @@ import os
 import pty
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import pytest
 
@@ -81,3 +82,28 @@ def test_on_a_real_terminal() -> None:
     finally:
         os.close(ours)
         os.close(theirs)
+
+
+@pytest.mark.parametrize("count", [0, 1, 5])
+def test_rows_one_after_another_are_the_list(count: int, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [{"id": str(n), "tags": {"a": [n]}, "none": {}} for n in range(count)]
+    output.print_json(rows)
+    output.print_json_rows(iter(rows))
+    whole, one_by_one = capsys.readouterr().out.split("\n[", 1) if count else capsys.readouterr().out.split("\n", 1)
+    assert (f"[{one_by_one}" if count else one_by_one).strip() == whole.strip()
+
+
+def test_a_long_table_is_shown_by_pages(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(output, "_PAGE", 3)
+    taken = [0]
+
+    def rows() -> Iterator[tuple[str, str]]:
+        yield "NAME", "STATE"
+        for n in range(7):
+            taken[0] += 1
+            yield "x" * (n + 1), "on"
+
+    output.table(rows())
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split() for line in lines] == [["NAME", "STATE"], *(["x" * (n + 1), "on"] for n in range(7))]
+    assert lines[1] == "x     on"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from itertools import chain
 
 from tkms.audit.lines import Raw
 from tkms.stack.stack import Stack, aws_errors
@@ -15,17 +16,21 @@ _OVERLAP_SECONDS = 60.0
 """So long CloudWatch may take to show a line."""
 
 
-def of_stack(stack: Stack, since: float) -> Iterator[Raw]:
-    """Of the log groups of a stack, which are in no common order. Raises `SettingsError`."""
-    client = stack.client("logs")
-    for group in _groups(stack):
-        with aws_errors(f"The log group {group} cannot be read"):
-            pages = client.get_paginator("filter_log_events").paginate(
-                logGroupName=group, filterPattern=_PATTERN, startTime=int(since * 1000)
-            )
-            for page in pages:
-                for event in page["events"]:
-                    yield f"{group}/{event['logStreamName']}", event["message"].encode()
+def of_stack(stack: Stack, since: float) -> list[Iterator[Raw]]:
+    """Of each log group of a stack. All raise `SettingsError`."""
+    return [_of_group(stack, group, since) for group in _groups(stack)]
+
+
+def _of_group(stack: Stack, group: str, since: float) -> Iterator[Raw]:
+    with aws_errors(f"The log group {group} cannot be read"):
+        pages = (
+            stack.client("logs")
+            .get_paginator("filter_log_events")
+            .paginate(logGroupName=group, filterPattern=_PATTERN, startTime=int(since * 1000))
+        )
+        for page in pages:
+            for event in page["events"]:
+                yield f"{group}/{event['logStreamName']}", event["message"].encode()
 
 
 def _groups(stack: Stack) -> list[str]:
@@ -41,7 +46,7 @@ def follow_stack(stack: Stack, sleep: Callable[[float], None] = time.sleep) -> I
     begin = time.time()
     while True:
         now = time.time()
-        for _, raw in of_stack(stack, max(begin, now - _OVERLAP_SECONDS)):
+        for _, raw in chain.from_iterable(of_stack(stack, max(begin, now - _OVERLAP_SECONDS))):
             if raw not in seen:
                 yield raw
             seen[raw] = now

@@ -5,15 +5,16 @@ from __future__ import annotations
 import argparse
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from tenantkms.crypto.hmacs import Hmac
 from tenantkms.model.alias import ALIAS_PREFIX
 from tenantkms.runtime.assemble import AUDIT_FILE, AUDIT_KEY, REFUSED_FILE
-from tkms.audit.lines import Line, Raw, Wanted, follow_logs, of_files, of_logs, read, summarise
+from tkms.audit.lines import Found, Line, Raw, Wanted, follow_logs, in_turn, of_files, of_log, read, summarise
 from tkms.audit.verify import PROBLEM, Report, parse_head, verify_lines, verify_log
 from tkms.output import Failed, UsageError, painted, print_json, printable, table, time_text
 from tkms.places import Place, find
@@ -46,13 +47,14 @@ def _logs(args: argparse.Namespace) -> list[Path]:
     return [args.data_dir / name for name in (AUDIT_FILE, REFUSED_FILE)]
 
 
-def _stored(args: argparse.Namespace, since: float) -> Iterator[Raw]:
+def _stored(args: argparse.Namespace, since: float) -> list[Iterator[Raw]]:
+    """Of each log."""
     if args.stack:
         from tkms.audit.cloud import of_stack
         from tkms.stack.stack import Stack
 
         return of_stack(Stack(args.stack), since)
-    return of_logs(_logs(args))
+    return [of_log(log) for log in _logs(args)]
 
 
 def _added(args: argparse.Namespace) -> Iterator[bytes]:
@@ -64,11 +66,15 @@ def _added(args: argparse.Namespace) -> Iterator[bytes]:
     return follow_logs(_logs(args))
 
 
+def _found(log: Iterable[Raw], wanted: Wanted) -> Iterator[Found]:
+    return ((raw, line) for _, raw in log if (line := read(raw)) and wanted(line))
+
+
 def audit(args: argparse.Namespace) -> int:
     wanted = _wanted(args, find(args))
-    stored = ((raw, line) for _, raw in _stored(args, wanted.since) if (line := read(raw)) and wanted(line))
+    stored = [_found(log, wanted) for log in _stored(args, wanted.since)]
     if not (args.lines or args.follow):
-        uses = summarise(line for _, line in stored)
+        uses = summarise(line for _, line in chain.from_iterable(stored))
         if args.json:
             print_json(uses)
         else:
@@ -83,7 +89,7 @@ def audit(args: argparse.Namespace) -> int:
     # Following is set up before what is stored is read, so that nothing falls between the two.
     added = _added(args) if args.follow else iter(())
     if args.lines or args.since:
-        for raw, line in sorted(stored, key=lambda pair: pair[1].time):
+        for raw, line in in_turn(stored):
             _show(raw, line, args.json)
     for raw in added:
         if (found := read(raw)) and wanted(found):
@@ -117,7 +123,7 @@ def verify(args: argparse.Namespace) -> int:
             raise Failed(f"{e.filename} cannot be read: {e.strerror}") from e
     elif args.stack:
         since = _since(args.since, time.time()) if args.since else 0
-        reports = verify_lines(_stored(args, since), mac)
+        reports = verify_lines(chain.from_iterable(_stored(args, since)), mac)
     else:
         log, refused = _logs(args)
         reports = [verify_log(log, mac, noted), verify_log(refused, mac)]

@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, suppress
+from heapq import heappop, heappush, merge
 from pathlib import Path
 from typing import BinaryIO
 
@@ -100,6 +101,29 @@ def summarise(lines: Iterable[Line]) -> list[Use]:
     return [uses[kind] for kind in sorted(uses)]
 
 
+_WINDOW = 10_000
+"""Lines within which a log is in no order: processes write them when a call has ended."""
+Found = tuple[bytes, Line]
+
+
+def in_turn(logs: Iterable[Iterable[Found]]) -> Iterator[Found]:
+    """The lines of several logs by their times, some thousands of each in memory."""
+    return merge(*map(_in_order, logs), key=_when)
+
+
+def _when(found: Found) -> float:
+    return found[1].time
+
+
+def _in_order(log: Iterable[Found]) -> Iterator[Found]:
+    waiting: list[tuple[float, int, Found]] = []
+    for number, found in enumerate(log):
+        heappush(waiting, (found[1].time, number, found))
+        if len(waiting) > _WINDOW:
+            yield heappop(waiting)[-1]
+    yield from (heappop(waiting)[-1] for _ in range(len(waiting)))
+
+
 def of_files(paths: Iterable[Path]) -> Iterator[Raw]:
     """Raises `OSError`."""
     for path in paths:
@@ -108,11 +132,10 @@ def of_files(paths: Iterable[Path]) -> Iterator[Raw]:
                 yield f"{path.name}:{count}", raw
 
 
-def of_logs(logs: Iterable[Path]) -> Iterator[Raw]:
-    """Of data directories' logs with all their files, one log after another."""
-    for log in logs:
-        with suppress(FileNotFoundError):  # it may be closed, or removed as old, at this moment
-            yield from of_files([*rotated(log), log])
+def of_log(log: Path) -> Iterator[Raw]:
+    """Of a data directory's log with all its files."""
+    with suppress(FileNotFoundError):  # it may be closed, or removed as old, at this moment
+        yield from of_files([*rotated(log), log])
 
 
 class _Tail:

@@ -3,33 +3,34 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
+from itertools import chain, count
 from typing import Any
 
 from tenantkms.model.alias import ALIAS_PREFIX
 from tkms.keys.show import done, show, words
-from tkms.output import Failed, UsageError, confirm, date, print_json, printable, table
+from tkms.output import Failed, UsageError, confirm, date, print_json, print_json_rows, printable, table
 from tkms.places import Place, find, key_of
 
 _PAGE = 1000
 
 
-def _pages(place: Place, action: str, rows: str, **params: object) -> list[Any]:
-    """All `rows` of a listing."""
-    found: list[Any] = []
-    while True:
-        page: Any = place.call(action, {**params, "offset": len(found), "limit": _PAGE})
-        found += page[rows]
-        if len(page[rows]) < _PAGE:
-            return found
+def _pages(place: Place, action: str, rows: str, **params: object) -> Iterator[Any]:
+    """All `rows` of a listing, a page of them in memory."""
+    for offset in count(0, _PAGE):
+        page: Any = place.call(action, {**params, "offset": offset, "limit": _PAGE})
+        yield from page[rows]
+        if offset + _PAGE >= page["total"]:
+            return
 
 
 def list_(args: argparse.Namespace) -> int:
     keys = _pages(find(args), "ListKeys", "keys")
     if args.json:
-        print_json(keys)
+        print_json_rows(keys)
     else:
-        rows = [(k["id"], k["spec"], k["state"], words("aliases", k["aliases"])) for k in keys]
-        table([("KEY ID", "SPEC", "STATE", "ALIASES"), *rows])
+        rows = ((k["id"], k["spec"], k["state"], words("aliases", k["aliases"])) for k in keys)
+        table(chain([("KEY ID", "SPEC", "STATE", "ALIASES")], rows))
     return 0
 
 
