@@ -20,14 +20,17 @@ from tenantkms.store.dynamodb_layout import (
     DUE_INDEX,
     INDEX,
     KEYS,
+    NAMES_INDEX,
     PARTITION_KEY,
     ROOT,
+    SEGMENTS,
     SORT_KEY,
+    WAITING,
     watch_pk,
 )
 
 GET, PUT, DELETE, QUERY = "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:DeleteItem", "dynamodb:Query"
-UPDATE = "dynamodb:UpdateItem"
+UPDATE, BATCH = "dynamodb:UpdateItem", "dynamodb:BatchGetItem"
 SEAL, UNSEAL = "kms:Encrypt", "kms:Decrypt"
 INVOKE = "lambda:InvokeFunction"
 
@@ -69,9 +72,13 @@ _PUT_ALIAS = keys(PUT, ALIAS_ROWS)
 _PUT_WITH_ALIAS = keys(PUT, KEY_ROWS, ALIAS_ROWS)
 # No material, whatever becomes of the function: a put could replace it, also that of an older version.
 _UPDATE = On("keys", (UPDATE,), (KEY_ROWS,), attributes=(PARTITION_KEY, SORT_KEY, *CHANGED))
-_LIST_KEYS = keys(QUERY, KEYS, index=INDEX)
-_LIST_ALIASES = keys(QUERY, ALIASES, index=INDEX)
-_LIST_DUE = keys(QUERY, KEYS, index=DUE_INDEX)
+_NAMES = keys(QUERY, KEYS, index=NAMES_INDEX)
+_COUNT_KEYS = (_NAMES, keys(QUERY, SEGMENTS))
+_LIST_KEYS = (*_COUNT_KEYS, keys(BATCH, KEY_ROWS))
+_COUNT_ALIASES = keys(QUERY, ALIASES, index=NAMES_INDEX)
+_LIST_ALIASES = (_COUNT_ALIASES, keys(BATCH, ALIAS_ROWS))
+_LIST_DUE = keys(QUERY, *WAITING, index=DUE_INDEX)
+_SETTLE = (*_LIST_KEYS, *(keys(action, SEGMENTS) for action in (GET, PUT, UPDATE)))
 
 
 def _watch(job: Job) -> tuple[On, On]:
@@ -103,18 +110,18 @@ CATALOG: Mapping[str, Row] = {
     "asymmetric_verify": _USE,
     "cancel_key_archive": _CHANGE,
     "cancel_key_deletion": _CHANGE,
-    "create_alias": Row((_FIND, _UPDATE, _PUT_ALIAS, _LIST_ALIASES)),
+    "create_alias": Row((_FIND, _UPDATE, _PUT_ALIAS, _COUNT_ALIASES)),
     "create_grant": _CHANGE,
-    "create_key": Row((_GET, _PUT_WITH_ALIAS, _LIST_KEYS, _LIST_ALIASES), seals=(KEY_MATERIAL,)),
+    "create_key": Row((_GET, _PUT_WITH_ALIAS, *_COUNT_KEYS, _COUNT_ALIASES), seals=(KEY_MATERIAL,)),
     "create_key_version": Row((_FIND, _PUT), seals=(KEY_MATERIAL,)),
     "decrypt": _USE,
     "delete_alias": Row((_FIND, _UPDATE, keys(DELETE, ALIAS_ROWS))),
-    "delete_due_keys": Row((_LIST_DUE, _GET, _PUT, keys(DELETE, KEY_ROWS, ALIAS_ROWS), *_watch(DESTROY))),
+    "delete_due_keys": Row((_LIST_DUE, _GET, _PUT, keys(DELETE, KEY_ROWS, ALIAS_ROWS), *_watch(DESTROY), *_SETTLE)),
     "delete_key_material": _CHANGE,
     "derive_shared_secret": _USE,
     "describe_key": _READ,
     "describe_key_version": _READ,
-    "describe_service": Row((_LIST_KEYS,)),
+    "describe_service": Row(_LIST_KEYS),
     "disable_key": _CHANGE,
     "enable_key": _CHANGE,
     "encrypt": _USE,
@@ -133,19 +140,19 @@ CATALOG: Mapping[str, Row] = {
         (_FIND, _PUT), seals=(KEY_MATERIAL, IMPORT_DIGEST), unseals=(IMPORT_TOKEN, IMPORT_DIGEST)
     ),
     "issue_session": Row((On("access", (QUERY,), (CREDENTIALS,), INDEX),)),
-    "list_aliases": Row((_FIND, _LIST_ALIASES)),
+    "list_aliases": Row((_FIND, *_LIST_ALIASES)),
     "list_grants": _READ,
     "list_key_versions": Row((_FIND, keys(QUERY, KEY_ROWS))),
-    "list_keys": Row((_LIST_KEYS,)),
-    "list_retirable_grants": Row((_LIST_KEYS,)),
-    "list_tag_resources": Row((_FIND, _LIST_KEYS)),
+    "list_keys": Row((*_LIST_KEYS, keys(BATCH, ALIAS_ROWS))),
+    "list_retirable_grants": Row((_NAMES, keys(BATCH, KEY_ROWS))),
+    "list_tag_resources": Row((_FIND, _NAMES, keys(BATCH, KEY_ROWS))),
     "re_encrypt": _USE,
     "retire_grant": _CHANGE,
     "revoke_grant": _CHANGE,
     "rotate_due_keys": Row((_LIST_DUE, _GET, _PUT, *_watch(ROTATE)), seals=(KEY_MATERIAL,)),
     "schedule_key_deletion": _CHANGE,
     "set_deletion_protection": _CHANGE,
-    "set_key_alias": Row((_FIND, _UPDATE, _PUT_ALIAS, _LIST_ALIASES, keys(DELETE, ALIAS_ROWS))),
+    "set_key_alias": Row((_FIND, _UPDATE, _PUT_ALIAS, _COUNT_ALIASES, keys(DELETE, ALIAS_ROWS))),
     "set_key_policy": _CHANGE,
     "tag_resources": _CHANGE,
     "untag_resources": _CHANGE,

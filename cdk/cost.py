@@ -245,17 +245,20 @@ class Fixed(Struct, frozen=True, kw_only=True):
     """Versions of the parent key that are paid for: the first and, after its first two rotations, two more."""
 
 
+NAME_BYTES = 200
+"""Of a key's row in the index of names."""
+SWEEP_READS = 24
+"""Queries of a run that finds nothing: what is due, what is pending deletion and, every other run, what is counted."""
+
+
 def keys_month(count: int, measured: Measured, prices: Prices) -> dict[str, float]:
     """Dollars of keeping `count` keys for a month that all rotate once a year."""
-    stored = count * measured.key_bytes * 3 / GB  # the table and two indexes
-    runs = DAYS * 24 * 60 / MINUTES
-    counted = ceil(count * measured.key_bytes / 4096)
+    stored = count * (measured.key_bytes * 2 + NAME_BYTES) / GB  # the table, the index of what is due, that of names
     # A rotation moves a version and writes the key: four parts of a transaction at twice the price, with the indexes.
     kilobytes = ceil(measured.key_bytes / 1024)
-    rotated = count / 12 * (2 * (1 + kilobytes) + 2 * kilobytes)
+    rotated = count / 12 * (2 * (1 + kilobytes) + kilobytes + 1)
     return {
         "storage": stored * (prices.storage_gb + prices.recovery_gb),
-        "counting those pending deletion": runs * counted * prices.eventual_read_4kb / MILLION,
         "yearly rotation": (rotated * prices.write_1kb + count / 12 * prices.kms_call) / MILLION,
     }
 
@@ -266,7 +269,8 @@ def fixed_month(fixed: Fixed, prices: Prices) -> dict[str, float]:
         4 + fixed.actions
     )  # Latency for all, parent-key calls and latency, keys pending deletion; Latency by Action
     runs = 2 * DAYS * 24 * 60 / MINUTES
-    sweeps = runs * (prices.lambda_request / MILLION + gb_seconds(50, 512) * prices.lambda_gb_second)
+    reads = SWEEP_READS * prices.eventual_read_4kb / MILLION
+    sweeps = runs * (prices.lambda_request / MILLION + gb_seconds(200, 512) * prices.lambda_gb_second + reads)
     return {
         "parent key": fixed.parent_keys * prices.kms_key_month,
         "alarms": fixed.alarms * prices.alarm_month,

@@ -15,12 +15,14 @@ def _string(name: str) -> dynamodb.Attribute:
     return dynamodb.Attribute(name=name, type=dynamodb.AttributeType.STRING)
 
 
-def _index(table: dynamodb.Table, name: str, partition: str, sort: str) -> None:
+def _index(table: dynamodb.Table, name: str, partition: str, sort: str, only: tuple[str, ...] = ()) -> None:
+    """`only`: what it has besides keys, if that is not all."""
     table.add_global_secondary_index(
         index_name=name,
         partition_key=_string(partition),
         sort_key=_string(sort),
-        projection_type=dynamodb.ProjectionType.ALL,
+        projection_type=dynamodb.ProjectionType.INCLUDE if only else dynamodb.ProjectionType.ALL,
+        non_key_attributes=list(only) or None,
     )
 
 
@@ -48,8 +50,10 @@ class Tables(Construct):
 
     def _keys(self) -> dynamodb.Table:
         table = self._table("Keys", sort_key=_string(layout.SORT_KEY))
-        _index(table, layout.INDEX, layout.INDEX_PARTITION_KEY, layout.INDEX_SORT_KEY)
+        if self._tenant.listing_index:
+            _index(table, layout.INDEX, layout.INDEX_PARTITION_KEY, layout.INDEX_SORT_KEY)
         _index(table, layout.DUE_INDEX, layout.DUE_PARTITION_KEY, layout.DUE_SORT_KEY)
+        _index(table, layout.NAMES_INDEX, layout.INDEX_PARTITION_KEY, layout.INDEX_SORT_KEY, layout.NAMES)
         return table
 
     def _access(self) -> dynamodb.Table:

@@ -115,6 +115,7 @@ class Tenant(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     operator_roles: tuple[str, ...] = ()
     keys_table: str = ""
     access_table: str = ""
+    listing_index: bool = False
     parent_key_arn: str = ""
     reserved_concurrency: dict[str, int] = {}
     events: Events | None = None

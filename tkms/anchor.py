@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from contextlib import suppress
 from itertools import islice
 
-from tenantkms.model.key import KeyFilter
 from tenantkms.parent.port import IMPORT_DIGEST, Binding, SealBroken, credential_binding, key_binding
 from tenantkms.runtime.assemble import Settings
 from tenantkms.store.integrity import IntegrityFault
@@ -41,7 +40,7 @@ def take_over(settings: Settings) -> Iterator[None]:
 def has_rows(settings: Settings) -> bool:
     """Whether there are keys or access keys that a root secret would have authenticated."""
     keys = settings.deps.keyring.store.unauthenticated()
-    return settings.access.store.has_credentials() or keys.list_keys(KeyFilter(), now=0, offset=0, limit=1)[0] > 0
+    return settings.access.store.has_credentials() or bool(keys.keys_after((0, ""), limit=1))
 
 
 def _stores(settings: Settings) -> tuple[KeyStore | AccessStore, ...]:
@@ -68,11 +67,11 @@ def _sealed_secrets(settings: Settings) -> Iterator[tuple[bytes, Binding]]:
 
 def _sealed_of_keys(settings: Settings) -> Iterator[tuple[bytes, Binding]]:
     """Material, and the digest of what was once imported, however many keys have neither."""
-    tenant, store, offset = settings.site.tenant, settings.deps.keyring.store.unauthenticated(), 0
-    while page := store.list_keys(KeyFilter(), now=0, offset=offset, limit=100)[1]:
+    tenant, store, after = settings.site.tenant, settings.deps.keyring.store.unauthenticated(), (0, "")
+    while page := store.keys_after(after, limit=100):
         for key in page:
             if key.primary:
                 yield key.primary.sealed, key_binding(tenant, key.id, key.primary_number, key.spec)
             if key.imported:
                 yield key.imported, Binding(IMPORT_DIGEST, tenant, key.id, 1, key.spec)
-        offset += len(page)
+        after = (page[-1].created, page[-1].id)

@@ -1,6 +1,7 @@
 """Scheduled: destroys keys whose deletion window is over, and imported material that has expired.
 
-It counts the keys that wait for their deletion. Safe to run twice and concurrently; what it has no time for the next
+It counts the keys that wait for their deletion, and brings up to date what listings count by.
+Safe to run twice and concurrently; what it has no time for the next
 run does.
 The event may say `{"dry_run": true}`, and `{"trust_clock": true}` for an operator who knows that the clock is right.
 """
@@ -22,15 +23,11 @@ def handler(event: Mapping[str, Any], context: Any) -> dict[str, int]:
     """`Report`: how many keys were due, done and failed, and whether some are left."""
     settings = from_environment()
     dry_run, trust_clock = (event.get(name) is True for name in ("dry_run", "trust_clock"))
-    report = run(
-        DESTROY,
-        settings.deps,
-        context.aws_request_id,
-        dry_run=dry_run,
-        trust_clock=trust_clock,
-        more=in_time(context),
-    )
+    deps, more = settings.deps, in_time(context)
+    report = run(DESTROY, deps, context.aws_request_id, dry_run=dry_run, trust_clock=trust_clock, more=more)
     tell(settings.metrics, DESTROY, report)
+    if not dry_run:
+        deps.keyring.store.settle(int(deps.clock()), more)
     waiting = settings.deps.keyring.count_waiting(KeyState.PENDING_DELETION)
     settings.metrics.put(**{KEYS_PENDING_DELETION: waiting})
     return msgspec.structs.asdict(report)

@@ -26,6 +26,7 @@ from tenantkms.keys import maintenance
 from tenantkms.model.states import KeyState
 from tenantkms.names import ALIBABA, DIALECTS
 from tenantkms.runtime.assemble import Settings, on_aws
+from tenantkms.store import dynamodb_listing
 from tkms.anchor import anchor
 
 FOLDER = {action: folder for folder, action in actions().items()}
@@ -39,7 +40,7 @@ _NO_ATTRIBUTES = {"SET", "REMOVE", "ADD", "AND", "OR", "attribute_exists", "attr
 
 def named(update: Mapping[str, Any]) -> set[str]:
     """All attributes that an update names, as IAM sees them."""
-    words = re.findall(r"[#:]?\w+", f"{update['UpdateExpression']} {update['ConditionExpression']}")
+    words = re.findall(r"[#:]?\w+", f"{update['UpdateExpression']} {update.get('ConditionExpression', '')}")
     names = update.get("ExpressionAttributeNames", {})
     return {names.get(word, word) for word in words if word not in _NO_ATTRIBUTES and word[0] != ":"} | set(
         update["Key"]
@@ -87,6 +88,11 @@ class Deployment(Tenant):
             for item in body["TransactItems"]:
                 for part, inner in item.items():
                     yield from self._asks(f"{part}Item", inner)
+        elif "RequestItems" in body:
+            for table, asked in body["RequestItems"].items():
+                yield from (
+                    ask for key in asked["Keys"] for ask in self._asks(operation, {"TableName": table, "Key": key})
+                )
         else:
             name = {self._tables.keys: "keys", self._tables.access: "access"}[body["TableName"]]
             index = f"/{body['IndexName']}" if "IndexName" in body else ""
@@ -127,6 +133,7 @@ MORE: Mapping[str, list[Params]] = {
     "CreateKey": [{"alias": "made-with-it"}, {"client_token": "once"}],
     "DescribeService": [{"count": True}],
     "ListAliases": [{}],
+    "ListKeys": [{"where": {"aliases": ["default"]}}],
     "ListTagResources": [{"key_ids": []}],
 }
 """Other ways to call an Action, which touch other rows."""
@@ -194,14 +201,17 @@ def test_the_rotating_sweeper(tmp_path: Path) -> None:
     check("rotate_due_keys", tenant.asked())
 
 
-def test_the_destroying_sweeper() -> None:
+def test_the_destroying_sweeper(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dynamodb_listing, "SEGMENT", 1)
     tenant = Deployment()
+    tenant.create()
     key = tenant.create(alias="goes-too")
     tenant.result("CreateKeyVersion", {"key_id": key})
     tenant.put(key, state=KeyState.PENDING_DELETION, deletion_date=1)
     watch(tenant.deps.keyring.store, int(tenant.deps.clock()))
     tenant.restart()
     assert maintenance.run(maintenance.DESTROY, tenant.deps, "run").done == 1
+    tenant.deps.keyring.store.settle(int(tenant.deps.clock()) + 1_000, lambda: True)
     check("delete_due_keys", tenant.asked())
 
 

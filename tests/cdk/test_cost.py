@@ -146,15 +146,15 @@ def test_keys_cost_by_their_number_and_hardly_anything() -> None:
     assert ten == pytest.approx(10 * one)
     assert one < 0.1
     stored = cost.keys_month(1_000_000, MEASURED, PRICES)["storage"]
-    assert stored == pytest.approx(3 * 1.024 * 0.45)
+    assert stored == pytest.approx((2 * 1.024 + 0.2) * 0.45)
 
 
 def test_a_tenant_s_month() -> None:
     found = cost.fixed_month(cost.Fixed(alarms=16, actions=5), PRICES)
     assert (found["parent key"], found["alarms"], found["dashboard"]) == (1, 1.6, 3)
     assert found["metrics"] == pytest.approx(2.7)
-    # 5,760 runs of 50 ms at 512 MB.
-    assert found["sweepers"] == pytest.approx(5760 * (0.2e-6 + 0.025 * 0.0000133334))
+    # 5,760 runs of 200 ms at 512 MB, each of which asks 24 times.
+    assert found["sweepers"] == pytest.approx(5760 * (0.2e-6 + 0.1 * 0.0000133334 + 24 * 0.0625e-6))
 
 
 def test_sealing_a_million() -> None:

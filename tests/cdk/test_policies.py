@@ -200,7 +200,9 @@ def test_no_function_touches_another_tenant(example: Template, full: Template, f
     """Whatever the row and the context."""
     contexts: Sequence[Context] = [{}, *(row(key) for key in ("KEY#1", "ALIAS#a", "CREDENTIAL#1", "NONCE#1", "KEYS"))]
     tables = [
-        table(full, name) + index for name in ("Keys", "Access") for index in ("", "/index/listing", "/index/due")
+        table(full, name) + index
+        for name in ("Keys", "Access")
+        for index in ("", "/index/listing", "/index/names", "/index/due")
     ]
     for arn in tables:
         assert not any(

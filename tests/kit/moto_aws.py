@@ -120,8 +120,9 @@ class WiredSession:
 def create_tables(client: DynamoDBClient, keys_table: str, access_table: str) -> None:
     """Both tables as a deployment has them."""
     listing = (layout.INDEX, layout.INDEX_PARTITION_KEY, layout.INDEX_SORT_KEY)
+    names = (layout.NAMES_INDEX, *listing[1:])
     due = (layout.DUE_INDEX, layout.DUE_PARTITION_KEY, layout.DUE_SORT_KEY)
-    _create_table(client, keys_table, [layout.PARTITION_KEY, layout.SORT_KEY], [listing, due])
+    _create_table(client, keys_table, [layout.PARTITION_KEY, layout.SORT_KEY], [names, due])
     _create_table(client, access_table, [layout.PARTITION_KEY], [listing])
     client.update_time_to_live(
         TableName=access_table, TimeToLiveSpecification={"Enabled": True, "AttributeName": layout.TTL}
@@ -136,10 +137,16 @@ def _create_table(client: DynamoDBClient, table: str, key: list[str], indexes: l
         AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in names],
         KeySchema=_key_schema(*key),
         GlobalSecondaryIndexes=[
-            {"IndexName": index, "KeySchema": _key_schema(*attributes), "Projection": {"ProjectionType": "ALL"}}
+            {"IndexName": index, "KeySchema": _key_schema(*attributes), "Projection": _projection(index)}
             for index, *attributes in indexes
         ],
     )
+
+
+def _projection(index: str) -> Any:
+    if index == layout.NAMES_INDEX:
+        return {"ProjectionType": "INCLUDE", "NonKeyAttributes": list(layout.NAMES)}
+    return {"ProjectionType": "ALL"}
 
 
 def _key_schema(partition: str, sort: str = "") -> Any:

@@ -57,7 +57,8 @@ FILTERS: dict[str, tuple[KeyFilter, list[int]]] = {
 
 @pytest.mark.parametrize(("where", "found"), FILTERS.values(), ids=FILTERS)
 def test_filters(store: KeyStore, where: KeyFilter, found: list[int]) -> None:
-    store.commit([PutKey(k) for k in SOME])
+    aliases = [Alias(name=name, key_id=k.id) for k in SOME for name in k.aliases]
+    store.commit([*(PutKey(k) for k in SOME), *(PutAlias(alias, expect=None) for alias in aliases)])
     expected = [SOME[n - 1] for n in found]
     assert store.list_keys(where, now=0, offset=0, limit=10) == (len(found), expected)
     assert store.list_keys(where, now=0, offset=0, limit=10, descending=True) == (len(found), expected[::-1])

@@ -122,7 +122,9 @@ class Stack:
 
 
 def table(**changes: Any) -> Any:
-    indexes = [{"IndexName": name, "IndexStatus": "ACTIVE"} for name in (layout.INDEX, layout.DUE_INDEX)]
+    indexes = [
+        {"IndexName": name, "IndexStatus": "ACTIVE"} for name in (layout.INDEX, layout.NAMES_INDEX, layout.DUE_INDEX)
+    ]
     found = {"TableStatus": "ACTIVE", "GlobalSecondaryIndexes": indexes, "DeletionProtectionEnabled": True, **changes}
     return {"Table": found}
 

@@ -87,7 +87,7 @@ def _stack(stack: Stack, _listing: Listing) -> Found:
         yield _either(protected, "termination protection is on", WARNING, "termination protection is off", deploy)
 
 
-_INDEXES = {"KeysTable": {layout.INDEX, layout.DUE_INDEX}, "AccessTable": {layout.INDEX}}
+_INDEXES = {"KeysTable": {layout.NAMES_INDEX, layout.DUE_INDEX}, "AccessTable": {layout.INDEX}}
 _EXPIRING = {"AccessTable": "nonces", "EventsTableName": "messages"}
 
 

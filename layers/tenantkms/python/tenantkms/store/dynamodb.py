@@ -9,10 +9,11 @@ wrong, the rows are read back, and a write that is there succeeded.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
-from itertools import islice
+from collections.abc import Callable, Iterator, Sequence
+from heapq import merge
+from itertools import islice, zip_longest
 from math import inf
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import msgspec
@@ -21,7 +22,7 @@ from botocore.exceptions import ClientError
 from tenantkms.errors import AliasExists
 from tenantkms.model.alias import Alias
 from tenantkms.model.credential import Credential
-from tenantkms.model.key import Key, KeyFilter
+from tenantkms.model.key import Key
 from tenantkms.model.states import KeyState
 from tenantkms.model.version import KeyVersion
 from tenantkms.model.watch import Watch, kept, place_text
@@ -40,6 +41,7 @@ from tenantkms.store.dynamodb_layout import (
     LAST_USED,
     LONGEST_KEY,
     META,
+    NAMES_INDEX,
     PARTITION_KEY,
     PLACE,
     ROOT,
@@ -51,6 +53,7 @@ from tenantkms.store.dynamodb_layout import (
     TAKEN,
     TTL,
     USES,
+    WAITING,
     WITH_MAC,
     Row,
     alias_pk,
@@ -67,8 +70,10 @@ from tenantkms.store.dynamodb_layout import (
     typed,
     use_pk,
     version_sk,
+    waiting_in,
     watch_pk,
 )
+from tenantkms.store.dynamodb_listing import Listings
 from tenantkms.store.dynamodb_table import FAULTS, Table, condition_failed, faults, unavailable
 from tenantkms.store.integrity import RowMac
 from tenantkms.store.leases import Leases
@@ -83,7 +88,7 @@ _decode_credential = msgspec.json.Decoder(Credential).decode
 _COUNTED_SECONDS = 60
 
 
-class DynamoKeyStore(Table):
+class DynamoKeyStore(Listings):
     """`KeyStore` on the keys table `table`."""
 
     def __init__(self, client: DynamoDBClient, table: str, macs: RowMac) -> None:
@@ -114,24 +119,27 @@ class DynamoKeyStore(Table):
         if before < after[0]:
             return []
         span = (DUE_SORT_KEY, by_time(*after), by_time(before, "~"))
-        found = self._query(DUE_PARTITION_KEY, KEYS, span, IndexName=DUE_INDEX, Limit=limit + 1)
-        return list(islice((due for due in map(due_of, found) if due > after), limit))
+        how: Any = {"IndexName": DUE_INDEX, "Limit": limit // 8 + 2}
+        found = merge(*(map(due_of, self._query(DUE_PARTITION_KEY, part, span, **how)) for part in WAITING))
+        return list(islice((due for due in found if due > after), limit))
 
     def count_waiting(self, state: KeyState) -> int:
-        return self._number(count_of(DUE_INDEX, DUE_PARTITION_KEY, KEYS, state))
+        parts = (count_of(DUE_INDEX, DUE_PARTITION_KEY, part, state=state) for part in waiting_in(state))
+        return sum(map(self._number, parts))
 
     def count_keys(self) -> int:
-        return self._count(KEYS)
+        return self._count(KEYS, self._count_keys)
 
     def count_aliases(self) -> int:
-        return self._count(ALIASES)
+        aliases = count_of(NAMES_INDEX, INDEX_PARTITION_KEY, ALIASES)
+        return self._count(ALIASES, lambda: self._number(aliases))
 
-    def _count(self, what: str) -> int:
-        """All rows are read to be counted, so it is not done for each key that is made."""
+    def _count(self, what: str, number: Callable[[], int]) -> int:
+        """Rows of an index are read to be counted, so it is not done for each key that is made."""
         counted, count = self._counts.get(what, (-inf, 0))
         if time.monotonic() - counted < _COUNTED_SECONDS:
             return count
-        count = self._number(count_of(INDEX, INDEX_PARTITION_KEY, what))
+        count = number()
         self._counts[what] = time.monotonic(), count
         return count
 
@@ -141,6 +149,7 @@ class DynamoKeyStore(Table):
 
     def commit(self, writes: Sequence[Write]) -> None:
         items = [item_of(self._table, self._macs, write) for write in writes]
+        items += self._counting(writes)
         try:
             self._client.transact_write_items(TransactItems=items, ClientRequestToken=str(uuid4()))
         except FAULTS as e:
@@ -152,30 +161,9 @@ class DynamoKeyStore(Table):
         keys = [write.key for write in writes if isinstance(write, PutKey)]
         return bool(keys) and all(key.token and self.get(key.id) == key for key in keys)
 
-    def list_keys(
-        self, where: KeyFilter, *, now: int, offset: int, limit: int, descending: bool = False
-    ) -> tuple[int, list[Key]]:
-        total = 0
-        page: list[Key] = []
-        for found in self._listed(KEYS, descending=descending):
-            key = key_of(checked(self._macs, found))
-            if where.matches(key, now):
-                if offset <= total < offset + limit:
-                    page.append(key)
-                total += 1
-        return total, page
-
-    def keys_after(self, after: tuple[int, str], *, limit: int) -> list[Key]:
-        # The one that is named is among the rows, if it is still there.
-        span = (INDEX_SORT_KEY, by_time(*after), "~")
-        rows = islice(self._query(INDEX_PARTITION_KEY, KEYS, span, IndexName=INDEX, Limit=limit + 1), limit + 1)
-        keys = [key_of(checked(self._macs, row)) for row in rows]
-        return [key for key in keys if (key.created, key.id) > after][:limit]
-
     def list_aliases(self, *, offset: int, limit: int) -> tuple[int, list[Alias]]:
-        found = list(self._listed(ALIASES))
-        page = (checked(self._macs, alias) for alias in found[offset : offset + limit])
-        return len(found), [Alias(name=alias[INDEX_SORT_KEY]["S"], key_id=alias[KEY_ID]["S"]) for alias in page]
+        total, page = self._aliases(offset, limit)
+        return total, [Alias(name=name, key_id=key_id) for name, key_id in page]
 
     def get_root(self) -> bytes | None:
         found = self._get(pk=ROOT, sk=META)
@@ -206,7 +194,7 @@ def _refusal(fault: Exception, writes: Sequence[Write]) -> Exception:
     """The port's error for a transaction that failed; its reasons stand in the order of the writes."""
     reasons = fault.response.get("CancellationReasons", ()) if isinstance(fault, ClientError) else ()
     codes = [reason.get("Code") for reason in reasons]
-    for write, code in zip(writes, codes, strict=False):
+    for write, code in zip_longest(writes, codes):  # behind the writes is what counts them
         if code == "ConditionalCheckFailed":
             is_new_alias = isinstance(write, PutAlias) and write.expect is None
             return AliasExists() if is_new_alias else RevisionConflict()

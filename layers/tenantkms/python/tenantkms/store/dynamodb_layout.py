@@ -6,6 +6,7 @@ Keys table     pk=KEY#<id>      sk=META                 record, material (bytes)
                pk=ALIAS#<name>  sk=META                 key_id, mac; listed by name
                pk=ROOT          sk=META                 sealed (bytes), token
                pk=WATCH#<job>   sk=META                 since, seen, place
+               pk=SEGMENTS#KEYS                         `dynamodb_listing`
 Access table   pk=CREDENTIAL#<access key id>            doc, token, mac; listed by age
                pk=USE#<access key id>                   last_used, token; listed by access key id
                pk=NONCE#<hex>                           expires (DynamoDB's TTL), token, source
@@ -21,7 +22,7 @@ before has all of it in `doc`. It is read, and replaced by the next write of mat
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,7 @@ import msgspec
 from msgspec.structs import replace
 
 from tenantkms.model.key import Key
+from tenantkms.model.states import KeyState
 from tenantkms.store.integrity import IntegrityFault, RowMac
 from tenantkms.store.port import DeleteAlias, DeleteKey, DeleteVersion, PutAlias, PutKey, PutVersion, Write
 
@@ -39,7 +41,9 @@ PARTITION_KEY, SORT_KEY = "pk", "sk"
 """Both strings. The access table has no sort key."""
 INDEX = "listing"
 INDEX_PARTITION_KEY, INDEX_SORT_KEY = "listing", "order"
-"""The key of the index of both tables, strings; it projects all attributes."""
+"""The key of an index of both tables, strings: of the access table `listing`, which projects all attributes, and of the
+keys table `names`, which projects what `NAMES` says."""
+NAMES_INDEX = "names"
 DUE_INDEX = "due"
 DUE_PARTITION_KEY, DUE_SORT_KEY = "waiting", "due"
 """The key of another index of the keys table, strings; it projects all attributes."""
@@ -47,11 +51,14 @@ TTL, SOURCE = "expires", "source"
 """Of a nonce: the access table's time-to-live attribute, in Unix seconds, and who used it first, where that counts."""
 
 DOC, REVISION, STATE, TOKEN, KEY_ID, SEALED, MAC = "doc", "revision", "state", "token", "key_id", "sealed", "mac"
+NAMES = (STATE, DUE_SORT_KEY)
+"""What a row of the index `names` has besides its keys."""
 RECORD, MATERIAL, CREATED = "record", "material", "created"
 TAKEN = "taken"
 META, ROOT = "META", "ROOT"
 LAST_USED, SINCE, SEEN, PLACE = "last_used", "since", "seen", "place"
 KEYS, ALIASES, CREDENTIALS, USES = "KEYS", "ALIASES", "CREDENTIALS", "USES"
+SEGMENTS = "SEGMENTS#KEYS"
 ABSENT = f"attribute_not_exists({PARTITION_KEY})"
 LONGEST_KEY = 2048
 """Bytes of a partition key."""
@@ -86,6 +93,25 @@ def typed(**attributes: str | int) -> dict[str, Any]:
 def by_time(seconds: int, name: str) -> str:
     """Sorts as (seconds, name) does."""
     return f"{seconds:012}#{name}"
+
+
+_LEAVING = "LEAVING"
+_SHARDS = range(8)
+_ANY_WORK = [f"{KEYS}#{shard}" for shard in _SHARDS]
+_DELETION = [f"{_LEAVING}#{shard}" for shard in _SHARDS]
+WAITING = (KEYS, *_ANY_WORK, *_DELETION)
+"""Partitions of the due index, over which keys are spread since each takes a thousand units of writes a second. Rows
+from before are in the first one."""
+
+
+def waiting_in(state: KeyState) -> Sequence[str]:
+    """The partitions in which a key in `state` may be."""
+    return (KEYS, *(_DELETION if state is KeyState.PENDING_DELETION else _ANY_WORK))
+
+
+def _waiting(key: Key) -> str:
+    """The partition of a key, by its id."""
+    return waiting_in(key.state)[1 + int(key.id[0], 16) % len(_SHARDS)]
 
 
 def due_of(row: Row) -> tuple[int, str]:
@@ -210,7 +236,7 @@ def _put_key(table: str, macs: RowMac, write: PutKey) -> TransactWriteItemTypeDe
         order=by_time(key.created, key.id),
     )
     if key.due:
-        item |= typed(waiting=KEYS, due=by_time(key.due, key.id))
+        item |= typed(waiting=_waiting(key), due=by_time(key.due, key.id))
     if write.keeps_material:
         return _change_key(table, with_mac(macs, item), key.revision - 1)
     return _put(table, macs, item, _NEW if key.revision == 1 else equals(REVISION, key.revision - 1))
@@ -275,10 +301,16 @@ def item_of(table: str, macs: RowMac, write: Write) -> TransactWriteItemTypeDef:
 # -- counting ----------------------------------------------------------------------------------------
 
 
-def count_of(index: str, name: str, value: str, state: str = "") -> dict[str, Any]:
-    """The query that counts the rows of an index whose attribute `name` is `value`, in `state` if one is given."""
+def count_of(
+    index: str, name: str, value: str, *, state: str = "", span: tuple[str, str, str] | None = None
+) -> dict[str, Any]:
+    """The query that counts the rows of an index whose attribute `name` is `value`: in `state`, and in `span`
+    (attribute, first, last), if they are given."""
     names, values = {"#name": name}, {":value": value}
     query: dict[str, Any] = {"IndexName": index, "Select": "COUNT", "KeyConditionExpression": "#name = :value"}
+    if span:
+        query["KeyConditionExpression"] += " AND #span BETWEEN :first AND :last"
+        names["#span"], values[":first"], values[":last"] = span
     if state:
         query["FilterExpression"] = "#state = :state"
         names["#state"], values[":state"] = STATE, state

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Protocol, Self
 
 from msgspec import Struct
@@ -79,7 +79,7 @@ class DeleteVersion(Struct, frozen=True):
 
 Write = PutKey | PutVersion | PutAlias | DeleteAlias | DeleteKey | DeleteVersion
 MAX_WRITES = 100
-"""Writes of one commit: what DynamoDB allows in a transaction."""
+"""Writes of one commit, where none deletes a key, which counts twice: what DynamoDB allows in a transaction."""
 
 
 class AuthenticRows(Protocol):
@@ -137,6 +137,9 @@ class KeyStore(AuthenticRows, Protocol):
         self, where: KeyFilter, *, now: int, offset: int, limit: int, descending: bool = False
     ) -> tuple[int, list[Key]]:
         """(how many match at `now`, the page), ordered by creation."""
+
+    def settle(self, now: int, more: Callable[[], bool]) -> None:
+        """Bring what listings count by up to date at `now`, while `more()`; scheduled work does it."""
 
     def keys_after(self, after: tuple[int, str], *, limit: int) -> list[Key]:
         """At most `limit` keys, ordered by creation and then by id, beyond (created, id). No others are read."""

@@ -186,6 +186,9 @@ class SqliteStore:
         rows = self._rows(KEYS, KEYS.select(f"WHERE id IN ({found}) {by_age}"), (*values, limit, offset))
         return total, [_decode_key(row[-1]) for row in rows]
 
+    def settle(self, now: int, more: Callable[[], bool]) -> None:
+        """Triggers count."""
+
     @_faults
     def keys_after(self, after: tuple[int, str], *, limit: int) -> list[Key]:
         beyond = "WHERE (created, id) > (?, ?) ORDER BY created, id LIMIT ?"
