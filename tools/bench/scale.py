@@ -39,9 +39,12 @@ from tkms.machine.directory import Directory
 from tkms.output import Bar, clear
 from tools.bench.attack import memory_mb
 from tools.bench.full_tenant import Load, credential, fill, key_id
+from tools.bench.listings import dynamodb_rows, file_rows, told
 
 PLAINTEXT = base64.b64encode(b"x" * 64).decode()
 PIPELINED = 16
+DYNAMODB_KEYS = 20_000
+"""As many as moto holds in a time to wait for."""
 ROUNDS = 5
 """Of requests in turns; the ratio is that of the middle round."""
 _SEED = 13
@@ -280,6 +283,8 @@ def _told(what: str, rows: Rows) -> Rows:
 def measured(data: Path, load: Load, requests: int) -> Rows:
     """`data` has the tenants `full`, `few` and `empty`."""
     rows: Rows = {"load": {name: getattr(load, name) for name in load.__struct_fields__}}
+    rows["listings, one machine"] = told("pages of ListKeys", file_rows(data / "full", load.keys))
+    rows["listings, DynamoDB"] = told("pages of ListKeys, DynamoDB", dynamodb_rows(min(load.keys, DYNAMODB_KEYS)))
     rows["scheduled work"] = _told("scheduled work", sweeper_rows(data / "full", load))
     with ExitStack() as stack:
         servers = {}
