@@ -48,7 +48,6 @@ class Endpoint:
     ) -> None:
         self._access: Access = settings.access
         self._limiter, self._sessions = settings.limiter, settings.sessions
-        self._noted: dict[str, int] = {}  # until when the use of an access key is noted
         self._without_nonce = settings.without_nonce
         self._audit, self._clock = settings.deps.audit, settings.deps.clock
         self._tenant, self._view = settings.site.tenant, View(settings.site)
@@ -142,9 +141,7 @@ class Endpoint:
             self._limiter.give_back(bucket)  # whoever sends requests of others again uses nothing of theirs up
             raise
         answer.admitted = True
-        used = credential.access_key_id
-        if now >= self._noted.get(used, 0):
-            self._noted[used] = self._access.note_use(used, now)
+        self._access.note_use(credential.access_key_id, now)
         if scheme.repeats and operation and operation.action in CHANGING:
             answer.once = claim.access_key_id, scheme.repeats(request)
         self._prepare(answer, operation, version, credential, params)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import time
+from collections.abc import Callable
 from pathlib import Path
-from threading import Event
+from threading import Event, Thread
 from typing import Any
 
 import pytest
@@ -13,7 +15,7 @@ from msgspec.structs import replace
 from kit.fakes import Clock, Counting
 from kit.samples import ROW_MACS
 from kit.support import Kms
-from tenantkms.access.credentials import Access
+from tenantkms.access.credentials import MOST_USES, Access
 from tenantkms.access.policy import ALLOW_ALL
 from tenantkms.errors import (
     AccessDenied,
@@ -225,10 +227,10 @@ def test_a_use_is_noted_by_the_hour(world: World) -> None:
     one, other = (world.access.create("name", DIALECTS, ALLOW_ALL, NOW)[0].access_key_id for _ in range(2))
     hour = NOW - NOW % 3600
     for now in (NOW, NOW + 0.5, hour + 3599.999):
-        assert world.access.note_use(one, now) == hour + 3600
+        world.access.note_use(one, now)
     assert world.sqlite.last_uses() == {one: hour}
-    assert world.access.note_use(other, hour + 3599) == hour + 3600
-    assert world.access.note_use(one, hour + 3600) == hour + 7200
+    world.access.note_use(other, hour + 3599)
+    world.access.note_use(one, hour + 3600)
     assert world.sqlite.last_uses() == {one: hour + 3600, other: hour}
 
 
@@ -257,6 +259,49 @@ def test_no_request_waits_until_its_use_is_noted(world: World) -> None:
     assert not written.is_set()
     waiting.set()
     assert written.wait(10)
+
+
+def test_a_use_is_written_once_an_hour(world: World) -> None:
+    written: list[tuple[str, int]] = []
+
+    class Store:
+        def note_use(self, *row: Any) -> None:
+            written.append(row)
+
+    access = Access("acme", Store(), world.parent, clock=world.clock, apart=lambda work: work())  # type: ignore[arg-type]
+    hour = NOW - NOW % 3600
+    for now in (hour, hour + 1, hour + 3599, hour + 3600, hour + 3601):
+        access.note_use("TKMSone", now)
+    assert written == [("TKMSone", hour), ("TKMSone", hour + 3600)]
+
+
+def test_uses_of_many_access_keys_are_written_by_one_thread_and_kept_in_bounds(world: World) -> None:
+    """While the store hangs: the requests of all that come go on, and the oldest of too many are left out."""
+    waiting = Event()
+    written: list[str] = []
+    started: list[Thread] = []
+
+    class Slow:
+        def note_use(self, access_key_id: str, _hour: int) -> None:
+            assert waiting.wait(60)
+            written.append(access_key_id)
+
+    def apart(work: Callable[[], None]) -> None:
+        started.append(Thread(target=work))
+        started[-1].start()
+
+    access = Access("acme", Slow(), world.parent, clock=world.clock, apart=apart)  # type: ignore[arg-type]
+    access.note_use("first", NOW)
+    while access._unwritten:
+        time.sleep(0.001)
+    for number in range(2 * MOST_USES + 10):
+        access.note_use(f"TKMS{number}", NOW)
+    assert len(access._noted) <= MOST_USES
+    waiting.set()
+    for thread in started:
+        thread.join(60)
+    assert len(started) == 1
+    assert written == ["first", *(f"TKMS{number}" for number in range(MOST_USES + 10, 2 * MOST_USES + 10))]
 
 
 def test_a_nonce_is_good_once_for_its_scheme_and_access_key(world: World) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import secrets
 import string
+from collections import deque
 from collections.abc import Callable
-from functools import partial
-from threading import Thread
+from threading import Lock, Thread
 from typing import Any
 
 from msgspec.structs import replace
@@ -38,6 +38,8 @@ MAX_ACTIVE = 2
 """Access keys of one name that work at the same time: the one in use, and the one that takes its place."""
 USE_SECONDS = 3600
 """When a credential was last used is remembered to the hour, so that it is written once an hour."""
+MOST_USES = 20_000
+"""Access keys whose use of an hour a process remembers to have noted, or has yet to write."""
 LAST_USE = "last-use"
 """What the work that writes it is called, in the operator's log too."""
 
@@ -73,6 +75,10 @@ class Access:
         # Of those that there are not, apart: strangers, who fill it, drive nothing else out.
         self._unknown: Cache[bool] = Cache(size, min(state_seconds, _UNKNOWN_SECONDS), clock)
         self._apart = apart
+        self._hour = 0
+        self._noted: set[str] = set()  # of this hour
+        self._unwritten: deque[tuple[str, int]] = deque(maxlen=MOST_USES)
+        self._writing = Lock()  # held from when there is one who writes them until that has ended
         self._any = False  # whether there is a credential at all, as far as this process has seen
 
     def create(
@@ -184,17 +190,28 @@ class Access:
         if not self.store.use_nonce(text, now=now, expires=now + 2 * window, source=source, again=AGAIN):
             raise NonceReused
 
-    def note_use(self, access_key_id: str, now: float) -> int:
-        """Remember in which hour a credential was used; answers when the next one begins, in Unix seconds.
-
-        What hinders that is logged, and hinders no request.
-        """
+    def note_use(self, access_key_id: str, now: float) -> None:
+        """Remember in which hour a credential was used. What hinders that is logged, and hinders no request."""
         hour = int(now) // USE_SECONDS * USE_SECONDS
-        self._apart(partial(self._write_use, access_key_id, hour))
-        return hour + USE_SECONDS
+        if hour != self._hour or len(self._noted) >= MOST_USES:
+            # Whoever is noted a second time is written a second time, which changes nothing.
+            self._hour, self._noted = hour, set()
+        if access_key_id in self._noted:
+            return
+        self._noted.add(access_key_id)
+        self._unwritten.append((access_key_id, hour))
+        if self._writing.acquire(blocking=False):
+            self._apart(self._write_uses)
 
-    def _write_use(self, access_key_id: str, hour: int) -> None:
-        try:
-            self.store.note_use(access_key_id, hour)
-        except Exception as error:  # noqa: BLE001 - nobody waits for this thread, who would handle it
-            log_fault(LAST_USE, error)
+    def _write_uses(self) -> None:
+        """All that are there, until there are none: who comes meanwhile leaves theirs to this one."""
+        while True:
+            try:
+                while self._unwritten:
+                    self.store.note_use(*self._unwritten.popleft())
+            except Exception as error:  # noqa: BLE001 - nobody waits for this thread, who would handle it
+                log_fault(LAST_USE, error)
+            finally:
+                self._writing.release()
+            if not self._unwritten or not self._writing.acquire(blocking=False):
+                return
