@@ -5,6 +5,7 @@ Nothing here needs Docker: uv takes wheels of the platform that is named, and on
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import os
 import shutil
@@ -14,7 +15,9 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import uv
 from msgspec import Struct
 
@@ -22,7 +25,7 @@ from cdk.progress import step
 from cdk.tenants import ROOT
 
 BUILD = ROOT / "build" / "cdk"
-_MAKER = "2"
+_MAKER = "3"
 """Changes when the same sources shall be built differently."""
 
 
@@ -70,6 +73,7 @@ SHARED = Source("tenantkms", "tenantkms", ("dynamodb", "kms", "lambda"))
 EVENTS = Source("events", "tenantkms_events", ("events", "s3", "secretsmanager", "sqs", "ssm"), SHARED)
 DATA = "botocore_data"
 """Beside the package, which tells botocore of it: two layers are one folder on AWS, and two elsewhere."""
+_CALLED = frozenset({*SHARED.services, *EVENTS.services})
 
 
 class Bundle(Struct, frozen=True):
@@ -165,10 +169,12 @@ def layer(platform: Platform = LAMBDA, source: Source = SHARED) -> Bundle:
                 _install(Path(temporary), source.extends.requirements, platform)
                 for service in source.services:
                     shutil.copytree(Path(temporary, "botocore/data", service), python / DATA / service)
+            _thin(python / DATA)
         else:
             for data in (python / "botocore/data").iterdir():
                 if data.is_dir() and data.name not in source.services:
                     shutil.rmtree(data)
+            _thin(python / "botocore/data")
         shutil.copytree(source.code, python / source.package, ignore=shutil.ignore_patterns("__pycache__"))
         _compile(python, platform.python, "/opt/python")
 
@@ -176,6 +182,36 @@ def layer(platform: Platform = LAMBDA, source: Source = SHARED) -> Bundle:
     name = f"layer-{source.folder}-{platform.system}-{platform.python.replace('.', '')}"
     with step(f"building the layer {source.folder} for {platform.system}, Python {platform.python}"):
         return _built(name, _hash(salt, [*pins, *_sources(source.code)]), fill)
+
+
+def _thin(data: Path) -> None:
+    """Takes out of botocore's data what no call needs, and a function would read at each start: what only describes,
+    and addresses of services that nobody calls. docs/decisions/0041-starts.md."""
+    for described in data.glob("*/*/examples-1.json"):
+        described.unlink()
+    for packed in data.glob("*/*/service-2.json.gz"):
+        model = msgspec.json.decode(gzip.decompress(packed.read_bytes()))
+        # What a client itself may be told (`clientContextParams`) botocore does not read without a description.
+        thinner = {part: _undescribed(model[part]) for part in ("operations", "shapes")}
+        packed.with_suffix("").write_bytes(msgspec.json.encode({**model, **thinner}))
+        packed.unlink()
+    for addresses in data.glob("endpoints.json"):
+        found = msgspec.json.decode(addresses.read_bytes())
+        for partition in found["partitions"]:
+            there = partition["services"]
+            partition["services"] = {name: there[name] for name in there if name in _CALLED}
+        addresses.write_bytes(msgspec.json.encode(found))
+
+
+def _undescribed(model: Any) -> Any:
+    """Without texts called `documentation`; what a member of that name is stays."""
+    if isinstance(model, dict):
+        return {
+            name: _undescribed(value)
+            for name, value in model.items()
+            if not (name == "documentation" and isinstance(value, str))
+        }
+    return [_undescribed(value) for value in model] if isinstance(model, list) else model
 
 
 def _install(target: Path, requirements: Path, platform: Platform) -> None:

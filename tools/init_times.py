@@ -1,25 +1,29 @@
 """A function as AWS Lambda runs it: AWS's runtime client, in a process that sees its code, its layer and nothing else.
 
-`make init-times` prints how long each function takes to start.
+`make init-times` prints how long each function takes to start, beside one that makes botocore's clients and nothing
+else: `make init-times ARGS="encrypt endpoint"` those, and all without ARGS.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import resource
 import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.util import find_spec
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
+
+import botocore
 
 from cdk import bundles
 from cdk.progress import step
@@ -71,12 +75,14 @@ runpy.run_module("awslambdaric", run_name="__main__")
 
 @dataclass
 class Outcome:
-    """`answer`, or the `error` that the runtime reports; milliseconds from the start to ready, from there to it."""
+    """`answer`, or the `error` that the runtime reports; milliseconds from the start to ready, from there to it, and of
+    the processor for both."""
 
     answer: Any = None
     error: Any = None
     init: float = 0
     first: float = 0
+    cpu: float = 0
     output: str = ""
 
 
@@ -143,8 +149,26 @@ class _Handler(BaseHTTPRequestHandler):
         """Nothing: the tests say what matters."""
 
 
+_CLIENTS = """
+import botocore.session
+from botocore.config import Config
+
+session = botocore.session.get_session()
+retries = {"total_max_attempts": 2, "mode": "standard"}
+clients = [
+    session.create_client(service, config=Config(connect_timeout=0.5, read_timeout=1, retries=retries))
+    for service in SERVICES.split()
+]
+
+def handler(event, context):
+    return {}
+"""
+_ROUNDS = 15
+
+
 def runtime_client(folder: Path) -> Path:
     """AWS's runtime client in `folder`, without what else is installed beside it."""
+    folder.mkdir(exist_ok=True)
     for name in _CLIENT:
         spec = find_spec(name)
         assert spec is not None
@@ -170,7 +194,7 @@ def run(code: Path, layer: Path, client: Path, handler: str, event: Any) -> Outc
             "LAMBDA_TASK_ROOT": str(code),
         }
         paths = [str(code), str(layer / "python"), str(client)]
-        api.started = time.perf_counter()
+        api.started, used = time.perf_counter(), _processor()
         with subprocess.Popen(
             [sys.executable, "-I", "-S", "-B", "-c", _PROGRAM, *paths, handler],
             env=environment,
@@ -186,6 +210,7 @@ def run(code: Path, layer: Path, client: Path, handler: str, event: Any) -> Outc
                 api.done.set()
                 process.kill()
                 api.outcome.output = process.communicate()[0]
+                api.outcome.cpu = _processor() - used
                 api.shutdown()
     return api.outcome
 
@@ -200,22 +225,70 @@ def event(folder: str) -> Any:
     return {"dry_run": True} if folder in ("rotate_due_keys", "delete_due_keys") else {"v": 1}
 
 
-def main() -> None:
-    """The table of docs/operations.md."""
-    twin = bundles.layer(bundles.HERE)
-    packed = bundles.layer()
-    print(f"layer: {bundles.size(packed) / 1e6:.1f} MB for {bundles.LAMBDA.system}, Python {bundles.LAMBDA.python}")
-    print("function, ms to ready, ms from there to the first answer (median of 5, this machine)")
+def _processor() -> float:
+    """Milliseconds of the processor that ended children of this process have had."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return (used.ru_utime + used.ru_stime) * 1000
+
+
+def _whole(layer: Path, folder: Path) -> Path:
+    """The layer with botocore's data of the same services as it is installed."""
+    shutil.copytree(layer, folder)
+    data = folder / "python/botocore/data"
+    shutil.rmtree(data)
+    installed = Path(botocore.__file__).with_name("data")
+    for name in bundles.SHARED.services:
+        shutil.copytree(installed / name, data / name)
+    for path in installed.glob("*.json"):
+        shutil.copyfile(path, data / path.name)
+    return folder
+
+
+def _only_clients(services: str, folder: Path) -> Path:
+    """The code of a function that makes botocore's clients of `services`, apart by spaces, and nothing else."""
+    code = folder / "functions/clients"
+    code.mkdir(parents=True)
+    (code / "handler.py").write_text(_CLIENTS.replace("SERVICES", repr(services)))
+    return folder
+
+
+def main(chosen: Sequence[str]) -> None:
+    """The tables of docs/operations.md and docs/performance.md."""
+    twin = bundles.layer(bundles.HERE).path
+    size = bundles.size(bundles.layer())
+    print(f"layer: {size / 1e6:.1f} MB ({size:,} bytes) for {bundles.LAMBDA.system}, Python {bundles.LAMBDA.python}")
+    names = chosen or folders()
     with tempfile.TemporaryDirectory() as temporary:
-        client = runtime_client(Path(temporary))
-        for folder in folders():
-            code = bundles.function(folder).path
-            handler = f"functions.{folder}.handler.handler"
-            with step(folder):
-                found = [run(code, twin.path, client, handler, event(folder)) for _ in range(5)]
-            init, first = (statistics.median(getattr(o, name) for o in found) for name in ("init", "first"))
-            print(f"{folder:36} {init:6.0f} {first:6.0f}", flush=True)
+        place = Path(temporary)
+        client, whole = runtime_client(place / "client"), _whole(twin, place / "whole")
+        # What a function is compared with: the clients that it makes.
+        peers = {folder: "dynamodb kms lambda" if folder == "endpoint" else "dynamodb kms" for folder in names}
+        starts = {}
+        for services in dict.fromkeys(peers.values()):
+            code = _only_clients(services, place / services.replace(" ", "-"))
+            starts[services] = (code, whole, "functions.clients.handler.handler")
+            starts[f"{services} (thin)"] = (code, twin, "functions.clients.handler.handler")
+        for folder in names:
+            starts[folder] = (bundles.function(folder).path, twin, f"functions.{folder}.handler.handler")
+        found: dict[str, list[Outcome]] = {name: [] for name in starts}
+        for turn in range(_ROUNDS):
+            with step(f"round {turn + 1} of {_ROUNDS}"):
+                for name, (code, layer, handler) in starts.items():
+                    found[name].append(run(code, layer, client, handler, event(name)))
+    print(
+        f"medians of {_ROUNDS} rounds of all in turns: ms to ready, of the processor, from ready to the first answer;"
+    )
+    print("times botocore's clients alone, with its data as they are installed, and as the layer has them (thin)")
+    for name, outcomes in found.items():
+        medians = {at: statistics.median(getattr(one, at) for one in outcomes) for at in ("init", "cpu", "first")}
+        line = f"{name:41} {medians['init']:6.0f} {medians['cpu']:6.0f} {medians['first']:6.0f}"
+        for peer in (peers[name], f"{peers[name]} (thin)") if name in peers else ():
+            line += "".join(
+                f" {medians[at] / statistics.median(getattr(one, at) for one in found[peer]):6.2f}"
+                for at in ("init", "cpu")
+            )
+        print(line, flush=True)
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

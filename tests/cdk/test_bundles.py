@@ -11,8 +11,11 @@ import re
 import shutil
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
+from botocore.loaders import Loader
+from botocore.session import Session
 
 from cdk import bundles
 from cdk.tenants import ROOT, SCHEDULED
@@ -91,6 +94,57 @@ def test_a_function_whose_layer_lacks_a_package_does_not_start(
     assert outcome.answer is None
     assert outcome.error["errorType"] == "Runtime.ImportModuleError"
     assert f"No module named '{name}" in outcome.error["errorMessage"]
+
+
+def _loader(*folders: Path) -> Loader:
+    return Loader(extra_search_paths=list(map(str, folders)), include_default_search_paths=not folders)
+
+
+def _without_descriptions(model: Any) -> Any:
+    if isinstance(model, dict):
+        texts = {name for name, value in model.items() if name == "documentation" and isinstance(value, str)}
+        return {name: _without_descriptions(value) for name, value in model.items() if name not in texts}
+    return [_without_descriptions(value) for value in model] if isinstance(model, list) else model
+
+
+DATA = {
+    **dict.fromkeys(bundles.SHARED.services, (bundles.SHARED, "python/botocore/data")),
+    **dict.fromkeys(bundles.EVENTS.services, (bundles.EVENTS, f"python/{bundles.DATA}")),
+}
+
+
+@pytest.mark.parametrize("service", DATA)
+def test_botocore_knows_of_a_service_what_it_knew_but_for_descriptions(service: str) -> None:
+    source, place = DATA[service]
+    ours, whole = _loader(bundles.layer(source=source).path / place), _loader()
+    for kind in ("service-2", "endpoint-rule-set-1", "paginators-1", "waiters-2"):
+        if service in whole.list_available_services(kind):
+            model = whole.load_service_model(service, kind)
+            assert _without_descriptions(ours.load_service_model(service, kind)) == _without_descriptions(model)
+    model = ours.load_service_model(service, "service-2")
+    for part in ("operations", "shapes"):
+        assert _without_descriptions(model[part]) == model[part]
+
+
+@pytest.mark.parametrize("service", DATA)
+def test_a_client_of_the_layer_s_data_calls_where_it_called(service: str) -> None:
+    """In every region of every partition, whose list is the whole one's."""
+    source, place = DATA[service]
+    folders = [bundles.layer().path / "python/botocore/data", bundles.layer(source=source).path / place]
+    sessions = [Session(), Session()]
+    sessions[1].register_component("data_loader", _loader(*folders))
+    partitions = sessions[0].get_available_partitions()
+    assert sessions[1].get_available_partitions() == partitions
+    regions = [one for part in partitions for one in sessions[0].get_available_regions(service, part)]
+    assert len(regions) > 20
+    assert regions == [one for part in partitions for one in sessions[1].get_available_regions(service, part)]
+    for region in (*regions[::6], "eu-central-9", "us-gov-west-1", "cn-north-1"):
+        old, new = (
+            one.create_client(service, region, aws_access_key_id="test", aws_secret_access_key="test")
+            for one in sessions
+        )
+        assert new.meta.endpoint_url == old.meta.endpoint_url
+        assert new.meta.config.signature_version == old.meta.config.signature_version
 
 
 def _files(folder: Path) -> dict[str, bytes]:

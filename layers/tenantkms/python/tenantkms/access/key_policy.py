@@ -18,7 +18,6 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from tenantkms.access import ram
 from tenantkms.access.conditions import Facts, Tags
 from tenantkms.access.gains import Change, lifts, more
 from tenantkms.access.policy import Found, KeyRule, decided, found
@@ -43,10 +42,13 @@ class _Form(Struct, frozen=True):
 
 @lru_cache
 def _form(name: str) -> _Form:
+    """A form is imported only where a policy is in it."""
     if name == IAM:
-        from tenantkms.access import iam  # only where a policy is in that form
+        from tenantkms.access import iam
 
         return _Form(iam.parse, iam.flaws, iam.permissions, iam.VOCABULARY, iam.default)
+    from tenantkms.access import ram
+
     return _Form(ram.parse, ram.flaws, ram.permissions, ram.VOCABULARY, ram.default)
 
 

@@ -85,7 +85,8 @@ def _xml(name: str, value: Any) -> str:
     return f"<{name}>{escape(text)}</{name}>"
 
 
-_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+# What XML 1.0 has no place for. All that it has, and not, takes ten times as long to compile.
+_NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f]|[\ud800-\udfff\ufffe\uffff]")
 
 
 def _render(request: Request, status: int, body: dict[str, Any]) -> Response:
