@@ -18,6 +18,7 @@ from cdk.layer import ARCHITECTURE, RUNTIME, Layer, code
 from cdk.parent_key import ParentKey
 from cdk.tables import Tables
 from cdk.tenants import RETENTION_DAYS, SCHEDULED, SEALING, Tenant, actions, folders
+from tenantkms.runtime.invoke import LIVE
 
 ENDPOINT = "endpoint"
 
@@ -113,6 +114,7 @@ def made(
         memory_size=tenant.memory.get(folder, size.memory),
         timeout=Duration.seconds(size.timeout),
         environment=environment,
+        snap_start=lambda_.SnapStartConf.ON_PUBLISHED_VERSIONS if folder in tenant.snapstart else None,
         **logging,
         **how,
     )
@@ -162,10 +164,18 @@ class Functions(Construct):
         self.by_folder = {folder: self._function(folder) for folder in folders() if folder != ENDPOINT}
         self.endpoint = self.by_folder[ENDPOINT] = self._endpoint()
 
+    def served(self, folder: str) -> lambda_.IFunction:
+        """What is invoked, to be made once: the function, or the alias of its newest version, which starts from a
+        snapshot."""
+        function = self.by_folder[folder]
+        if folder not in self._tenant.snapstart:
+            return function
+        return lambda_.Alias(function, "Live", alias_name=LIVE, version=function.current_version)
+
     def _endpoint(self) -> lambda_.Function:
         """It invokes the functions of exactly those Actions that do not run inside it."""
         inline = [folder for folder, action in actions().items() if action in self._tenant.inline_actions]
-        invoked = [self.by_folder[folder].function_arn for folder in actions() if folder not in inline]
+        invoked = [self.served(folder).function_arn for folder in actions() if folder not in inline]
         statements = [iam.PolicyStatement(actions=[catalog.INVOKE], resources=invoked)] if invoked else []
         tenant = self._tenant
         environment = {"FUNCTION_PREFIX": tenant.function_prefix, "API_PER_SECOND": str(tenant.rate + tenant.burst)}
@@ -173,6 +183,8 @@ class Functions(Construct):
             environment["OTHER_ARNS"] = ",".join(tenant.other_arns)
         if inline:
             environment["INLINE_ACTIONS"] = ",".join(self._tenant.inline_actions)
+        if live := sorted(set(tenant.snapstart) & set(actions()) - set(inline)):
+            environment["LIVE_FOLDERS"] = ",".join(live)
         if tenant.explores:
             environment["EXPLORER"] = "on"
         if tenant.without_nonce:

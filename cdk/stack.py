@@ -9,7 +9,7 @@ from cdk.alarms import Alarms
 from cdk.api import Api
 from cdk.dashboard import Dashboard
 from cdk.events import Events
-from cdk.functions import Functions
+from cdk.functions import ENDPOINT, Functions
 from cdk.guard import Guard
 from cdk.parent_key import ParentKey
 from cdk.schedules import Schedules
@@ -31,7 +31,7 @@ class TenantStack(Stack):
         tables = Tables(self, "Tables", tenant)
         parent = ParentKey(self, "ParentKey", tenant)
         functions = Functions(self, "Functions", tenant, tables, parent)
-        api = Api(self, "Api", tenant, functions.endpoint)
+        api = Api(self, "Api", tenant, functions.served(ENDPOINT))
         Schedules(self, "Schedules", tenant, functions)
         sealing = Events(self, "Events", tenant, functions, tables)
         guard = Guard(self, "Guard", tenant, tables, parent, sealing)

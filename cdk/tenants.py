@@ -11,6 +11,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct
 
+from cdk import snapshots
 from tenantkms.access.limits import limits_of
 from tenantkms.keys.maintenance import JOBS
 from tenantkms.model.limits import COUNTS
@@ -106,6 +107,7 @@ class Tenant(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     limits: dict[str, int] = {}
     inline_actions: tuple[str, ...] = ()
     without_nonce: tuple[str, ...] = ()
+    snapstart: tuple[str, ...] = ()
     memory: dict[str, int] = {}
     platform_lines: bool = False
     state_cache_seconds: float = 1
@@ -298,6 +300,20 @@ _CHECKS: tuple[Check, ...] = (
         "without_nonce",
         lambda t: set(t.without_nonce) <= SAFE_AGAIN,
         f"of {', '.join(sorted(SAFE_AGAIN))}; what any other answers tells something to who sends it again",
+    ),
+    ("snapstart", lambda t: set(t.snapstart) <= set(folders()), "names of folders under functions/, such as encrypt"),
+    *(
+        (
+            "snapstart",
+            lambda t, refused=refused: not refused & set(t.snapstart),
+            f"{reason}: {', '.join(sorted(refused))}",
+        )
+        for reason, refused in snapshots.REFUSED.items()
+    ),
+    (
+        "snapstart",
+        lambda t: "endpoint" not in t.snapstart or {folder(name) for name in t.inline_actions} <= snapshots.ALLOWED,
+        "the endpoint is refused it while an Action that is refused it runs inside it (inline_actions)",
     ),
     ("memory", lambda t: set(t.memory) <= set(folders()), "names of folders under functions/, such as endpoint"),
     ("memory", lambda t: all(256 <= mb <= 10_240 for mb in t.memory.values()), "256 to 10240 MB for each function"),

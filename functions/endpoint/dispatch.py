@@ -52,11 +52,20 @@ def inline_actions(environment: Mapping[str, str]) -> frozenset[str]:
     return frozenset(filter(None, environment.get("INLINE_ACTIONS", "").split(",")))
 
 
+def live_folders(environment: Mapping[str, str]) -> frozenset[str]:
+    """Of LIVE_FOLDERS, joined by commas: the functions that are invoked by their alias."""
+    return frozenset(filter(None, environment.get("LIVE_FOLDERS", "").split(",")))
+
+
 def dispatcher(
-    settings: Settings, prefix: str, inline: frozenset[str], client: Callable[[], LambdaClient]
+    settings: Settings,
+    prefix: str,
+    inline: frozenset[str],
+    client: Callable[[], LambdaClient],
+    live: frozenset[str] = frozenset(),
 ) -> Dispatcher:
-    """Actions `inline` run in this process, the others in the functions whose names begin with `prefix`: the endpoint
-    vouches for what it asks of them."""
+    """Actions `inline` run in this process, the others in the functions whose names begin with `prefix`, those of the
+    folders `live` by their alias: the endpoint vouches for what it asks of them."""
     clock = settings.deps.clock
-    remote = LambdaDispatcher(client(), prefix, lambda call: vouch(call, settings.root.key(CALLS), int(clock())))
+    remote = LambdaDispatcher(client(), prefix, lambda call: vouch(call, settings.root.key(CALLS), int(clock())), live)
     return _Either(inline, InlineDispatcher(settings.deps), remote) if inline else remote

@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Any
 
 from functions.endpoint.answer import Answer, new_request_id
-from functions.endpoint.dispatch import dispatcher, inline_actions
+from functions.endpoint.dispatch import dispatcher, inline_actions, live_folders
 from functions.endpoint.pages import Doors, human_page, plain_error
 from functions.endpoint.repeats import REPEATED, Answers, Known
 from tenantkms import errors as e
@@ -276,7 +276,8 @@ _INLINE = inline_actions(os.environ)
 @lru_cache(maxsize=1)
 def _endpoint() -> Endpoint:
     settings = from_environment()
-    return Endpoint(settings, dispatcher(settings, os.environ["FUNCTION_PREFIX"], _INLINE, invoke_client))
+    live = live_folders(os.environ)
+    return Endpoint(settings, dispatcher(settings, os.environ["FUNCTION_PREFIX"], _INLINE, invoke_client, live))
 
 
 def handler(event: Mapping[str, Any], _context: object) -> dict[str, Any]:

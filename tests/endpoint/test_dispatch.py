@@ -21,7 +21,7 @@ from botocore.exceptions import (
     ResponseStreamingError,
 )
 
-from functions.endpoint.dispatch import InlineDispatcher, dispatcher, inline_actions
+from functions.endpoint.dispatch import InlineDispatcher, dispatcher, inline_actions, live_folders
 from functions.endpoint.handler import Endpoint
 from kit import edits
 from kit.action_samples import ListAudit
@@ -111,6 +111,15 @@ def test_a_domain_error_of_a_function_is_the_caller_s_own(kms: Kms, lambdas: Lam
     assert [line.outcome for line in audit.records] == ["KeyNotFound"]
     lambdas.answer = payload(CONFLICT)
     assert kms.alibaba("Encrypt", KeyId=missing, Plaintext="aGVsbG8=")["Message"] == "again"
+
+
+def test_functions_that_start_from_a_snapshot_are_invoked_by_their_alias(kms: Kms, lambdas: Lambdas) -> None:
+    live = live_folders({"LIVE_FOLDERS": "decrypt,generate_data_key"})
+    kms.endpoint = Endpoint(kms.settings, dispatcher(kms.settings, PREFIX, frozenset(), lambda: lambdas, live))
+    sealed = kms.alibaba("Encrypt", KeyId="alias/default", Plaintext="aGVsbG8=")["CiphertextBlob"]
+    kms.tencent("Decrypt", CiphertextBlob=sealed)
+    assert lambdas.invoked == [f"{PREFIX}encrypt", f"{PREFIX}decrypt:live"]
+    assert live_folders({}) == frozenset()
 
 
 FAULTS: dict[str, Mapping[str, Any] | Exception] = {

@@ -62,6 +62,7 @@ ADOPTED = {
     "parent_key_arn": ADOPTED_KEY,
     "arn_account": "999999999999",
     "arn_region": "eu-west-1",
+    "snapstart": ["endpoint", "decrypt"],
 }
 SEALING = {
     "name": "sealing",

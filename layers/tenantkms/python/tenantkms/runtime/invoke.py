@@ -62,17 +62,26 @@ class FunctionFailed(Exception):
 Encode = Callable[[Mapping[str, Any]], bytes]
 """From a canonical call to what a function is invoked with."""
 
+LIVE = "live"
+"""The alias of functions that start from a snapshot, which only a published version does."""
+
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(_Answer).decode
 
 
 class LambdaDispatcher:
-    """Invokes the function of an Action, named `<prefix><folder>`, with what `encode` makes of the call, and waits."""
+    """Invokes the function of an Action, named `<prefix><folder>`, with what `encode` makes of the call, and waits.
 
-    def __init__(self, client: LambdaClient, prefix: str, encode: Encode = _encode) -> None:
+    Those of the folders `live` by their alias.
+    """
+
+    def __init__(
+        self, client: LambdaClient, prefix: str, encode: Encode = _encode, live: frozenset[str] = frozenset()
+    ) -> None:
         self._client = client
         self._prefix = prefix
         self._encode = encode
+        self._live = live
 
     def __call__(self, call: Mapping[str, Any]) -> Mapping[str, Any]:
         """Raises `Unavailable` for every fault of the function, of AWS Lambda and of the way to it."""
@@ -83,7 +92,9 @@ class LambdaDispatcher:
         except UnicodeEncodeError as e:
             raise MalformedRequest("The call is not a canonical call of version 1.") from e
         try:
-            answer = self._client.invoke(FunctionName=self._prefix + folder(call["action"]), Payload=payload)
+            name = folder(call["action"])
+            name = f"{self._prefix}{name}:{LIVE}" if name in self._live else self._prefix + name
+            answer = self._client.invoke(FunctionName=name, Payload=payload)
             # The answer's body is read here, and may break off.
             return _read(answer.get("FunctionError"), answer["Payload"].read())
         except (BotoCoreError, ClientError, FunctionFailed) as e:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from functools import lru_cache
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from tenantkms.action.vouch import CALLS, is_vouched, vouched
@@ -27,9 +28,20 @@ def _session() -> Any:
 @lru_cache(maxsize=1)
 def from_environment() -> Settings:
     """The settings of this Lambda function, made once per process."""
+    if os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start":
+        import_module("snapshot_restore_py").register_after_restore(part_ways)
     settings = on_aws(os.environ, _session(), metered=True)
     settings.metrics.put(**{COLD_START: 1})
     return settings
+
+
+def part_ways() -> None:
+    """For a process that was started from a snapshot, as others were: makes the random numbers of Python's own OpenSSL,
+    which are TLS's, its own. The one of `cryptography` has no such call: docs/decisions/0041-starts.md.
+    """
+    import ssl
+
+    ssl.RAND_add(os.urandom(48), 0)
 
 
 def invoke_client() -> Any:
