@@ -16,6 +16,7 @@ from tenantkms.runtime.assemble import SettingsError
 from tenantkms.store.port import RevisionConflict
 from tkms import commands, completion, credential_commands, doctor_commands, policy_commands, snippet_commands
 from tkms.audit import commands as audit_commands
+from tkms.backup import options as backup_options
 from tkms.console import options as console_options
 from tkms.events import commands as event_commands
 from tkms.explain import options as explain_options
@@ -44,7 +45,7 @@ on AWS, after `cdk deploy`, with AWS credentials of the tenant's account:
 
 On one machine everything is kept in one directory: --data-dir, $TKMS_DATA_DIR, or
 %(directory)s.
-Back up parent.key apart from the rest: nothing opens without it.
+Back it up with tkms backup, and parent.key apart from that: nothing opens without it.
 """
 
 
@@ -208,6 +209,8 @@ def _parser() -> argparse.ArgumentParser:
         where=deployed,
     )
 
+    backup_options.add(words, command, directory, as_json)
+
     encrypt = command(
         words, "encrypt", "encrypt a few KB; print a ciphertext blob in base64", commands.encrypt, as_json
     )
@@ -258,7 +261,7 @@ def _add_verify(audit: argparse.ArgumentParser) -> None:
     verify.set_defaults(run=audit_commands.verify)
 
 
-_FILES = ("file", "files", "places", "policy")
+_FILES = ("file", "files", "places", "policy", "parent", "identity", "passphrase_file", "offline")
 """What may name a file, whose name may be any bytes. Options of files alone are no text."""
 
 
@@ -278,7 +281,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     open_streams()
     try:
         try:
-            args = _parser().parse_args(argv)
+            args = _parser().parse_args(backup_options.joined(sys.argv[1:] if argv is None else argv))
             _check_text(args)
             return int(args.run(args))
         finally:

@@ -63,13 +63,20 @@ def encrypt(args: argparse.Namespace) -> int:
     return 0
 
 
+def read_blob(file: str) -> bytes:
+    """A ciphertext blob in base64, of a file or standard input. Raises `Failed`."""
+    text = "".join(line.strip() for line in read_text(file).splitlines())  # a mail or an editor may have folded it
+    if not text:
+        raise Failed(f"{called(file)} is empty: no ciphertext blob.")
+    blob = decode_base64(text)
+    if blob is None:
+        raise Failed(f"{called(file)} is not a ciphertext blob in base64.")
+    return blob
+
+
 def decrypt(args: argparse.Namespace) -> int:
     pairs = context(args)
-    text = "".join(line.strip() for line in read_text(args.file).splitlines())  # a mail or an editor may have folded it
-    if not text:
-        raise Failed(f"{called(args.file)} is empty: no ciphertext blob.")
-    if decode_base64(text) is None:
-        raise Failed(f"{called(args.file)} is not a ciphertext blob in base64.")
+    text = base64.b64encode(read_blob(args.file)).decode()
     answer: Any = find(args).call("Decrypt", {"ciphertext": text, "context": pairs})
     if args.json:
         print_json(answer)

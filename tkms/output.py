@@ -205,6 +205,12 @@ def confirm(args: argparse.Namespace, question: str, answer: str = "yes") -> Non
         raise Failed("Nothing is changed.")
 
 
+PAUSED = (
+    "nothing is rotated or destroyed: this directory was restored, and nobody has said since that it may go on. See"
+    " what is due (tkms maintain --dry-run), cancel the deletions that are wrong, then: tkms resume"
+)
+
+
 def held_text(last: int) -> str:
     """Why keys that are due are not destroyed, and what to do; `last` is the time of the last run."""
     return (

@@ -19,7 +19,7 @@ from tenantkms.keys.maintenance import Progress, Report
 from tenantkms.runtime.assemble import Settings
 from tenantkms.store.integrity import IntegrityFault
 from tkms.machine.directory import Directory, call
-from tkms.output import Failed
+from tkms.output import PAUSED, Failed
 
 _ARN = re.compile(r"(?:arn:aws|acs):kms:([^:]*):([^:]*):(?:key/|(?=alias/))(.*)", re.DOTALL)
 """What the servers of both vendors' dialects print; without `key/` it names an alias."""
@@ -53,7 +53,7 @@ class OneMachine:
     """A data directory."""
 
     def __init__(self, directory: Directory) -> None:
-        self.settings = directory.open()
+        self._directory, self.settings = directory, directory.open()
         self.access = self.settings.access
         if self.settings.log:
             atexit.register(self.settings.log.close)
@@ -65,6 +65,8 @@ class OneMachine:
     def maintain(
         self, bar: Callable[[str], Progress] | None, *, dry_run: bool, trust_clock: bool
     ) -> Mapping[str, Report]:
+        if not dry_run and self._directory.paused:
+            raise Failed(f"{PAUSED}.")
         deps = self.settings.deps
         reports = {}
         for name, job in maintenance.JOBS.items():

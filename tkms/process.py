@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 import sys
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 
 _STREAMS = (("stdin", "r"), ("stdout", "w"), ("stderr", "w"))
 _EXTRAS = {
+    "pyrage": "age",
     "botocore": "aws",
     "boto3": "aws",
     "alibabacloud": "alibaba",
@@ -55,6 +57,11 @@ def open_streams() -> None:
         raw = _Output(found.fileno(), "w", closefd=False)
         by_line = found.line_buffering or found.write_through
         sys.stdout = io.TextIOWrapper(io.BufferedWriter(raw), found.encoding, found.errors, line_buffering=by_line)
+
+
+def end_orderly(status: int = 128 + signal.SIGTERM) -> None:
+    """Who is told to end (SIGTERM) takes away what it is writing, and ends with `status`."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(status))
 
 
 def drop_output() -> None:

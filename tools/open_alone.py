@@ -86,7 +86,7 @@ def open_backup(source: IO[bytes], passphrase: bytes, out: IO[bytes]) -> None:
     """Write the tar that is in a backup under a passphrase (docs/backup.md)."""
     head = source.read(56)
     log_n, r, p = head[5:8]
-    made = hashlib.scrypt(passphrase, salt=head[8:24], n=1 << log_n, r=r, p=p, maxmem=1 << 31, dklen=64)
+    made = hashlib.scrypt(passphrase, salt=head[8:24], n=1 << log_n, r=r, p=p, maxmem=1 << 30, dklen=64)
     if not hmac.compare_digest(made[32:], head[24:56]):
         raise Refused("The passphrase is another one.")
     start = source.read(40)  # of Tink's AES256-GCM-HKDF stream: its length, a salt of 32 bytes, a nonce prefix of 7
@@ -139,7 +139,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         store, tenant = unpacked(args.rows, Path(folder), passphrase)
         material = material_of(blob, sqlite3.connect(store), args.parent.read_bytes(), args.tenant or tenant)
-        sys.stdout.buffer.write(open_blob(blob, material, context))
+        plaintext = open_blob(blob, material, context)
+        # Content 3 is a text that is base64, and is kept as what it is the base64 of.
+        sys.stdout.buffer.write(base64.b64encode(plaintext) if blob[2] == 3 else plaintext)
 
 
 if __name__ == "__main__":

@@ -48,7 +48,7 @@ class Endpoint:
     ) -> None:
         self._access: Access = settings.access
         self._limiter, self._sessions = settings.limiter, settings.sessions
-        self._without_nonce = settings.without_nonce
+        self._without_nonce, self._not_before = settings.without_nonce, settings.not_before
         self._audit, self._clock = settings.deps.audit, settings.deps.clock
         self._tenant, self._view = settings.site.tenant, View(settings.site)
         self._answers = answers or Answers()
@@ -128,7 +128,7 @@ class Endpoint:
         if answer.session and answer.session.expires <= now:
             raise e.ExpiredSecurityToken
         credential = self._access.admit(credential, dialect.name, now)
-        check_time(claim, scheme.window, now)
+        check_time(claim, scheme.window, now, self._not_before)
         if uncovered:
             raise e.MalformedRequest("A value begins with '@', which this client does not sign: it is not accepted.")
         answer.action, version, params = dialect.parse(request, scheme, parameters)

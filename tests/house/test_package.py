@@ -63,7 +63,7 @@ def test_who_installs_it_is_told_what_it_is(installed: Path) -> None:
     needs = told.get_all("Requires-Dist", [])
     bare = {re.split("[^a-z0-9-]", need)[0] for need in needs if "extra ==" not in need}
     assert bare == {"cryptography", "httptools", "msgspec", "shtab", "uvicorn", "uvloop"}
-    assert set(told.get_all("Provides-Extra", [])) == {"aws", "alibaba", "tencent"}
+    assert set(told.get_all("Provides-Extra", [])) == {"age", "aws", "alibaba", "tencent"}
 
 
 def python(installed: Path, folder: Path, *args: str, stdin: str = "") -> str:

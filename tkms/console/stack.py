@@ -6,7 +6,7 @@ import hmac
 import secrets
 import time
 from collections.abc import Callable, Mapping
-from itertools import islice
+from itertools import chain, islice
 from threading import Lock
 from typing import Any, TypeVar
 
@@ -75,7 +75,7 @@ class Deployed:
 
     def _read(self, since: float, now: float) -> Tail:
         while True:
-            raw = list(islice(of_stack(self._stack, since), _MOST_LINES + 1))
+            raw = list(islice(chain.from_iterable(of_stack(self._stack, since)), _MOST_LINES + 1))
             if len(raw) <= _MOST_LINES or now - since < _SHORTEST_SECONDS:
                 lines = [line for _, text in raw[:_MOST_LINES] if (line := read(text))]
                 return Tail(sorted(lines, key=lambda line: line.time), since)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +16,7 @@ from tkms.files.sealed import SUFFIX
 from tkms.files.watch import Watch, held, run
 from tkms.output import Bar, Failed, NotDone, UsageError, clear, path_text, print_json, printable, say, shown
 from tkms.places import find, reason
+from tkms.process import end_orderly
 
 
 def told(file: Path, error: Exception) -> str:
@@ -27,14 +27,9 @@ def told(file: Path, error: Exception) -> str:
     return f"{path_text(error.filename) if other else ''} {error.strerror or error}".strip()
 
 
-def _end_orderly(status: int) -> None:
-    """Who is told to end (SIGTERM) takes away what it is writing, and ends with `status`."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(status))
-
-
 def _each(args: argparse.Namespace, work: Callable[[Path], dict[str, object]]) -> int:
     """One file after the other, whatever becomes of one."""
-    _end_orderly(128 + signal.SIGTERM)
+    end_orderly()
     done: list[dict[str, object]] = []
     for file in args.files:
         try:
@@ -106,6 +101,6 @@ def watch(args: argparse.Namespace) -> int:
     def complain(path: Path, error: Exception) -> None:
         say(printable(f"tkms: {path_text(path)}: {told(path, error)}"), sys.stderr)
 
-    _end_orderly(0)
+    end_orderly(0)
     with held(inbox), held(to):
         return run(Watch(find(args), inbox, to, args.key, pairs, args.settle, tell, complain), once=args.once)

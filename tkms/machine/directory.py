@@ -2,7 +2,8 @@
 
 site.json     tenant, region, account; `ready` once the first credential and key exist, `authenticated` once the rows
               have MACs: outside the store, so that nobody who writes there brings their take-over about again;
-              `welcomed` once the operator was told the first credential
+              `welcomed` once the operator was told the first credential; `restored` when `tkms restore` made it what it
+              is, and `paused` from then on until an operator says `tkms resume`
 parent.key    32 bytes that seal everything else (mode 0600): back it up apart from the rest
 kms.sqlite3   keys and credentials; kms.sqlite3-nonces/ holds used nonces
 audit.jsonl   one line per call; refused.jsonl what strangers tried; and what of both is closed
@@ -35,11 +36,13 @@ from tenantkms.store.file_lock import Later, at_once
 from tenantkms.store.shared import Memory
 from tkms.anchor import anchor, take_over
 from tkms.machine.lock import closing, locked
-from tkms.machine.site_file import SiteFile, new_site
+from tkms.machine.site_file import NAME, SiteFile, new_site, read_site, write_site
 from tkms.whole import WRITING, write_whole
 
 DEFAULT_ALIAS = "default"
-_HARMLESS = {"setup.lock", "parent.key", "lost+found", ".gitkeep", ".keep", ".gitignore", ".DS_Store"}
+RESTORING = ".restoring"
+"""Where `tkms restore` keeps what is to be in a directory, until all of it is there."""
+HARMLESS = {"setup.lock", "parent.key", "lost+found", ".gitkeep", ".keep", ".gitignore", ".DS_Store"}
 """What may be in a directory before it is made: what others of us, file systems and people put there."""
 
 
@@ -80,7 +83,7 @@ class Directory:
 
     @property
     def _site(self) -> Path:
-        return self.path / "site.json"
+        return self.path / NAME
 
     @property
     def absent(self) -> str:
@@ -101,7 +104,7 @@ class Directory:
     def open(self) -> Settings:
         """Raises `SettingsError` that says what to do, and `Unavailable` when something in it is damaged."""
         with self._held(new=False):
-            return self._settings(self._read_site())
+            return self._settings(read_site(self.path))
 
     def make(
         self,
@@ -113,7 +116,7 @@ class Directory:
         """What is given names a new directory for ever; an existing one must have these names. Raises as `open`."""
         with self._held(new=True):
             if self._site.exists():
-                site = self._read_site()
+                site = read_site(self.path)
                 if tenant not in (None, site.tenant):
                     raise SettingsError(f"{self.path} belongs to tenant {site.tenant!r}, not to {tenant!r}.")
                 self._check_arns(site, region, account)
@@ -122,7 +125,7 @@ class Directory:
             if seed:
                 seed.check(site.account)
             if not self._site.exists():
-                write_whole(self._site, msgspec.json.encode(site))
+                write_site(self.path, site)
             return self._settings(site, seed)
 
     def alone(self) -> AbstractContextManager[None]:
@@ -153,11 +156,13 @@ class Directory:
         names = {path.name for path in self.path.iterdir()} if self.path.is_dir() else set()
         if self._site.exists():  # somebody makes it now: what was listed came after this
             return
+        if RESTORING in names:
+            raise SettingsError(f"A restore did not come to its end in {self.path}: tkms restore FILE again.")
         if "kms.sqlite3" in names:
             raise SettingsError(
                 f"{self._site} is missing, which has tenant, region and account of the store beside it: restore it."
             )
-        if any(name not in _HARMLESS and not name.startswith(WRITING) for name in names):
+        if any(name not in HARMLESS and not name.startswith(WRITING) for name in names):
             raise SettingsError(
                 f"{self.path} is not a data directory and not empty: choose another one with --data-dir."
             )
@@ -242,14 +247,8 @@ class Directory:
             self._first_contents(settings)
         done = msgspec.structs.replace(site, ready=True, authenticated=True)
         if done != site:
-            write_whole(self._site, msgspec.json.encode(done))
-        return settings
-
-    def _read_site(self) -> SiteFile:
-        try:
-            return msgspec.json.decode(self._site.read_bytes(), type=SiteFile)
-        except msgspec.DecodeError as e:
-            raise SettingsError(f"{self._site} is damaged: restore it from your backup ({e}).") from e
+            write_site(self.path, done)
+        return msgspec.structs.replace(settings, not_before=site.restored)
 
     def _first_contents(self, settings: Settings) -> None:
         if not settings.access.store.list_credentials():
@@ -260,11 +259,16 @@ class Directory:
     @property
     def welcomed(self) -> bool:
         """Whether the operator was told the first credential."""
-        return self._read_site().welcomed
+        return read_site(self.path).welcomed
 
     def note_welcomed(self) -> None:
         with self._held(new=False):
-            write_whole(self._site, msgspec.json.encode(msgspec.structs.replace(self._read_site(), welcomed=True)))
+            write_site(self.path, msgspec.structs.replace(read_site(self.path), welcomed=True))
+
+    @property
+    def paused(self) -> bool:
+        """Whether nothing is rotated or destroyed, since it was restored and nobody has said `tkms resume`."""
+        return read_site(self.path).paused
 
     # -- the running server --
 

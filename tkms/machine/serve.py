@@ -38,7 +38,7 @@ from tkms.machine.supervisor import Place, Supervisor, apart
 from tkms.machine.timings import Timings
 from tkms.machine.welcome import greet
 from tkms.machine.worker import Keeper, Releases, Work
-from tkms.output import say
+from tkms.output import PAUSED, say
 
 if TYPE_CHECKING:
     from tkms.tls.serving import Choice
@@ -205,7 +205,18 @@ class _Serving:
         guests = Guests(self._connections, args.connections_per_address, crew=self._crew)
         keeper = Keeper(log, args.audit_days, args.audit_mb * 1024**2)
         desk = Desk(self._desk, refusals)
-        work = Work(server_config(), self._listening, app, guests, settings.deps, keeper, releases, desk, place)
+        work = Work(
+            server_config(),
+            self._listening,
+            app,
+            guests,
+            settings.deps,
+            keeper,
+            releases,
+            desk,
+            place,
+            lambda: directory.paused,
+        )
         if self._tls:
             work.certify(self._tls.certificate(directory, settings))
         work.run()
@@ -228,6 +239,8 @@ class _Serving:
             say(f"TLS by its own authority: clients are to trust {directory.tls / 'ca.pem'}, and tkms tls says how")
         if not greet(directory, settings, self._url):
             say(f"data {args.data_dir}, tenant {settings.site.tenant}; programs: tkms snippet")
+        if directory.paused:
+            say(f"tkms: {PAUSED}", sys.stderr)
         if self._credentials_url:
             told = self._credentials_url if sys.stdout.isatty() else f"in {directory.credentials_uri}"
             say(f"credentials URI, a secret for programs on this machine: {told}")

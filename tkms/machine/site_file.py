@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import re
 import secrets
+from pathlib import Path
 
+import msgspec
 from msgspec import Struct
 
 from tenantkms.runtime.assemble import SettingsError, check_tenant
+from tkms.whole import write_whole
+
+NAME = "site.json"
 
 _TENANT = "local"
 DEFAULT_REGION = "cn-hangzhou"
@@ -17,7 +22,7 @@ _ACCOUNT = re.compile("[0-9]{12}")
 
 
 class SiteFile(Struct, frozen=True, kw_only=True):
-    """See `tkms.machine.directory`."""
+    """See `tkms.machine.directory`. `restored` is when it was restored last, in Unix seconds; 0: never."""
 
     tenant: str
     region: str
@@ -25,6 +30,21 @@ class SiteFile(Struct, frozen=True, kw_only=True):
     ready: bool
     authenticated: bool = False
     welcomed: bool = True  # by a release that did not note it
+    restored: int = 0
+    paused: bool = False
+
+
+def read_site(directory: Path) -> SiteFile:
+    """Raises `SettingsError` for one that is damaged, and `OSError`."""
+    path = directory / NAME
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=SiteFile)
+    except msgspec.DecodeError as e:
+        raise SettingsError(f"{path} is damaged: restore it from your backup ({e}).") from e
+
+
+def write_site(directory: Path, site: SiteFile) -> None:
+    write_whole(directory / NAME, msgspec.json.encode(site))
 
 
 def new_site(tenant: str | None, region: str | None, account: str | None) -> SiteFile:

@@ -21,6 +21,7 @@ from tenantkms.audit.file_audit import FileAudit
 from tenantkms.errors import KmsError
 from tenantkms.keys.deps import Deps
 from tenantkms.keys.maintenance import JOBS, run
+from tenantkms.runtime.assemble import SettingsError
 from tkms.machine.connection import Application
 from tkms.machine.crew import Crew
 from tkms.machine.desk import Desk
@@ -103,7 +104,8 @@ class Keeper:
 
 
 class Work(Server):
-    """What a worker does: it serves until the supervisor ends, and the first one does the scheduled work beside."""
+    """What a worker does: it serves until the supervisor ends, and the first one does the scheduled work beside, unless
+    that is `paused`."""
 
     def __init__(
         self,
@@ -116,8 +118,10 @@ class Work(Server):
         releases: Releases,
         desk: Desk,
         place: Place,
+        paused: Callable[[], bool],
     ) -> None:
         super().__init__(config, listening, app, guests)
+        self._paused = paused
         self._place = place
         self._certificate: ServerCertificate | None = None
         self._hung_up = asyncio.Event()
@@ -162,7 +166,7 @@ class Work(Server):
         told = 0
         while not self.should_exit:  # what it would leave, it would begin with again at once
             request_id, pause = str(uuid4()), _MAINTENANCE_SECONDS
-            for job in JOBS.values():
+            for job in () if await asyncio.to_thread(self._waits) else JOBS.values():
                 try:
                     report = await asyncio.to_thread(run, job, self._deps, request_id, more=self._sweeps_until())
                     pause = 0 if report.left else pause
@@ -173,6 +177,14 @@ class Work(Server):
                     log_fault(request_id, error)
             await asyncio.to_thread(self._keeper.keep)
             await asyncio.sleep(pause)
+
+    def _waits(self) -> bool:
+        """Whether no job may run. What cannot be known is as if it were so: nothing is destroyed by mistake."""
+        try:
+            return self._paused()
+        except (SettingsError, OSError) as error:
+            say(f"tkms: {error}", sys.stderr)
+            return True
 
     def _sweeps_until(self) -> Callable[[], bool]:
         """Whether a job may go on: who stops the server waits for one key at most."""

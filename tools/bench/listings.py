@@ -1,7 +1,7 @@
 """What pages of ListKeys take: of one machine's file, and in requests and megabytes of DynamoDB.
 
-DynamoDB is moto's, filled below the API; a request is billed by the rows that it reads, so these are counted in each answer, at
-the size that DynamoDB gives a row: the bytes of its names and values.
+DynamoDB is moto's, filled below the API; a request is billed by the rows that it reads, so these are counted in each
+answer, at the size that DynamoDB gives a row: the bytes of its names and values.
 """
 
 from __future__ import annotations

@@ -89,9 +89,9 @@ def derive(secret: str, start: str, *parts: str, end: str = "", name: str = "sha
     return keyed
 
 
-def check_time(claim: Claim, window: int, now: float) -> None:
-    """Raises `RequestExpired` when the request's time is further than `window` seconds from `now`."""
-    if abs(now - claim.time) > window:
+def check_time(claim: Claim, window: int, now: float, not_before: int = 0) -> None:
+    """Raises `RequestExpired` when the request's time is further than `window` seconds from `now`, or too early."""
+    if abs(now - claim.time) > window or claim.time < not_before:
         raise RequestExpired
 
 

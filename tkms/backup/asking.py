@@ -1,0 +1,68 @@
+"""What the commands about backups ask: how a file is closed, what opens one, and whether somebody looks."""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from tkms.backup.container import Age, Closing, Passphrase, Plain, Secrets
+from tkms.backup.contents import PARENT
+from tkms.output import Bar, Failed, UsageError, clear, read_bytes, shown
+
+
+def chosen_closing(args: argparse.Namespace) -> Closing:
+    """Raises `UsageError`."""
+    if sum((bool(args.recipient), args.plain, bool(args.passphrase_file))) > 1:
+        raise UsageError("--passphrase-file, --recipient and --plain exclude each other")
+    if args.recipient:
+        return Age(args.recipient)
+    return Plain() if args.plain else Passphrase(passphrase(args, new=True))
+
+
+def passphrase(args: argparse.Namespace, *, new: bool = False) -> bytes:
+    """Of a file without the end of its line, or of who sits at the terminal: twice for a `new` one."""
+    if args.passphrase_file:
+        found = read_bytes(args.passphrase_file).removesuffix(b"\n").removesuffix(b"\r")
+    elif sys.stdin.isatty():
+        found = getpass.getpass("Passphrase: ").encode()
+        if new and getpass.getpass("Again: ").encode() != found:
+            raise Failed("The two are not the same.")
+    else:
+        others = ", --recipient or --plain" if new else ""
+        raise UsageError(f"without a terminal nobody can be asked for a passphrase: --passphrase-file{others}")
+    if not found:
+        raise Failed("The passphrase is empty.")
+    return found
+
+
+def opening_secrets(args: argparse.Namespace) -> Secrets:
+    return Secrets(lambda: passphrase(args), args.identity)
+
+
+def parent_key(args: argparse.Namespace, own: bytes, name: str) -> bytes:
+    """The one that the command line names, the backup's `own`, or the data directory's. Raises `Failed`."""
+    if args.parent or own:
+        return read_bytes(args.parent) if args.parent else own
+    path: Path = args.data_dir / PARENT
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise Failed(f"{name} has no parent key, nor is there {path}: name the file with --parent.") from None
+
+
+class Progress:
+    """A bar of megabytes, or None, for as long as the block lasts."""
+
+    def __init__(self, args: argparse.Namespace, name: str, unit: str = " MB", shift: int = 20) -> None:
+        self._bar, self._shift = (Bar(name, 0, unit) if shown(args) else None), shift
+
+    def __enter__(self) -> Callable[[int], None] | None:
+        bar, shift = self._bar, self._shift
+        return (lambda count: bar(count >> shift)) if bar else None
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar:
+            clear()

@@ -1,0 +1,258 @@
+"""`tkms backup`, `tkms backup verify`, `tkms restore` and `tkms resume`."""
+
+from __future__ import annotations
+
+import argparse
+import secrets
+import sys
+import tempfile
+import time
+from itertools import groupby
+from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from tenantkms.audit.line import Record
+from tenantkms.keys.maintenance import JOBS
+from tenantkms.model.profiles import DAY
+from tenantkms.model.watch import Watch
+from tenantkms.names import NATIVE
+from tenantkms.runtime.assemble import Settings
+from tkms.backup.asking import Progress, chosen_closing, opening_secrets, parent_key
+from tkms.backup.compare import WORDS, Difference
+from tkms.backup.container import Plain
+from tkms.backup.contents import PARENT, About, unpack
+from tkms.backup.restore import Plan, prepared, put
+from tkms.backup.rows import Report, Rows, past_their_date
+from tkms.backup.write import back_up
+from tkms.machine.directory import Directory
+from tkms.machine.site_file import read_site, write_site
+from tkms.output import (
+    clear,
+    confirm,
+    date,
+    path_text,
+    print_json,
+    printable,
+)
+from tkms.process import end_orderly
+
+_SHOWN = 20
+"""Differences of one sort that are told by name."""
+
+
+class _Made(Struct, frozen=True, kw_only=True):
+    file: str
+    bytes: int
+    closed: str
+    about: About
+
+
+def backup(args: argparse.Namespace) -> int:
+    end_orderly()
+    directory, file = Directory(args.data_dir), Path(args.file)
+    directory.open()  # or say what is wrong: nothing is backed up that its parent key does not open
+    closing = chosen_closing(args)
+    with Progress(args, "backup") as tell:
+        about = back_up(directory, file, closing, with_parent=args.with_parent, tell=tell)
+    made = _Made(file=path_text(file), bytes=file.stat().st_size, closed=closing.words, about=about)
+    if args.json:
+        print_json(made)
+        return 0
+    print(f"{printable(made.file)}: {_counts(about)}; {made.bytes:,} bytes, {made.closed}")
+    parent = args.data_dir / PARENT
+    if not args.with_parent:
+        print(f"The parent key is not in it, and nothing opens without that: keep a copy of {parent} apart from it.")
+    elif isinstance(closing, Plain):
+        print(
+            "tkms: whoever reads this file has all keys: the parent key is in it, and it is not encrypted",
+            file=sys.stderr,
+        )
+    return 0
+
+
+def _counts(about: About | Report) -> str:
+    of_each = f"{about.versions:,}" if isinstance(about, Report) else f"{about.older_versions:,} older"
+    return f"{about.keys:,} keys with {of_each} versions, {about.aliases:,} aliases, {about.credentials:,} access keys"
+
+
+# -- verify -----------------------------------------------------------------------------------------------
+
+
+class _Verified(Struct, frozen=True, kw_only=True):
+    file: str
+    tenant: str
+    about: About
+    found: Report
+
+
+def verify(args: argparse.Namespace) -> int:
+    end_orderly()
+    file = Path(args.file)
+    name = path_text(file)
+    with tempfile.TemporaryDirectory(prefix="tkms-") as folder:
+        with file.open("rb") as source, Progress(args, "reading") as tell:
+            unpacked = unpack(opening_secrets(args).opened(source, name, Path(folder)), name, Path(folder), tell)
+        parent = parent_key(args, unpacked.parent, name)
+        rows = Rows(unpacked.store, unpacked.site.tenant, parent, name)
+        with Progress(args, "opening", " keys", 0) as tell:
+            report = rows.check(every=args.all, tell=tell)
+        del rows
+    for what in ("keys", "aliases", "credentials"):
+        if getattr(report, what) != getattr(unpacked.about, what):
+            report.problem(f"there are {getattr(report, what)} {what}, and it says {getattr(unpacked.about, what)}")
+    if args.json:
+        print_json(_Verified(file=name, tenant=unpacked.site.tenant, about=unpacked.about, found=report))
+    else:
+        print(f"{printable(name)}: tenant {unpacked.site.tenant}, {date(unpacked.about.created)}, {_counts(report)}")
+        print(f"{report.opened:,} versions and all access keys were opened; {report.rows:,} rows were looked at")
+        _tell_problems(report)
+    return 1 if report.bad else 0
+
+
+def _tell_problems(report: Report) -> None:
+    for text in report.problems:
+        print(f"tkms: {printable(text)}", file=sys.stderr)
+    if report.bad > len(report.problems):
+        print(f"tkms: and {report.bad - len(report.problems)} more", file=sys.stderr)
+
+
+# -- restore ----------------------------------------------------------------------------------------------
+
+
+class _Restored(Struct, frozen=True, kw_only=True):
+    """`done` is false of what would be done. `aside` is the folder of what was there."""
+
+    done: bool
+    data_dir: str
+    tenant: str
+    about: About
+    found: Report
+    due: list[str]
+    undone: list[Difference] | None
+    aside: str = ""
+
+
+def restore(args: argparse.Namespace) -> int:
+    end_orderly()
+    directory, file = Directory(args.data_dir), Path(args.file)
+    parent = Path(args.parent) if args.parent else None
+    with (
+        Progress(args, "reading") as tell,
+        prepared(directory, file, opening_secrets(args), parent, replacing=args.replace, tell=tell) as plan,
+    ):
+        if tell:
+            clear()
+        if not args.json:
+            _tell(plan)
+        aside = None
+        if not args.dry_run:
+            if plan.replaces:
+                confirm(args, f"It takes the place of what is in {args.data_dir}.")
+            aside = put(plan, time.time())
+    if not args.dry_run:
+        _note(directory.open(), "Restore", "ok")
+    if args.json:
+        done = _Restored(
+            done=not args.dry_run,
+            data_dir=path_text(args.data_dir),
+            tenant=plan.unpacked.site.tenant,
+            about=plan.unpacked.about,
+            found=plan.report,
+            due=plan.due,
+            undone=plan.differences,
+            aside=path_text(aside) if aside else "",
+        )
+        print_json(done)
+    elif args.dry_run:
+        print("Nothing is changed.")
+    else:
+        _tell_done(args.data_dir, aside)
+    return 0
+
+
+def _tell(plan: Plan) -> None:
+    about, site = plan.unpacked.about, plan.unpacked.site
+    print(f"The backup: tenant {site.tenant}, {date(about.created)}, {_counts(plan.report)}")
+    _tell_problems(plan.report)
+    if about.audit_head:
+        print(f"The audit log's last line then: {about.audit_head} (tkms audit verify --head)")
+    if plan.due:
+        print(f"{len(plan.due)} keys in it are past their date and would be destroyed: {_some(plan.due)}")
+    if plan.why:
+        print(f"What it undoes cannot be told: {plan.why}.")
+    elif plan.differences is not None:
+        _tell_differences(plan.differences)
+
+
+def _tell_differences(found: list[Difference]) -> None:
+    print("What it undoes:" if found else "What is there is the same.")
+    by_sort = {sort: list(some) for sort, some in groupby(sorted(found, key=lambda d: d.what), lambda d: d.what)}
+    for sort, words in WORDS.items():
+        if some := by_sort.get(sort):
+            print(f"  {len(some)} {words}:")
+            for each in some[:_SHOWN]:
+                print(f"    {printable(each.name)}{f': {printable(each.text)}' if each.text else ''}")
+            if len(some) > _SHOWN:
+                print(f"    and {len(some) - _SHOWN} more (--json has all)")
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
+
+
+def _tell_done(data_dir: Path, aside: Path | None) -> None:
+    print(f"{data_dir} is restored." + (f" What was there is in {aside}: remove it when nobody asks." if aside else ""))
+    print(
+        "Nothing is rotated or destroyed until you say so: tkms maintain --dry-run counts what is due,\n"
+        "tkms key list shows it, tkms key cancel-deletion keeps a key; then tkms resume.\n"
+        "Requests that were signed before now are refused."
+    )
+
+
+def _note(settings: Settings, action: str, outcome: str) -> None:
+    """A line of the audit log."""
+    settings.deps.audit.write(
+        Record(
+            time=settings.deps.clock(),
+            request_id=secrets.token_hex(16),
+            tenant=settings.site.tenant,
+            action=action,
+            profile=NATIVE,
+            principal="tkms",
+            outcome=outcome,
+        )
+    )
+    if settings.log:
+        settings.log.close()
+
+
+# -- resume -----------------------------------------------------------------------------------------------
+
+
+def resume(args: argparse.Namespace) -> int:
+    directory = Directory(args.data_dir)
+    settings = directory.open()
+    if not directory.paused:
+        if args.json:
+            print_json({"resumed": False, "due": []})
+        else:
+            print("Nothing waits for that.")
+        return 0
+    now, store = int(settings.deps.clock()), settings.deps.keyring.store
+    due = past_their_date(store, now)
+    if not args.json:
+        print(f"{len(due)} keys are past their date{f': {_some(due)}' if due else ''}")
+    confirm(args, f"Keys are rotated again, and from {date(now + DAY)} on destroyed when their date is over.")
+    for job in JOBS.values():  # nothing was watched meanwhile: what is due waits a day from now
+        store.put_watch(job.name, Watch(since=now, seen=now))
+    _note(settings, "Resume", "ok")
+    with directory.alone():
+        site = read_site(args.data_dir)
+        write_site(args.data_dir, replace(site, paused=False, restored=min(site.restored, now + 1)))
+    if args.json:
+        print_json({"resumed": True, "due": due})
+    else:
+        print("The scheduled work goes on.")
+    return 0

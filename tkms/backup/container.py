@@ -1,0 +1,216 @@
+"""How the file of a backup is closed: under a passphrase, to recipients of age, or not at all (docs/backup.md).
+
+Under a passphrase: `"TKB1" || 1 || log2 of N || r || p || salt 16 || check 32`, then the stream of sealed files
+(FORMAT.md) with these 56 bytes as associated data. scrypt (RFC 7914) makes 64 bytes of the passphrase: the stream's
+key, and `check`, by which another passphrase is told from a damaged file, and the file is bound to one passphrase.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import IO, Any, Protocol, Self, TypeVar
+
+from tenantkms.crypto.streaming import SEGMENT, Reader, open_stream, read_full, seal_stream
+from tenantkms.errors import InvalidCiphertext
+from tkms.output import Failed, UsageError, called
+
+_MAGIC = b"TKB1\x01"
+_LOG_N, _R, _P = 17, 8, 1
+"""128 MiB and some 0.4 s for each guess (OWASP's advice for scrypt)."""
+_MOST_LOG_N, _MOST_R, _MOST_P = 19, 8, 4
+"""What a file may ask for: it is not authenticated yet."""
+_SALT, _CHECK, _HEAD = 16, 32, 56
+_AGE = (b"age-encryption.org/v1\n", b"-----BEGIN AGE ENCRYPTED FILE-----")
+_TAR = b"ustar"
+_TAR_AT = 257
+T = TypeVar("T")
+_DAMAGED = "is damaged or not whole"
+
+
+class Pieces:
+    """A reader of what comes in pieces, each of which is copied before the next one is asked for."""
+
+    def __init__(self, pieces: Iterable[bytes | memoryview]) -> None:
+        self._pieces = iter(pieces)
+        self._rest, self._at = b"", 0
+
+    def read(self, size: int = -1, /) -> bytes:
+        while self._at == len(self._rest):
+            piece = next(self._pieces, None)
+            if piece is None:
+                return b""
+            self._rest, self._at = bytes(piece), 0
+        found = self._rest[self._at : self._at + size] if size >= 0 else self._rest[self._at :]
+        self._at += len(found)
+        return found
+
+
+class Closing(Protocol):
+    """One way to close a file. `words` says which."""
+
+    @property
+    def words(self) -> str: ...
+
+    def close(self, source: Reader, out: IO[bytes]) -> None:
+        """Write the closed form of all that `source` reads. Raises `OSError`."""
+
+
+class Passphrase:
+    words = "under a passphrase"
+
+    def __init__(self, passphrase: bytes, *, log_n: int = _LOG_N) -> None:
+        self._passphrase, self._log_n = passphrase, log_n
+
+    def close(self, source: Reader, out: IO[bytes]) -> None:
+        start = _MAGIC + bytes((self._log_n, _R, _P)) + os.urandom(_SALT)
+        made = _scrypt(self._passphrase, start)
+        head = start + made[_CHECK:]
+        out.write(head)
+        for piece in seal_stream(made[:_CHECK], head, source):
+            out.write(piece)
+
+
+def _scrypt(passphrase: bytes, start: bytes) -> bytes:
+    """64 bytes: the key of the stream, and the check. `start` is the head as far as it goes before that."""
+    log_n, r, p = start[5:8]
+    return hashlib.scrypt(
+        passphrase, salt=start[8 : 8 + _SALT], n=1 << log_n, r=r, p=p, maxmem=1 << (log_n + 11), dklen=2 * _CHECK
+    )
+
+
+class Plain:
+    words = "not encrypted"
+
+    def close(self, source: Reader, out: IO[bytes]) -> None:
+        for piece in _pieces(source):
+            out.write(piece)
+
+
+class Age:
+    """To whoever has an identity of one of the recipients, `age1..` or public keys of SSH. Raises `UsageError`."""
+
+    def __init__(self, recipients: list[str]) -> None:
+        import pyrage  # few have use for it
+
+        self.words = f"to {len(recipients)} recipient{'s' if len(recipients) > 1 else ''} of age"
+        self._recipients = [_parsed(pyrage, "Recipient", text) for text in recipients]
+
+    def close(self, source: Reader, out: IO[bytes]) -> None:
+        import pyrage
+
+        with _Own(source, out) as files:
+            pyrage.encrypt_io(files, files, self._recipients)
+
+
+def _parsed(pyrage: Any, what: str, text: str) -> Any:
+    """A recipient or an identity. Raises `UsageError`."""
+    ssh = not text.startswith(("age1", "AGE-SECRET-KEY-"))
+    try:
+        if ssh:
+            found = getattr(pyrage.ssh, what)
+            return found.from_buffer(text.encode()) if what == "Identity" else found.from_str(text)
+        return getattr(pyrage.x25519, what).from_str(text.strip())
+    except (pyrage.RecipientError, pyrage.IdentityError, ValueError, OSError) as e:
+        # An identity is a secret; what a library says of it is not repeated.
+        told = f"{text[:100]!r} is no recipient of age ({e})" if what == "Recipient" else "This is no identity of age"
+        raise UsageError(f"{told}.") from None
+
+
+class _Own:
+    """Both files of the library, which tells errors of files as its own: the block raises the first one as it was."""
+
+    def __init__(self, source: Reader, out: IO[bytes]) -> None:
+        self._source, self._out = source, out
+        self._error: BaseException | None = None
+
+    def read(self, size: int = -1, /) -> bytes:
+        return self._kept(lambda: self._source.read(size))
+
+    def write(self, data: bytes, /) -> int:
+        return self._kept(lambda: self._out.write(data))
+
+    def flush(self) -> None:
+        self._kept(self._out.flush)
+
+    def _kept(self, call: Callable[[], T]) -> T:
+        try:
+            return call()
+        except BaseException as e:
+            self._error = self._error or e
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._error:
+            raise self._error
+
+
+# -- opening ----------------------------------------------------------------------------------------------
+
+
+class Secrets:
+    """What opens files: `passphrase` is asked when one is needed, `identity` is a file, or none."""
+
+    def __init__(self, passphrase: Callable[[], bytes], identity: str = "") -> None:
+        self._passphrase, self._identity = passphrase, identity
+
+    def opened(self, file: IO[bytes], name: str, folder: Path) -> Reader:
+        """What was closed into `file`, to be read to its end, which alone says that it is whole.
+
+        What has to be put somewhere meanwhile lies in `folder`, without a name. Raises `Failed`, also while it is read.
+        """
+        start = file.read(_TAR_AT + len(_TAR))
+        file.seek(0)
+        if start.startswith(_MAGIC):
+            return Pieces(self._under_passphrase(file, name))
+        if start.startswith(_AGE):
+            return Pieces(self._of_age(file, name, folder))
+        if start[_TAR_AT:] == _TAR:
+            return file
+        raise Failed(f"{name} is no backup, or its beginning is damaged.")
+
+    def _under_passphrase(self, file: IO[bytes], name: str) -> Iterator[memoryview]:
+        head = read_full(file, _HEAD)
+        log_n, r, p = head[5:8]
+        if len(head) < _HEAD or not 0 < log_n <= _MOST_LOG_N or not 0 < r <= _MOST_R or not 0 < p <= _MOST_P:
+            raise Failed(f"{name} {_DAMAGED}.")
+        made = _scrypt(self._passphrase(), head)
+        if not hmac.compare_digest(made[_CHECK:], head[-_CHECK:]):
+            raise Failed(f"{name} was made with another passphrase.")
+        try:
+            yield from open_stream(made[:_CHECK], head, file)
+        except InvalidCiphertext:
+            raise Failed(f"{name} {_DAMAGED}.") from None
+
+    def _of_age(self, file: IO[bytes], name: str, folder: Path) -> Iterator[bytes]:
+        import pyrage
+
+        if not self._identity:
+            raise Failed(f"{name} is for recipients of age: --identity FILE names the file that opens it.")
+        text = Path(self._identity).read_text("utf-8")
+        keys = [line for line in text.splitlines() if line.startswith("AGE-SECRET-KEY-")] or [text]
+        identities = [_parsed(pyrage, "Identity", key) for key in keys]
+        with tempfile.TemporaryFile(dir=folder) as spool:
+            try:
+                with _Own(file, spool) as files:
+                    pyrage.decrypt_io(files, files, identities)
+            except pyrage.DecryptError:
+                raise Failed(f"{called(self._identity)} does not open {name}: it is for others.") from None
+            except OSError as e:
+                if e.errno is not None:
+                    raise
+                raise Failed(f"{name} {_DAMAGED}.") from None
+            spool.seek(0)
+            yield from _pieces(spool)
+
+
+def _pieces(source: Reader) -> Iterator[bytes]:
+    while piece := source.read(SEGMENT):
+        yield piece

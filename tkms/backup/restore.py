@@ -1,0 +1,220 @@
+"""A backup becomes a data directory, or takes the place of what one has.
+
+All that is new is put together in `.restoring`, on the same file system, and proven before anything is touched. Then
+files change their names, one by one: `site.json` goes first and comes last, and without it no command uses a directory.
+So whoever is killed leaves what was there, or what is there now, or a directory of which every command says that the
+restore is to be run again. What was there is never removed: it is in `before-<time>`.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager, suppress
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from tenantkms.runtime.assemble import SettingsError
+from tkms.backup.compare import Difference, differences, existing
+from tkms.backup.container import Secrets
+from tkms.backup.contents import PARENT, STORE, Told, Unpacked, unpack
+from tkms.backup.rows import Report, Rows, past_their_date
+from tkms.machine.directory import HARMLESS, RESTORING, Directory
+from tkms.machine.lock import locked
+from tkms.machine.site_file import NAME, SiteFile, read_site
+from tkms.output import Failed, path_text
+from tkms.whole import WRITING, sync_directory, write_whole
+
+_FILES = (NAME, STORE, f"{STORE}-wal", f"{STORE}-shm")
+"""What a backup stands for; the parent key is looked at by itself. The audit log, used nonces and certificates stay."""
+
+
+class Plan(Struct, frozen=True, kw_only=True):
+    """What is ready in `.restoring`. `differences` is None where there is nothing to compare with, and says `why`."""
+
+    path: Path
+    staged: Path
+    unpacked: Unpacked
+    report: Report
+    due: list[str]
+    replaces: bool
+    differences: list[Difference] | None
+    why: str = ""
+
+
+@contextmanager
+def prepared(
+    directory: Directory, file: Path, secrets: Secrets, parent: Path | None, *, replacing: bool, tell: Told | None
+) -> Iterator[Plan]:
+    """All that can be done without touching what is there; it is taken away again unless `put` follows.
+
+    `replacing`: there may be a data directory. Raises `Failed` and `SettingsError`, and `OSError`.
+    """
+    path = directory.path
+    made = not path.exists()
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    staged = path / RESTORING
+    with ExitStack() as stack:
+        if made:
+            stack.callback(_remove_empty, path)
+        _check_owner(path)
+        stack.enter_context(locked(path / "setup.lock", held=""))
+        there = _what_is_there(path, replacing=replacing)
+        if there:
+            stack.enter_context(locked(path / "server.lock", held=f"A server runs on {path}: stop it."))
+        stack.callback(shutil.rmtree, staged, ignore_errors=True)
+        shutil.rmtree(staged, ignore_errors=True)
+        staged.mkdir(mode=0o700)
+        name = path_text(file)
+        with file.open("rb") as source:
+            unpacked = unpack(secrets.opened(source, name, staged), name, staged, tell)
+        _check_tenant(path, unpacked.site, name)
+        key = _parent_key(path, unpacked, parent)
+        rows = Rows(unpacked.store, unpacked.site.tenant, key, name)
+        report, due = rows.check(every=False), past_their_date(rows.store, int(time.time()))
+        del rows  # and with it what it had open of the store
+        write_whole(staged / PARENT, key)
+        found, why = _compared(path, unpacked) if there else (None, "")
+        yield Plan(
+            path=path,
+            staged=staged,
+            unpacked=unpacked,
+            report=report,
+            due=due,
+            replaces=there,
+            differences=found,
+            why=why,
+        )
+
+
+def _remove_empty(path: Path) -> None:
+    """What was made for a restore that did not come about."""
+    if not (path / NAME).exists() and not (path / RESTORING).exists():
+        with suppress(OSError):
+            (path / "setup.lock").unlink(missing_ok=True)
+            path.rmdir()
+
+
+def _check_owner(path: Path) -> None:
+    """Raises `Failed`: what is restored belongs to who restores it, and only its owner can use it."""
+    owner = path.stat().st_uid
+    if owner != os.geteuid():
+        raise Failed(f"The directory {path} belongs to user {owner}, and this is user {os.geteuid()}: run it as that.")
+
+
+def _what_is_there(path: Path, *, replacing: bool) -> bool:
+    """Whether there is a data directory, which may be replaced. Raises `Failed` for what is to stay as it is."""
+    names = {each.name for each in path.iterdir()}
+    there = NAME in names
+    if not there and RESTORING not in names:
+        foreign = {name for name in names - HARMLESS if not name.startswith(WRITING)}
+        if foreign and STORE not in names:
+            raise Failed(f"{path} is not a data directory and not empty: choose another one with --data-dir.")
+        there = STORE in names
+    if there and not replacing:
+        raise Failed(
+            f"There is a data directory at {path}. Choose another one with --data-dir; or see what a restore would undo"
+            " with --replace --dry-run, and do it with --replace, which keeps what is there aside."
+        )
+    return there
+
+
+def _check_tenant(path: Path, site: SiteFile, name: str) -> None:
+    """Raises `Failed` if what is there is of another tenant, or of another KMS of that name."""
+    try:
+        here = read_site(path)
+    except (OSError, SettingsError):  # not there, or damaged: then that is what is to be mended
+        return
+    for what in ("tenant", "account", "region"):
+        if getattr(here, what) != getattr(site, what):
+            raise Failed(
+                f"{name} is of {what} {getattr(site, what)!r}, and {path} of {getattr(here, what)!r}:"
+                " choose another --data-dir."
+            )
+
+
+def _parent_key(path: Path, unpacked: Unpacked, given: Path | None) -> bytes:
+    """The one that is given, that is in the backup, or that lies in the directory. Raises `Failed`."""
+    if given:
+        return given.read_bytes()
+    if unpacked.parent:
+        return unpacked.parent
+    try:
+        return (path / PARENT).read_bytes()
+    except FileNotFoundError:
+        raise Failed(
+            f"The backup has no parent key: name the file with --parent, or put it into {path} as {PARENT}."
+        ) from None
+
+
+def _compared(path: Path, unpacked: Unpacked) -> tuple[list[Difference] | None, str]:
+    try:
+        return list(differences(path / STORE, unpacked.store)), ""
+    except sqlite3.Error as e:
+        return None, f"{path / STORE} cannot be read ({e})"
+
+
+def put(plan: Plan, clock: float) -> Path | None:
+    """Do it; answers where what was there is now, if anything was. Raises `Failed` and `OSError`."""
+    path, staged = plan.path, plan.staged
+    if plan.replaces:
+        _check_alone(path)
+    # A request in the second that runs may have been served, too.
+    site = replace(plan.unpacked.site, restored=int(clock) + 1, paused=True)
+    write_whole(staged / NAME, msgspec.json.encode(site))
+    new = [name for name in (PARENT, *reversed(_FILES)) if (staged / name).exists()]
+    if (path / PARENT).exists() and (path / PARENT).read_bytes() == (staged / PARENT).read_bytes():
+        new.remove(PARENT)
+    for name in new:
+        _sync(staged / name)
+    sync_directory(staged)
+    old = [name for name in (*_FILES, *({PARENT} & {*new})) if (path / name).exists()]
+    aside = _new_aside(path, clock) if old else None
+    if aside:
+        for name in old:
+            (path / name).rename(aside / name)
+            sync_directory(path)
+    path.chmod(0o700)
+    for name in new:  # site.json is the last
+        (staged / name).rename(path / name)
+        sync_directory(path)
+    return aside
+
+
+def _new_aside(path: Path, clock: float) -> Path:
+    stamp = time.strftime("before-%Y%m%dT%H%M%SZ", time.gmtime(clock))
+    number = 1
+    while True:
+        aside = path / (stamp if number == 1 else f"{stamp}-{number}")
+        try:
+            aside.mkdir(mode=0o700)
+        except FileExistsError:
+            number += 1
+        else:
+            return aside
+
+
+def _check_alone(path: Path) -> None:
+    """Raises `Failed` while another process has the store open: it would go on with what is aside.
+
+    A store leaves WAL mode only for who is alone. It is then one file, too.
+    """
+    try:
+        with closing(existing(path / STORE)) as db:
+            db.execute("PRAGMA journal_mode=DELETE")
+    except sqlite3.OperationalError as e:
+        if e.sqlite_errorcode == sqlite3.SQLITE_BUSY:
+            raise Failed(f"A process works with {path}, such as tkms watch: end it.") from None
+    except sqlite3.Error:  # damaged, which is why it is restored
+        pass
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())

@@ -1,0 +1,144 @@
+"""The rows of a backup, with the parent key that they are for: whether they are whole, and what they open to."""
+
+from __future__ import annotations
+
+import secrets
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+
+from msgspec import Struct, field
+
+from tenantkms.crypto import asymmetric
+from tenantkms.errors import KmsError
+from tenantkms.keys.walk import PAGE
+from tenantkms.model.key import Key
+from tenantkms.model.specs import SIZES
+from tenantkms.model.version import KeyVersion
+from tenantkms.parent.file import FileParentKey
+from tenantkms.parent.port import SealBroken, credential_binding, key_binding
+from tenantkms.parent.root import Root
+from tenantkms.store.integrity import PURPOSE, UNCHECKED, RowMac
+from tenantkms.store.port import KeyStore
+from tenantkms.store.sqlite import SqliteStore
+from tkms.output import Failed
+
+_SAMPLE = 3
+"""Versions of a key that are opened: the first, the newest, and one between them by chance."""
+_SHOWN = 20
+
+
+class Report(Struct, kw_only=True):
+    """What was found. `opened` of `versions` were opened; `problems` are sentences, as many as are told of."""
+
+    rows: int = 0
+    keys: int = 0
+    versions: int = 0
+    opened: int = 0
+    without_material: int = 0
+    aliases: int = 0
+    credentials: int = 0
+    problems: list[str] = field(default_factory=list)
+    bad: int = 0
+
+    def problem(self, text: str) -> None:
+        self.bad += 1
+        if self.bad <= _SHOWN:
+            self.problems.append(text)
+
+
+def file_parent(key: bytes) -> FileParentKey:
+    """Raises `Failed` for what is no parent key of a file."""
+    if len(key) != 32:
+        raise Failed("The parent key is not 32 bytes long.")
+    return FileParentKey(key)
+
+
+class Rows:
+    """The file `store`, which is brought to the layout of this release, of `tenant`.
+
+    Raises `Failed` where it is no store, or the parent key not the one that it was sealed with, and `Unavailable`.
+    """
+
+    def __init__(self, store: Path, tenant: str, parent: bytes, name: str) -> None:
+        self._path, self._tenant, self._parent = store, tenant, file_parent(parent)
+        self.store = SqliteStore(store, UNCHECKED)
+        root = Root(tenant, self._parent, self.store.get_root)
+        try:
+            self._macs = RowMac(partial(root.key, PURPOSE))
+            self._macs.make(())
+        except SealBroken:
+            raise Failed(f"The parent key is not the one that {name} was sealed with.") from None
+        self._checked = SqliteStore(store, self._macs)
+
+    def check(self, *, every: bool, tell: Callable[[int], None] | None = None) -> Report:
+        """Look at all rows, and open of each key a sample of its versions, or `every` one."""
+        report = Report(aliases=self.store.count_aliases())
+        for trouble in self._quick_check():
+            report.problem(trouble)
+        for fault in self._checked.check_rows():
+            report.rows += 1
+            if fault:
+                report.problem(fault.details)
+        for number, key in enumerate(self._keys(), 1):
+            report.keys += 1
+            self._check_key(key, report, every=every)
+            if tell:
+                tell(number)
+        for credential in self.store.list_credentials():
+            report.credentials += 1
+            try:
+                self._parent.unseal(credential.sealed, credential_binding(self._tenant, credential.access_key_id))
+            except KmsError as e:
+                report.problem(f"access key {credential.access_key_id}: {e}")
+        return report
+
+    def _quick_check(self) -> list[str]:
+        with closing(sqlite3.connect(self._path)) as db:
+            found = [str(row[0]) for row in db.execute(f"PRAGMA quick_check({_SHOWN})")]
+        return [] if found == ["ok"] else found
+
+    def _keys(self) -> Iterator[Key]:
+        after = (0, "")
+        while page := self.store.keys_after(after, limit=PAGE):
+            yield from page
+            after = (page[-1].created, page[-1].id)
+
+    def _check_key(self, key: Key, report: Report, *, every: bool) -> None:
+        newest = key.newest.number if key.newest else 0
+        report.versions += newest
+        chosen = range(1, newest + 1) if every or newest <= _SAMPLE else (1, 2 + secrets.randbelow(newest - 2), newest)
+        for number in chosen:
+            version = key.newest if number == newest else self.store.get_version(key.id, number)
+            if version is None:
+                report.problem(f"key {key.id}: version {number} is missing")
+            elif not version.sealed:
+                report.without_material += 1
+            else:
+                self._check_version(key, version, report)
+
+    def _check_version(self, key: Key, version: KeyVersion, report: Report) -> None:
+        try:
+            material = self._parent.unseal(version.sealed, key_binding(self._tenant, key.id, version.number, key.spec))
+            if key.spec in SIZES:
+                fits = len(material) == SIZES[key.spec]
+            else:
+                fits = asymmetric.spec_of(asymmetric.load(material)) == key.spec
+        except (KmsError, ValueError) as e:
+            report.problem(f"key {key.id}, version {version.number}: {e}")
+            return
+        report.opened += 1
+        if not fits:
+            report.problem(f"key {key.id}, version {version.number}: its material is none of {key.spec}")
+
+
+def past_their_date(store: KeyStore, now: int) -> list[str]:
+    """Ids of the keys that scheduled work is to destroy, or whose material, in watched time: their date is over."""
+    after, found = (0, ""), list[str]()
+    while page := store.list_due(now, limit=PAGE, after=after):
+        after = page[-1]
+        keys = filter(None, (store.get(key_id) for _, key_id in page))
+        found += [key.id for key in keys if 0 < key.destroys_at <= now]
+    return found

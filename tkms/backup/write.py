@@ -1,0 +1,94 @@
+"""A backup is made: a copy of the store as it is at one moment, which servers and commands may go on changing."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import IO
+
+import msgspec
+
+from tenantkms import __version__
+from tenantkms.audit.chain import link
+from tenantkms.runtime.assemble import AUDIT_FILE
+from tkms.backup.container import Closing, Pieces
+from tkms.backup.contents import ABOUT, FORMAT, PARENT, SITE, STORE, About, Told, packed
+from tkms.machine.directory import Directory
+from tkms.machine.lock import locked
+from tkms.machine.site_file import NAME as SITE_NAME
+from tkms.output import Failed
+from tkms.whole import writing
+
+_COPY, _LOCK = "backup.sqlite3", "backup.lock"
+"""In the data directory: what is copied lies beside what it is a copy of. A killed process leaves it to the next."""
+_PAGES = 4096
+"""Of the store, copied before the progress is told."""
+_TAIL = 64 * 1024
+_TABLES = {"keys": "keys", "versions": "older_versions", "aliases": "aliases", "credentials": "credentials"}
+"""Tables -> what `About` calls the number of their rows."""
+
+
+def back_up(directory: Directory, target: Path, closing_: Closing, *, with_parent: bool, tell: Told | None) -> About:
+    """Write the backup `target`, which is there whole or not at all; what is there is not replaced.
+
+    Raises `SettingsError` while another one is made, `Failed` if the store cannot be read, and `OSError`.
+    """
+    with locked(directory.path / _LOCK, f"A backup of {directory.path} is being made."), _copied(directory) as copy:
+        store, counts = copy
+        about = About(
+            format=FORMAT,
+            release=__version__,
+            created=int(time.time()),
+            parent_key=with_parent,
+            audit_head=_audit_head(directory.path),
+            **counts,
+        )
+        small = {ABOUT: msgspec.json.encode(about), SITE: (directory.path / SITE_NAME).read_bytes()}
+        if with_parent:
+            small[PARENT] = (directory.path / PARENT).read_bytes()
+        with writing(target, replace=False) as out:
+            closing_.close(Pieces(packed(small, store, about.created, tell)), out)
+    return about
+
+
+@contextmanager
+def _copied(directory: Directory) -> Iterator[tuple[IO[bytes], dict[str, int]]]:
+    """The store as it was at one moment, and how many rows its tables have."""
+    path = directory.path / _COPY
+    _remove(path)
+    try:
+        with closing(sqlite3.connect(directory.path / STORE, isolation_level=None)) as store:
+            store.execute("BEGIN")  # from the first read on it sees one state, whatever others write
+            counts = {
+                what: int(store.execute(f"SELECT count(*) FROM {name}").fetchone()[0]) for name, what in _TABLES.items()
+            }
+            path.touch(mode=0o600, exist_ok=False)
+            with closing(sqlite3.connect(path, isolation_level=None)) as copy:
+                copy.execute("PRAGMA synchronous=OFF")  # it is read and removed
+                store.backup(copy, pages=_PAGES)
+        with path.open("rb") as file:
+            _remove(path)
+            yield file, counts
+    except sqlite3.Error as e:
+        raise Failed(f"{directory.path / STORE} cannot be copied: {e}.") from e
+    finally:
+        _remove(path)
+
+
+def _remove(path: Path) -> None:
+    for end in ("", "-wal", "-shm", "-journal"):
+        path.with_name(path.name + end).unlink(missing_ok=True)
+
+
+def _audit_head(data: Path) -> str:
+    """The last line of the audit log as `tkms audit verify --head` takes it; empty if there is none."""
+    with (data / AUDIT_FILE).open("rb") as file:
+        size = file.seek(0, 2)
+        file.seek(max(0, size - _TAIL))
+        for line in reversed(file.read().splitlines()):
+            if at := link(line):
+                return f"{at.seq}:{at.mac}"
+    return ""
