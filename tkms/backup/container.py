@@ -21,7 +21,7 @@ from tkms.output import Failed, UsageError, called
 
 _MAGIC = b"TKB1\x01"
 _LOG_N, _R, _P = 17, 8, 1
-"""128 MiB and some 0.4 s for each guess (OWASP's advice for scrypt)."""
+"""128 MiB for each guess (OWASP's advice for scrypt)."""
 _MOST_LOG_N, _MOST_R, _MOST_P = 19, 8, 4
 """What a file may ask for: it is not authenticated yet."""
 _SALT, _CHECK, _HEAD = 16, 32, 56
