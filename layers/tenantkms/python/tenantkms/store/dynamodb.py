@@ -59,14 +59,12 @@ from tenantkms.store.dynamodb_layout import (
     alias_pk,
     by_time,
     checked,
-    count_of,
     credential_pk,
     due_of,
     encode,
     item_of,
     key_of,
     key_pk,
-    lease_of,
     typed,
     use_pk,
     version_sk,
@@ -74,7 +72,7 @@ from tenantkms.store.dynamodb_layout import (
     watch_pk,
 )
 from tenantkms.store.dynamodb_listing import Listings
-from tenantkms.store.dynamodb_table import FAULTS, Table, condition_failed, faults, unavailable
+from tenantkms.store.dynamodb_table import FAULTS, Table, condition_failed, count_of, faults, lease_of, unavailable
 from tenantkms.store.integrity import RowMac
 from tenantkms.store.leases import Leases
 from tenantkms.store.port import MAX_BUCKETS, PutAlias, PutKey, RevisionConflict, Write, nonce_digest

@@ -296,37 +296,3 @@ _ITEMS: dict[type[Write], Callable[[str, RowMac, Any], TransactWriteItemTypeDef]
 def item_of(table: str, macs: RowMac, write: Write) -> TransactWriteItemTypeDef:
     """The part that `write` has in a transaction on the keys table `table`."""
     return _ITEMS[type(write)](table, macs, write)
-
-
-# -- counting ----------------------------------------------------------------------------------------
-
-
-def count_of(
-    index: str, name: str, value: str, *, state: str = "", span: tuple[str, str, str] | None = None
-) -> dict[str, Any]:
-    """The query that counts the rows of an index whose attribute `name` is `value`: in `state`, and in `span`
-    (attribute, first, last), if they are given."""
-    names, values = {"#name": name}, {":value": value}
-    query: dict[str, Any] = {"IndexName": index, "Select": "COUNT", "KeyConditionExpression": "#name = :value"}
-    if span:
-        query["KeyConditionExpression"] += " AND #span BETWEEN :first AND :last"
-        names["#span"], values[":first"], values[":last"] = span
-    if state:
-        query["FilterExpression"] = "#state = :state"
-        names["#state"], values[":state"] = STATE, state
-    return {**query, "ExpressionAttributeNames": names, "ExpressionAttributeValues": typed(**values)}
-
-
-_KEPT = 3600
-"""Seconds that a count outlives its second: the clocks of functions differ by less."""
-
-
-def lease_of(bucket: str, second: int, wanted: int, rate: int) -> dict[str, Any]:
-    """The update of the access table that takes `wanted` of the `rate` in that second, if there is one left."""
-    return {
-        "Key": typed(pk=f"RATE#{bucket}#{second}"),
-        "UpdateExpression": f"ADD {TAKEN} :wanted SET {TTL} = :end",
-        "ConditionExpression": f"{ABSENT} OR {TAKEN} < :rate",
-        "ExpressionAttributeValues": typed(**{":wanted": wanted, ":rate": rate, ":end": second + _KEPT}),
-        "ReturnValues": "UPDATED_NEW",
-    }

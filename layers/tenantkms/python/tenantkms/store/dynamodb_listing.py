@@ -22,8 +22,6 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from botocore.exceptions import ClientError
-
 from tenantkms.model.key import Key, KeyFilter
 from tenantkms.model.states import KeyState
 from tenantkms.store.dynamodb_layout import (
@@ -44,13 +42,12 @@ from tenantkms.store.dynamodb_layout import (
     alias_pk,
     by_time,
     checked,
-    count_of,
     due_of,
     key_of,
     key_pk,
     typed,
 )
-from tenantkms.store.dynamodb_table import FAULTS, Table, condition_failed, faults, unavailable
+from tenantkms.store.dynamodb_table import FAULTS, Table, cancelled, condition_failed, count_of, faults, unavailable
 from tenantkms.store.port import DeleteKey, Write
 from tenantkms.store.segments import ascending, place_of
 
@@ -261,7 +258,7 @@ class Listings(Table):
                 TransactItems=[{"Put": put}, {"Update": update}], ClientRequestToken=str(uuid4())
             )
         except FAULTS as e:
-            if isinstance(e, ClientError) and e.response["Error"]["Code"] == "TransactionCanceledException":
+            if cancelled(e):
                 return False  # a key was destroyed meanwhile, or another run was faster
             raise unavailable() from e
         return True

@@ -12,6 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from tenantkms.errors import Unavailable
 from tenantkms.store.dynamodb_layout import (
+    ABSENT,
     DOC,
     INDEX,
     INDEX_PARTITION_KEY,
@@ -20,7 +21,10 @@ from tenantkms.store.dynamodb_layout import (
     PARTITION_KEY,
     RECORD,
     SORT_KEY,
+    STATE,
+    TAKEN,
     TOKEN,
+    TTL,
     Row,
     checked,
     equals,
@@ -43,6 +47,11 @@ def unavailable() -> Unavailable:
 
 def condition_failed(fault: Exception) -> bool:
     return isinstance(fault, ClientError) and fault.response["Error"]["Code"] == "ConditionalCheckFailedException"
+
+
+def cancelled(fault: Exception) -> bool:
+    """Whether a transaction was not made, since something is not as expected or is written by another."""
+    return isinstance(fault, ClientError) and fault.response["Error"]["Code"] == "TransactionCanceledException"
 
 
 @contextmanager
@@ -145,3 +154,37 @@ class Table(ABC):
                 return False
             raise unavailable() from e
         return True
+
+
+# -- counting ----------------------------------------------------------------------------------------
+
+
+def count_of(
+    index: str, name: str, value: str, *, state: str = "", span: tuple[str, str, str] | None = None
+) -> dict[str, Any]:
+    """The query that counts the rows of an index whose attribute `name` is `value`: in `state`, and in `span`
+    (attribute, first, last), if they are given."""
+    names, values = {"#name": name}, {":value": value}
+    query: dict[str, Any] = {"IndexName": index, "Select": "COUNT", "KeyConditionExpression": "#name = :value"}
+    if span:
+        query["KeyConditionExpression"] += " AND #span BETWEEN :first AND :last"
+        names["#span"], values[":first"], values[":last"] = span
+    if state:
+        query["FilterExpression"] = "#state = :state"
+        names["#state"], values[":state"] = STATE, state
+    return {**query, "ExpressionAttributeNames": names, "ExpressionAttributeValues": typed(**values)}
+
+
+_KEPT = 3600
+"""Seconds that a count outlives its second: the clocks of functions differ by less."""
+
+
+def lease_of(bucket: str, second: int, wanted: int, rate: int) -> dict[str, Any]:
+    """The update of the access table that takes `wanted` of the `rate` in that second, if there is one left."""
+    return {
+        "Key": typed(pk=f"RATE#{bucket}#{second}"),
+        "UpdateExpression": f"ADD {TAKEN} :wanted SET {TTL} = :end",
+        "ConditionExpression": f"{ABSENT} OR {TAKEN} < :rate",
+        "ExpressionAttributeValues": typed(**{":wanted": wanted, ":rate": rate, ":end": second + _KEPT}),
+        "ReturnValues": "UPDATED_NEW",
+    }
