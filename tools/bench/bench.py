@@ -11,8 +11,8 @@
 4. Sealed files: `tools.bench.files`, which `make bench ARGS=files` measures alone (`--small`: whether it works).
 5. Secrets that come as messages: `tools.bench.events`, which `make bench ARGS=events` measures alone.
 
-`make bench ARGS=attack`, `ARGS=backup`, `ARGS=compare` and `ARGS=scale` measure something else instead:
-`tools.bench.attack` and so on.
+`make bench ARGS=attack`, `ARGS=backup`, `ARGS=caches`, `ARGS=compare`, `ARGS=load` and `ARGS=scale` measure something
+else instead: `tools.bench.attack` and so on; load is `tools.bench.load_functions`.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from tenantkms.model.specs import KeySpec, KeyUsage, Origin
 from tenantkms.model.states import KeyState
 from tenantkms.store.port import PutKey
 from tkms.machine.directory import Directory
-from tools.bench import attack, backup, compare, events, files, load, scale
+from tools.bench import attack, backup, caches, compare, events, files, load, scale
 
 ROUNDS, REQUESTS = 20, 300
 RELEASES: list[Callable[[], None]] = []
@@ -278,13 +278,16 @@ def main() -> None:
     parser.add_argument(
         "what",
         nargs="?",
-        choices=["attack", "backup", "compare", "events", "files", "scale"],
+        choices=["attack", "backup", "caches", "compare", "events", "files", "load", "scale"],
         help="only: this part",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="save the numbers")
     parser.add_argument("--seconds", type=int, default=3, help="of each HTTP run (default: %(default)s)")
     parser.add_argument("--cpu-only", action="store_true", help="only the first part")
-    parser.add_argument("--keys", type=int, default=1_000_000, help="of scale, and of backup up to 100000: how many")
+    parser.add_argument(
+        "--keys", type=int, default=1_000_000, help="of scale and caches, and of backup up to 100000: how many"
+    )
+    parser.add_argument("--rps", type=int, default=300, help="of load: requests a second (default: %(default)s)")
     parser.add_argument("--small", action="store_true", help="of files and events: little data, one round")
     parser.add_argument("--before", default=compare.BEFORE, metavar="COMMIT", help="of compare: the other build")
     parser.add_argument("--local-kms", type=Path, metavar="PROGRAM", help="of compare: nsmithuk/local-kms")
@@ -295,8 +298,16 @@ def main() -> None:
     if args.what == "backup":
         save(args.json, {"backup": backup.rows(min(args.keys, 100_000))})
         return
+    if args.what == "caches":
+        save(args.json, {"caches": caches.rows(args.keys)})
+        return
     if args.what == "compare":
         save(args.json, {"compare": compare.rows(args.before, args.seconds, args.local_kms)})
+        return
+    if args.what == "load":
+        from tools.bench import load_functions  # it has the CDK's library, which takes seconds to import
+
+        save(args.json, {"load": load_functions.rows(args.rps, args.seconds)})
         return
     if args.what == "scale":
         save(args.json, {"scale": scale.rows(args.keys)})
