@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from tenantkms.action.vouch import CALLS, is_vouched, vouched
@@ -29,7 +28,9 @@ def _session() -> Any:
 def from_environment() -> Settings:
     """The settings of this Lambda function, made once per process."""
     if os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start":
-        import_module("snapshot_restore_py").register_after_restore(part_ways)
+        from snapshot_restore_py import register_after_restore  # of AWS's runtime, where there are snapshots
+
+        register_after_restore(part_ways)
     settings = on_aws(os.environ, _session(), metered=True)
     settings.metrics.put(**{COLD_START: 1})
     return settings
