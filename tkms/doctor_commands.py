@@ -12,6 +12,8 @@ from tkms.findings import ARNS, ENDPOINT, PROBLEM, ROWS, WARNING, Finding, exami
 from tkms.machine.directory import Directory
 from tkms.output import confirm, painted, print_json
 
+RESTORE = "restore"
+_RESUME = "See what is due (tkms maintain --dry-run), then: tkms resume"
 _SHOWN = 20
 _STEP = 100
 
@@ -22,12 +24,15 @@ def _findings(args: argparse.Namespace) -> Iterator[Finding]:
         from tkms.stack.stack import Stack
 
         return examine(Stack(args.stack))
-    settings = Directory(args.data_dir).open()
-    return (
+    directory = Directory(args.data_dir)
+    settings = directory.open()
+    found = (
         Finding(check, *found)
         for check, examine in ((ARNS, examine_arns), (ROWS, examine_rows))
         for found in examine(settings)
     )
+    waits = [Finding(RESTORE, WARNING, "nothing is rotated or destroyed since it was restored", _RESUME)]
+    return chain(waits if directory.paused else [], found)
 
 
 def doctor(args: argparse.Namespace) -> int:

@@ -145,6 +145,7 @@ def test_nothing_is_swept_until_that_is_said(directory: Directory, tmp_path: Pat
     told = tkms(directory, "maintain", "--trust-clock", status=1)
     assert "this directory was restored" in told
     assert "destroy" in tkms(directory, "maintain", "--dry-run")
+    assert "nothing is rotated or destroyed since it was restored" in tkms(directory, "doctor")
     with starting(directory.path) as start:
         time.sleep(2)  # the scheduled work comes first, as the server starts
         start.process.terminate()
