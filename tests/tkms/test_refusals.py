@@ -260,3 +260,48 @@ def test_two_mistakes_at_once_are_looked_for_seldom(world: World) -> None:
     world.now += module._PAIRS_SECONDS
     send()
     assert [refusal.verdict for refusal in world.kept()] == ["found", "unknown", "found"]
+
+
+# -- what strangers make up ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("host", ["a" * 16_000 + "_", "a" * 16_000, "1:" * 8_000, "kms_of_us:8480", "[" * 16_000])
+def test_a_host_of_any_form_is_read_at_once_and_hides_nothing_less(world: World, host: str) -> None:
+    request = request_of(signed("v1", start="wrong"))
+    began = time.monotonic()
+    world.send(msgspec.structs.replace(request, headers={**request.headers, "host": host}))
+    assert time.monotonic() - began < 2
+    (kept,) = world.kept()
+    assert [line.part for line in kept.text[:3]] == ["method", "host", "path"]
+    assert kept.text[1].text[:200] == host[:200]
+    assert b"aGVsbG8" not in bytes(world.refusals._slots)
+
+
+def test_many_parameters_are_looked_through_once(world: World) -> None:
+    query = "&".join([f"SecretId={ID}", *(f"p{n:x}" for n in range(10_000))])
+    began = time.monotonic()
+    world.send(Request(method="GET", path="/v2/index.php", query=query, headers={"host": "a"}, body=b""))
+    assert time.monotonic() - began < 2
+    assert len(world.kept()) == 1
+
+
+@pytest.mark.parametrize("body", ['{"Plaintext":"aGVsbG8="}', "@hidden hello=", "aGVsbG8 hello"])
+def test_a_body_that_was_sent_as_a_form_is_hidden(world: World, body: str) -> None:
+    """As `curl -d` does unless it is told otherwise."""
+    query = f"Action=Encrypt&AccessKeyId={ID}&Signature=x&SignatureNonce=1&Timestamp=2027-01-15T08:00:00Z"
+    headers = {"host": "a", "content-type": "application/x-www-form-urlencoded"}
+    for twice in ("", f"&{body}"):
+        world.send(
+            Request(method="POST", path="/", query=query, headers=headers, body=f"{body}{twice}".encode()), "192.0.2.9"
+        )
+    memory = bytes(world.refusals._slots)
+    assert ID.encode() in memory
+    assert not [word for word in (b"aGVsbG8", b"hello") if word in memory]
+
+
+def test_a_body_in_the_place_of_its_hash_is_hidden(world: World) -> None:
+    request = request_of(signed("aws", start="wrong"))
+    world.send(msgspec.structs.replace(request, headers={**request.headers, "x-amz-content-sha256": "{'hello': 1}"}))
+    (kept,) = world.kept()
+    assert "body-hash-differs" in [row.id for row in kept.faults]
+    assert b"hello" not in bytes(world.refusals._slots)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from tkms.explain.lines import shown
 from tkms.explain.parts import Pair, Pairs, Parts, base64_text, sha256
 from tkms.explain.received import Received
 from tkms.explain.times import seconds, spelled
@@ -73,7 +74,7 @@ def dropped(field: str) -> Make:
     def change(parts: Parts, _received: Received) -> Iterator[Change]:
         rows: Pairs = getattr(parts, field)
         for i, (name, _) in enumerate(rows):
-            yield {field: (*rows[:i], *rows[i + 1 :]), "about": name}
+            yield {field: (*rows[:i], *rows[i + 1 :]), "about": shown(name)}
 
     return change
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from msgspec import Struct
 
 from tenantkms.wire.http import FORM
+from tkms.explain.lines import secret, shown
 from tkms.explain.received import Received
 from tkms.explain.search import Named
 from tkms.explain.times import day, seconds
@@ -30,6 +31,7 @@ _SCOPE = {
     "aws": r"\d{8}/[^/]+/[^/]+/aws4_request",
 }
 _HIDDEN = re.compile(r"&(?:[A-Za-z0-9._-]+|[A-Za-z]+\.[^&=]*)=")
+_HASH = re.compile("[0-9A-Fa-f]{64}")
 _UNSIGNED = re.compile(r"UNSIGNED-PAYLOAD|STREAMING-.*", re.IGNORECASE)
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 
@@ -85,7 +87,9 @@ def _unsigned(seen: Received, _now: float) -> str:
 def _body_hash(seen: Received, _now: float) -> str:
     name = {"acs": "x-acs-content-sha256", "aws": "x-amz-content-sha256"}.get(seen.parts.way, "")
     said = seen.request.headers.get(name, seen.parts.payload)
-    return "" if said == seen.parts.payload or _UNSIGNED.fullmatch(said) else said
+    if said == seen.parts.payload or _UNSIGNED.fullmatch(said):
+        return ""
+    return said if _HASH.fullmatch(said) else secret(said)  # some put the body itself there
 
 
 def _body_unsigned(seen: Received, _now: float) -> str:
@@ -144,14 +148,18 @@ def _nonce(seen: Received, _now: float) -> str:
 
 
 def _twice(seen: Received, _now: float) -> str:
-    names = [name for name, _ in seen.every]
-    return next((name for i, name in enumerate(names) if name in names[:i]), "")
+    found: set[str] = set()
+    for name, _ in seen.every:
+        if name in found:
+            return shown(name)
+        found.add(name)
+    return ""
 
 
 def _marked(seen: Received, _now: float) -> str:
     if seen.request.method != "POST":
         return ""
-    return next((name for name, text in seen.every if text.startswith("@")), "")
+    return next((shown(name) for name, text in seen.every if text.startswith("@")), "")
 
 
 def _version(seen: Received, _now: float) -> str:
@@ -206,7 +214,9 @@ FAULTS = (
     _row("nonce-missing", "acs v1", _nonce),
     _row("parameter-twice", ALL, _twice),
     _row(
-        "hidden-parameter", "v1", lambda seen, _: next((name for name, text in seen.every if _HIDDEN.search(text)), "")
+        "hidden-parameter",
+        "v1",
+        lambda seen, _: next((shown(name) for name, text in seen.every if _HIDDEN.search(text)), ""),
     ),
     _row("file-mark", "v1", _marked),
     _row("signature-version", "rpc", _version),

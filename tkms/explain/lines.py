@@ -33,7 +33,11 @@ LONGEST = 256
 MOST = 128
 """Lines that show."""
 _EMPTY = hashlib.sha256(b"").hexdigest()
-_V1 = re.compile(r"([A-Za-z]*?)((?:[A-Za-z0-9.-]+|\[[0-9a-f:]+\])(?::\d+)?)?(/[^?]*)?\?(.*)", re.DOTALL)
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9._\[\]-]{0,63}")
+"""What may be a parameter's name. Where a client has sent another kind of body as a form, that stands in its place."""
+_METHOD = re.compile(r"(?i:get|post|)")
+_SUMS = frozenset({"x-acs-content-sha256", "x-amz-content-sha256", "x-tc-content-sha256"})
+_SUM = re.compile(r"[0-9a-fA-F]{64}|(?:UNSIGNED|STREAMING)-[A-Z0-9-]{1,64}|")
 
 
 class Line(Struct, frozen=True, omit_defaults=True):
@@ -75,11 +79,14 @@ def _rpc(text: str) -> Iterator[Line]:
 
 
 def _v1(text: str) -> Iterator[Line]:
-    found = _V1.fullmatch(text)
-    method, host, path, rest = found.groups("") if found else (text[:LONGEST], "", "", "")
-    yield Line("method", method)
+    """In time for its length, whatever the host is: strangers choose it."""
+    head, _, rest = text.partition("?")
+    found = _METHOD.match(head)
+    start = found.end() if found else 0
+    host, slash, path = head[start:].partition("/")
+    yield Line("method", head[:start])
     yield Line("host", host)
-    yield Line("path", path)
+    yield Line("path", slash + path)
     yield from [Line("digest", rest[1:])] if rest.startswith("\n") else _parameters(rest)
 
 
@@ -103,15 +110,34 @@ def lines_of(way: str, text: str) -> list[Line]:
     return [*_block(way, text)]
 
 
-def _value(name: str, value: str) -> str:
-    if name in _PUBLIC or not value:
-        return value
+def secret(value: str) -> str:
+    """What stands for `value`."""
     return f"<{len(value)} characters, {hashlib.sha256(coded(value)).hexdigest()[:8]}>"
 
 
+def _value(name: str, value: str) -> str:
+    shows = _SUM.fullmatch(value) if name in _SUMS else name in _PUBLIC or not value
+    return value if shows else secret(value)
+
+
+def shown(name: str) -> str:
+    """A parameter's name, or what stands for it where it can be none."""
+    return name if _NAME.fullmatch(name) or not name else secret(name)
+
+
+def _pair(text: str) -> str:
+    """`name=value` with what may be secret hidden."""
+    written, mark, value = text.partition("=")
+    name = unescape(written, "replace")
+    return f"{written if shown(name) == name else secret(written)}{mark}{_value(name, value)}"
+
+
 def _query(text: str) -> str:
-    pairs = (part.partition("=") for part in text.split("&"))
-    return "&".join(f"{name}{mark}{_value(unescape(name, 'replace'), value)}" for name, mark, value in pairs)
+    return "&".join(map(_pair, text.split("&")))
+
+
+def _name(line: Line) -> str:
+    return shown(line.name) if line.part == "parameter" else line.name
 
 
 def hidden(line: Line) -> Line:
@@ -119,12 +145,14 @@ def hidden(line: Line) -> Line:
     text = line.text
     if line.part == "query":
         text = _query(text)
+    elif line.part == "parameter":
+        text = _pair(text)
     elif line.name:
-        name, mark, value = text.partition("=" if line.part == "parameter" else ":")
-        text = name + mark + _value(line.name.lower() if line.part == "header" else line.name, value)
+        name, mark, value = text.partition(":")
+        text = name + mark + _value(line.name.lower(), value)
     elif line.part == "body" and not re.fullmatch(r"[0-9a-fA-F]{64}|UNSIGNED-PAYLOAD|", text):
         text = _value("body", text)  # a client has put the body itself there
-    return replace(line, text=text if len(text) <= LONGEST else f"{text[:LONGEST]}..", name=line.name[:LONGEST])
+    return replace(line, text=text if len(text) <= LONGEST else f"{text[:LONGEST]}..", name=_name(line)[:LONGEST])
 
 
 def _bare(text: str) -> str:
