@@ -225,3 +225,34 @@ def test_a_member_that_is_a_text_is_one() -> None:
     model = botocore.session.get_session().get_service_model("kms")
     members = {**model.shape_for("Tag").members, **model.shape_for("GrantConstraints").members}
     assert {shape.type_name for shape in members.values()} == {"string", "map"}
+
+
+def _written(id_: str, name: str, params: dict[str, Any], host: str = HOST) -> Any:
+    """{lacks, left, text}, or the text of what is thrown."""
+    operation = OPERATIONS[CLIENTS[id_].dialect][name]
+    at = {"host": host, "scheme": "http", "region": "x"}
+    return call("programs.js", "program", [[KNOWN, id_, operation, params, at]])[0]
+
+
+@pytest.mark.parametrize(
+    "host", ["a'b.test", "a$(id).test", "a`id`.test:1", "a;b.test", 'a"b.test', "a'$ifs'b.test:8480"]
+)
+@pytest.mark.parametrize("id_", ["curl-aws", "curl", "aliyun", "aws", "aws-php"])
+def test_a_host_is_never_code(id_: str, host: str) -> None:
+    """Chromium takes each of these in an address."""
+    name = "ListKeys" if CLIENTS[id_].dialect != "tencent" else "ListKeyDetail"
+    assert "no host that a program can name" in _written(id_, name, {}, host)
+    for good in ("127.0.0.1:8480", "[::1]:8480", "kms_a.example-b.test"):
+        assert good in _written(id_, name, {}, good)["text"]
+
+
+@pytest.mark.parametrize("name", ["x;id;#", "$(id)", "a'", "a b"])
+def test_a_flag_s_name_is_never_code(name: str) -> None:
+    params = {"ResourceId": [], "ResourceType": "key", "Tag": [{name: "v"}]}
+    assert "no object of named members" in _written("aliyun", "TagResources", params)
+
+
+def test_a_value_that_looks_like_a_part_of_a_program_is_a_value() -> None:
+    text = "a\n@NEEDS@\n\n@HOST@ b"
+    for id_ in ("aws-php", "aws-cli"):
+        assert text in _written(id_, "CreateKey", {"Description": text})["text"]

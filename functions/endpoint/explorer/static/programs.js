@@ -138,6 +138,18 @@ function members(value) {
   return entries;
 }
 
+// So are the names of a tool's flags, which stand bare in a shell.
+function bare(name) {
+  if (!/^[A-Za-z0-9.]+$/.test(name)) throw new TypeError("This is no object of named members.");
+  return name;
+}
+
+// Browsers take quotes, ; and $( in a host, and who links to this page under a name of their own has chosen it.
+function hostOf(host) {
+  if (!/^(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]+)?$/.test(host)) throw new TypeError(`This page is at ${host}, which is no host that a program can name.`);
+  return host;
+}
+
 // -- clients ---------------------------------------------------------------------------------------------
 
 // How the fields of a request stand in a program: (fields, pad) -> text, where `fields` are [name, value, type] and
@@ -192,7 +204,7 @@ const FIELDS = {
   "alibaba-go": after(TEA_GO, (name, value) => `Set${name}(${value})`, "\t", "."),
   "alibaba-php": inside(PHP, (name, value) => `'${name}' => ${value},`),
   "alibaba-dotnet": inside(TEA_CSHARP, (name, value) => `${name} = ${value},`),
-  aliyun: flags(([name, value]) => flatten({ [name]: value }, 1).map(([full, text]) => flag(`--${full}`, text))),
+  aliyun: flags(([name, value]) => flatten({ [name]: value }, 1).map(([full, text]) => flag(`--${bare(full)}`, text))),
   "curl-alibaba": (fields) => shell(flatten(object(fields), 1).map(([name, text]) => `${escape(name)}=${escape(text)}`).join("&")),
   tencent: inside(PYTHON, (name, value) => `"${name}": ${value},`),
   "tencent-node": inside(JS, colon, "  "),
@@ -244,24 +256,26 @@ export function program(known, id, operation, params, at) {
   const fields = given.filter((param) => !left.includes(param)).map((param) => [param.name, params[param.name], typeOf(dialect, operation.name, param)]);
   const language = known.languages[client.language];
   const [key, secret] = known.environment[dialect].map((name) => language.environ.replace("{}", name));
+  const host = hostOf(at.host);
   const values = {
     ...names(operation.name),
     ID: key,
     SECRET: secret,
-    HOST: at.host,
+    HOST: host,
     SCHEME: at.scheme,
     REGION: /^[\w-]+$/.test(at.region) ? at.region : (known.regions[dialect] ?? "us-east-1"),
-    TCCLI: at.scheme === "http" ? `http://${at.host}` : at.host,
+    TCCLI: at.scheme === "http" ? `http://${host}` : host,
     ALIYUN: at.scheme === "http" ? "--insecure" : "--secure",
   };
   const template = `${parts[""]}${client.bare.includes(operation.name) ? parts.bare : parts.call}`;
-  const filled = template.replace(FIELD, (whole, name, offset) => {
-    if (name === "FIELDS") return FIELDS[id](fields, template.slice(template.lastIndexOf("\n", offset) + 1, offset).match(/^\s*/)[0]);
-    return values[name] ?? whole;
-  });
-  const bare = filled.replace(STRING, '""');
-  const needs = [...new Set(Object.entries(language.needs).filter(([word]) => bare.includes(word)).map(([, line]) => line))];
-  const code = filled.replace(NEEDS, (_, gap) => (needs.length ? `${needs.join("\n")}\n${gap}` : ""));
+  const fill = (text) =>
+    text.replace(FIELD, (whole, name, offset) => {
+      if (name === "FIELDS") return FIELDS[id](fields, text.slice(text.lastIndexOf("\n", offset) + 1, offset).match(/^\s*/)[0]);
+      return values[name] ?? whole;
+    });
+  const words = fill(template).replace(STRING, '""');
+  const needs = [...new Set(Object.entries(language.needs).filter(([word]) => words.includes(word)).map(([, line]) => line))];
+  const code = fill(template.replace(NEEDS, (_, gap) => (needs.length ? `${needs.join("\n")}\n${gap}` : "")));
   const install = client.install ? `  (${client.install})` : "";
   return { lacks: false, left: left.map((param) => param.name), text: `${language.head.replace("{}", client.title + install)}\n${code}` };
 }
