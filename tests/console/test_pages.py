@@ -245,3 +245,39 @@ def test_answers_are_of_nobody_else(admin: Browser) -> None:
     assert admin.last.headers["x-content-type-options"] == "nosniff"
     assert "cache-control" not in admin.last.headers, "so it is no-store, as every answer that says nothing"
     assert ORIGIN not in json.dumps(admin.last.headers)
+
+
+def test_cookies_of_others_on_this_host_change_nothing(admin: Browser) -> None:
+    own = admin.cookie
+    for other in ('a={"b":1}', "a=b c", "foo", "expires=1", "a,b=1", 'a="x', "a=\xe9"):
+        for both in (f"{other}; {own}", f"{own}; {other}"):
+            admin.cookie = both
+            assert admin.get("keys")[0] == 200, both
+    admin.cookie = f"{own}; {own.partition('=')[0]}=of-somebody-else"
+    assert admin.get("keys")[0] == 401
+
+
+def test_an_origin_that_is_none_is_refused_and_no_fault(browser: Browser) -> None:
+    for origin in ("http://[", "http://[x]:1", "http://\u2100"):
+        assert browser.post("sign-in", {}, origin=origin)[0] == 400
+
+
+def test_behind_a_proxy_with_tls_the_cookie_is_of_tls(browser: Browser, kms: Kms) -> None:
+    origin = ORIGIN.replace("http:", "https:")
+    who = signed(kms.signer.access_key_id, kms.signer.secret, now(), origin=origin)
+    assert browser.post("sign-in", who, origin=origin)[0] == 200
+    assert browser.last.headers["set-cookie"].endswith("; Secure")
+
+
+def test_who_may_not_describe_some_key_does_not_see_the_whole(browser: Browser, kms: Kms) -> None:
+    for resource, condition in (("key/*", {}), ("*", {"StringEquals": {"kms:ResourceTag/team": "x"}})):
+        deny = {
+            "Effect": "Deny",
+            "Action": "DescribeKey",
+            "Resource": resource,
+            **({"Condition": condition} if condition else {}),
+        }
+        allow = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+        who, secret = made(kms, json.dumps({"Version": "1", "Statement": [allow, deny]}))
+        browser.post("sign-in", signed(who, secret, now()))
+        assert browser.get("session")[1]["whole"] is False

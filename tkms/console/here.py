@@ -10,7 +10,7 @@ from typing import Any
 from functions.endpoint.answer import new_request_id
 from tenantkms import errors as e
 from tenantkms.access import policy
-from tenantkms.access.conditions import Facts
+from tenantkms.access.conditions import Facts, apply
 from tenantkms.audit.faults import log_fault
 from tenantkms.audit.line import Record
 from tenantkms.keys.maintenance import JOBS
@@ -35,8 +35,16 @@ _WHOLE = ("ListKeys", "DescribeKey")
 
 
 def whole(text: str, facts: Facts) -> bool:
-    """Whether a policy lets its caller list the keys and describe every one."""
-    return all(policy.may(text, action, None, facts) for action in _WHOLE)
+    """Whether a policy lets its caller list the keys and describe every one: a statement that denies it for some keys,
+    of whatever name or tags, says that there are others.
+    """
+    if text == policy.ALLOW_ALL:
+        return True
+    denied = any(
+        not rule.allow and any(map(rule.actions.match, _WHOLE)) and apply(rule.conditions, facts, None, allow=False)
+        for rule in policy.parse(text)
+    )
+    return not denied and all(policy.may(text, action, None, facts) for action in _WHOLE)
 
 
 def sweeps(settings: Settings, late_seconds: int) -> list[Sweep]:

@@ -7,11 +7,10 @@ what does is a POST of JSON whose `Origin` is the page's own.
 from __future__ import annotations
 
 import gzip
-import http.cookies
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 import msgspec
 
@@ -132,7 +131,7 @@ class Console:
     def _check_origin(self, request: Request) -> None:
         """Raises `_Refused` for what no page of this very server sends."""
         host = request.header("host")
-        ours = urlsplit(request.header("origin")).netloc == host and host
+        ours = host and request.header("origin") in (f"http://{host}", f"https://{host}")
         if request.method != "POST" or request.media_type != _JSON or not ours:
             raise _Refused("This is for the console's own page.")
         if request.header("sec-fetch-site") not in ("", "same-origin"):
@@ -144,16 +143,17 @@ class Console:
         return f"tkms-console-{port}" if port.isdecimal() else "tkms-console"
 
     def _token(self, request: Request) -> str:
-        try:
-            found = http.cookies.SimpleCookie(request.cookie).get(self._name(request))
-        except http.cookies.CookieError:
-            return ""
-        return found.value if found else ""
+        """ "" where there is none, or are several: somebody else on this host has set one. Others' cookies may be of any
+        form, and are passed over.
+        """
+        start = f"{self._name(request)}="
+        found = [part for part in map(str.strip, request.cookie.split(";")) if part.startswith(start)]
+        return found[0].removeprefix(start) if len(found) == 1 else ""
 
     def _cookie(self, request: Request, token: str = "") -> str:
         """`Set-Cookie` of a session, or of its end. Until the browser is closed, or `LONGEST_SECONDS`."""
         age = LONGEST_SECONDS if token else 0
-        secure = "; Secure" if self._secure else ""
+        secure = "; Secure" if self._secure or request.header("origin").startswith("https://") else ""
         return f"{self._name(request)}={token}; Path={PATH}; Max-Age={age}; HttpOnly; SameSite=Strict{secure}"
 
     def _caller(self, request: Request) -> Caller:
