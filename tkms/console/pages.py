@@ -143,8 +143,8 @@ class Console:
         return f"tkms-console-{port}" if port.isdecimal() else "tkms-console"
 
     def _token(self, request: Request) -> str:
-        """ "" where there is none, or are several: somebody else on this host has set one. Others' cookies may be of any
-        form, and are passed over.
+        """Empty where there is none, or are several: somebody else on this host has set one. Others' cookies may be of
+        any form, and are passed over.
         """
         start = f"{self._name(request)}="
         found = [part for part in map(str.strip, request.cookie.split(";")) if part.startswith(start)]
