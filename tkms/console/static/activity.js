@@ -25,13 +25,14 @@ export function show(root, app) {
 
   function card({ action, total, refused, throttled, calls, refusals }) {
     const latency = latencies.get(action);
+    const called = action || t("activity.unnamed"); // refused before it was known what was asked
     const words = [t("activity.calls", total), refused && t("activity.refused", refused), throttled && t("activity.throttled", throttled)].filter(Boolean).join(" · ");
     return el(
       "li",
       { class: "card" },
-      el("h3", {}, action),
+      el("h3", {}, called),
       el("p", {}, words),
-      chart(t("activity.chart", action), [places, calls, refusals], ["--strong", "--bad"], written),
+      chart(t("activity.chart", called), [places, calls, refusals], ["--strong", "--bad"], written),
       latency && [el("p", {}, t("activity.took", took(latency.p50), took(latency.p99), latency.total)), times(latency)],
     );
   }
