@@ -49,7 +49,7 @@ _ASK_SECONDS = 0.5
 
 
 def _none() -> str:
-    return f"the server keeps the newest {MOST} of {SECONDS // 60} minutes, of access keys that there are"
+    return f"the server keeps the newest {MOST} refused signatures of {SECONDS // 60} minutes, of access keys that exist"
 
 
 def _refusals(directory: Directory) -> list[Refusal]:
@@ -77,7 +77,7 @@ def _wanted(directory: Directory, request_id: str) -> Refusal:
         found = [refusal for refusal in _refusals(directory) if request_id.lower() in ("", refusal.request_id)]
         if not found:
             what = f"of the request {printable(request_id)}" if request_id else "of any request"
-            raise Failed(f"Nothing is kept {what}: {_none()}, and few of them at a time.")
+            raise Failed(f"Nothing is kept {what}: {_none()}, and only some of a flood.")
         if found[-1].verdict != SEARCHING or time.monotonic() > until:
             return found[-1]
         time.sleep(_ASK_SECONDS)

@@ -39,8 +39,9 @@ DIFFERENCES = {
 WAY_OUT = {
     "right": "The signature is right: the request is refused for what is said above.",
     "unknown": (
-        "Nobody has a name for this mistake. Most often the secret is another one, or something on the way has changed"
-        " the request: compare the client's own string to sign (--mine FILE)."
+        "No known mistake yields this signature. Most often the client has another secret. Or something on the way has"
+        " changed the request, such as a proxy its Host: is the host below the one that the client calls? --mine FILE"
+        " compares what the client itself has signed."
     ),
     "searching": "The server is still looking for two mistakes at once.",
 }
