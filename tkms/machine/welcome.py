@@ -39,6 +39,7 @@ def welcome(directory: Directory, settings: Settings, url: str) -> str:
     authority = f"CA certificate     {ca}  (how clients trust it: tkms tls)\n" if to_trust else ""
     return (
         f"endpoint           {url}\n"
+        f"in a browser       {url}/  (explorer, signature check, console)\n"
         f"access key id      {credential.access_key_id}\n"
         f"access key secret  {secret}\n"
         f"key                {key_id}  ({alias})\n{authority}\n"
