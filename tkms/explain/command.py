@@ -49,7 +49,9 @@ _ASK_SECONDS = 0.5
 
 
 def _none() -> str:
-    return f"the server keeps the newest {MOST} refused signatures of {SECONDS // 60} minutes, of access keys that exist"
+    return (
+        f"the server keeps the newest {MOST} refused signatures of {SECONDS // 60} minutes, of access keys that exist"
+    )
 
 
 def _refusals(directory: Directory) -> list[Refusal]:
