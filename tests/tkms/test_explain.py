@@ -163,6 +163,29 @@ def test_where_the_clients_own_text_differs(running: tuple[Start, Path], tmp_pat
     assert words in explain(running[1], found.request_id, "--mine", str(tmp_path / "mine")).stdout
 
 
+LOG = """\
+2026-11-29 10:48:41,962 botocore.auth [DEBUG] Calculating signature using v4 auth.
+2026-11-29 10:48:41,962 botocore.auth [DEBUG] CanonicalRequest:
+{}
+2026-11-29 10:48:41,963 botocore.auth [DEBUG] StringToSign:
+{}
+2026-11-29 10:48:41,963 botocore.auth [DEBUG] Signature:
+0000
+"""
+"""What botocore 1.44 prints, with `boto3.set_stream_logger("botocore.auth")`."""
+
+
+def test_the_log_of_botocore_is_taken_as_it_is(running: tuple[Start, Path]) -> None:
+    found = refused(running, signed("aws", start="wrong"), "127.0.4.3")
+    canonical, text = ("\n".join(line.text for line in lines) for lines in (found.lines, found.text))
+    log = LOG.format("GET\n/another", "another") + LOG.format(canonical, text)
+    assert "is the server's" in explain(running[1], found.request_id, "--mine", "-", stdin=log).stdout
+    log = LOG.format(canonical.replace("host:", "host:x", 1), text)
+    assert "host:x" in explain(running[1], found.request_id, "--mine", "-", stdin=log).stdout
+    log = LOG.format(canonical, text.replace("AWS4-HMAC-SHA256", "AWS4-HMAC-SHA1"))
+    assert "client AWS4-HMAC-SHA1" in explain(running[1], found.request_id, "--mine", "-", stdin=log).stdout
+
+
 @pytest.mark.parametrize(
     ("value", "words"),
     [

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hmac
+import time
 from collections.abc import Mapping
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from functions.endpoint.answer import new_request_id
@@ -31,6 +33,8 @@ SIGN_IN = "SignIn"
 _RATE = Rate(SCHEME, 100)
 _LATE_SECONDS = 600
 """Scheduled work runs each minute, and goes on with what was left at once."""
+_KEPT_SECONDS = 1
+"""How old what is shown of the audit log may be: reading it takes a good part of a second when it is long."""
 _WHOLE = ("ListKeys", "DescribeKey")
 
 
@@ -74,6 +78,7 @@ class Here:
         self.tenant = settings.site.tenant
         self._settings, self._data_dir, self._dispatch, self._timings = settings, data_dir, dispatch, timings
         self._clock = settings.deps.clock
+        self._reading, self._kept, self._kept_until = Lock(), Tail([], 0), 0.0
 
     # -- who it is --
 
@@ -164,7 +169,12 @@ class Here:
     # -- what there is --
 
     def audit(self, since: float) -> Tail:  # noqa: ARG002 - the bound is one of bytes
-        return tail_of(self._data_dir / name for name in (AUDIT_FILE, REFUSED_FILE))
+        """Read once in `_KEPT_SECONDS`, by one at a time, whoever asks how often."""
+        with self._reading:
+            if time.monotonic() >= self._kept_until:
+                self._kept = tail_of(self._data_dir / name for name in (AUDIT_FILE, REFUSED_FILE))
+                self._kept_until = time.monotonic() + _KEPT_SECONDS
+            return self._kept
 
     def latencies(self) -> list[Latency]:
         return [Latency(action, counts) for action, counts in self._timings.all()]

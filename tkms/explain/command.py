@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -44,6 +45,11 @@ _PLACES = {
     "scope": ("scope",),
 }
 """Where a mistake stands -> the lines that it is about. Those of keys and of whole texts are about none."""
+_LOGGED = re.compile(
+    r"^.*botocore\.auth.*CanonicalRequest:\n((?:.*\n)*?).*botocore\.auth.*StringToSign:\n(.*\n.*\n.*\n.*)$",
+    re.MULTILINE,
+)
+"""What `boto3.set_stream_logger("botocore.auth")` and `aws --debug` print of a request."""
 _MARK = "->"
 _ASK_SECONDS = 0.5
 
@@ -85,14 +91,23 @@ def _wanted(directory: Directory, request_id: str) -> Refusal:
         time.sleep(_ASK_SECONDS)
 
 
+def _texts(text: str) -> list[str]:
+    """The canonical request and the string to sign of the last request in botocore's log; or `text`, which is one."""
+    logged = _LOGGED.findall(text)
+    return [part.removesuffix("\n") for part in (logged[-1] if logged else (text,))]
+
+
 def _compared(refusal: Refusal, file: str) -> Difference | None:
-    """With the client's own text. Raises `Failed` for an empty one."""
-    text = read_text(file).removesuffix("\n")
-    if not text.strip():
+    """With the client's own text, or texts. Raises `Failed` for an empty one."""
+    texts = _texts(read_text(file))
+    if not texts[0].strip():
         raise Failed(f"{called(file)} is empty: no string to sign.")
-    mine = lines_of(refusal.way, text)
-    of_text = not refusal.lines or mine[0].part == "algorithm"
-    return first_difference(refusal.text if of_text else refusal.lines, mine)
+    for text in texts:
+        mine = lines_of(refusal.way, text)
+        of_text = not refusal.lines or mine[0].part == "algorithm"
+        if difference := first_difference(refusal.text if of_text else refusal.lines, mine):
+            return difference
+    return None
 
 
 def _json(refusal: Refusal, mine: str) -> dict[str, Any]:
