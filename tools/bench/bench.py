@@ -10,6 +10,8 @@
 3. Resident memory of the server after all that, at least 100,000 requests.
 4. Sealed files: `tools.bench.files`, which `make bench ARGS=files` measures alone (`--small`: whether it works).
 5. Secrets that come as messages: `tools.bench.events`, which `make bench ARGS=events` measures alone.
+6. Instructions of a request with and without the pages that are served beside: `tools.bench.pages`, which
+   `make bench ARGS=pages` measures alone.
 
 `make bench ARGS=attack`, `ARGS=backup`, `ARGS=caches`, `ARGS=compare`, `ARGS=load` and `ARGS=scale` measure something
 else instead: `tools.bench.attack` and so on; load is `tools.bench.load_functions`.
@@ -42,7 +44,7 @@ from tenantkms.model.specs import KeySpec, KeyUsage, Origin
 from tenantkms.model.states import KeyState
 from tenantkms.store.port import PutKey
 from tkms.machine.directory import Directory
-from tools.bench import attack, backup, caches, compare, events, files, load, scale
+from tools.bench import attack, backup, caches, compare, events, files, load, pages, scale
 
 ROUNDS, REQUESTS = 20, 300
 RELEASES: list[Callable[[], None]] = []
@@ -278,7 +280,7 @@ def main() -> None:
     parser.add_argument(
         "what",
         nargs="?",
-        choices=["attack", "backup", "caches", "compare", "events", "files", "load", "scale"],
+        choices=["attack", "backup", "caches", "compare", "events", "files", "load", "pages", "scale"],
         help="only: this part",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="save the numbers")
@@ -318,6 +320,9 @@ def main() -> None:
     if args.what == "events":
         save(args.json, {"events": events.rows(small=args.small)})
         return
+    if args.what == "pages":
+        save(args.json, {"pages": pages.rows()})
+        return
     print("CPU per request, event to answer:", flush=True)
     before = hmac_us()
     results = cpu_rows()
@@ -329,6 +334,8 @@ def main() -> None:
         results["files"] = files.rows(small=args.small)
         print("messages of seal_messages, AWS in memory:", flush=True)
         results["events"] = events.rows(small=args.small)
+        print("instructions of a request, with and without the pages:", flush=True)
+        results["pages"] = pages.rows()
         load.check_wrk()
         print(
             "HTTP, 64-byte plaintext, keep-alive, every signature verified, requests per second, best of five:",

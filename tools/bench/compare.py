@@ -116,10 +116,10 @@ def _encrypt(signer: Signer, key: str) -> load.Event:
 # -- instructions --------------------------------------------------------------------------------------------
 
 
-def instructions(build: Build, folder: Path) -> float:
-    """Of one request, as callgrind counts them, which is the same within a percent each time."""
+def instructions(build: Build, folder: Path, *how: str) -> float:
+    """Of one request, as callgrind counts them, which is the same within a percent each time. `how`: see there."""
     folder.mkdir()
-    program = [str(build.python), str(ROOT / "tools/bench/in_process.py"), str(folder)]
+    program = [str(build.python), str(ROOT / "tools/bench/in_process.py"), str(folder), *how]
     counted = ["valgrind", "--tool=callgrind", "--instr-atstart=no", "--quiet", f"--callgrind-out-file={folder}/out"]
     environment = {"PATH": os.environ["PATH"], "PYTHONHASHSEED": "0"}
     pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}

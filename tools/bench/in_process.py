@@ -3,8 +3,9 @@ the instructions of.
 
 It runs with the interpreter and in the folder of the build that is counted, which may be an older one, so it imports
 nothing that is not as old. The event loop, the kernel and the client are left out: what they do is different each time.
-`python in_process.py DIRECTORY`: it prints its access key and key as JSON, then answers each line of standard input, a
-number of times and an HTTP request in hexadecimal digits, with a line, once it has served that.
+`python in_process.py DIRECTORY [pages|bare]`: it prints its access key and key as JSON, then answers each line of
+standard input, a number of times and an HTTP request in hexadecimal digits, with a line, once it has served that.
+`pages`: as a server with the console does; `bare`: as if there were no pages (`tools.bench.pages`).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import asyncio
 import json
 import os
 import sys
+import threading
 import time
 from itertools import repeat
 from pathlib import Path
@@ -36,6 +38,47 @@ class Sent:
         return False
 
 
+def _with_pages(endpoint: Any, settings: Any) -> Any:
+    """As `tkms serve` makes it."""
+    from functions.endpoint.dispatch import InlineDispatcher
+    from tenantkms.store.shared import Memory
+    from tkms.console.here import Here
+    from tkms.console.pages import Console, mine
+    from tkms.console.sessions import Sessions
+    from tkms.machine.app import App, Pages
+    from tkms.machine.timings import Timings
+
+    memory = Memory()
+    timings = Timings(memory)
+    here = Here(settings, Path(sys.argv[1]) / "data", InlineDispatcher(settings.deps), timings)
+    console = Console(here, Sessions(memory, threading.Lock()), secure=False)
+    return App(endpoint, {}, Pages(mine=mine, long=console.respond), timings)
+
+
+def _bare(endpoint: Any, _: Any) -> Any:
+    """Without any page: nothing is asked whether it is for one, and no time is taken for one to show."""
+    from tkms.machine.app import _LONG, BRIEF, App
+
+    class Bare(App):
+        """What `App` does, but for what it does for pages: all else has to be counted here as there."""
+
+        def begin(self, request: Any) -> Any:
+            if request.path == "/readyz" and request.method in ("GET", "HEAD"):
+                raise NotImplementedError
+            answer = self._endpoint.begin(request)
+            if answer.response is None and answer.operation.action in BRIEF and _LONG.isdisjoint(answer.call["params"]):
+                self.finish(answer)
+            return answer
+
+        def finish(self, work: Any) -> Any:
+            return self._endpoint.finish(work)
+
+    return Bare(endpoint, {})
+
+
+APPS = {"pages": _with_pages, "bare": _bare}
+
+
 async def main() -> None:
     from functions.endpoint.dispatch import InlineDispatcher
     from functions.endpoint.handler import Endpoint
@@ -48,7 +91,8 @@ async def main() -> None:
     held: list[object] = []  # locks that would be given back a moment later
     settings = Directory(Path(sys.argv[1]) / "data", OFF, held.append).make("bench")
     endpoint = Endpoint(settings, InlineDispatcher(settings.deps))
-    app, guests, sent = App(endpoint, {}), Guests(), Sent()
+    app = APPS[sys.argv[2]](endpoint, settings) if sys.argv[2:] else App(endpoint, {})
+    guests, sent = Guests(), Sent()
     # Two, since the only connection keeps the event loop awake.
     connection, other = (Connection(app, guests, _ADDRESS, _ADDRESS) for _ in range(2))
     guests.admit(connection)
