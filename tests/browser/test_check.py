@@ -8,7 +8,6 @@ import secrets
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import playwright.sync_api as playwright
@@ -18,6 +17,7 @@ from playwright.sync_api import expect
 from kit import browser as kit
 from kit.faulty import HOST, NOW, SECRET, SIGNERS, signed
 from kit.in_node import STATIC, exported
+from kit.memory import memories
 from kit.mistakes import MADE
 from kit.mistakes_rare import RARE, SERVED
 from kit.support import Server, serving
@@ -259,22 +259,6 @@ def test_what_the_form_signs_is_right_as_curl_too(visit: Visit, tenant: Tenant) 
 # -- what must not be ------------------------------------------------------------------------------------
 
 
-def _memories(process: int) -> Iterator[bytes]:
-    """What a process and its children hold, as far as it can be read."""
-    for line in Path(f"/proc/{process}/maps").read_text().splitlines():
-        start, end = (int(number, 16) for number in line.split()[0].split("-"))
-        if "r" not in line.split()[1] or end > 1 << 63:
-            continue
-        with Path(f"/proc/{process}/mem").open("rb", 0) as file:
-            file.seek(start)
-            try:
-                yield file.read(end - start)
-            except OSError:  # [vvar] and the like
-                continue
-    for child in Path(f"/proc/{process}/task/{process}/children").read_text().split():
-        yield from _memories(int(child))
-
-
 def test_the_secret_and_the_request_leave_the_tab_by_no_way(visit: Visit, tenant: Tenant) -> None:
     watched = visit(f"{tenant.server.url}/explorer#check")
     page = watched.page
@@ -299,7 +283,7 @@ def test_the_secret_and_the_request_leave_the_tab_by_no_way(visit: Visit, tenant
     assert secret not in log
     assert marker not in log
     known = False
-    for memory in _memories(tenant.server.process.pid):
+    for memory in memories(tenant.server.process.pid):
         known = known or tenant.access_key_id.encode() in memory or b"/explorer" in memory
         assert secret.encode() not in memory
         assert marker.encode() not in memory

@@ -129,6 +129,10 @@ def test_where_it_is_off_there_is_no_page_and_no_door_to_it(kms: Kms) -> None:
     assert "/explorer" not in door
     assert "<!--" not in door
     assert "machine that runs it" not in door, "there is none on AWS"
+    sandbox = get(Kms(replace(kms.settings, explorer=True, log=None), kms.signer), "/")["body"]
+    assert 'href="/explorer"' in sandbox
+    assert "machine that runs it" not in sandbox
+    assert "/console" not in sandbox
     on = get(kms, "/")["body"]
     assert 'href="/explorer"' in on
     assert "On the machine that runs it" in on

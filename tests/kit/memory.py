@@ -1,0 +1,22 @@
+"""What processes hold in their memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+
+def memories(process: int) -> Iterator[bytes]:
+    """What a process and its children hold, as far as it can be read."""
+    for line in Path(f"/proc/{process}/maps").read_text().splitlines():
+        start, end = (int(number, 16) for number in line.split()[0].split("-"))
+        if "r" not in line.split()[1] or end > 1 << 63:
+            continue
+        with Path(f"/proc/{process}/mem").open("rb", 0) as file:
+            file.seek(start)
+            try:
+                yield file.read(end - start)
+            except OSError:  # [vvar] and the like
+                continue
+    for child in Path(f"/proc/{process}/task/{process}/children").read_text().split():
+        yield from memories(int(child))
