@@ -27,7 +27,7 @@ def handler(event: Mapping[str, Any], context: Any) -> dict[str, int]:
     report = run(DESTROY, deps, context.aws_request_id, dry_run=dry_run, trust_clock=trust_clock, more=more)
     tell(settings.metrics, DESTROY, report)
     if not dry_run:
-        deps.keyring.store.settle(int(deps.clock()), more)
+        deps.keyring.settle(int(deps.clock()), more)
     waiting = settings.deps.keyring.count_waiting(KeyState.PENDING_DELETION)
     settings.metrics.put(**{KEYS_PENDING_DELETION: waiting})
     return msgspec.structs.asdict(report)

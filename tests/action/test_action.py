@@ -228,6 +228,7 @@ def test_a_line_says_who_did_what_with_which_key(tenant: Tenant) -> None:
         "dry_run": False,
         "note": "",
         "session": "",
+        "trace": "",
         "count": 1,
         "since": 0,
     }

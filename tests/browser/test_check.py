@@ -369,6 +369,7 @@ def test_it_fits_and_can_be_used_by_all(width: int, theme: str, lang: str, opene
     size = {"width": width, "height": 900}
     shown = opened(f"?lang={lang}", at=NOW + 3700, viewport=size, color_scheme=theme)
     page = shown.page
+    assert shown.layout() == []
     assert shown.axe() == []
     # Two mistakes, a fault, and long lines.
     assert check(page, signed("rpc", start=SECRET, escape=lambda text: text.replace("%", "%25"))) == "found"
@@ -381,6 +382,7 @@ def test_it_fits_and_can_be_used_by_all(width: int, theme: str, lang: str, opene
     assert dark == (theme == "dark")
     assert bool(re.search("[\u4e00-\u9fff]", page.inner_text("main"))) == (lang == "zh")
     shown.shot(f"check-{width}-{theme}-{lang}")
+    assert shown.layout() == []
     assert shown.axe() == []
 
 

@@ -149,6 +149,7 @@ def test_it_fits_and_can_be_used_by_all(width: int, theme: str, lang: str, visit
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         assert bool(re.search("[\u4e00-\u9fff]", page.inner_text("main"))) == (lang == "zh")
         shown.shot(f"explorer-code-{place.partition('/')[0]}-{width}-{theme}-{lang}")
+        assert shown.layout() == []
         assert shown.axe() == []
 
 

@@ -328,6 +328,7 @@ def test_it_fits_and_can_be_used_by_all(
     assert page.get_attribute("html", "lang") == {"zh": "zh-CN", "en": "en"}[lang]
     assert bool(re.search("[\u4e00-\u9fff]", page.inner_text("main"))) == (lang == "zh")
     shown.shot(f"console-{place}-{width}-{theme}-{lang}")
+    assert shown.layout() == []
     assert shown.axe() == []
 
 

@@ -78,3 +78,23 @@ def test_pages_share_nothing(chromium: playwright.Browser, page: Page) -> None:
     assert other.page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches")
     assert other.shot("harness") == SHOTS / "harness.png"
     other.context.close()
+
+
+LAYOUTS = [
+    # (what is in the page, what is told of it)
+    ("<p style='position:absolute;top:20px'>over the heading</p>", ['overlap: h1 "Good" and p "over the heading"']),
+    ("<p style='width:2000px;white-space:nowrap'>" + "long " * 400 + "</p>", ["beyond the edge: p"]),
+    ("<p style='width:50px;overflow:hidden;white-space:nowrap'>more than there is room for</p>", ["cut off: p"]),
+    ("<div style='overflow:auto;width:200px'><p style='width:2000px'>" + "long " * 200 + "</p></div>", []),
+    ("<p style='width:50px;overflow:hidden;white-space:nowrap;text-overflow:ellipsis'>shown as cut</p>", []),
+    ("<p style='visibility:hidden;position:absolute;top:20px'>not seen</p>", []),
+]
+
+
+@pytest.mark.parametrize(("html", "told"), LAYOUTS)
+def test_boxes_in_each_others_way_are_told(html: str, told: list[str], page: Page) -> None:
+    show(page, GOOD + html)
+    found = page.layout()
+    assert len(found) >= len(told), found
+    assert all(line.startswith(words) for line, words in zip(found, told, strict=False)), found
+    assert bool(found) == bool(told), found

@@ -183,7 +183,7 @@ def test_a_long_log_is_read_from_later_on(deployed: Deployed, monkeypatch: pytes
     now = time.time()
     times = [now - ago for ago in range(80_000, 0, -100)]
     lines = [(at, encode(msgspec.structs.replace(record("TKMSapp", 1), time=at))) for at in times]
-    monkeypatch.setattr(of_stack, "of_stack", lambda _, since: ((("", raw)) for at, raw in lines if at >= since))
+    monkeypatch.setattr(of_stack, "of_stack", lambda _, since: [(("", raw) for at, raw in lines if at >= since)])
     monkeypatch.setattr(of_stack, "_MOST_LINES", 100)
     tail = deployed.audit(now - 86_400)
     assert 20 <= len(tail.lines) <= 100

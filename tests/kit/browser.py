@@ -35,6 +35,7 @@ FLAGS = (
     # Nothing but the servers of tests is to be found, whatever a page or the browser itself asks for.
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE *.localhost",
 )
+LAYOUT = (Path(__file__).parent / "layout.js").read_text("utf-8")
 _HTTP = re.compile(r"Failed to load resource: the server responded with a status of [45]\d\d")
 """What Chromium tells of each answer that refuses something: no fault of the page."""
 
@@ -85,6 +86,13 @@ class Page:
         path = SHOTS / f"{name}.png"
         self.page.screenshot(path=path, full_page=True)
         return path
+
+    def layout(self) -> list[str]:
+        """Where boxes of the page as it is now are in each other's way: texts and controls that overlap, that stand
+        beyond the edges of the page, or of which a part is cut off; one line for each.
+        """
+        found: list[str] = self.page.evaluate(LAYOUT)
+        return found
 
     def axe(self) -> list[str]:
         """What axe-core finds on the page as it is now, serious and critical: `rule: element, ..`, one for each."""

@@ -60,6 +60,10 @@ class Keyring:
     def count_waiting(self, state: KeyState) -> int:
         return self.store.count_waiting(state)
 
+    def settle(self, now: int, more: Callable[[], bool]) -> None:
+        """As the store's: what listings count by is brought up to date while `more` says so."""
+        self.store.settle(now, more)
+
     def remembered(self, name: str, *, alias: bool) -> Key | None:
         """The key that has that id or alias, as far as the caches know; no store is asked."""
         if alias:
