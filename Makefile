@@ -25,7 +25,7 @@ TOOL := PYTHONPATH=tests $(RUN) python -m
 CDK := $(RUN) python -m cdk.node cdk
 
 .DEFAULT_GOAL := help
-.PHONY: help run test unit e2e check campaign differential fuzz mutants bench cost format coverage synth cdk emulator init-times negative-vectors wycheproof release pins lock clean
+.PHONY: help run test unit e2e check campaign differential fuzz mutants bench cost format coverage synth cdk emulator init-times page-times negative-vectors wycheproof release pins lock clean
 
 help: ## what there is
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
@@ -90,6 +90,9 @@ emulator: .venv/ready .venv-ministack/ready ## an emulator of AWS on 127.0.0.1:5
 
 init-times: .venv/ready ## the layer's size, and how long each AWS function takes to start
 	@$(TOOL) tools.init_times $(ARGS)
+
+page-times: .venv/ready .browser/ready ## how much work the explorer and the console are for a browser
+	@$(TOOL) tools.page_times $(ARGS)
 
 negative-vectors: .venv/ready ## write tests/vectors/format/negative, which are the same each time
 	@$(TOOL) tools.make_negative_vectors
