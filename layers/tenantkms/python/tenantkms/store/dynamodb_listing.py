@@ -63,6 +63,7 @@ _TAIL, _LAST = "~", "~"
 _FIRST = "0"
 _BATCH = 100
 """Rows that DynamoDB reads at a time by their keys."""
+_STATES = {state.value: state for state in KeyState}
 ROWS, UPTO, CHANGES, LOOKED = "rows", "upto", "changes", "looked"
 
 
@@ -70,7 +71,9 @@ def _state(row: Row, now: int) -> KeyState | None:
     """What `Key.state_at` says of the key of a row of the index; None: the key itself must be looked at."""
     if STATE not in row or (DUE_SORT_KEY in row and due_of(row)[0] <= now):  # its material may have expired
         return None
-    return KeyState(row[STATE]["S"])
+    return _STATES.get(
+        row[STATE]["S"]
+    )  # a state that there is not was written by somebody else: the key is not believed
 
 
 def _behind(place: str) -> str:
