@@ -12,7 +12,7 @@ from tenantkms.wire.http import Request, Response
 
 PATH = "/console"
 _HERE = Path(__file__).parent
-_SHARED = ("dom.js", "explorer.css", "language.js")
+_SHARED = ("dom.js", "explorer.css", "frame.js", "language.js")
 
 
 @lru_cache(maxsize=1)

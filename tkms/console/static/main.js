@@ -7,15 +7,14 @@
 import * as activity from "./activity.js";
 import { Refused, get, post } from "./api.js";
 import { el, fill } from "./dom.js";
+import { byId, choices, dress, turning } from "./frame.js";
 import * as hand from "./hand.js";
 import * as keys from "./keys.js";
 import { TABS, format, parse } from "./route.js";
 import * as signing from "./signing.js";
-import { language, say, tag } from "./texts.js";
+import { language, say } from "./texts.js";
 
 const PARTS = { keys, activity, hand };
-const THEMES = ["auto", "light", "dark"];
-const byId = (id) => document.getElementById(id);
 
 const app = {
   data: new Map(),
@@ -41,32 +40,19 @@ const app = {
 
 function frame(route) {
   const { t } = app;
-  document.documentElement.lang = tag(app.lang);
-  document.documentElement.dataset.theme = THEMES.includes(route.theme) ? route.theme : "auto";
-  document.title = t("title");
-  byId("skip").textContent = t("skip");
-  byId("brand").textContent = t("brand");
-  byId("tabs").setAttribute("aria-label", t("tabs"));
+  dress(app, route);
   const link = (tab) => el("a", { href: format({ ...app.kept(), tab }), "aria-current": tab === route.tab && "page" }, t(`tab.${tab}`));
   fill(byId("tabs"), app.who ? TABS.map(link) : []);
-  const other = app.lang === "zh" ? "en" : "zh";
-  const theme = (name) => el("option", { value: name, selected: name === document.documentElement.dataset.theme }, t(`theme.${name}`));
   fill(
     byId("switches"),
     app.who && el("span", { class: "who" }, app.who.id),
     app.who && el("button", { type: "button", id: "refresh", on: { click: refresh } }, t("refresh")),
     app.who && el("button", { type: "button", id: "sign-out", on: { click: leave } }, t("sign.out")),
-    el("button", { type: "button", id: "language", lang: tag(other), "aria-label": t("language.label"), on: { click: () => turn({ lang: other }) } }, t("language")),
-    el("label", { class: "theme" }, el("span", {}, t("theme")), el("select", { id: "theme", on: { change: (event) => turn({ theme: event.target.value }) } }, THEMES.map(theme))),
+    ...choices(app, turn),
   );
 }
 
-async function turn(changes) {
-  const focused = document.activeElement?.id;
-  history.replaceState(null, "", format({ ...parse(location.hash), ...changes }));
-  await show(false);
-  if (focused) byId(focused)?.focus();
-}
+const turn = turning({ format, parse }, show);
 
 async function refresh() {
   app.forget();

@@ -21,7 +21,7 @@ export const operationOf = (reference, { dialect, operation }) =>
   find(reference, dialect, operation) ?? find(reference, dialect || "alibaba", "Encrypt") ?? reference.operations[0];
 
 // The operation of that name in another dialect, or its first one.
-export const elsewhere = (reference, dialect, { name }) => (find(reference, dialect, name) ?? reference.dialects.get(dialect).operations[0]).name;
+const elsewhere = (reference, dialect, { name }) => (find(reference, dialect, name) ?? reference.dialects.get(dialect).operations[0]).name;
 
 // What was typed into the form of an operation, by parameter.
 export function typed(mine, { dialect, name }) {
@@ -39,6 +39,16 @@ export function filled(param, kept, seen) {
 // A labelled choice among [value, text].
 export const select = (id, label, options, chosen, change) =>
   el("label", { for: id }, el("span", {}, label), el("select", { id, on: { change: (event) => change(event.target.value) } }, options.map(([value, text]) => el("option", { value, selected: value === chosen }, text))));
+
+// What chooses the operation: its dialect, where it has a twin there, and its name. `go(dialect, name)` is told which.
+export const chooses = (reference, operation, t, go) => {
+  const { dialect, name } = operation;
+  const dialects = [...reference.dialects.values()].map((each) => [each.name, each.title]);
+  return [
+    select("dialect", t("call.dialect"), dialects, dialect.name, (other) => go(other, elsewhere(reference, other, operation))),
+    select("operation", t("call.operation"), dialect.operations.map((each) => [each.name, each.name]), name, (other) => go(dialect.name, other)),
+  ];
+};
 
 export function show(root, app, route) {
   const { t, reference, session: mine } = app;
@@ -133,8 +143,7 @@ export function show(root, app, route) {
           "fieldset",
           { class: "grid" },
           el("legend", {}, t("call.what")),
-          select("dialect", t("call.dialect"), [...reference.dialects.values()].map(({ name, title }) => [name, title]), dialect.name, (name) => go(name, elsewhere(reference, name, operation))),
-          select("operation", t("call.operation"), dialect.operations.map(({ name }) => [name, name]), operation.name, (name) => go(dialect.name, name)),
+          ...chooses(reference, operation, t, go),
           select("scheme", t("call.scheme"), schemes.map(({ id, title }) => [id, title]), scheme().id, (id) => (mine.scheme[dialect.name] = id)),
           ONLY_POST.has(dialect.name) ? null : select("method", t("call.method"), METHODS.map((name) => [name, name]), mine.method, (name) => (mine.method = name)),
           entry("region", "call.region", "region"),

@@ -1,6 +1,6 @@
 // Code: a program that makes the call of the form of Call, for a client of its dialect. It is loaded when it is opened.
 
-import { elsewhere, filled, operationOf, select, typed } from "./call.js";
+import { chooses, filled, operationOf, select, typed } from "./call.js";
 import { copyable, el, fill } from "./dom.js";
 import { program } from "./programs.js";
 import { format } from "./route.js";
@@ -67,8 +67,7 @@ export function show(root, app, route) {
       "fieldset",
       { class: "grid" },
       el("legend", {}, t("call.what")),
-      select("dialect", t("call.dialect"), [...reference.dialects.values()].map(({ name, title }) => [name, title]), dialect.name, (name) => go(name, elsewhere(reference, name, operation))),
-      select("operation", t("call.operation"), dialect.operations.map(({ name }) => [name, name]), operation.name, (name) => go(dialect.name, name)),
+      ...chooses(reference, operation, t, go),
       select("client", t("code.client"), clients.map(([id, { title }]) => [id, title]), chosen, choose),
       el("p", { class: "may wide" }, t("code.note", ...known.environment[dialect.name]), " ", el("a", { href: form, id: "edit" }, t("code.edit"))),
     ),

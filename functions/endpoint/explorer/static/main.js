@@ -8,10 +8,11 @@
 
 import * as call from "./call.js";
 import { el, fill } from "./dom.js";
+import { byId, choices, dress, turning } from "./frame.js";
 import { load } from "./reference.js";
 import { TABS, format, parse } from "./route.js";
 import * as search from "./search.js";
-import { language, say, tag } from "./texts.js";
+import { language, say } from "./texts.js";
 
 // A part that few people open is imported when they do, and is not in the first view: `() => import(..)`.
 const PARTS = {
@@ -20,8 +21,6 @@ const PARTS = {
   code: () => import("./code.js"),
   check: () => import("./check.js"),
 };
-const THEMES = ["auto", "light", "dark"];
-const byId = (id) => document.getElementById(id);
 
 const app = {
   session: call.session(),
@@ -39,12 +38,7 @@ const app = {
 
 function frame(route) {
   const { t } = app;
-  document.documentElement.lang = tag(app.lang);
-  document.documentElement.dataset.theme = THEMES.includes(route.theme) ? route.theme : "auto";
-  document.title = t("title");
-  byId("skip").textContent = t("skip");
-  byId("brand").textContent = t("brand");
-  byId("tabs").setAttribute("aria-label", t("tabs"));
+  dress(app, route);
   const { dialect, operation } = route;
   fill(
     byId("tabs"),
@@ -52,21 +46,10 @@ function frame(route) {
       el("a", { href: format({ ...app.kept(), tab, dialect, operation }), "aria-current": tab === route.tab && "page" }, t(`tab.${tab}`)),
     ),
   );
-  const other = app.lang === "zh" ? "en" : "zh";
-  const theme = (name) => el("option", { value: name, selected: name === document.documentElement.dataset.theme }, t(`theme.${name}`));
-  fill(
-    byId("switches"),
-    el("button", { type: "button", id: "language", lang: tag(other), "aria-label": t("language.label"), on: { click: () => turn({ lang: other }) } }, t("language")),
-    el("label", { class: "theme" }, el("span", {}, t("theme")), el("select", { id: "theme", on: { change: (event) => turn({ theme: event.target.value }) } }, THEMES.map(theme))),
-  );
+  fill(byId("switches"), choices(app, turn));
 }
 
-async function turn(changes) {
-  const focused = document.activeElement?.id;
-  history.replaceState(null, "", format({ ...parse(location.hash), ...changes }));
-  await show(false);
-  if (focused) byId(focused)?.focus();
-}
+const turn = turning({ format, parse }, show);
 
 async function show(moved = true) {
   const route = parse(location.hash);
