@@ -9,6 +9,7 @@ import playwright.sync_api as playwright
 import pytest
 
 from kit import browser as kit
+from kit.support import Tenant, serving
 
 Visit = Callable[..., kit.Page]
 
@@ -18,6 +19,13 @@ def chromium() -> Iterator[playwright.Browser]:
     """Not for a whole run: while it is there, no other test of this process could run an event loop."""
     with kit.started() as browser:
         yield browser
+
+
+@pytest.fixture(scope="module")
+def tenant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tenant]:
+    """A server of a module, that counts no requests."""
+    with serving(tmp_path_factory.mktemp("served") / "data", "--limit", "off") as server:
+        yield Tenant(server, *server.credential("--name", "browser"))
 
 
 @pytest.fixture

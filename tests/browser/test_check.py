@@ -7,8 +7,8 @@ import re
 import secrets
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any
 
 import playwright.sync_api as playwright
 import pytest
@@ -20,22 +20,10 @@ from kit.in_node import STATIC, exported
 from kit.memory import memories
 from kit.mistakes import MADE
 from kit.mistakes_rare import RARE, SERVED
-from kit.support import Server, serving
+from kit.support import Tenant
 
 Visit = Callable[..., kit.Page]
 ADVICE = json.loads((STATIC / "advice.json").read_text("utf-8"))
-
-
-class Tenant(NamedTuple):
-    server: Server
-    access_key_id: str
-    secret: str
-
-
-@pytest.fixture(scope="module")
-def tenant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tenant]:
-    with serving(tmp_path_factory.mktemp("check") / "data", "--limit", "off") as server:
-        yield Tenant(server, *server.credential("--name", "check"))
 
 
 @pytest.fixture

@@ -5,32 +5,20 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any
 
 import playwright.sync_api as playwright
 import pytest
 from playwright.sync_api import expect
 
 from kit import browser as kit
-from kit.support import Server, serving
+from kit.support import Tenant
 
 Visit = Callable[..., kit.Page]
 WRONG = "not-the-secret-of-anything"
 NASTY = "<img src=x onerror=document.title='run'><script>document.title='run'</script>"
-
-
-class Tenant(NamedTuple):
-    server: Server
-    access_key_id: str
-    secret: str
-
-
-@pytest.fixture(scope="module")
-def tenant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tenant]:
-    with serving(tmp_path_factory.mktemp("explorer") / "data", "--limit", "off") as server:
-        yield Tenant(server, *server.credential("--name", "explorer"))
 
 
 @pytest.fixture

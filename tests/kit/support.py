@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode
 from uuid import uuid4
 
@@ -281,6 +281,14 @@ class Server:
         """A new credential: (access key id, secret)."""
         made = json.loads(self.tkms("credential", "create", "--json", *args))
         return made["access_key_id"], made["access_key_secret"]
+
+
+class Tenant(NamedTuple):
+    """A server, and an access key of it."""
+
+    server: Server
+    access_key_id: str
+    secret: str
 
 
 def run_tkms(*args: str, stdin: str = "", check: bool = True) -> subprocess.CompletedProcess[str]:
