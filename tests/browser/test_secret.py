@@ -51,6 +51,7 @@ def _code(page: playwright.Page, access_key_id: str, secret: str) -> None:
     page.fill("#access-key-id", access_key_id)
     page.fill("#secret", secret)
     page.click("#tabs a >> text=Code")
+    page.wait_for_selector("#client")
     clients = page.locator("#client option").all()
     assert len(clients) > 5
     for client in clients:

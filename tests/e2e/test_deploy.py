@@ -382,6 +382,7 @@ def test_the_explorer_of_a_stack_calls_it(deployment: Deployment) -> None:
     assert urllib3.request("GET", f"{url}/", retries=False).data.count(b'href="/explorer')
     with kit.started() as browser:
         shown = kit.Page(browser)
+        shown.context.set_default_timeout(60_000)  # each file is an invocation of a function
         page = shown.page
         page.goto(f"{url}/explorer#call/tencent/ListKeys")
         page.fill("#access-key-id", deployment.plain.access_key_id)
