@@ -71,9 +71,8 @@ def _state(row: Row, now: int) -> KeyState | None:
     """What `Key.state_at` says of the key of a row of the index; None: the key itself must be looked at."""
     if STATE not in row or (DUE_SORT_KEY in row and due_of(row)[0] <= now):  # its material may have expired
         return None
-    return _STATES.get(
-        row[STATE]["S"]
-    )  # a state that there is not was written by somebody else: the key is not believed
+    # A state that there is not was written by somebody else: the key's own row is not believed then.
+    return _STATES.get(row[STATE]["S"])
 
 
 def _behind(place: str) -> str:
