@@ -71,14 +71,15 @@ export function show(root, app) {
 
   async function fillIn() {
     if (!able()) return;
+    latest += 1; // what is being found of another request is not shown beside this one
     const made = await example(kept.shown, location.host);
     kept.shown += 1;
     Object.assign(kept, { request: made.text, secret: made.secret, canonicalRequest: "", stringToSign: "", said: null });
     for (const [name, input] of Object.entries(filled)) input.value = kept[name];
     const { title } = SCHEMES.find(({ id }) => id === made.scheme);
+    await reveal(false);
     told.textContent = t("check.example.told", title, t("check.run"));
     other.textContent = t("check.example.next");
-    await reveal(false);
   }
 
   const other = el("button", { type: "button", class: "quiet", id: "example", on: { click: fillIn } }, t(kept.shown ? "check.example.next" : "check.example"));
