@@ -19,7 +19,8 @@ class Answer:
 
     `signed`: its signature verified. `admitted`: its caller is who it says, now. `call`: what its Action is called
     with, which is there if no response is. `once`: what another attempt at it is known by, if that is answered alike.
-    `trace`: the trace id that it came with, if any. `began`: when, by the clock of who takes the time.
+    `trace`: the trace id that it came with, if any. `began`: when, by the clock of who takes the time. `unwritten`: its
+    audit line is still to be written, and until then its response may not leave.
     """
 
     __slots__ = (
@@ -38,6 +39,7 @@ class Answer:
         "signed",
         "spoken",
         "trace",
+        "unwritten",
     )
     began: float
     call: Mapping[str, Any]
@@ -52,7 +54,7 @@ class Answer:
         self.trace = trace_id(traceparent) if traceparent else ""
         self.once: Known | None = None
         self.session: Session | None = None
-        self.signed = self.admitted = self.audited = False
+        self.signed = self.admitted = self.audited = self.unwritten = False
         self.response: Response | None = None
 
 

@@ -80,14 +80,19 @@ class Endpoint:
             answer.response = self._failed(answer, error)
         return answer
 
-    def finish(self, answer: Answer) -> Response:
-        """The response of an answer that has none: its Action runs, which may take long."""
+    def finish(self, answer: Answer, dispatch: Dispatcher | None = None) -> Response:
+        """The response of an answer that has none: its Action runs, which may take long. `dispatch`: another way to
+        it."""
         try:
-            response = self._run(answer)
+            response = self._run(answer, dispatch or self._dispatch)
         except Exception as error:  # noqa: BLE001 - the caller's dialect still says so
             response = self._failed(answer, error)
         answer.response = response
         return response
+
+    def take_back(self, answer: Answer, error: e.KmsError) -> None:
+        """`answer`, of which nothing has left, becomes that to `error`."""
+        answer.response = self._failed(answer, error)
 
     def _failed(self, answer: Answer, error: Exception) -> Response:
         try:
@@ -209,23 +214,23 @@ class Endpoint:
             call["trace"] = answer.trace
         answer.call = call
 
-    def _run(self, answer: Answer) -> Response:
-        return self._run_once(answer, answer.once) if answer.once else self._act(answer)
+    def _run(self, answer: Answer, dispatch: Dispatcher) -> Response:
+        return self._run_once(answer, answer.once, dispatch) if answer.once else self._act(answer, dispatch)
 
-    def _run_once(self, answer: Answer, once: Known) -> Response:
+    def _run_once(self, answer: Answer, once: Known, dispatch: Dispatcher) -> Response:
         """The response that another attempt at the same call had, or is having, or else its own."""
         with self._answers.turn(once):
             response = self._answers.get(once, self._clock())
             if response:
                 self._audit.write(self._record(answer, "ok", REPEATED))
             else:
-                response = self._act(answer)
+                response = self._act(answer, dispatch)
                 self._answers.put(once, response, self._clock() + 2 * answer.spoken.scheme.window)
             return response
 
-    def _act(self, answer: Answer) -> Response:
+    def _act(self, answer: Answer, dispatch: Dispatcher) -> Response:
         dialect, operation = answer.spoken.dialect, answer.operation
-        outcome = self._dispatch(answer.call)
+        outcome = dispatch(answer.call)
         answer.audited = True
         if "error" in outcome:
             raise operation.named(e.from_data(outcome["error"]))

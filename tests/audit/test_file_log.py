@@ -94,6 +94,20 @@ def test_no_file_grows_beyond_the_limit_and_the_chain_goes_through_all(log: Path
     assert found(log) == []
 
 
+def test_lines_that_are_written_together_are_as_those_that_are_not(log: Path) -> None:
+    """Where a file has room for some of them only, the others are in the next."""
+    audit = file_log(log, 1_500)
+    numbers = iter(range(40))
+    for count in (1, 7, 30, 2):
+        audit.write(*(record("x", next(numbers)) for _ in range(count)))
+    audit.settle()
+    files = rotated(log)
+    assert len(files) > 5
+    assert all(path.stat().st_size <= 1_500 for path in (*files, log))
+    assert calls(log) == [f"x-{number}" for number in range(40)]
+    assert found(log) == []
+
+
 def test_a_line_longer_than_the_limit_is_written(log: Path) -> None:
     fill(log, 2, 10)
     assert calls(log) == ["x-0", "x-1"]
@@ -209,6 +223,17 @@ def test_a_line_that_was_cut_by_a_full_disk_is_told_and_spoils_no_other(log: Pat
         log.write_bytes(changed)
         assert (PROBLEM, 2) in found(log)
         log.write_bytes(kept)
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_lines_of_which_some_were_cut_by_a_full_disk_spoil_no_other(log: Path, again: bool) -> None:
+    audit = fill(log, 1)
+    with room(log.stat().st_size + 400), pytest.raises(Unavailable):
+        audit.write(*(record("y", number) for number in range(5)))
+    (audit if again else file_log(log)).write(record("z", 1))
+    whole = [json.loads(line) for line in raw(log) if line.endswith(b"}")]
+    assert [line.get("request_id") or line["event"] for line in whole] == ["began", "x-0", "y-0", "torn", "z-1"]
+    assert [status for status, _ in found(log)] == [NOTE]
 
 
 @pytest.mark.parametrize("first", [0, 20])

@@ -97,6 +97,7 @@ class Done:
     response: Response | None
     request: Request
     admitted: bool = False
+    unwritten: bool = False
 
 
 def request_bytes(event: Mapping[str, Any], *, close: bool = False) -> bytes:
@@ -164,9 +165,12 @@ class Echo:
 
     pool = ThreadPoolExecutor(1)
 
-    def begin(self, request: Request) -> Done:
+    def begin(self, request: Request, *, together: bool = False) -> Done:
         body = msgspec.json.encode(request).decode()
         return Done(Response(status=200, content_type="application/json", body=body), request)
 
     def finish(self, work: Any) -> Response:
         raise AssertionError(work)
+
+    def settle(self) -> None:
+        pass

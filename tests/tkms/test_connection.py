@@ -35,11 +35,14 @@ class _App:
         self.pool = ThreadPoolExecutor(2)
         self.release = threading.Event()
 
-    def begin(self, request: Request) -> Done:
+    def begin(self, request: Request, *, together: bool = False) -> Done:
         known = request.path == "/known"
         if request.path.startswith("/slow"):
             return Done(None, request, known)
         return Done(self.finish(Done(None, request)), request, known)
+
+    def settle(self) -> None:
+        pass
 
     def finish(self, work: Any) -> Response:
         request = work.request

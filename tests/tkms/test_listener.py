@@ -26,8 +26,8 @@ KNOWN = b"GET /known HTTP/1.1\r\nHost: a\r\n\r\n"
 class _App(Echo):
     """Whoever asks for `/known` is known."""
 
-    def begin(self, request: object) -> object:
-        done = super().begin(request)
+    def begin(self, request: object, *, together: bool = False) -> object:
+        done = super().begin(request, together=together)
         done.admitted = request.path == "/known"
         return done
 
@@ -158,8 +158,8 @@ _PROGRAM = """
 import os, resource, sys, time
 from kit.connections import Echo, listening
 class App(Echo):
-    def begin(self, request):
-        done = super().begin(request)
+    def begin(self, request, *, together):
+        done = super().begin(request, together=together)
         done.admitted = request.path == "/known"
         return done
 with listening(App()) as port:

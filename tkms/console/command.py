@@ -38,7 +38,7 @@ class Alone:
         self._hosts = (f"{HOST}:{port}", f"localhost:{port}")
         self.pool: Executor = Threads(_THREADS)
 
-    def begin(self, request: Request) -> PageWork:
+    def begin(self, request: Request, *, together: bool) -> PageWork:  # noqa: ARG002 - nothing is done for several
         work = PageWork(request, self._answer)
         if request.header("host") not in self._hosts:
             work.response = _NONE
@@ -49,6 +49,9 @@ class Alone:
     def finish(self, work: Any) -> Response:
         made: Response = work.answer(work.request)
         return made
+
+    def settle(self) -> None:
+        """Nothing waits for it."""
 
 
 def console(args: argparse.Namespace) -> int:

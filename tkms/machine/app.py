@@ -15,6 +15,7 @@ from tenantkms.audit.faults import log_fault
 from tenantkms.errors import KmsError
 from tenantkms.store.shared import Memory
 from tenantkms.wire.http import Request, Response
+from tkms.machine.gathering import Gathering
 from tkms.machine.threads import Threads
 from tkms.machine.timings import Timings
 
@@ -82,14 +83,15 @@ class PageWork:
     `principal`: for whom it is done, in its turn (`Threads`); no access key looks so.
     """
 
-    __slots__ = ("admitted", "answer", "principal", "request", "response")
+    __slots__ = ("admitted", "answer", "principal", "request", "response", "unwritten")
     response: Response | None
     admitted: bool
+    unwritten: bool
 
     def __init__(self, request: Request, answer: Callable[[Request], Response]) -> None:
         self.request, self.answer = request, answer
         self.principal = f"page {request.source_ip}"
-        self.response, self.admitted = None, False
+        self.response, self.admitted, self.unwritten = None, False, False
 
 
 class Pages(NamedTuple):
@@ -104,18 +106,28 @@ _NO_PAGES = Pages()
 
 
 class App:
-    """The endpoint behind `Connection`, without an event in between. `timings` count how long its calls take."""
+    """The endpoint behind `Connection`, without an event in between. `timings` count how long its calls take.
+
+    Without `gathering` each call writes its own audit line.
+    """
 
     def __init__(
-        self, endpoint: Endpoint, checks: Checks, pages: Pages = _NO_PAGES, timings: Timings | None = None
+        self,
+        endpoint: Endpoint,
+        checks: Checks,
+        pages: Pages = _NO_PAGES,
+        timings: Timings | None = None,
+        gathering: Gathering | None = None,
     ) -> None:
         self._endpoint = endpoint
+        self._gathering = gathering
         self._pages = pages
         self._took = (timings or Timings(Memory())).took
         self._readiness = Readiness(checks)
         self.pool = Threads(threads())
 
-    def begin(self, request: Request) -> Answer | PageWork:
+    def begin(self, request: Request, *, together: bool = False) -> Answer | PageWork:
+        """`together`: what takes no time may be left `unwritten` until `settle`."""
         began = perf_counter()
         if request.path == "/readyz" and request.method in ("GET", "HEAD") and not (request.query or request.body):
             answer = Answer(request, "")
@@ -131,7 +143,11 @@ class App:
         answer = self._endpoint.begin(request)
         answer.began = began
         if answer.response is None and answer.operation.action in BRIEF and _LONG.isdisjoint(answer.call["params"]):
-            self.finish(answer)
+            if together and self._gathering:
+                self._gathering.finish(answer)
+                self._took(answer.operation.action, perf_counter() - began)
+            else:
+                self.finish(answer)
         return answer
 
     def finish(self, work: Answer | PageWork) -> Response:
@@ -140,3 +156,7 @@ class App:
         response = self._endpoint.finish(work)
         self._took(work.operation.action, perf_counter() - work.began)
         return response
+
+    def settle(self) -> None:
+        if self._gathering:
+            self._gathering.settle()

@@ -9,17 +9,15 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from concurrent.futures import Executor
-from email.utils import formatdate
-from functools import lru_cache
-from http import HTTPStatus
 from math import inf
-from time import perf_counter, time
+from time import perf_counter
 from typing import Any, Protocol
 
 from tenantkms.audit.faults import log_fault
-from tenantkms.wire.http import ALWAYS, Request, Response
+from tenantkms.wire.http import Request, Response
 from tkms.machine.guests import Guests
 from tkms.machine.reader import PIECE, Reader
+from tkms.machine.written import plain, written
 
 IDLE_SECONDS = 75
 """How long a connection may wait for its next request."""
@@ -33,48 +31,31 @@ SPIN_SECONDS = 100e-6
 """How long the event loop asks for the next request before it sleeps, after an answer on the only connection."""
 
 
-@lru_cache(maxsize=64)
-def _head(status: int, content_type: str, second: int, cached: bool) -> str:
-    """The beginning of every answer of that status and type in that second; `cached`: it says itself for how long.
-
-    Names are spelled as libmongocrypt needs them, and AWS's SDK for JavaScript sets its clock by the Date.
-    """
-    always = "".join(f"{name.title()}: {value}\r\n" for name, value in ALWAYS.items() if not cached)
-    date = formatdate(second, usegmt=True)
-    return f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\nContent-Type: {content_type}\r\nDate: {date}\r\n{always}"
-
-
-def written(response: Response, method: str, last: bool) -> bytes:
-    """The answer as it is sent. One to HEAD tells the length of the body that GET would have."""
-    body = response.body.encode("utf-8") if isinstance(response.body, str) else response.body
-    cached = "cache-control" in response.headers
-    head = f"{_head(response.status, response.content_type, int(time()), cached)}Content-Length: {len(body)}\r\n"
-    for name, value in response.headers.items():
-        head += f"{name.title()}: {value}\r\n"
-    head += "Connection: close\r\n\r\n" if last else "\r\n"
-    return head.encode("ascii") + (b"" if method == "HEAD" else body)
-
-
-def plain(status: int, text: str) -> Response:
-    return Response(status=status, content_type="text/plain; charset=utf-8", body=text)
-
-
 class Work(Protocol):
-    """What became of a request. `response` is None where it may take long; `admitted`: its signature verified."""
+    """What became of a request. `response` is None where it may take long; `admitted`: its signature verified;
+    `unwritten`: the response may not leave before `Application.settle`, which may make it another one.
+    """
 
     response: Response | None
     admitted: bool
+    unwritten: bool
 
 
 class Application(Protocol):
-    """What answers requests: `begin` on the event loop, `finish` in a thread of `pool` where there is no answer yet."""
+    """What answers requests: `begin` on the event loop, `finish` in a thread of `pool` where there is no answer yet.
+
+    `together`: there may be others in the same turn of the loop, so that what is done for all can wait for `settle`.
+    """
 
     @property
     def pool(self) -> Executor: ...
 
-    def begin(self, request: Request) -> Work: ...
+    def begin(self, request: Request, *, together: bool) -> Work: ...
 
     def finish(self, work: Any) -> Response: ...
+
+    def settle(self) -> None:
+        """For all that is `unwritten`. Never fails."""
 
 
 class Cancelled(Protocol):
@@ -108,6 +89,7 @@ class Connection(Reader, asyncio.Protocol):
         self._busy = False  # a thread is at work on a request of this connection
         self._unread = False  # the client does not take its answers
         self._unserved = True  # nothing was answered yet
+        self._unsent = 0  # answers that are in the outbox
         self._ending = False  # the next answer is the last one
         self._deadline = self._loop.time() + FIRST_SECONDS
         self._awake = False
@@ -184,6 +166,7 @@ class Connection(Reader, asyncio.Protocol):
 
     def _asked_first(self) -> None:
         if not self._busy and not self._last:
+            self._empty_outbox()
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def _whole(self, request: Request, *, last: bool) -> None:
@@ -225,12 +208,16 @@ class Connection(Reader, asyncio.Protocol):
         self._last = last or self._ending
         self._turn -= 1
         try:
-            work = self._app.begin(request)
+            work = self._app.begin(request, together=len(self._guests.all) > 1)
         except Exception as error:  # noqa: BLE001 - the last barrier: nothing of it may leave
             self._failed(error)
             return
         if work.admitted and not self.known:
             self._guests.recognise(self)
+        if work.unwritten:
+            self._unsent += 1
+            self._guests.outbox.add(self, request.method, work, last=self._last)
+            return
         if work.response is not None:
             self._send(request.method, work.response)
             return
@@ -254,12 +241,29 @@ class Connection(Reader, asyncio.Protocol):
         log_fault("", error)
         self._fail(500, "The request failed.")
 
+    def settle(self) -> None:
+        self._app.settle()
+
+    def deliver(self, method: str, response: Response, *, last: bool) -> None:
+        """An answer of this connection that was in the outbox."""
+        self._unsent -= 1
+        self._write(method, response, last=last)
+
+    def _empty_outbox(self) -> None:
+        """Answers that wait go before whatever else is sent."""
+        if self._unsent:
+            self._guests.outbox.flush()
+
     def _send(self, method: str, response: Response) -> None:
+        self._empty_outbox()
+        self._write(method, response, last=self._last)
+
+    def _write(self, method: str, response: Response, *, last: bool) -> None:
         if self._transport.is_closing():
             return
         self._unserved = False
-        self._transport.write(written(response, method, self._last))
-        if self._last:
+        self._transport.write(written(response, method, last))
+        if last:
             self._transport.close()
         elif not self._unread:
             self._deadline = self._until() if self._arriving else self._loop.time() + IDLE_SECONDS
@@ -291,6 +295,7 @@ class Connection(Reader, asyncio.Protocol):
         """Called by uvicorn when it is to end: after the answer that is being made, or the one that a client which has
         just connected waits for.
         """
+        self._empty_outbox()
         if self._unserved and not self._busy:
             self._ending = True
             self._loop.call_later(LINGER_SECONDS, self.expire, inf)

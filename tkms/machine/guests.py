@@ -15,6 +15,7 @@ from typing import Protocol
 
 from tenantkms.runtime.assemble import SettingsError
 from tkms.machine.crew import Crew
+from tkms.machine.outbox import Outbox
 
 MAX_CONNECTIONS = 1000
 PER_ADDRESS = 256
@@ -86,6 +87,7 @@ class Guests:
         crew: Crew | None = None,
     ) -> None:
         self.crew = crew or Crew()
+        self.outbox = Outbox()
         self._limit, self._per_address, self._most_arriving = limit, per_address, arriving // self.crew.size
         self.all: dict[Guest, None] = {}
         self._strangers: OrderedDict[Guest, None] = OrderedDict()

@@ -17,8 +17,9 @@ from typing import Any
 
 import uvicorn
 
-from tkms.machine.connection import Application, Connection, plain, written
+from tkms.machine.connection import Application, Connection
 from tkms.machine.guests import Guests, network
+from tkms.machine.written import plain, written
 
 HANDSHAKE_SECONDS = 8
 _BACKLOG = 2048

@@ -30,6 +30,7 @@ from tkms.machine.credentials_uri import SECONDS, CredentialsUri, new_path
 from tkms.machine.crew import Crew
 from tkms.machine.desk import Desk, bound
 from tkms.machine.directory import Directory, Seed
+from tkms.machine.gathering import Gathering
 from tkms.machine.guests import Guests, connections_by_files
 from tkms.machine.handover import Given, given, hand_over
 from tkms.machine.listener import server_config
@@ -201,7 +202,13 @@ class _Serving:
         endpoint = Endpoint(settings, InlineDispatcher(settings.deps), answers, refusals)
         timings = Timings(self._crew.memory, args.workers, place.number)
         pages = self._pages(settings, uri, timings)
-        app = App(endpoint, _checks(settings, args.data_dir), pages, timings)
+        app = App(
+            endpoint,
+            _checks(settings, args.data_dir),
+            pages,
+            timings,
+            Gathering(endpoint, settings.deps, log),
+        )
         guests = Guests(self._connections, args.connections_per_address, crew=self._crew)
         keeper = Keeper(log, args.audit_days, args.audit_mb * 1024**2)
         desk = Desk(self._desk, refusals)

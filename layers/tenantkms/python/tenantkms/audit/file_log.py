@@ -46,7 +46,8 @@ _CLOSING = 256
 class FileLog:
     """Lines of one chain in the files of `path` (mode 0600), each of `max_bytes` at most.
 
-    A line is one `write`. Whoever writes holds the lock of the head, so any number of processes and threads may;
+    Lines are written as they come, or some together. Whoever writes holds the lock of the head, so any number of
+    processes and threads may;
     `later` gives it back (`FileLock`), and `end` is what processes share that write by turns. `key` answers the
     chain's key; it is asked for with the first line.
     """
@@ -93,18 +94,22 @@ class FileLog:
 
     # -- writing --
 
-    def write(self, record: Struct) -> None:
-        """Raises `Unavailable` when the line is not written."""
+    def write(self, record: Struct, *more: Struct) -> None:
+        """Raises `Unavailable` when the lines are not written, of which there may be some then."""
         try:
-            content = encode(record)
+            contents = [encode(each) for each in (record, *more)]
             with self._lock as taken:
-                chain = self._ready(taken)
-                line = chain.line(content)
-                if self._size + len(line) > self._limit and self._size:
-                    self._rotate(chain)
-                    chain = self._ready(taken=False)
-                    line = chain.line(content)
-                self._put(chain, line)
+                chain, lines = self._ready(taken), b""
+                for content in contents:
+                    line, size = chain.line(content), self._size + len(lines)
+                    if size and size + len(line) > self._limit:
+                        self._put(chain, lines)
+                        self._rotate(chain)
+                        chain, lines = self._ready(taken=False), b""
+                        line = chain.line(content)
+                    chain.taken()
+                    lines += line
+                self._put(chain, lines)
                 if monotonic() >= self._mark_at:
                     self._mark(chain)
         except (OSError, ValueError) as e:
@@ -139,19 +144,21 @@ class FileLog:
         self._unlooked = False
         return chain
 
-    def _put(self, chain: Chain, line: bytes) -> None:
+    def _put(self, chain: Chain, lines: bytes) -> None:
+        """Write `lines`, behind which `chain` is."""
         size, self._size = self._size, -1  # whatever ends this, the next one looks at what is there
-        written = os.write(self._file, line)
-        if written != len(line):
+        written = os.write(self._file, lines)
+        if written != len(lines):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        chain.taken()
         self._size = size + written
         if self._end:
             self._end.note(chain, self._size)
         self.fault = ""
 
     def _tell(self, chain: Chain, event: Event, before: bytes = b"") -> None:
-        self._put(chain, before + chain.line(encode(event)))
+        line = chain.line(encode(event))
+        chain.taken()
+        self._put(chain, before + line)
 
     def _mark(self, chain: Chain) -> None:
         head = chain.head

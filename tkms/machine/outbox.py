@@ -1,0 +1,52 @@
+"""Responses of several connections that may leave only once something is done for all of them."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import NamedTuple, Protocol
+
+from tenantkms.wire.http import Response
+
+
+class Unwritten(Protocol):
+    """What became of a request. The response is there, but may be another one before it leaves."""
+
+    response: Response | None
+
+
+class Sender(Protocol):
+    """A connection."""
+
+    def settle(self) -> None:
+        """Do what is to be done for all that waits. Never fails."""
+
+    def deliver(self, method: str, response: Response, *, last: bool) -> None: ...
+
+
+class _Waiting(NamedTuple):
+    sender: Sender
+    method: str
+    work: Unwritten
+    last: bool
+
+
+class Outbox:
+    """Of one event loop: what waits leaves in its order, when all has been served that was found together."""
+
+    def __init__(self) -> None:
+        self._waiting: list[_Waiting] = []
+
+    def add(self, sender: Sender, method: str, work: Unwritten, *, last: bool) -> None:
+        if not self._waiting:
+            asyncio.get_running_loop().call_soon(self.flush)
+        self._waiting.append(_Waiting(sender, method, work, last))
+
+    def flush(self) -> None:
+        """Send what waits, if anything does."""
+        waiting, self._waiting = self._waiting, []
+        if not waiting:
+            return
+        waiting[0].sender.settle()
+        for sender, method, work, last in waiting:
+            if work.response is not None:
+                sender.deliver(method, work.response, last=last)
