@@ -56,6 +56,7 @@ def killed_at(step: int, work: Callable[[], object], beneath: Path) -> bool:
 def directory(tmp_path: Path) -> Directory:
     made = new_directory(tmp_path / "data")
     gc.collect()
+    gc.freeze()  # what is here by now need not be looked at after each step, nor be copied for each process
     return made
 
 
