@@ -8,9 +8,11 @@ SYSTEM_UV := $(shell command -v uv 2>/dev/null)
 UV := $(or $(SYSTEM_UV),.uv/bin/uv)
 PYTHON := $(firstword $(shell for p in python3.13 python3.12 python3.11 python3; do \
     $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && command -v $$p; done))
-# The deployed runtime, where there is one besides the default: `make test` runs the tests of what is deployed on it too.
+# The deployed runtime, where there is one besides the default: `make test` runs the tests of what is deployed on it.
 PYTHON313 := $(shell for p in python3.13 $$HOME/.pyenv/versions/3.13.*/bin/python3.13; do \
     $$p -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))' 2>/dev/null && command -v $$p && break; done)
+# Rooms of tests whose subject is not deployed; all others are of what is.
+NOT_DEPLOYED := browser cdk console explorer house sdk tkms
 PORT ?= 5140
 export UV_PYTHON_DOWNLOADS ?= never
 export UV_NO_PROGRESS ?= 1
@@ -33,18 +35,19 @@ help: ## what there is
 run: .venv/ready ## a running KMS on http://127.0.0.1:8480 with a key, a credential and programs to paste
 	@$(RUN) tkms serve $(ARGS)
 
-test: check unit e2e ## everything that must pass: format, lint, types, all tests (those of what is deployed on Python 3.13 too, where there is one)
+test: check unit e2e ## everything that must pass: format, lint, types, all tests, each once
 
-unit: .venv/ready .clients/ready .browser/ready ## the tests but those of a deployment
-ifneq ($(PYTHON313),)
-	@if ! $(RUN) python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))'; then \
-	    echo "tests on $$($(PYTHON313) --version), the deployed runtime, in .venv-3.13" >&2; \
+unit: .venv/ready .clients/ready .browser/ready ## the tests but those of a deployment; what is deployed on Python 3.13, where there is one (EVERY=1: on the default one, too)
+	@if test -n "$(PYTHON313)" && ! $(RUN) python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))'; then \
+	    echo "tests of what is deployed, on $$($(PYTHON313) --version), the deployed runtime, in .venv-3.13" >&2; \
 	    UV_PROJECT_ENVIRONMENT=.venv-3.13 $(SYNC) --python $(PYTHON313) && \
-	    UV_PROJECT_ENVIRONMENT=.venv-3.13 $(RUN) --python $(PYTHON313) pytest -q -n 2 $(addprefix --ignore tests/,cdk e2e browser explorer sdk tkms) || exit 1; \
+	    UV_PROJECT_ENVIRONMENT=.venv-3.13 $(RUN) --python $(PYTHON313) pytest -q -n 2 $(addprefix --ignore tests/,e2e $(NOT_DEPLOYED)) && \
+	    echo "the other tests, on $$($(RUN) python --version)" >&2 && \
+	    $(RUN) pytest -q -n 2 $(if $(EVERY),--ignore tests/e2e,$(addprefix tests/,$(NOT_DEPLOYED))); \
+	else \
+	    echo "tests on $$($(RUN) python --version)" >&2; \
+	    $(RUN) pytest -q -n 2 --ignore tests/e2e; \
 	fi
-endif
-	@echo "tests on $$($(RUN) python --version)"
-	@$(RUN) pytest -q -n 2 --ignore tests/e2e
 
 e2e: .venv/ready .venv-ministack/ready .cdk/ready .clients/ready .browser/ready ## deploy on an emulator of AWS, and drive it with the vendors' SDKs
 	@$(RUN) pytest -q tests/e2e
