@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +26,7 @@ from tenantkms.runtime.assemble import (
     on_aws,
     one_machine,
 )
+from tenantkms.runtime.lambda_entry import from_environment
 from tkms.anchor import anchor
 from tkms.machine.directory import call
 
@@ -225,3 +227,21 @@ def test_one_machine_needs_its_parent_key(tmp_path: Path) -> None:
     settings = one_machine(tmp_path, Site(tenant="acme"))
     kms = connected(settings)
     assert "CiphertextBlob" in kms.alibaba("Encrypt", KeyId="alias/default", Plaintext="aGVsbG8=")
+
+
+def test_a_function_s_log_level_makes_no_library_log_what_is_secret(
+    deployed: dict[str, str], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """awslambdaric gives the level that a function is set to to the root logger, and botocore logs bodies at DEBUG."""
+    for name, value in deployed.items():
+        monkeypatch.setenv(name, value)
+    from_environment.cache_clear()
+    try:
+        caplog.set_level(logging.DEBUG)
+        kms = connected(from_environment())
+        told = kms.alibaba("Encrypt", KeyId="alias/default", Plaintext="aGVsbG8=")
+        assert "CiphertextBlob" in told, told
+        assert not [record for record in caplog.records if record.name.startswith("botocore")]
+    finally:
+        from_environment.cache_clear()
+        logging.getLogger("botocore").setLevel(logging.NOTSET)

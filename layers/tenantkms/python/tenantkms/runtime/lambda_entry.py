@@ -18,9 +18,16 @@ if TYPE_CHECKING:
 
 @lru_cache(maxsize=1)
 def _session() -> Any:
-    """One per process: what it has read of botocore's data serves all its clients."""
+    """One per process: what it has read of botocore's data serves all its clients.
+
+    botocore logs the bodies of requests and answers, plaintexts and unsealed keys among them, at the level DEBUG, which
+    whoever sets a function's log level gives to all libraries: it gets a level of its own.
+    """
+    import logging
+
     import botocore.session
 
+    logging.getLogger("botocore").setLevel(logging.WARNING)
     return botocore.session.get_session()
 
 
