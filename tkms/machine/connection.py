@@ -90,6 +90,7 @@ class Connection(Reader, asyncio.Protocol):
         self._unread = False  # the client does not take its answers
         self._unserved = True  # nothing was answered yet
         self._unsent = 0  # answers that are in the outbox
+        self.settle = app.settle
         self._ending = False  # the next answer is the last one
         self._deadline = self._loop.time() + FIRST_SECONDS
         self._awake = False
@@ -241,11 +242,7 @@ class Connection(Reader, asyncio.Protocol):
         log_fault("", error)
         self._fail(500, "The request failed.")
 
-    def settle(self) -> None:
-        self._app.settle()
-
     def deliver(self, method: str, response: Response, *, last: bool) -> None:
-        """An answer of this connection that was in the outbox."""
         self._unsent -= 1
         self._write(method, response, last=last)
 
