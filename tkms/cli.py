@@ -192,6 +192,9 @@ def _parser() -> argparse.ArgumentParser:
     _add_verify(audit)
     doctor = command(words, "doctor", "check what is there, and say what to do", doctor_commands.doctor, as_json)
     doctor.add_argument(
+        "--all", action="store_true", help="of a data directory: open every version of every key, and look at indexes"
+    )
+    doctor.add_argument(
         "--endpoint",
         action="append",
         default=[],

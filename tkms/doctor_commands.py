@@ -8,38 +8,35 @@ from collections.abc import Iterator
 from itertools import chain
 
 from tkms.anchor import check_rows, take_over
-from tkms.findings import ARNS, ENDPOINT, PROBLEM, ROWS, WARNING, Finding, examine_arns, examine_endpoint, examine_rows
+from tkms.findings import ENDPOINT, PROBLEM, WARNING, Finding, examine_endpoint
 from tkms.machine.directory import Directory
-from tkms.output import confirm, painted, print_json
+from tkms.output import Bar, UsageError, clear, confirm, painted, print_json, shown
 
-RESTORE = "restore"
-_RESUME = "See what is due (tkms maintain --dry-run), then: tkms resume"
 _SHOWN = 20
 _STEP = 100
 
 
-def _findings(args: argparse.Namespace) -> Iterator[Finding]:
+def _findings(args: argparse.Namespace, bar: Bar | None) -> Iterator[Finding]:
     if args.stack:
         from tkms.stack.doctor import examine  # botocore is not the other commands' to load
         from tkms.stack.stack import Stack
 
         return examine(Stack(args.stack))
-    directory = Directory(args.data_dir)
-    settings = directory.open()
-    found = (
-        Finding(check, *found)
-        for check, examine in ((ARNS, examine_arns), (ROWS, examine_rows))
-        for found in examine(settings)
-    )
-    waits = [Finding(RESTORE, WARNING, "nothing is rotated or destroyed since it was restored", _RESUME)]
-    return chain(waits if directory.paused else [], found)
+    from tkms.machine.doctor import examine as examine_here  # SQLite and certificates are not the other commands'
+
+    return examine_here(Directory(args.data_dir), every=args.all, tell=bar)
 
 
 def doctor(args: argparse.Namespace) -> int:
+    if args.stack and args.all:
+        raise UsageError("--all goes with --data-dir: nobody but the functions of a stack opens its keys")
     findings = []
+    bar = Bar("rows") if shown(args) else None
     asked = (Finding(ENDPOINT, *found) for url in args.endpoint for found in examine_endpoint(url))
-    for finding in chain(_findings(args), asked):
+    for finding in chain(_findings(args, bar), asked):
         findings.append(finding)
+        if bar:
+            clear()
         if not args.json:
             mark = {PROBLEM: "!!", WARNING: " !"}.get(finding.status, "ok")
             print(f"{painted(mark)}  {finding.check:<13} {finding.found}", flush=True)

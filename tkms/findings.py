@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import Any
 
 from msgspec import Struct
 
 from tenantkms.runtime.assemble import Settings
 from tkms.anchor import check_rows, has_rows
+from tkms.output import time_text
 
 OK, WARNING, PROBLEM = "ok", "warning", "problem"
 
@@ -27,7 +30,9 @@ class Finding(Struct, frozen=True):
 Found = Iterator[tuple[str, str, str]]
 """(status, what was found, advice)"""
 
-ARNS, ENDPOINT, ROWS = "arns", "endpoint", "rows"
+ARNS, ENDPOINT, ROWS, CREDENTIALS = "arns", "endpoint", "rows", "credentials"
+SOON = 14 * 86_400
+"""Seconds before something expires, in which it is told."""
 _SHOWN = 20
 _IN_FRONT = "What stands in front is to pass everything on: AWS's SDKs take any page with status 200 for a success."
 _NO_ANSWER = (
@@ -35,6 +40,33 @@ _NO_ANSWER = (
 )
 _REPAIR = 'Somebody wrote to the store. docs/operations.md, "Rows that are not believed", says how to repair it.'
 _NO_ROOT = "After an upgrade: tkms take-over. Else somebody took the root secret away: restore it from a backup."
+
+
+def shortened(found: Found) -> Found:
+    """The first of them, and how many more there are of the last one's kind."""
+    rest = iter(found)
+    yield from islice(rest, _SHOWN)
+    more = list(rest)
+    if more:
+        status, _, advice = more[-1]
+        yield status, f"and {len(more)} more", advice
+
+
+def either(holds: object, good: str, status: str, bad: str, advice: str) -> tuple[str, str, str]:
+    """What is found of one thing that is in order or not."""
+    return (OK, good, "") if holds else (status, bad, advice)
+
+
+def examine_credentials(settings: Settings, status: str, place: str) -> Found:
+    """Whether anybody can call, and who soon cannot. `status` of a place where nobody can; `place` ends a command."""
+    now = time.time()
+    active = [c for c in settings.access.store.list_credentials() if c.active(now)]
+    advice = f"tkms credential create{place}"
+    yield either(active, f"{len(active)} active", status, "there is no active access key", advice)
+    for credential in active:
+        if credential.expires and credential.expires - now < SOON:
+            what = f"{credential.access_key_id} ({credential.name}) expires on {time_text(credential.expires)}"
+            yield WARNING, what, f"tkms credential rotate {credential.access_key_id}{place}"
 
 
 def examine_arns(settings: Settings) -> Found:
@@ -70,22 +102,27 @@ def _opened(request: urllib.request.Request) -> Any:
         return e
 
 
-def examine_rows(settings: Settings) -> Found:
-    """Every row of the place, and each that is not believed by its name."""
+def examine_rows(settings: Settings, tell: Callable[[int], None] | None = None) -> Found:
+    """Every row of the place, and each that is not believed by its name. `tell` is told how many were looked at."""
     if not settings.root.exists():
         if has_rows(settings):
             yield PROBLEM, "there is no root secret, so no row is believed", _NO_ROOT
         else:
             yield OK, "there is none yet", ""
         return
-    count = bad = 0
-    for fault in check_rows(settings):
-        count += 1
-        if fault:
-            bad += 1
-            if bad <= _SHOWN:
+    count = 0
+
+    def faults() -> Found:
+        nonlocal count
+        for count, fault in enumerate(check_rows(settings), 1):
+            if fault:
                 yield PROBLEM, fault.details, _REPAIR
-    if bad > _SHOWN:
-        yield PROBLEM, f"and {bad - _SHOWN} more", _REPAIR
+            if tell:
+                tell(count)
+
+    bad = False
+    for found in shortened(faults()):
+        bad = True
+        yield found
     if not bad:
         yield OK, f"{count} are authentic", ""

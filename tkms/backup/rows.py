@@ -49,6 +49,19 @@ class Report(Struct, kw_only=True):
             self.problems.append(text)
 
 
+def check_file(path: Path, *, thorough: bool = False) -> list[str]:
+    """What SQLite finds wrong with its own file; `thorough`: and whether its indexes fit. Raises `sqlite3.Error`."""
+    check = "integrity_check" if thorough else "quick_check"
+    try:
+        with closing(sqlite3.connect(path)) as db:
+            found = [str(row[0]) for row in db.execute(f"PRAGMA {check}({_SHOWN})")]
+    except sqlite3.DatabaseError as e:
+        if e.sqlite_errorcode != sqlite3.SQLITE_CORRUPT:
+            raise
+        found = [str(e)]
+    return [] if found == ["ok"] else found
+
+
 def file_parent(key: bytes) -> FileParentKey:
     """Raises `Failed` for what is no parent key of a file."""
     if len(key) != 32:
@@ -76,37 +89,37 @@ class Rows:
     def check(self, *, every: bool, tell: Callable[[int], None] | None = None) -> Report:
         """Look at all rows, and open of each key a sample of its versions, or `every` one."""
         report = Report(aliases=self.store.count_aliases())
-        for trouble in self._quick_check():
+        for trouble in check_file(self._path):
             report.problem(trouble)
         for fault in self._checked.check_rows():
             report.rows += 1
             if fault:
                 report.problem(fault.details)
-        for number, key in enumerate(self._keys(), 1):
+        for number, key in enumerate(self.keys(), 1):
             report.keys += 1
-            self._check_key(key, report, every=every)
+            self.check_key(key, report, every=every)
             if tell:
                 tell(number)
+        self.check_credentials(report)
+        return report
+
+    def check_credentials(self, report: Report) -> None:
+        """Open the secret of every access key."""
         for credential in self.store.list_credentials():
             report.credentials += 1
             try:
                 self._parent.unseal(credential.sealed, credential_binding(self._tenant, credential.access_key_id))
             except KmsError as e:
                 report.problem(f"access key {credential.access_key_id}: {e}")
-        return report
 
-    def _quick_check(self) -> list[str]:
-        with closing(sqlite3.connect(self._path)) as db:
-            found = [str(row[0]) for row in db.execute(f"PRAGMA quick_check({_SHOWN})")]
-        return [] if found == ["ok"] else found
-
-    def _keys(self) -> Iterator[Key]:
+    def keys(self) -> Iterator[Key]:
         after = (0, "")
         while page := self.store.keys_after(after, limit=PAGE):
             yield from page
             after = (page[-1].created, page[-1].id)
 
-    def _check_key(self, key: Key, report: Report, *, every: bool) -> None:
+    def check_key(self, key: Key, report: Report, *, every: bool) -> None:
+        """Open a sample of its versions, or `every` one."""
         newest = key.newest.number if key.newest else 0
         report.versions += newest
         chosen = range(1, newest + 1) if every or newest <= _SAMPLE else (1, 2 + secrets.randbelow(newest - 2), newest)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
 import msgspec
+from msgspec import Struct
 
 from tenantkms import __version__
 from tenantkms.audit.chain import link
@@ -19,11 +20,12 @@ from tkms.backup.contents import ABOUT, FORMAT, PARENT, SITE, STORE, About, Told
 from tkms.machine.directory import Directory
 from tkms.machine.lock import locked
 from tkms.machine.site_file import NAME as SITE_NAME
-from tkms.output import Failed
-from tkms.whole import writing
+from tkms.output import Failed, path_text
+from tkms.whole import write_whole, writing
 
 _COPY, _LOCK = "backup.sqlite3", "backup.lock"
 """In the data directory: what is copied lies beside what it is a copy of. A killed process leaves it to the next."""
+_LAST = "backup.json"
 _PAGES = 4096
 """Of the store, copied before the progress is told."""
 _TAIL = 64 * 1024
@@ -51,7 +53,28 @@ def back_up(directory: Directory, target: Path, closing_: Closing, *, with_paren
             small[PARENT] = (directory.path / PARENT).read_bytes()
         with writing(target, replace=False) as out:
             closing_.close(Pieces(packed(small, store, about.created, tell)), out)
+        with suppress(OSError):  # the backup is made: at worst the doctor tells of an older one
+            write_whole(directory.path / _LAST, msgspec.json.encode(Last(created=about.created, file=_named(target))))
     return about
+
+
+class Last(Struct, frozen=True, kw_only=True):
+    """The last backup of a directory: when its store was copied, in Unix seconds, and the file as it was named."""
+
+    created: int
+    file: str
+
+
+def last_backup(data: Path) -> Last | None:
+    """None: no release that notes it has made one here."""
+    try:
+        return msgspec.json.decode((data / _LAST).read_bytes(), type=Last)
+    except (FileNotFoundError, msgspec.DecodeError):
+        return None
+
+
+def _named(target: Path) -> str:
+    return path_text(target.absolute())
 
 
 @contextmanager

@@ -9,6 +9,7 @@ kms.sqlite3   keys and credentials; kms.sqlite3-nonces/ holds used nonces
 audit.jsonl   one line per call; refused.jsonl what strangers tried; and what of both is closed
 server.lock   held by the running server; server.json says where it serves
 tls/          the certificates of `tkms tls`, if there are any
+backup.json   when tkms backup made the last backup, and where
 credentials-uri   where the last server gave temporary access keys, if it did (mode 0600)
 """
 
@@ -36,6 +37,7 @@ from tenantkms.store.file_lock import Later, at_once
 from tenantkms.store.shared import Memory
 from tkms.anchor import anchor, take_over
 from tkms.machine.lock import closing, locked
+from tkms.machine.server_file import ServerFile, read_server, write_server
 from tkms.machine.site_file import NAME, SiteFile, new_site, read_site, write_site
 from tkms.whole import WRITING, write_whole
 
@@ -84,6 +86,11 @@ class Directory:
     @property
     def _site(self) -> Path:
         return self.path / NAME
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is one, as far as its making has come."""
+        return self._site.exists()
 
     @property
     def absent(self) -> str:
@@ -273,16 +280,16 @@ class Directory:
     # -- the running server --
 
     @contextmanager
-    def serving(self, url: str, credentials_uri: str = "", lock: int = -1) -> Iterator[int]:
-        """Hold the directory as its one server, at `url`, by the open file that is answered. `lock` is that of the
-        server whose place this one takes. Raises `SettingsError` if there is another one.
+    def serving(self, server: ServerFile, credentials_uri: str = "", lock: int = -1) -> Iterator[int]:
+        """Hold the directory as its one `server`, by the open file that is answered. `lock` is that of the server
+        whose place this one takes. Raises `SettingsError` if there is another one.
 
         A server without a `credentials_uri` takes away what the last one has left of it.
         """
         where = self.server_url() or "another address"
         held = f"A server is already running on {self.path} ({where}): stop it, or use another --data-dir."
         with closing(lock) if lock >= 0 else locked(self.path / "server.lock", held) as file:
-            write_whole(self.path / "server.json", msgspec.json.encode({"url": url}))
+            write_server(self.path, server)
             if credentials_uri:
                 write_whole(self.credentials_uri, f"{credentials_uri}\n".encode())
             else:
@@ -299,11 +306,7 @@ class Directory:
 
     def server_url(self) -> str | None:
         """Where the last server of this directory served."""
-        try:
-            answer = msgspec.json.decode((self.path / "server.json").read_bytes(), type=dict[str, str])
-        except (OSError, msgspec.DecodeError):
-            return None
-        return answer.get("url")
+        return read_server(self.path).url or None
 
 
 def as_operator(dispatch: Dispatcher, action: str, params: dict[str, object]) -> dict[str, object]:

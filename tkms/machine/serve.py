@@ -35,6 +35,7 @@ from tkms.machine.guests import Guests, connections_by_files
 from tkms.machine.handover import Given, given, hand_over
 from tkms.machine.listener import server_config
 from tkms.machine.refusals import Refusals
+from tkms.machine.server_file import ServerFile
 from tkms.machine.supervisor import Place, Supervisor, apart
 from tkms.machine.timings import Timings
 from tkms.machine.welcome import greet
@@ -161,7 +162,8 @@ class _Serving:
         args = self._args
         if refused := apart(self._prepare):
             return refused
-        serving = self._directory().serving(self._url, self._credentials_url, self._files.lock)
+        server = ServerFile(self._url, *(self._tls.files if self._tls else ()))
+        serving = self._directory().serving(server, self._credentials_url, self._files.lock)
         with serving as lock:
             self._desk = bound(args.data_dir)
             gc.collect()

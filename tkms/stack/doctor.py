@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
@@ -19,13 +18,23 @@ from tenantkms.runtime.assemble import SettingsError
 from tenantkms.store import dynamodb_layout as layout
 from tenantkms_events.names import FUNCTIONS as STARTED_BY_EVENTS
 from tkms.events.queues import SOURCES
-from tkms.findings import ARNS, OK, PROBLEM, ROWS, WARNING, Finding, Found, examine_arns, examine_rows
-from tkms.output import NotDone, time_text
+from tkms.findings import (
+    ARNS,
+    CREDENTIALS,
+    OK,
+    PROBLEM,
+    ROWS,
+    WARNING,
+    Finding,
+    Found,
+    either,
+    examine_arns,
+    examine_credentials,
+    examine_rows,
+)
+from tkms.output import NotDone
 from tkms.places import reason
 from tkms.stack.stack import Stack, aws_errors
-
-_SOON = 14 * 86_400
-"""Seconds before an access key expires, in which it is told."""
 
 
 class Resource(Struct, frozen=True):
@@ -67,10 +76,6 @@ def _of(listing: Listing, kind: str) -> list[str]:
     return [resource.id for resource in listing() if resource.kind == kind]
 
 
-def _either(holds: object, good: str, status: str, bad: str, advice: str) -> tuple[str, str, str]:
-    return (OK, good, "") if holds else (status, bad, advice)
-
-
 def _guarded(stack: Stack) -> bool:
     """False for a sandbox, whose resources may go."""
     return stack.outputs.get("Sandbox") != "true"
@@ -80,11 +85,11 @@ def _stack(stack: Stack, _listing: Listing) -> Found:
     described = stack.describe()
     status = described["StackStatus"]
     settled = status in ("CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE")
-    yield _either(settled, status, PROBLEM, status, "Deploy again; the stack's events say what went wrong.")
+    yield either(settled, status, PROBLEM, status, "Deploy again; the stack's events say what went wrong.")
     if _guarded(stack):
         protected = described.get("EnableTerminationProtection")
         deploy = f"cdk deploy {stack.name} switches it on."
-        yield _either(protected, "termination protection is on", WARNING, "termination protection is off", deploy)
+        yield either(protected, "termination protection is on", WARNING, "termination protection is off", deploy)
 
 
 _INDEXES = {"KeysTable": {layout.NAMES_INDEX, layout.DUE_INDEX}, "AccessTable": {layout.INDEX}}
@@ -98,7 +103,7 @@ def _table(output: str, stack: Stack, _listing: Listing) -> Found:
         return
     table = client.describe_table(TableName=name)["Table"]
     status = table["TableStatus"]
-    yield _either(status in ("ACTIVE", "UPDATING"), f"{name} is {status}", PROBLEM, f"{name} is {status}", "Wait.")
+    yield either(status in ("ACTIVE", "UPDATING"), f"{name} is {status}", PROBLEM, f"{name} is {status}", "Wait.")
     indexes = {
         row["IndexName"]
         for row in table.get("GlobalSecondaryIndexes", [])
@@ -106,20 +111,20 @@ def _table(output: str, stack: Stack, _listing: Listing) -> Found:
     }
     if wanted := _INDEXES.get(output):
         missing = ", ".join(sorted(wanted - indexes))
-        yield _either(not missing, "indexes are active", PROBLEM, f"without index {missing}", "Deploy again, and wait.")
+        yield either(not missing, "indexes are active", PROBLEM, f"without index {missing}", "Deploy again, and wait.")
     backups = client.describe_continuous_backups(TableName=name)["ContinuousBackupsDescription"]
     restorable = backups.get("PointInTimeRecoveryDescription", {}).get("PointInTimeRecoveryStatus") == "ENABLED"
     enable = (
         f"aws dynamodb update-continuous-backups --table-name {name}"
         " --point-in-time-recovery-specification PointInTimeRecoveryEnabled=true"
     )
-    yield _either(
+    yield either(
         restorable, "point-in-time recovery is on", PROBLEM, "point-in-time recovery is off: no restore", enable
     )
     if _guarded(stack):
         protect = f"aws dynamodb update-table --table-name {name} --deletion-protection-enabled"
         on = table.get("DeletionProtectionEnabled")
-        yield _either(on, "deletion protection is on", PROBLEM, "deletion protection is off", protect)
+        yield either(on, "deletion protection is on", PROBLEM, "deletion protection is off", protect)
     described = client.describe_time_to_live(TableName=name)["TimeToLiveDescription"]
     live = described.get("TimeToLiveStatus")
     old = _EXPIRING.get(output)
@@ -129,13 +134,13 @@ def _table(output: str, stack: Stack, _listing: Listing) -> Found:
             f" --time-to-live-specification Enabled=false,AttributeName={described.get('AttributeName')}"
         )
         kept = live in (None, "DISABLED", "DISABLING")
-        yield _either(kept, "no key expires", PROBLEM, "keys expire: DynamoDB deletes them", stop)
+        yield either(kept, "no key expires", PROBLEM, "keys expire: DynamoDB deletes them", stop)
     else:
         expire = (
             f"aws dynamodb update-time-to-live --table-name {name}"
             f" --time-to-live-specification Enabled=true,AttributeName={layout.TTL}"
         )
-        yield _either(live == "ENABLED", f"old {old} expire", WARNING, f"old {old} stay for ever", expire)
+        yield either(live == "ENABLED", f"old {old} expire", WARNING, f"old {old} stay for ever", expire)
 
 
 _KEY_ADVICE = {
@@ -148,11 +153,11 @@ def _parent_key(stack: Stack, _listing: Listing) -> Found:
     client, arn = stack.client("kms"), stack.outputs["ParentKeyArn"]
     state = client.describe_key(KeyId=arn)["KeyMetadata"]["KeyState"]
     advice = _KEY_ADVICE.get(state, "Nothing opens without it: see docs/operations.md.").format(arn=arn)
-    yield _either(state == "Enabled", "Enabled", PROBLEM, f"{state}: every call is answered 503", advice)
+    yield either(state == "Enabled", "Enabled", PROBLEM, f"{state}: every call is answered 503", advice)
     if state == "Enabled":
         rotated = client.get_key_rotation_status(KeyId=arn)["KeyRotationEnabled"]
         enable = f"aws kms enable-key-rotation --key-id {arn}"
-        yield _either(rotated, "rotation is on", WARNING, "rotation is off", enable)
+        yield either(rotated, "rotation is on", WARNING, "rotation is off", enable)
 
 
 def _folders() -> list[str]:
@@ -214,7 +219,7 @@ def _schedules(stack: Stack, listing: Listing) -> Found:
                     bus, state = where, row["State"]
                     targets = client.list_targets_by_rule(Rule=name, EventBusName=where)["Targets"]
         enable = f"aws events enable-rule --name {name} --event-bus-name {bus or buses[0]}"
-        yield _either(state == "ENABLED" and targets, f"{name} is on", PROBLEM, f"{name} is {state}", enable)
+        yield either(state == "ENABLED" and targets, f"{name} is on", PROBLEM, f"{name} is {state}", enable)
 
 
 def _dead_letters(stack: Stack, listing: Listing) -> Found:
@@ -227,7 +232,7 @@ def _dead_letters(stack: Stack, listing: Listing) -> Found:
         advice = "Read the function's log, mend the cause, then purge the queue: what is due stays due."
         if url in named:  # it holds secrets, and nobody else may have them
             advice = f"tkms events rejected --stack {stack.name} says why; mend the cause, then: tkms events replay"
-        yield _either(not count, f"{name} is empty", WARNING, f"{count} in {name}", advice)
+        yield either(not count, f"{name} is empty", WARNING, f"{count} in {name}", advice)
 
 
 def _alarms(stack: Stack, listing: Listing) -> Found:
@@ -246,14 +251,7 @@ def _alarms(stack: Stack, listing: Listing) -> Found:
 
 
 def _credentials(stack: Stack, _listing: Listing) -> Found:
-    now = time.time()
-    active = [c for c in stack.settings.access.store.list_credentials() if c.active(now)]
-    advice = f"tkms credential create --stack {stack.name}"
-    yield _either(active, f"{len(active)} active", PROBLEM, "there is no active access key", advice)
-    for credential in active:
-        if credential.expires and credential.expires - now < _SOON:
-            what = f"{credential.access_key_id} ({credential.name}) expires on {time_text(credential.expires)}"
-            yield WARNING, what, f"tkms credential rotate {credential.access_key_id} --stack {stack.name}"
+    yield from examine_credentials(stack.settings, PROBLEM, f" --stack {stack.name}")
 
 
 def _service(stack: Stack, _listing: Listing) -> Found:
@@ -270,7 +268,7 @@ def _service(stack: Stack, _listing: Listing) -> Found:
     except OSError as e:
         yield PROBLEM, f"{stack.url} does not answer: {e}", "Look at DNS, mutual TLS, and the endpoint's log."
     else:
-        yield _either(answered, f"{stack.url} answers", PROBLEM, f"{stack.url} is not well", "See its log.")
+        yield either(answered, f"{stack.url} answers", PROBLEM, f"{stack.url} is not well", "See its log.")
 
 
 def _arns(stack: Stack, _listing: Listing) -> Found:
@@ -294,6 +292,6 @@ CHECKS: dict[str, Check] = {
     "alarms": _alarms,
     ARNS: _arns,
     ROWS: _rows,
-    "credentials": _credentials,
+    CREDENTIALS: _credentials,
     "service": _service,
 }

@@ -78,13 +78,18 @@ def check_pair(cert: Path, key: Path, password: Password) -> x509.Certificate:
         if any(_der(other) == public for other in others):
             raise SettingsError(f"The server's own certificate must be the first one in {cert}.")
         raise SettingsError(f"The private key in {key} is not that of the certificate in {cert}.")
+    check_dates(leaf, cert)
+    return leaf
+
+
+def check_dates(leaf: x509.Certificate, cert: Path) -> None:
+    """Raises `SettingsError` if the certificate in `cert` is not good now."""
     now = datetime.now(UTC)
     if now >= leaf.not_valid_after_utc:
         raise SettingsError(f"The certificate in {cert} has expired at {leaf.not_valid_after_utc:%Y-%m-%d %H:%M} UTC.")
     if now < leaf.not_valid_before_utc:
         begins = f"{leaf.not_valid_before_utc:%Y-%m-%d %H:%M}"
         raise SettingsError(f"The certificate in {cert} is not valid before {begins} UTC: is the clock right?")
-    return leaf
 
 
 def _der(of: x509.Certificate | PrivateKeyTypes) -> bytes:

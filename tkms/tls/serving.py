@@ -93,11 +93,13 @@ def _password(file: Path | None, key: Path) -> Password:
 class Choice(Struct):
     """The certificate that a command line chooses. Both raise `SettingsError`.
 
-    `check` looks at it before there is a directory, and `certificate` loads it.
+    `check` looks at it before there is a directory, and `certificate` loads it. `files` are those of the certificate
+    and of its key, where they are not the directory's own.
     """
 
     check: Callable[[], object]
     certificate: Callable[[Directory, Settings], ServerCertificate]
+    files: tuple[str, ...] = ()
 
 
 def chosen(args: argparse.Namespace) -> Choice:
@@ -112,7 +114,8 @@ def chosen(args: argparse.Namespace) -> Choice:
         return Choice(lambda: None, partial(_own, args.host))
     password = _password(args.tls_key_password_file, args.tls_key)
     load = partial(ServerCertificate, args.tls_cert, args.tls_key, password)
-    return Choice(load, lambda _directory, _settings: load())
+    files = (str(args.tls_cert.absolute()), str(args.tls_key.absolute()))
+    return Choice(load, lambda _directory, _settings: load(), files)
 
 
 def _own(host: str, directory: Directory, settings: Settings) -> ServerCertificate:

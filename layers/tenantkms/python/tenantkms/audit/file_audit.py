@@ -88,13 +88,18 @@ class FileAudit:
                 return f"{log.path} could not be written: {log.fault}."
             if log.unclosed:
                 return f"{log.path} grows, since it could not be closed: {log.unclosed}."
-        try:
-            disk = os.statvfs(self._calls.path.parent)
-        except OSError as e:
-            return f"The disk of {self._calls.path} cannot be asked: {e.strerror}."
-        free, size = disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize
-        if free < min(_GIB, size // 10):
-            return f"The disk of {self._calls.path} has {free // _MIB} MiB left: without room nothing is answered."
-        if disk.f_files and disk.f_favail < 1_000:
-            return f"The disk of {self._calls.path} has room for {disk.f_favail} files only."
-        return ""
+        return disk_trouble(self._calls.path)
+
+
+def disk_trouble(path: Path) -> str:
+    """Why the disk of the file `path` soon takes nothing more, as `FileAudit.trouble`."""
+    try:
+        disk = os.statvfs(path.parent)
+    except OSError as e:
+        return f"The disk of {path} cannot be asked: {e.strerror}."
+    free, size = disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize
+    if free < min(_GIB, size // 10):
+        return f"The disk of {path} has {free // _MIB} MiB left: without room nothing is answered."
+    if disk.f_files and disk.f_favail < 1_000:
+        return f"The disk of {path} has room for {disk.f_favail} files only."
+    return ""

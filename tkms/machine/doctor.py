@@ -1,0 +1,281 @@
+"""`tkms doctor` of one machine: looks at a data directory and says what is not in order and what to do about it."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sqlite3
+import stat
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+from msgspec import Struct
+
+from tenantkms.audit.file_audit import disk_trouble
+from tenantkms.audit.files import last_time
+from tenantkms.errors import KmsError
+from tenantkms.keys import maintenance
+from tenantkms.keys.walk import PAGE
+from tenantkms.model.watch import SKEW
+from tenantkms.runtime.assemble import AUDIT_FILE, Settings, SettingsError
+from tenantkms.store.integrity import IntegrityFault
+from tkms.backup.contents import PARENT, STORE
+from tkms.backup.rows import Report, Rows, check_file
+from tkms.backup.write import last_backup
+from tkms.findings import (
+    ARNS,
+    CREDENTIALS,
+    OK,
+    PROBLEM,
+    ROWS,
+    SOON,
+    WARNING,
+    Finding,
+    Found,
+    either,
+    examine_arns,
+    examine_credentials,
+    examine_rows,
+    shortened,
+)
+from tkms.machine.directory import Directory
+from tkms.machine.server_file import read_server, server_since
+from tkms.output import Failed, held_text, time_from_now, time_text
+from tkms.places import reason
+from tkms.tls.authority import RENEW, Authority
+from tkms.tls.pem import check_dates, check_pair, is_encrypted, read_certificates
+
+_SAMPLE = 1000
+"""Keys whose versions are all opened, where not every key's are."""
+_LATE = 600
+"""Seconds after which a server is late with a sweep, which it does each minute."""
+_BACKUP = 7 * 86_400
+"""Seconds after which a backup is an old one."""
+_MIB = 1024**2
+_DAMAGED = "Restore it from a backup (tkms restore, docs/one-machine.md)."
+_DUE = "tkms maintain does it now, and says what fails."
+_BACK_UP = "tkms backup FILE, from a timer too (docs/backup.md)."
+
+
+class Here(Struct, frozen=True):
+    """A directory that opens. `every`: no version is left out. `tell` is told how far long work is."""
+
+    directory: Directory
+    settings: Settings
+    every: bool
+    tell: Callable[[int], None] | None
+
+    @property
+    def store(self) -> Path:
+        return self.directory.path / STORE
+
+
+def examine(directory: Directory, *, every: bool, tell: Callable[[int], None] | None) -> Iterator[Finding]:
+    """Every check's findings, as they come. Raises `SettingsError` where there is no data directory."""
+    if not directory.exists:
+        directory.open()  # says what to do
+    for found in shortened(_files(directory.path)):  # before it is opened, which closes files that were open to others
+        yield Finding("files", *found)
+    try:
+        here = Here(directory, directory.open(), every, tell)
+    except (SettingsError, KmsError) as e:
+        yield Finding("directory", PROBLEM, reason(e), "Nothing else was looked at.")
+        return
+    for name, check in CHECKS.items():
+        try:
+            for found in check(here):
+                yield Finding(name, *found)
+        except IntegrityFault:
+            yield Finding(name, PROBLEM, "a row of it is not believed", f"Mend what {ROWS} says, and look again.")
+        except (SettingsError, KmsError, Failed, OSError, sqlite3.Error) as e:
+            yield Finding(name, PROBLEM, f"it cannot be looked at: {_why(e)}", "Mend that first, and look again.")
+
+
+def _why(error: Exception) -> str:
+    return reason(error) if isinstance(error, KmsError) else str(error)
+
+
+def _files(path: Path) -> Found:
+    """What `Directory.open` does not refuse: it says so itself of the directory and of the parent key."""
+    owner, good = path.stat().st_uid, True
+    for folder, _, names in os.walk(path):
+        for file in (Path(folder) / name for name in names):
+            try:
+                found = file.lstat()
+            except FileNotFoundError:  # what others write meanwhile comes and goes
+                continue
+            if found.st_uid != owner:
+                good = False
+                yield PROBLEM, f"{file} belongs to user {found.st_uid}, the directory to {owner}", f"chown {owner} it."
+            if stat.S_ISREG(found.st_mode) and found.st_mode & 0o077 and file.name != PARENT:
+                good = False
+                what = f"{file} is open to others (mode {stat.S_IMODE(found.st_mode):04o})"
+                yield WARNING, what, "chmod 600 it. The directory is closed to them, as long as it stays so."
+    if good:
+        yield OK, f"all of {path} is its owner's alone", ""
+
+
+def _server(here: Here) -> Found:
+    running = here.directory.running()
+    yield OK, f"it runs at {here.directory.server_url()}" if running else "none runs", ""
+
+
+def _restored(here: Here) -> Found:
+    if here.directory.paused:
+        resume = "See what is due (tkms maintain --dry-run), then: tkms resume"
+        yield WARNING, "nothing is rotated or destroyed since it was restored", resume
+
+
+def _disk(here: Here) -> Found:
+    if trouble := disk_trouble(here.store):
+        yield PROBLEM, trouble, "Make room, or move the directory to a larger disk."
+        return
+    disk = os.statvfs(here.store)
+    free, size = disk.f_bavail * disk.f_frsize, here.store.stat().st_size
+    files = f", and room for {disk.f_favail:,} files" if disk.f_files else ""
+    good = f"{free // _MIB:,} MiB are free{files}"
+    less = f"{good}: too little for a backup, which copies the {size // _MIB:,} MiB of the store"
+    yield either(free > 2 * size, good, WARNING, less, "Make room.")
+
+
+def _clock(here: Here) -> Found:
+    now, store = time.time(), here.settings.deps.keyring.store
+    seen = [watch.seen for job in maintenance.JOBS.values() if (watch := store.get_watch(job.name))]
+    last = max([last_time(here.directory.path / AUDIT_FILE), *seen])
+    behind = f"it is at {time_text(now)}, and something was written at {time_text(last)}"
+    advice = "Set it. Signed requests and all dates are judged by it: docs/one-machine.md."
+    good = f"it is at {time_text(now)}, after all that was written ({time_text(last)})"
+    yield either(now + SKEW > last, good, PROBLEM, behind, advice)
+
+
+def _parent_key(here: Here) -> Found:
+    here.settings.root.check()
+    yield OK, "it opens the root secret", ""
+
+
+def _file(here: Here) -> Found:
+    troubles = check_file(here.store, thorough=here.every)
+    for text in troubles:
+        yield PROBLEM, f"{STORE}: {text}", _DAMAGED
+    if not troubles:
+        yield OK, f"SQLite finds {STORE} whole", ""
+
+
+def _versions(here: Here) -> Found:
+    """All versions of a sample of keys, or of all, and the secrets of all access keys."""
+    parent = (here.directory.path / PARENT).read_bytes()
+    rows = Rows(here.store, here.settings.site.tenant, parent, str(here.directory.path))
+    count, report = rows.store.count_keys(), Report()
+    for looked, key in enumerate(rows.keys(), 1):
+        if here.every or secrets.randbelow(max(count, 1)) < _SAMPLE:
+            report.keys += 1
+            rows.check_key(key, report, every=True)
+        if here.tell:
+            here.tell(looked)
+    rows.check_credentials(report)
+    for text in report.problems:
+        yield PROBLEM, text, _DAMAGED
+    if report.bad > len(report.problems):
+        yield PROBLEM, f"and {report.bad - len(report.problems)} more", _DAMAGED
+    if not report.bad:
+        of_all = "" if report.keys >= count else f" of {count:,} (--all: of each)"
+        what = f"{report.opened:,} versions of {report.keys:,} keys{of_all} open"
+        yield OK, f"{what}, and {report.credentials:,} access keys", ""
+
+
+def _sweeps(here: Here) -> Found:
+    """Whether scheduled work is done. Nobody waits for it in a directory that was restored and not resumed."""
+    if here.directory.paused:
+        return
+    deps, now, running = here.settings.deps, time.time(), here.directory.running()
+    for name, job in maintenance.JOBS.items():
+        report = maintenance.run(job, deps, secrets.token_hex(16), dry_run=True)
+        watch = deps.keyring.store.get_watch(job.name)
+        last = watch.seen if watch else 0
+        since = f"the last run was at {time_text(last)}" if last else "it never ran yet"
+        if report.held and report.due:
+            yield PROBLEM, f"{name}: {report.due} keys are due, and {held_text(report.held)}", ""
+        elif running and now - max(last, server_since(here.directory.path)) > _LATE:
+            again = "Its standard error says why. Stop and start it."
+            yield PROBLEM, f"{name}: {since}, and a server runs", again
+        elif report.failed:
+            yield PROBLEM, f"{name}: {report.failed} keys cannot be read", "They are among the rows above."
+        else:
+            good = f"{name}: nothing is due, {since}"
+            yield either(not report.due, good, WARNING, f"{name}: {report.due} keys are due, {since}", _DUE)
+
+
+def _imported(here: Here) -> Found:
+    """Imported material that soon expires."""
+    store, now, after = here.settings.deps.keyring.store, int(time.time()), (0, "")
+    while page := store.list_due(now + SOON, limit=PAGE, after=after):
+        for after in page:
+            try:
+                key = store.get(after[1])
+            except IntegrityFault:  # it is told among the rows
+                continue
+            if key and key.primary and 0 < key.material_expires <= now + SOON:
+                what = f"the material of key {key.id} expires on {time_text(key.material_expires)}"
+                yield WARNING, what, "Import it again, with a later date or none, before or after that."
+
+
+def _certificate(here: Here) -> Found:
+    """That of the last server, if its command line named one, and that of `tkms tls`."""
+    server = read_server(here.directory.path)
+    own = Authority(here.directory.tls, here.settings.site.tenant)
+    if server.tls_cert:
+        cert, key = Path(server.tls_cert), Path(server.tls_key)
+        yield from _pair(cert, key, "Put a new one in its place: a server that runs takes it within a minute.")
+    if own.server.exists():
+        yield from _pair(own.server, own.server, "tkms tls --renew")
+    if own.ca.exists():
+        ca = read_certificates(own.ca)[0]
+        anew = f"Remove {here.directory.tls} to begin anew (tkms tls), and have clients trust the new {own.ca.name}."
+        yield _ends(ca.not_valid_after_utc, f"the authority in {own.ca}", anew)
+
+
+def _pair(cert: Path, key: Path, advice: str) -> Found:
+    try:
+        if is_encrypted(key):  # nobody is asked for its password
+            leaf = read_certificates(cert)[0]
+            check_dates(leaf, cert)
+        else:
+            leaf = check_pair(cert, key, lambda: b"")
+    except SettingsError as e:
+        yield PROBLEM, str(e), advice
+        return
+    yield _ends(leaf.not_valid_after_utc, f"the certificate in {cert}", advice)
+
+
+def _ends(end: datetime, what: str, advice: str) -> tuple[str, str, str]:
+    text = f"{what} ends at {end:%Y-%m-%d}"
+    return either(end - datetime.now(UTC) > RENEW, text, WARNING, text, advice)
+
+
+def _backup(here: Here) -> Found:
+    last, now = last_backup(here.directory.path), time.time()
+    if last is None:
+        yield WARNING, "tkms backup has made none here yet", _BACK_UP
+    else:
+        text = f"the last one was made {time_from_now(last.created, now)}: {last.file}"
+        yield either(now - last.created < _BACKUP, text, WARNING, text, _BACK_UP)
+
+
+CHECKS: dict[str, Callable[[Here], Found]] = {
+    "server": _server,
+    "restore": _restored,
+    "disk": _disk,
+    "clock": _clock,
+    "parent key": _parent_key,
+    "store": _file,
+    ARNS: lambda here: examine_arns(here.settings),
+    ROWS: lambda here: examine_rows(here.settings, here.tell),
+    "versions": _versions,
+    "sweeps": _sweeps,
+    CREDENTIALS: lambda here: examine_credentials(here.settings, WARNING, ""),
+    "imported": lambda here: shortened(_imported(here)),
+    "certificate": _certificate,
+    "backup": _backup,
+}
