@@ -121,7 +121,7 @@ def step(seconds: float) -> int:
     """Where a call that took so long is counted."""
     timings = Timings(Memory())
     timings.took("Encrypt", seconds)
-    ((_, counts),) = timings.all()
+    ((_, counts, _),) = timings.all()
     return counts.index(1)
 
 
@@ -138,12 +138,13 @@ def test_workers_count_apart_and_are_read_together() -> None:
     workers = []
     for number in range(3):
         memory._used = start  # as each process asks for it after the fork
-        workers.append(Timings(memory, 3, number))
+        workers.append(Timings(memory, 3))
+        workers[-1].join(number)
     for worker in workers:
         worker.took("Encrypt", 100e-6)
     workers[0].took(ACTIONS[-1], 2.0)
-    assert [dict(worker.all()) for worker in workers] == [dict(workers[0].all())] * 3
-    counts = dict(workers[1].all())
+    assert [[*worker.all()] for worker in workers] == [[*workers[0].all()]] * 3
+    counts = {action: steps for action, steps, _ in workers[1].all()}
     assert counts.keys() == {"Encrypt", ACTIONS[-1]}
     assert (sum(counts["Encrypt"]), counts["Encrypt"][step(100e-6)]) == (3, 3)
 

@@ -87,10 +87,11 @@ class BothLogs:
     def __init__(self, file: Audit, stream: TextIO) -> None:
         self._file, self._function = file, EmbeddedMetrics("test", lambda: bytes(32), stream)
 
-    def write(self, record: Record) -> None:
-        self._file.write(record)
-        self._function.begin((record.action,) if record.action else ())
-        self._function.write(record)
+    def write(self, record: Record, *more: Record) -> None:
+        self._file.write(record, *more)
+        for each in (record, *more):
+            self._function.begin((each.action,) if each.action else ())
+            self._function.write(each)
 
     def refuse(self, record: Record) -> None:
         self._file.refuse(record)

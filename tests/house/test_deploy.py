@@ -173,6 +173,7 @@ def test_the_image_has_what_the_machine_needs_and_no_more(image: Path) -> None:
             "h11",
             "httptools",
             "msgspec",
+            "prometheus_client",
             "shtab",
             "pycparser",
             "tenant_kms",

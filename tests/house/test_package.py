@@ -62,7 +62,7 @@ def test_who_installs_it_is_told_what_it_is(installed: Path) -> None:
     assert "Project-URL" not in told, "there is no address yet"
     needs = told.get_all("Requires-Dist", [])
     bare = {re.split("[^a-z0-9-]", need)[0] for need in needs if "extra ==" not in need}
-    assert bare == {"cryptography", "httptools", "msgspec", "shtab", "uvicorn", "uvloop"}
+    assert bare == {"cryptography", "httptools", "msgspec", "prometheus-client", "shtab", "uvicorn", "uvloop"}
     assert set(told.get_all("Provides-Extra", [])) == {"age", "aws", "alibaba", "tencent"}
 
 

@@ -58,11 +58,11 @@ class ListAudit:
     broken: bool = False
     left: int = 1_000_000
 
-    def write(self, record: Record) -> None:
+    def write(self, *records: Record) -> None:
         self.left -= 1
         if self.broken or self.left < 0:
             raise Unavailable("the audit log of the test is broken")
-        self.records.append(record)
+        self.records += records
 
     def refuse(self, record: Record) -> None:
         self.write(record)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from functions.endpoint.dispatch import InlineDispatcher
 from functions.endpoint.handler import Endpoint
@@ -33,6 +34,7 @@ class _Log:
         self._log = log
         self.counts: list[int] = []
         self.broken = False
+        self.refuse = log.refuse
 
     def write(self, record: Record, *more: Record) -> None:
         if self.broken:
@@ -50,7 +52,8 @@ class _Server:
         self.key = self.kms.alibaba("DescribeKey", KeyId="alias/default")["KeyMetadata"]["KeyId"]
         self.data, self.log = data, _Log(settings.log)
         endpoint = Endpoint(settings, InlineDispatcher(settings.deps))
-        self.app = App(endpoint, {}, gathering=Gathering(endpoint, settings.deps, self.log))
+        gathering = Gathering(endpoint, replace(settings.deps, audit=self.log))
+        self.app = App(endpoint, {}, gathering=gathering)
 
     def encrypt(self) -> dict[str, Any]:
         return self.signer.tencent("Encrypt", {"KeyId": self.key, "Plaintext": HELLO})

@@ -177,7 +177,7 @@ class Here:
             return self._kept
 
     def latencies(self) -> list[Latency]:
-        return [Latency(action, counts) for action, counts in self._timings.all()]
+        return [Latency(action, counts) for action, counts, _ in self._timings.all()]
 
     def credentials(self) -> list[dict[str, object]]:
         return credentials(self._settings.access.store)

@@ -27,6 +27,7 @@ import msgspec
 
 from functions.endpoint.dispatch import InlineDispatcher
 from tenantkms.access.policy import ALLOW_ALL
+from tenantkms.audit.metrics import Metrics
 from tenantkms.model.limits import DEFAULT, Limits
 from tenantkms.model.site import Site
 from tenantkms.names import DIALECTS
@@ -69,7 +70,7 @@ def default_directory() -> Path:
 class Directory:
     """A data directory. `open` gives the settings of what is in it, with these `limits`; `make` makes it before,
     if it is not there. `later` gives back the locks of its files (`FileLock`), `memory` is that of all processes of one
-    server; `other_arns` as `Site` has them.
+    server; `other_arns` as `Site` has them, `metrics` as `one_machine`.
     """
 
     def __init__(
@@ -79,18 +80,14 @@ class Directory:
         later: Later = at_once,
         memory: Memory | None = None,
         other_arns: tuple[str, ...] = (),
+        metrics: Metrics | None = None,
     ) -> None:
         self.path, self._other_arns = path, other_arns
-        self._limits, self._later, self._memory = limits, later, memory
+        self._limits, self._later, self._memory, self._metrics = limits, later, memory, metrics
 
     @property
     def _site(self) -> Path:
         return self.path / NAME
-
-    @property
-    def exists(self) -> bool:
-        """Whether there is one, as far as its making has come."""
-        return self._site.exists()
 
     @property
     def absent(self) -> str:
@@ -231,7 +228,9 @@ class Directory:
     def _settings(self, site: SiteFile, seed: Seed | None = None) -> Settings:
         self._check_parts(site)
         where = Site(tenant=site.tenant, region=site.region, account=site.account, other_arns=self._other_arns)
-        settings = one_machine(self.path, where, limits=self._limits, later=self._later, memory=self._memory)
+        settings = one_machine(
+            self.path, where, limits=self._limits, later=self._later, memory=self._memory, metrics=self._metrics
+        )
         if site.authenticated and not settings.root.exists():
             raise SettingsError(
                 f"{self.path}/kms.sqlite3 has no root secret, so no row of it is believed: restore it from a backup,"

@@ -42,6 +42,7 @@ from tkms.findings import (
 )
 from tkms.machine.directory import Directory
 from tkms.machine.server_file import read_server, server_since
+from tkms.machine.site_file import NAME
 from tkms.output import Failed, held_text, time_from_now, time_text
 from tkms.places import reason
 from tkms.tls.authority import RENEW, Authority
@@ -74,7 +75,7 @@ class Here(Struct, frozen=True):
 
 def examine(directory: Directory, *, every: bool, tell: Callable[[int], None] | None) -> Iterator[Finding]:
     """Every check's findings, as they come. Raises `SettingsError` where there is no data directory."""
-    if not directory.exists:
+    if not (directory.path / NAME).exists():
         directory.open()  # says what to do
     for found in shortened(_files(directory.path)):  # before it is opened, which closes files that were open to others
         yield Finding("files", *found)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
 from msgspec.structs import replace
 
 from functions.endpoint.answer import Answer
@@ -15,28 +13,22 @@ from tenantkms.errors import Unavailable
 from tenantkms.keys.deps import Deps
 
 
-class Log(Protocol):
-    """Raises `Unavailable` where not all lines are written."""
-
-    def write(self, record: Record, *more: Record) -> None: ...
-
-
 class Gathering:
-    """The audit log of Actions that run on the event loop: it keeps their lines until `settle`, and `log` has them.
+    """The audit log of Actions that run on the event loop: it keeps their lines until `settle`.
 
     A worker with several connections finds several requests whenever it looks. To take the lock of the log for each
     would let workers wait for one another as often.
     """
 
-    def __init__(self, endpoint: Endpoint, deps: Deps, log: Log) -> None:
-        self._endpoint, self._log = endpoint, log
+    def __init__(self, endpoint: Endpoint, deps: Deps) -> None:
+        self._endpoint, self._audit = endpoint, deps.audit
         self._dispatch = InlineDispatcher(replace(deps, audit=self))
         self.refuse = deps.audit.refuse
         self._lines: list[Record] = []
         self._answers: list[Answer] = []
 
-    def write(self, record: Record) -> None:
-        self._lines.append(record)
+    def write(self, record: Record, *more: Record) -> None:
+        self._lines += (record, *more)
 
     def finish(self, answer: Answer) -> None:
         """As the endpoint's, but that the response may not leave before `settle`."""
@@ -50,7 +42,7 @@ class Gathering:
         self._lines, self._answers = [], []
         try:
             if lines:
-                self._log.write(*lines)
+                self._audit.write(*lines)
         except Unavailable as error:
             for answer in answers:
                 log_fault(answer.request_id, error)

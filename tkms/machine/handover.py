@@ -12,6 +12,7 @@ import sys
 from contextlib import suppress
 
 from msgspec import Struct
+from msgspec.structs import astuple
 
 from tenantkms.runtime.assemble import SettingsError
 from tkms.machine.ready import tell_manager
@@ -22,17 +23,18 @@ _FIRST_OF_SYSTEMD = 3
 
 
 class Given(Struct):
-    """Open files that were given, -1 for none: the listening socket, the held lock of the data directory, and where to
-    say that this server is ready.
+    """Open files that were given, -1 for none: the listening socket, the held lock of the data directory, where to
+    say that this server is ready, and the socket of its metrics.
     """
 
     listening: int = -1
     lock: int = -1
     tell: int = -1
+    metrics: int = -1
 
     @property
     def socket(self) -> socket.socket | None:
-        return socket.socket(fileno=self.listening) if self.listening >= 0 else None
+        return taken(self.listening)
 
     def ready(self, url: str) -> None:
         """All workers serve."""
@@ -41,6 +43,11 @@ class Given(Struct):
         if self.tell >= 0:
             os.write(self.tell, b"+")
             os.close(self.tell)
+
+
+def taken(file: int) -> socket.socket | None:
+    """The socket of a file that was given, if one was."""
+    return socket.socket(fileno=file) if file >= 0 else None
 
 
 def given() -> Given:
@@ -56,7 +63,7 @@ def given() -> Given:
         _check(files.listening)
     else:
         files = Given()
-    for file in (files.listening, files.lock, files.tell):
+    for file in astuple(files):
         if file >= 0:
             os.set_inheritable(file, False)
     return files
@@ -69,9 +76,10 @@ def _check(listening: int) -> None:
             raise SettingsError("The socket unit's socket is not of TCP: ListenStream=ADDRESS:PORT.")
 
 
-def hand_over(listening: socket.socket, lock: int, tell: int) -> int:
+def hand_over(listening: socket.socket, metrics: socket.socket | None, lock: int, tell: int) -> int:
     """Start the command of this process again, and give it what this one has; its process. Raises `OSError`."""
-    files = (listening.fileno(), lock, tell)
+    # A release that had no metrics takes three.
+    files = (listening.fileno(), lock, tell, *([metrics.fileno()] if metrics else []))
     try:
         for file in files:
             os.set_inheritable(file, True)

@@ -63,6 +63,14 @@ def _up_to(most: int) -> Callable[[str], int]:
     return number
 
 
+def _address(text: str) -> tuple[str, int]:
+    """`HOST:PORT`, or a port of this machine's own address."""
+    host, _, port = text.rpartition(":")
+    if not (port.isdecimal() and len(port) <= 5 and int(port) <= 65535):
+        raise argparse.ArgumentTypeError(f"{text} is neither PORT nor HOST:PORT")
+    return host.removeprefix("[").removesuffix("]") or "127.0.0.1", int(port)
+
+
 def add(words: Any, command: Any, directory: argparse.ArgumentParser, as_json: argparse.ArgumentParser) -> None:
     """`command(words, name, help, run, *parents)` makes them, as `cli` does."""
     serve = command(words, "serve", "run the KMS on this machine", _serve, where=directory)
@@ -110,6 +118,13 @@ def add(words: Any, command: Any, directory: argparse.ArgumentParser, as_json: a
         metavar="REGION:ACCOUNT",
         help="ARNs of this region and account name keys here, too; repeat. For programs that were moved and have such"
         " ARNs in their settings (default: the server's own only)",
+    )
+    serve.add_argument(
+        "--metrics",
+        type=_address,
+        metavar="[HOST:]PORT",
+        help="tell Prometheus there what the server does, at /metrics, whoever asks, such as 9464 (default: nowhere;"
+        " HOST: 127.0.0.1)",
     )
     init = command(words, "init", "make the data directory, with a first key and access key", _init, where=directory)
     for parser in (serve, init):

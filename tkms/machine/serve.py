@@ -10,9 +10,12 @@ import os
 import socket
 import sys
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from functions.endpoint.dispatch import InlineDispatcher
 from functions.endpoint.handler import Endpoint
@@ -26,13 +29,14 @@ from tkms.console.pages import Console, mine
 from tkms.console.sessions import Sessions
 from tkms.machine.answers import SharedAnswers
 from tkms.machine.app import App, Checks, Pages
+from tkms.machine.counts import CountedAudit, Counts
 from tkms.machine.credentials_uri import SECONDS, CredentialsUri, new_path
 from tkms.machine.crew import Crew
 from tkms.machine.desk import Desk, bound
 from tkms.machine.directory import Directory, Seed
 from tkms.machine.gathering import Gathering
 from tkms.machine.guests import Guests, connections_by_files
-from tkms.machine.handover import Given, given, hand_over
+from tkms.machine.handover import Given, given, hand_over, taken
 from tkms.machine.listener import server_config
 from tkms.machine.refusals import Refusals
 from tkms.machine.server_file import ServerFile
@@ -130,8 +134,20 @@ def serve(args: argparse.Namespace, seed: Callable[[], Seed | None]) -> int:
         raise SettingsError(f"--other-arns: {e}.") from e
     directory = partial(Directory, args.data_dir, limits, other_arns=other_arns)
     files = given()
-    with files.socket or _listen(args.host, args.port) as listening:
-        return _Serving(args, directory, seed, tls, listening, files).run()
+    with files.socket or _listen(args.host, args.port) as listening, _metrics(args, files, listening) as metrics:
+        return _Serving(args, directory, seed, tls, listening, metrics, files).run()
+
+
+def _metrics(
+    args: argparse.Namespace, files: Given, listening: socket.socket
+) -> AbstractContextManager[socket.socket | None]:
+    """The socket at which metrics are told, if they are. Raises `SettingsError`."""
+    if not args.metrics:
+        return nullcontext()
+    # Neither listens yet, so the kernel would let both have one port.
+    if args.metrics[1] == listening.getsockname()[1]:
+        raise SettingsError(f"--metrics: port {args.metrics[1]} is the API's: choose another one.")
+    return taken(files.metrics) or _listen(*args.metrics)
 
 
 class _Serving:
@@ -144,10 +160,11 @@ class _Serving:
         seed: Callable[[], Seed | None],
         tls: Choice | None,
         listening: socket.socket,
+        metrics: socket.socket | None,
         files: Given,
     ) -> None:
         self._args, self._directory, self._seed, self._tls = args, directory, seed, tls
-        self._listening, self._files = listening, files
+        self._listening, self._metrics, self._files = listening, metrics, files
         self._address, self._port = listening.getsockname()[:2]
         host = _reached(args.host if files.listening < 0 else self._address, self._address)
         self._url = f"{'https' if tls else 'http'}://{host}:{self._port}"
@@ -169,7 +186,12 @@ class _Serving:
             gc.collect()
             gc.freeze()  # what workers share stays as it is, or each would have a copy of it
             self._crew = Crew(args.workers, Memory())
-            supervisor = Supervisor(args.workers, self._work, partial(hand_over, self._listening, lock))
+            self._timings = Timings(self._crew.memory, args.workers)
+            self._counts = Counts(self._crew.memory, args.workers)
+            size, work = args.workers, self._work
+            if self._metrics:
+                size, work = size + 1, self._work_or_tell
+            supervisor = Supervisor(size, work, partial(hand_over, self._listening, self._metrics, lock))
             return supervisor.run(lambda: self._files.ready(self._url))
 
     def _prepare(self) -> int:
@@ -187,12 +209,33 @@ class _Serving:
             settings.sessions.issue(args.credentials_uri, SECONDS, "", int(settings.deps.clock()))
         return 0
 
+    def _work_or_tell(self, place: Place) -> int:
+        """One process more than there are workers tells what they count, so that it costs them nothing else."""
+        if self._metrics is None or place.number < self._args.workers:
+            return self._work(place)
+        from tkms.machine.exposition import Numbers, tell  # the library is no worker's to load
+
+        numbers = Numbers(self._directory().open(), self._crew, self._counts, self._timings)
+        place.tell_ready()
+        tell(self._metrics, place.lifeline, numbers)
+        return 0
+
+    def _opened(self, directory: Directory) -> Settings:
+        """Its settings, whose audit lines are counted if somebody may ask for the counts."""
+        settings = directory.open()
+        if not self._metrics:
+            return settings
+        deps = settings.deps
+        return replace(settings, deps=replace(deps, audit=CountedAudit(deps.audit, self._counts)))
+
     def _work(self, place: Place) -> int:
         args = self._args
-        self._crew.join(place.number)
+        for shared in (self._crew, self._timings, self._counts):
+            shared.join(place.number)
         releases = Releases(self._crew)
-        directory = self._directory(later=releases, memory=self._crew.memory)
-        settings = directory.open()
+        metrics = self._counts if self._metrics else None
+        directory = self._directory(later=releases, memory=self._crew.memory, metrics=metrics)
+        settings = self._opened(directory)
         log = settings.log
         assert log is not None  # noqa: S101 - one machine has one
         uri = CredentialsUri(settings, args.credentials_uri, self._credentials_path) if args.credentials_uri else None
@@ -202,15 +245,8 @@ class _Serving:
         sys.setswitchinterval(_SWITCH_SECONDS)
         refusals = Refusals(self._crew, settings.access, settings.deps.clock)
         endpoint = Endpoint(settings, InlineDispatcher(settings.deps), answers, refusals)
-        timings = Timings(self._crew.memory, args.workers, place.number)
-        pages = self._pages(settings, uri, timings)
-        app = App(
-            endpoint,
-            _checks(settings, args.data_dir),
-            pages,
-            timings,
-            Gathering(endpoint, settings.deps, log),
-        )
+        gathering = Gathering(endpoint, settings.deps)
+        app = App(endpoint, _checks(settings, args.data_dir), self._pages(settings, uri), self._timings, gathering)
         guests = Guests(self._connections, args.connections_per_address, crew=self._crew)
         keeper = Keeper(log, args.audit_days, args.audit_mb * 1024**2)
         desk = Desk(self._desk, refusals)
@@ -219,7 +255,7 @@ class _Serving:
             self._listening,
             app,
             guests,
-            settings.deps,
+            settings,
             keeper,
             releases,
             desk,
@@ -232,9 +268,9 @@ class _Serving:
         app.pool.shutdown(wait=False, cancel_futures=True)
         return 0
 
-    def _pages(self, settings: Settings, uri: CredentialsUri | None, timings: Timings) -> Pages:
+    def _pages(self, settings: Settings, uri: CredentialsUri | None) -> Pages:
         """The console, and the credentials URI if there is one."""
-        here = Here(settings, self._args.data_dir, InlineDispatcher(settings.deps), timings)
+        here = Here(settings, self._args.data_dir, InlineDispatcher(settings.deps), self._timings)
         lock = os.open(self._args.data_dir / "console.lock", os.O_RDWR | os.O_CREAT, 0o600)
         sessions = Sessions(self._crew.memory, FileLock(lock, at_once))
         console = Console(here, sessions, secure=self._tls is not None)
@@ -250,6 +286,9 @@ class _Serving:
             say(f"data {args.data_dir}, tenant {settings.site.tenant}; programs: tkms snippet")
         if directory.paused:
             say(f"tkms: {PAUSED}", sys.stderr)
+        if self._metrics:
+            host, port = self._metrics.getsockname()[:2]
+            say(f"metrics on http://{_reached(host, host)}:{port}/metrics")
         if self._credentials_url:
             told = self._credentials_url if sys.stdout.isatty() else f"in {directory.credentials_uri}"
             say(f"credentials URI, a secret for programs on this machine: {told}")

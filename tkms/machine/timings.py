@@ -15,24 +15,34 @@ STEPS = 64
 """Step `s` begins at 2 ** (s // 2) microseconds, times 1.5 where `s` is odd."""
 
 
-class Timings:
-    """Of worker `number` of `size`: it counts its own, and reads those of all."""
+_CELLS = STEPS + 1
+"""Of one Action: the last one has all microseconds together."""
 
-    def __init__(self, memory: Memory, size: int = 1, number: int = 0) -> None:
-        self._rows = [memory.numbers(len(ACTIONS) * STEPS) for _ in range(size)]
+
+class Timings:
+    """Of `size` workers: each counts its own, from when it joins, and all read those of all."""
+
+    def __init__(self, memory: Memory, size: int = 1) -> None:
+        self._rows = [memory.numbers(len(ACTIONS) * _CELLS) for _ in range(size)]
+        self._own = self._rows[0]
+        self._first = {action: at * _CELLS for at, action in enumerate(ACTIONS)}
+
+    def join(self, number: int) -> None:
+        """This process is worker `number` from now on, and goes on where that one has ended."""
         self._own = self._rows[number]
-        self._first = {action: at * STEPS for at, action in enumerate(ACTIONS)}
 
     def took(self, action: str, seconds: float) -> None:
         micros = int(seconds * 1_000_000)
         bits = micros.bit_length()
         # Written out: a call for the step alone would be a third of what this costs each request.
         step = 2 * bits - 2 | micros >> bits - 2 & 1 if bits > 1 else 0
-        self._own[self._first[action] + (step if step < STEPS else STEPS - 1)] += 1
+        first = self._first[action]
+        self._own[first + (step if step < STEPS else STEPS - 1)] += 1
+        self._own[first + STEPS] += micros
 
-    def all(self) -> Iterator[tuple[str, list[int]]]:
-        """Of each Action that was called: how many calls are of each step."""
+    def all(self) -> Iterator[tuple[str, list[int], int]]:
+        """Of each Action that was called: how many calls are of each step, and their microseconds together."""
         for action, first in self._first.items():
-            counts = [sum(row[at] for row in self._rows) for at in range(first, first + STEPS)]
+            counts = [sum(row[at] for row in self._rows) for at in range(first, first + _CELLS)]
             if any(counts):
-                yield action, counts
+                yield action, counts[:STEPS], counts[STEPS]

@@ -19,10 +19,10 @@ import uvicorn
 from tenantkms.audit.faults import log_fault, log_warning
 from tenantkms.audit.file_audit import FileAudit
 from tenantkms.errors import KmsError
-from tenantkms.keys.deps import Deps
-from tenantkms.keys.maintenance import JOBS, run
-from tenantkms.runtime.assemble import SettingsError
+from tenantkms.keys.maintenance import JOBS, counted, run
+from tenantkms.runtime.assemble import Settings, SettingsError
 from tkms.machine.connection import Application
+from tkms.machine.counts import AUDIT_TROUBLE
 from tkms.machine.crew import Crew
 from tkms.machine.desk import Desk
 from tkms.machine.guests import Guests
@@ -113,7 +113,7 @@ class Work(Server):
         listening: socket.socket,
         app: Application,
         guests: Guests,
-        deps: Deps,
+        settings: Settings,
         keeper: Keeper,
         releases: Releases,
         desk: Desk,
@@ -127,7 +127,7 @@ class Work(Server):
         self._hung_up = asyncio.Event()
         self._releases = releases
         self._desk = desk
-        self._deps = deps
+        self._deps, self._metrics = settings.deps, settings.metrics
         self._keeper = keeper
 
     def certify(self, certificate: ServerCertificate) -> None:
@@ -170,6 +170,7 @@ class Work(Server):
                 try:
                     report = await asyncio.to_thread(run, job, self._deps, request_id, more=self._sweeps_until())
                     pause = 0 if report.left else pause
+                    self._metrics.put(**counted(job, report))
                     if report.due and report.held not in (0, told):
                         told = report.held
                         say(f"tkms: {held_text(told)}", sys.stderr)
@@ -210,3 +211,4 @@ class Work(Server):
             await asyncio.sleep(1)
             self._keeper.audit.settle()
             self._desk.look()
+            self._metrics.put(**{AUDIT_TROUBLE: bool(self._keeper.audit.trouble())})

@@ -95,8 +95,8 @@ class _Log:
     def __init__(self) -> None:
         self.records: list[Record] = []
 
-    def write(self, record: Record) -> None:
-        self.records.append(record)
+    def write(self, *records: Record) -> None:
+        self.records += records
 
     refuse = write
 

@@ -52,8 +52,8 @@ class Record(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Audit(Protocol):
-    def write(self, record: Record) -> None:
-        """Raises `Unavailable` when the line is not written."""
+    def write(self, record: Record, *more: Record) -> None:
+        """Raises `Unavailable` when the lines are not written, of which there may be some then."""
 
     def refuse(self, record: Record) -> None:
         """A call that was refused before its caller had proved to be anybody: counted, and told in few lines.
@@ -77,7 +77,7 @@ class StreamAudit:
         """A JSON object on one line, without its end."""
         return encode(record)
 
-    def write(self, record: Record) -> None:
+    def write(self, record: Record, *more: Record) -> None:
         if self._chain is None:
             self._chain = Chain(Hmac(self._key()), os.urandom(8).hex())
         try:
@@ -85,6 +85,8 @@ class StreamAudit:
         except (OSError, ValueError) as e:
             raise Unavailable(NOT_WRITTEN) from e
         self._chain.taken()
+        for each in more:
+            self.write(each)
 
     def refuse(self, record: Record) -> None:
         """As it comes, and of no chain: nobody who is not authenticated causes a call of the parent key."""

@@ -62,7 +62,7 @@ class Metrics(Protocol):
 
 
 class NoMetrics:
-    """One machine has none: its audit log has everything they are counted from."""
+    """Where nobody asks for them. The audit log has everything they are counted from."""
 
     def begin(self, known: Container[str]) -> None: ...
 
@@ -106,7 +106,7 @@ class EmbeddedMetrics(StreamAudit):
         self._clock = clock
         self._began: float | None = None
         self._known: Container[str] = ()
-        self._faults = _faults()
+        self._kinds = Kinds()
         self._refusals = Refusals(most=_KINDS)
         self._kept: list[_Values] = []
         self._kept_since = 0.0
@@ -138,16 +138,8 @@ class EmbeddedMetrics(StreamAudit):
         return line[:-1] + b"," + _tail(self._tenant, record.time, values, by_action=by_action)
 
     def _values(self, record: Record) -> _Values:
-        values: _Values = {LATENCY: round((self._clock() - (self._began or 0)) * 1000, 3)}
-        if record.outcome == Throttled.__name__:
-            values[THROTTLED] = 1
-        elif record.outcome in self._faults:
-            values[ERRORS] = 1
-        elif record.outcome not in _NO_REFUSAL:
-            values[REFUSED] = 1
-            if record.outcome in _UNAUTHENTICATED:
-                values[AUTHENTICATION_FAILURES] = 1
-        return values
+        took: _Values = {LATENCY: round((self._clock() - (self._began or 0)) * 1000, 3)}
+        return took | dict.fromkeys(self._kinds(record.outcome), 1)
 
     def refuse(self, record: Record) -> None:
         lines = self._refusals.add(record)
@@ -197,6 +189,22 @@ def _directives(tenant: str, names: tuple[str, ...], by_action: bool) -> bytes:
     dimensions = [_FOR_ALL, ("action",)] if by_action else [_FOR_ALL]
     metrics = [{"Name": name, "Unit": "Milliseconds" if name in _MILLISECONDS else "Count"} for name in names]
     return _encode([{"Namespace": NAMESPACE.format(tenant), "Dimensions": dimensions, "Metrics": metrics}])
+
+
+class Kinds:
+    """What an outcome is counted as, besides the call itself: by the names of metrics, one or two or none."""
+
+    def __init__(self) -> None:
+        self._faults = _faults()
+
+    def __call__(self, outcome: str) -> tuple[str, ...]:
+        if outcome == Throttled.__name__:
+            return (THROTTLED,)
+        if outcome in self._faults:
+            return (ERRORS,)
+        if outcome in _NO_REFUSAL:
+            return ()
+        return (REFUSED, AUTHENTICATION_FAILURES) if outcome in _UNAUTHENTICATED else (REFUSED,)
 
 
 def _faults() -> frozenset[str]:

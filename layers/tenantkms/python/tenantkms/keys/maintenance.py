@@ -140,15 +140,19 @@ def _remember(job: Job, deps: Deps, watch: Watch, request_id: str, *, told: bool
         _audit(deps, job, request_id, "ok", note=CLOCK_TRUSTED)
 
 
-def tell(metrics: Metrics, job: Job, report: Report) -> None:
-    """The job's metrics, where there is something to count: no value is zero, and a metric that is silent is free."""
-    counts = {
+def counted(job: Job, report: Report) -> dict[str, int]:
+    """The job's metrics of a run."""
+    return {
         job.metric("Due"): report.due,
         job.metric("Done"): report.done,
         job.metric("Failed"): report.failed,
         job.metric("Held"): report.due if report.held else 0,
     }
-    if some := {name: count for name, count in counts.items() if count}:
+
+
+def tell(metrics: Metrics, job: Job, report: Report) -> None:
+    """The job's metrics, where there is something to count: no value is zero, and a metric that is silent is free."""
+    if some := {name: count for name, count in counted(job, report).items() if count}:
         metrics.put(**some)
 
 

@@ -126,21 +126,27 @@ def one_machine(
     limits: Limits = DEFAULT,
     later: Later = at_once,
     memory: Memory | None = None,
+    metrics: Metrics | None = None,
 ) -> Settings:
     """SQLite, a parent key in a file, and an audit log in `data_dir`, which `tkms.machine.directory` has prepared.
 
-    `later` gives back the locks of files (`FileLock`). `memory` is that of all processes of one server.
+    `later` gives back the locks of files (`FileLock`). `memory` is that of all processes of one server. `metrics` are
+    told what the parent key does and which rows are not believed.
     """
     from tenantkms.audit.file_audit import FileAudit
     from tenantkms.parent.file import FileParentKey
     from tenantkms.store.shared import SharedChanges
     from tenantkms.store.sqlite import SqliteStore
 
-    parent = FileParentKey.load(data_dir / "parent.key")
+    parent: ParentKey = FileParentKey.load(data_dir / "parent.key")
+    if metrics:
+        parent = MeteredParentKey(parent, metrics)
     root = Root(site.tenant, parent, lambda: store.get_root())  # noqa: PLW0108 - there is no store yet
+    told = metrics or NoMetrics()
     rates, failed = _shared_buckets(data_dir / RATES_LOCK, later, memory) if memory else (None, None)
     changes = SharedChanges(memory) if memory else None
-    store = SqliteStore(data_dir / "kms.sqlite3", RowMac(partial(root.key, ROWS_KEY)), later, rates)
+    macs = RowMac(partial(root.key, ROWS_KEY), lambda: told.put(**{INTEGRITY_FAULTS: 1}))
+    store = SqliteStore(data_dir / "kms.sqlite3", macs, later, rates)
     audit_key = partial(root.key, AUDIT_KEY)
     audit = FileAudit(data_dir / AUDIT_FILE, data_dir / REFUSED_FILE, audit_key, later=later, memory=memory)
     settings = _assemble(
@@ -150,7 +156,7 @@ def one_machine(
         parent,
         root,
         audit,
-        NoMetrics(),
+        told,
         state_seconds,
         limits,
         failed=failed,
