@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
 from tenantkms.runtime.assemble import Settings
 from tkms.anchor import check_rows, has_rows
 from tkms.output import time_text
+
+if TYPE_CHECKING:
+    from urllib.request import Request
 
 OK, WARNING, PROBLEM = "ok", "warning", "problem"
 
@@ -78,12 +79,14 @@ def examine_arns(settings: Settings) -> Found:
 
 def examine_endpoint(url: str) -> Found:
     """Whether it is the API that answers there: an unsigned call gets the API's own refusal."""
+    from urllib.request import Request  # HTTP is not the other commands' to load
+
     if not url.lower().startswith(("http://", "https://")):
         yield PROBLEM, f"{url} is no address: it has to begin with http:// or https://", ""
         return
     headers = {"Content-Type": "application/x-amz-json-1.1", "X-Amz-Target": "TrentService.ListKeys"}
     try:
-        with _opened(urllib.request.Request(url, b"{}", headers)) as answer:  # noqa: S310 - the operator's own
+        with _opened(Request(url, b"{}", headers)) as answer:  # noqa: S310 - the operator's own
             own = answer.status == 400 and b"MissingAuthenticationTokenException" in answer.read(65_536)
             said = f"{answer.status} {answer.headers.get_content_type()}"
     except (OSError, ValueError) as e:
@@ -95,10 +98,13 @@ def examine_endpoint(url: str) -> Found:
         yield PROBLEM, f"at {url} an unsigned call is answered {said}, not as the API does", _IN_FRONT
 
 
-def _opened(request: urllib.request.Request) -> Any:
+def _opened(request: Request) -> Any:
+    from urllib.error import HTTPError
+    from urllib.request import urlopen
+
     try:
-        return urllib.request.urlopen(request, timeout=30)  # noqa: S310 - the operator's own
-    except urllib.error.HTTPError as e:
+        return urlopen(request, timeout=30)  # noqa: S310 - the operator's own
+    except HTTPError as e:
         return e
 
 

@@ -11,6 +11,7 @@ import stat
 import subprocess
 import sys
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,8 @@ from kit.connections import Wire, starting
 from kit.support import Signer, new_directory, run_tkms
 from tkms.backup.container import Plain
 from tkms.backup.rows import Rows
+from tkms.backup.snapshot import snapshot
+from tkms.backup.write import back_up
 from tkms.machine.directory import Directory
 from tkms.machine.lock import locked
 from tkms.output import Failed
@@ -109,6 +112,73 @@ def test_what_others_write_meanwhile_is_in_it_whole_or_not_at_all(directory: Dir
 def _signer(data: Path) -> Signer:
     found = json.loads(run_tkms("credential", "create", "--json", "--data-dir", str(data)).stdout)
     return Signer(found["access_key_id"], found["access_key_secret"])
+
+
+# -- one moment -------------------------------------------------------------------------------------------
+
+WRITES = """
+import sqlite3, sys
+db = sqlite3.connect(sys.argv[1], isolation_level=None)
+db.execute("BEGIN")
+for number in range(300):
+    db.execute("INSERT INTO junk VALUES (?, zeroblob(10000))", (number,))
+db.execute("COMMIT")
+print(*db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone())
+"""
+"""Of another process, more than SQLite brings into the file by itself (1,000 pages), and then as much as it can."""
+
+
+def _junk(directory: Directory) -> Path:
+    store = directory.path / "kms.sqlite3"
+    with closing(sqlite3.connect(store)) as db:
+        db.execute("CREATE TABLE junk (number INTEGER, data BLOB)")
+    return store
+
+
+def _write(store: Path) -> list[int]:
+    """(whether somebody was in the way, pages in the log, pages of it that are in the file)."""
+    done = subprocess.run([sys.executable, "-c", WRITES, store], capture_output=True, text=True, check=True)
+    return [int(word) for word in done.stdout.split()]
+
+
+def test_nobody_writes_to_the_file_that_is_read(directory: Directory) -> None:
+    store = _junk(directory)
+    with snapshot(directory.path) as found:
+        assert found.file.name == str(store)
+        before = os.pread(found.file.fileno(), 1 << 30, 0)  # who opens and closes it lets go of its locks
+        _, logged, brought = _write(store)
+        assert (logged > 700, brought) == (True, 0)
+        assert found.file.read() == before
+        found.check()
+    assert _write(store)[2] > 0
+
+
+def test_where_others_read_it_is_a_copy(directory: Directory, tmp_path: Path) -> None:
+    """A reader that began before what is in the log keeps it there."""
+    store = _junk(directory)
+    with closing(sqlite3.connect(store, isolation_level=None)) as other:
+        other.execute("BEGIN")
+        other.execute("SELECT count(*) FROM keys").fetchone()
+        _write(store)
+        with snapshot(directory.path) as found:
+            assert found.file.name.endswith("backup.sqlite3")
+            _write(store)
+            (copy := tmp_path / "copy").write_bytes(found.file.read())
+            found.check()
+    with closing(sqlite3.connect(copy)) as db:
+        assert db.execute("SELECT count(*) FROM junk").fetchone() == (300,)
+
+
+def test_what_something_else_writes_to_it_is_noticed(directory: Directory, tmp_path: Path) -> None:
+    with pytest.raises(Failed, match="was changed while it was read"):
+        back_up(
+            directory,
+            tmp_path / "a",
+            Plain(),
+            with_parent=False,
+            tell=lambda _: os.utime(directory.path / "kms.sqlite3"),
+        )
+    assert [path.name for path in tmp_path.iterdir()] == ["data"]
 
 
 # -- nothing is half done ---------------------------------------------------------------------------------
@@ -236,8 +306,8 @@ def test_the_file_of_an_heir_opens_what_is_in_a_backup(directory: Directory, tmp
     passphrase.write_bytes(PASSPHRASE + b"\n")
     parent = tmp_path / "parent.key"
     parent.write_bytes((directory.path / "parent.key").read_bytes())
-    for how, closing in CLOSINGS.items():
-        file = made(directory, tmp_path / f"of-{how}", closing(recipient))
+    for how, closed in CLOSINGS.items():
+        file = made(directory, tmp_path / f"of-{how}", closed(recipient))
         if how != "age":
             command = [sys.executable, "-I", ROOT / "tools" / "open_alone.py", file, parent]
             command += ["--passphrase", passphrase] if how == "passphrase" else []

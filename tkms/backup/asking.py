@@ -19,7 +19,11 @@ def chosen_closing(args: argparse.Namespace) -> Closing:
         raise UsageError("--passphrase-file, --recipient and --plain exclude each other")
     if args.recipient:
         return Age(args.recipient)
-    return Plain() if args.plain else Passphrase(passphrase(args, new=True))
+    if args.plain:
+        return Plain()
+    under = Passphrase(passphrase(args, new=True))
+    under.begin()
+    return under
 
 
 def passphrase(args: argparse.Namespace, *, new: bool = False) -> bytes:

@@ -6,6 +6,7 @@ import hashlib
 import io
 import tarfile
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, cast
 
@@ -48,19 +49,21 @@ Told = Callable[[int], None]
 def packed(small: dict[str, bytes], store: IO[bytes], created: int, tell: Told | None) -> Iterator[bytes]:
     """The tar of the files `small` and of the store, and then of their SHA-256, as `sha256sum --check` reads them."""
     sums = []
-    for name, file in [*((name, io.BytesIO(data)) for name, data in small.items()), (STORE, store)]:
-        size = file.seek(0, io.SEEK_END)
-        file.seek(0)
-        yield _header(name, size, created)
-        digest, passed = hashlib.sha256(), 0
-        while piece := file.read(SEGMENT):
-            digest.update(piece)
-            passed += len(piece)
-            yield piece
-            if tell and file is store:
-                tell(passed)
-        yield bytes(-passed % _BLOCK)
-        sums.append(f"{digest.hexdigest()}  {name}\n")
+    with ThreadPoolExecutor(1) as beside:
+        for name, file in [*((name, io.BytesIO(data)) for name, data in small.items()), (STORE, store)]:
+            size = file.seek(0, io.SEEK_END)
+            file.seek(0)
+            yield _header(name, size, created)
+            digest, passed = hashlib.sha256(), 0
+            while piece := file.read(SEGMENT):
+                hashed = beside.submit(digest.update, piece)  # while the piece is sealed and written
+                passed += len(piece)
+                yield piece
+                hashed.result()
+                if tell and file is store:
+                    tell(passed)
+            yield bytes(-passed % _BLOCK)
+            sums.append(f"{digest.hexdigest()}  {name}\n")
     text = "".join(sums).encode()
     yield _header(SUMS, len(text), created) + text + bytes(-len(text) % _BLOCK) + bytes(2 * _BLOCK)
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import sqlite3
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
-from typing import IO
 
 import msgspec
 from msgspec import Struct
@@ -16,21 +13,17 @@ from tenantkms import __version__
 from tenantkms.audit.chain import link
 from tenantkms.runtime.assemble import AUDIT_FILE
 from tkms.backup.container import Closing, Pieces
-from tkms.backup.contents import ABOUT, FORMAT, PARENT, SITE, STORE, About, Told, packed
+from tkms.backup.contents import ABOUT, FORMAT, PARENT, SITE, About, Told, packed
+from tkms.backup.snapshot import snapshot
 from tkms.machine.directory import Directory
 from tkms.machine.lock import locked
 from tkms.machine.site_file import NAME as SITE_NAME
-from tkms.output import Failed, path_text
+from tkms.output import path_text
 from tkms.whole import write_whole, writing
 
-_COPY, _LOCK = "backup.sqlite3", "backup.lock"
-"""In the data directory: what is copied lies beside what it is a copy of. A killed process leaves it to the next."""
+_LOCK = "backup.lock"
 _LAST = "backup.json"
-_PAGES = 4096
-"""Of the store, copied before the progress is told."""
 _TAIL = 64 * 1024
-_TABLES = {"keys": "keys", "versions": "older_versions", "aliases": "aliases", "credentials": "credentials"}
-"""Tables -> what `About` calls the number of their rows."""
 
 
 def back_up(directory: Directory, target: Path, closing_: Closing, *, with_parent: bool, tell: Told | None) -> About:
@@ -38,21 +31,24 @@ def back_up(directory: Directory, target: Path, closing_: Closing, *, with_paren
 
     Raises `SettingsError` while another one is made, `Failed` if the store cannot be read, and `OSError`.
     """
-    with locked(directory.path / _LOCK, f"A backup of {directory.path} is being made."), _copied(directory) as copy:
-        store, counts = copy
+    with (
+        locked(directory.path / _LOCK, f"A backup of {directory.path} is being made."),
+        snapshot(directory.path) as store,
+    ):
         about = About(
             format=FORMAT,
             release=__version__,
             created=int(time.time()),
             parent_key=with_parent,
             audit_head=_audit_head(directory.path),
-            **counts,
+            **store.counts,
         )
         small = {ABOUT: msgspec.json.encode(about), SITE: (directory.path / SITE_NAME).read_bytes()}
         if with_parent:
             small[PARENT] = (directory.path / PARENT).read_bytes()
         with writing(target, replace=False) as out:
-            closing_.close(Pieces(packed(small, store, about.created, tell)), out)
+            closing_.close(Pieces(packed(small, store.file, about.created, tell)), out)
+            store.check()
         with suppress(OSError):  # the backup is made: at worst the doctor tells of an older one
             write_whole(directory.path / _LAST, msgspec.json.encode(Last(created=about.created, file=_named(target))))
     return about
@@ -75,35 +71,6 @@ def last_backup(data: Path) -> Last | None:
 
 def _named(target: Path) -> str:
     return path_text(target.absolute())
-
-
-@contextmanager
-def _copied(directory: Directory) -> Iterator[tuple[IO[bytes], dict[str, int]]]:
-    """The store as it was at one moment, and how many rows its tables have."""
-    path = directory.path / _COPY
-    _remove(path)
-    try:
-        with closing(sqlite3.connect(directory.path / STORE, isolation_level=None)) as store:
-            store.execute("BEGIN")  # from the first read on it sees one state, whatever others write
-            counts = {
-                what: int(store.execute(f"SELECT count(*) FROM {name}").fetchone()[0]) for name, what in _TABLES.items()
-            }
-            path.touch(mode=0o600, exist_ok=False)
-            with closing(sqlite3.connect(path, isolation_level=None)) as copy:
-                copy.execute("PRAGMA synchronous=OFF")  # it is read and removed
-                store.backup(copy, pages=_PAGES)
-        with path.open("rb") as file:
-            _remove(path)
-            yield file, counts
-    except sqlite3.Error as e:
-        raise Failed(f"{directory.path / STORE} cannot be copied: {e}.") from e
-    finally:
-        _remove(path)
-
-
-def _remove(path: Path) -> None:
-    for end in ("", "-wal", "-shm", "-journal"):
-        path.with_name(path.name + end).unlink(missing_ok=True)
 
 
 def _audit_head(data: Path) -> str:

@@ -137,7 +137,7 @@ def _disk(here: Here) -> Found:
     free, size = disk.f_bavail * disk.f_frsize, here.store.stat().st_size
     files = f", and room for {disk.f_favail:,} files" if disk.f_files else ""
     good = f"{free // _MIB:,} MiB are free{files}"
-    less = f"{good}: too little for a backup, which copies the {size // _MIB:,} MiB of the store"
+    less = f"{good}: too little for a backup, which may need as much as the store, {size // _MIB:,} MiB"
     yield either(free > 2 * size, good, WARNING, less, "Make room.")
 
 
