@@ -66,21 +66,21 @@ class Passphrase:
 
     def __init__(self, passphrase: bytes, *, log_n: int = _LOG_N) -> None:
         self._passphrase, self._log_n = passphrase, log_n
-        self._begun: tuple[bytes, Future[bytes]] | None = None
+        self._begun: tuple[bytes, ThreadPoolExecutor, Future[bytes]] | None = None
 
     def begin(self) -> None:
         """Make the key of the next file meanwhile: that takes longer than the copy of most stores."""
         start = _MAGIC + bytes((self._log_n, _R, _P)) + os.urandom(_SALT)
-        with_it = ThreadPoolExecutor(1, "scrypt")
-        self._begun = start, with_it.submit(_scrypt, self._passphrase, start)
-        with_it.shutdown(wait=False)
+        pool = ThreadPoolExecutor(1, "scrypt")
+        self._begun = start, pool, pool.submit(_scrypt, self._passphrase, start)
 
     def close(self, source: Reader, out: IO[bytes]) -> None:
         if self._begun is None:
             self.begin()
         assert self._begun  # noqa: S101 - it was begun
-        (start, coming), self._begun = self._begun, None  # no two files have one key
-        made = coming.result()
+        (start, pool, coming), self._begun = self._begun, None  # no two files have one key
+        with pool:
+            made = coming.result()
         head = start + made[_CHECK:]
         out.write(head)
         for piece in seal_stream(made[:_CHECK], head, source):
