@@ -9,9 +9,10 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cdk import node
+from cdk import copies, node
 from cdk.listed import PROJECT, listed
 from cdk.progress import step
 from cdk.tenants import ROOT, Tenant, TenantError
@@ -42,9 +43,11 @@ def main() -> None:
         tenants = listed(app.node.try_get_context("tenants"))
     except TenantError as e:
         sys.exit(str(e))
-    build(app, tenants)
+    alone, shapes = copies.gather(tenants)
+    build(app, [*alone, *(shape.prototype for shape in shapes)])
     with step("writing the templates"):
         app.synth()
+    copies.write(Path(app.outdir), shapes)
 
 
 if __name__ == "__main__":

@@ -160,7 +160,7 @@ def test_options_reach_the_functions(full: Template, example: Template) -> None:
     assert memory == {"endpoint": 512, "decrypt": 1024, "encrypt": 512}
     assert example.functions["endpoint"]["MemorySize"] == 768
     assert full.functions["endpoint"]["Environment"]["Variables"]["API_PER_SECOND"] == "110"
-    assert {"Key": "team", "Value": "platform"} in full.functions["encrypt"]["Tags"]
+    assert {"Key": "team", "Value": "platform ä"} in full.functions["encrypt"]["Tags"]
     assert {"Key": "tkms:tenant", "Value": "acme"} in example.functions["encrypt"]["Tags"]
 
 
@@ -244,4 +244,4 @@ def test_nothing_secret_stands_in_a_template(template: Template) -> None:
     assert "AWS::SecretsManager" not in text
     assert "access_key_secret" not in text
     outputs = {"Url", "Tenant", "Region", "Account", "KeysTable", "AccessTable", "ParentKeyArn"}
-    assert set(template.outputs) - {"DomainTarget"} == {*outputs, "FunctionPrefix", "Sandbox"}
+    assert set(template.outputs) - {"DomainTarget"} == {*outputs, "FunctionPrefix", "Sandbox", "Version"}

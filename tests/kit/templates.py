@@ -43,7 +43,7 @@ FULL = {
     "operator_roles": ["platform/operators-*"],
     "explorer": True,
     "reserved_concurrency": {"endpoint": 20, "decrypt": 10},
-    "tags": {"team": "platform"},
+    "tags": {"team": "platform ä", "cost": "17"},
 }
 SANDBOX = {
     "name": "play",
