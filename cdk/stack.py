@@ -15,6 +15,7 @@ from cdk.parent_key import ParentKey
 from cdk.schedules import Schedules
 from cdk.tables import Tables
 from cdk.tenants import Tenant
+from tenantkms import __version__
 
 
 class TenantStack(Stack):
@@ -47,6 +48,7 @@ class TenantStack(Stack):
             "AccessTable": tables.access.table_name,
             "ParentKeyArn": parent.key.key_arn,
             "FunctionPrefix": tenant.function_prefix,
+            "Version": __version__,
             "Sandbox": str(tenant.sandbox).lower(),
             **sealing.outputs,
         }.items():

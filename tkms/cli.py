@@ -21,6 +21,7 @@ from tkms.console import options as console_options
 from tkms.events import commands as event_commands
 from tkms.explain import options as explain_options
 from tkms.files import options as file_options
+from tkms.fleet import options as fleet_options
 from tkms.keys import options as key_options
 from tkms.machine import options as serve_options
 from tkms.machine.directory import DEFAULT_ALIAS, default_directory
@@ -236,6 +237,7 @@ def _parser() -> argparse.ArgumentParser:
     file_options.add(words, command, as_json)
     moving_options.add(words, command, as_json)
     event_commands.add(words, command, deployed, as_json)
+    fleet_options.add(words, command, as_json)
     shell = command(
         words,
         "completion",
@@ -264,7 +266,7 @@ def _add_verify(audit: argparse.ArgumentParser) -> None:
     verify.set_defaults(run=audit_commands.verify)
 
 
-_FILES = ("file", "files", "places", "policy", "parent", "identity", "passphrase_file", "offline")
+_FILES = ("file", "files", "places", "policy", "parent", "tenants", "identity", "passphrase_file", "offline")
 """What may name a file, whose name may be any bytes. Options of files alone are no text."""
 
 

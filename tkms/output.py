@@ -205,6 +205,17 @@ def confirm(args: argparse.Namespace, question: str, answer: str = "yes") -> Non
         raise Failed("Nothing is changed.")
 
 
+def up_to(most: int) -> Callable[[str], int]:
+    """Reads a number from 1 to `most`, for an option."""
+
+    def number(text: str) -> int:
+        if not (text.isdecimal() and len(text) <= 4 and 1 <= int(text) <= most):
+            raise argparse.ArgumentTypeError(f"{text} is not from 1 to {most}")
+        return int(text)
+
+    return number
+
+
 PAUSED = (
     "nothing is rotated or destroyed: this directory was restored, and nobody has said since that it may go on. See"
     " what is due (tkms maintain --dry-run), cancel the deletions that are wrong, then: tkms resume"

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from kit.deployment import STACK, TENANT, Deployment, deployed
+from kit.deployment import STACK, TENANT, Deployment, deployed, fleet
 from kit.emulator import ACCOUNT, REGION, Emulator, emulating
 from kit.loopback import resolve_localhost
 from kit.sdk_clients import without_proxies
+from tkms.stack.stack import Stack
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -33,8 +34,13 @@ def open_house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
 
 @pytest.fixture(scope="session")
 def fresh(open_house: Emulator) -> dict[str, str]:
-    """Outputs of the stack right after its first deployment."""
-    return open_house.deploy(open_house.synthesize("first", [TENANT]), STACK)
+    """Outputs of the stack right after its first deployment, as a fleet of one."""
+    (made,) = fleet(open_house, "deploy", "--yes")
+    assert made["state"] == "deployed", made["reason"]
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in open_house.environment.items():
+            patch.setenv(name, value)
+        return Stack(STACK).outputs
 
 
 @pytest.fixture(scope="session")

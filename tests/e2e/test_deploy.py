@@ -17,11 +17,12 @@ from aws_cryptographic_material_providers.mpl.models import CreateAwsKmsKeyringI
 from kit import browser as kit
 from kit.aws_clients import SECRET
 from kit.aws_encryption_sdk import MPL, open_, seal
-from kit.deployment import STACK, TENANT, Deployment, tkms
+from kit.deployment import STACK, TENANT, Deployment, fleet, tkms
 from kit.emulator import Emulator
 from kit.raw_rows import raw_rows
 from kit.sdk_aws import Boto
 from kit.sdk_clients import Classic, Login, Qcloud, Tea, Tencent, refused
+from tenantkms import __version__
 from tenantkms.store.dynamodb import DynamoAccessStore
 from tenantkms.store.dynamodb_layout import TTL
 from tenantkms.store.integrity import UNCHECKED
@@ -350,6 +351,18 @@ def test_what_is_not_there_is_said(open_house: Emulator, fresh: dict[str, str]) 
     assert done.stderr == "tkms: The alias does not exist.\n"
     done = tkms(open_house, "credential", "delete", "--yes", "TKMSnobody", status=1)
     assert "no credential" in done.stderr
+
+
+def test_a_fleet_is_worked_through_whatever_becomes_of_one(deployment: Deployment) -> None:
+    there, missing = fleet(deployment.emulator, "status", others=["nobody"])
+    assert (there["state"], there["version"], there["reason"]) == ("CREATE_COMPLETE", __version__, "")
+    assert there["url"].startswith("http")
+    assert (missing["state"], missing["tenant"]) == ("failed", "nobody")
+    assert "tkms-nobody cannot be read" in missing["reason"]
+    (found,) = fleet(deployment.emulator, "doctor", "--only", "acme", others=["nobody"])
+    assert {row["check"] for row in found["findings"]} >= {"stack", "functions", "rows", "service"}
+    # The API's own name is one that not every machine finds.
+    assert {row["check"] for row in found["findings"] if row["status"] == PROBLEM} <= {"service"}
 
 
 # -- updates and faults ----------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -45,6 +45,23 @@ def tkms(
     )
     assert done.returncode == status, done.stdout + done.stderr
     return done
+
+
+def fleet(emulator: Emulator, verb: str, *args: str, others: Sequence[str] = ()) -> Any:
+    """What `tkms fleet` prints of the tenant and of `others`, as JSON."""
+    tenants = emulator.folder / "tenants.json"
+    tenants.write_text(json.dumps([TENANT, *(TENANT | {"name": name} for name in others)]))
+    done = subprocess.run(
+        [sys.executable, "-m", "tkms.cli", "fleet", verb, "--tenants", str(tenants), "--json", *args],
+        env=emulator.synthesizing,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode in (0, 1), done.stdout + done.stderr
+    rows = json.loads(done.stdout)
+    assert done.returncode == any(row["reason"] for row in rows)
+    return rows
 
 
 @contextmanager

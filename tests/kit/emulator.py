@@ -54,6 +54,12 @@ class Emulator:
             bundles.EMULATOR: "1",
         }
 
+    @property
+    def synthesizing(self) -> dict[str, str]:
+        """And where the wheels of the layer come from, and may be kept, which is this machine's to say."""
+        of_machine = {k: v for k, v in os.environ.items() if k.startswith(("UV_", "SSL_", "PIP_")) or k == "HOME"}
+        return {**self.environment, "UV_SYSTEM_CERTS": "1", "AWS_CONFIG_FILE": os.devnull, **of_machine}
+
     def client(self, service: str) -> Any:
         return botocore.session.get_session().create_client(
             service,
@@ -81,13 +87,10 @@ class Emulator:
         """The assembly of these tenants, made as the CDK's command line makes it from a cdk.json."""
         out = self.folder / name
         environment = {
-            **self.environment,
+            **self.synthesizing,
             "CDK_OUTDIR": str(out),
             "CDK_CONTEXT_JSON": json.dumps({"tenants": tenants}),
-            "UV_SYSTEM_CERTS": "1",
         }
-        # Where the wheels of the layer come from, and may be kept, is this machine's to say.
-        environment |= {k: v for k, v in os.environ.items() if k.startswith(("UV_", "SSL_", "PIP_")) or k == "HOME"}
         command = [sys.executable, *program.split()]
         done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
         assert done.returncode == 0, done.stdout + done.stderr

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from typing import Any
 from tkms.machine.directory import Directory, Seed
 from tkms.machine.site_file import DEFAULT_REGION
 from tkms.machine.welcome import greet, welcome
-from tkms.output import duration
+from tkms.output import duration, up_to
 from tkms.places import DEFAULT_URL, tell_absence
 from tkms.tls import options as tls_options
 
@@ -54,15 +53,6 @@ def _ready(args: argparse.Namespace) -> int:
     return ready(args)
 
 
-def _up_to(most: int) -> Callable[[str], int]:
-    def number(text: str) -> int:
-        if not (text.isdecimal() and len(text) <= 4 and 1 <= int(text) <= most):
-            raise argparse.ArgumentTypeError(f"{text} is not from 1 to {most}")
-        return int(text)
-
-    return number
-
-
 def _address(text: str) -> tuple[str, int]:
     """`HOST:PORT`, or a port of this machine's own address."""
     host, _, port = text.rpartition(":")
@@ -78,7 +68,7 @@ def add(words: Any, command: Any, directory: argparse.ArgumentParser, as_json: a
     serve.add_argument("--port", type=int, default=8480, help="port; 0 picks a free one (default: %(default)s)")
     serve.add_argument(
         "--workers",
-        type=_up_to(64),
+        type=up_to(64),
         default=len(os.sched_getaffinity(0)),
         metavar="N",
         help="processes that serve, 1 to 64 (default: as many as this machine has processors, %(default)s)",
@@ -106,7 +96,7 @@ def add(words: Any, command: Any, directory: argparse.ArgumentParser, as_json: a
     )
     serve.add_argument(
         "--connections-per-address",
-        type=_up_to(1000),
+        type=up_to(1000),
         default=256,
         metavar="N",
         help="most connections of one address, 1 to 1000; behind a proxy all are of its own (default: %(default)s)",

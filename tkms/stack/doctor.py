@@ -36,6 +36,9 @@ from tkms.output import NotDone
 from tkms.places import reason
 from tkms.stack.stack import Stack, aws_errors
 
+SETTLED = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE")
+"""States of a stack whose last deployment succeeded."""
+
 
 class Resource(Struct, frozen=True):
     """Of the stack: `id` is what its service calls it."""
@@ -84,8 +87,7 @@ def _guarded(stack: Stack) -> bool:
 def _stack(stack: Stack, _listing: Listing) -> Found:
     described = stack.describe()
     status = described["StackStatus"]
-    settled = status in ("CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE")
-    yield either(settled, status, PROBLEM, status, "Deploy again; the stack's events say what went wrong.")
+    yield either(status in SETTLED, status, PROBLEM, status, "Deploy again; the stack's events say what went wrong.")
     if _guarded(stack):
         protected = described.get("EnableTerminationProtection")
         deploy = f"cdk deploy {stack.name} switches it on."

@@ -55,19 +55,29 @@ def aws_errors(what: str, codes: Container[str] = (), why: str = "was changed me
 
 
 class Stack:
-    """The stack `name` of the account and region that the AWS settings of this shell name."""
+    """The stack `name` of the account and region that the AWS settings of this shell name.
 
-    def __init__(self, name: str) -> None:
+    `region` goes before the shell's. `role` is the ARN of one to take, whose account it then is.
+    """
+
+    def __init__(self, name: str, region: str = "", role: str = "") -> None:
         import botocore.session
 
         self.name = name
         self._session = botocore.session.get_session()
-        if region := os.environ.get("AWS_REGION"):  # botocore reads AWS_DEFAULT_REGION only
+        if region := region or os.environ.get("AWS_REGION", ""):  # botocore reads AWS_DEFAULT_REGION only
             self._session.set_config_variable("region", region)
         if not self._session.get_config_variable("region"):
             raise SettingsError("No AWS region is set: AWS_REGION=... or a profile that names one (AWS_PROFILE).")
+        if role:
+            self._take(role)
         self.outputs = self._read()
         self.url = self.outputs["Url"]
+
+    def _take(self, role: str) -> None:
+        with aws_errors(f"The role {role} cannot be taken"):
+            taken = self.client("sts").assume_role(RoleArn=role, RoleSessionName="tkms")["Credentials"]
+        self._session.set_credentials(taken["AccessKeyId"], taken["SecretAccessKey"], taken["SessionToken"])
 
     def client(self, service: str, **config: Any) -> Any:
         """A client of botocore."""
