@@ -48,6 +48,12 @@ class Alarms(Construct):
         if sealing.left:
             self._alarm("SealObjectsLeft", sealing.left, 1)
 
+    def balancer(self, errors: cloudwatch.Metric, own: cloudwatch.Metric, latency: cloudwatch.Metric) -> None:
+        """As `ServerErrors` and `Latency`, of what comes by the private address. `latency` is in seconds."""
+        self._alarm("PrivateServerErrors", errors, 5)
+        self._alarm("PrivateUnanswered", own, 5)
+        self._alarm("PrivateLatency", latency, 3, periods=3)
+
     def _sealing(self, name: str, of: Sealing) -> None:
         late = max(_LATE, SIZES[of.folder].timeout * VISIBILITY)
         self._alarm(f"{name}Age", of.queue.metric_approximate_age_of_oldest_message(statistic="Maximum"), late)

@@ -40,7 +40,7 @@ class Api(Construct):
             "Http",
             api_name=tenant.stack,
             create_default_stage=False,
-            disable_execute_api_endpoint=bool(tenant.domain),
+            disable_execute_api_endpoint=bool(tenant.domain) or not tenant.public,
             default_integration=integrations.HttpLambdaIntegration("Endpoint", endpoint),
         )
         Validations.of(self.http).acknowledge(
@@ -64,7 +64,8 @@ class Api(Construct):
             destination_arn=self.logs.log_group_arn,
             format=json.dumps({name: f"$context.{of}" for name, of in ACCESS_LOG.items()}, separators=(",", ":")),
         )
-        self.url = f"https://{tenant.domain}" if tenant.domain else self.http.api_endpoint
+        domain = tenant.private.domain if tenant.private and tenant.private.only else tenant.domain
+        self.url = f"https://{domain}" if domain else self.http.api_endpoint
         if tenant.domain:
             self._serve_at(tenant)
 

@@ -32,11 +32,19 @@ class TenantStack(Stack):
         tables = Tables(self, "Tables", tenant)
         parent = ParentKey(self, "ParentKey", tenant)
         functions = Functions(self, "Functions", tenant, tables, parent)
-        api = Api(self, "Api", tenant, functions.served(ENDPOINT))
+        endpoint = functions.served(ENDPOINT)
+        api = Api(self, "Api", tenant, endpoint)
+        inside = None
+        if tenant.private:
+            from cdk.private import PrivateAddress  # half of the CDK's library for EC2
+
+            inside = PrivateAddress(self, "Private", tenant, tenant.private, endpoint)
         Schedules(self, "Schedules", tenant, functions)
         sealing = Events(self, "Events", tenant, functions, tables)
         guard = Guard(self, "Guard", tenant, tables, parent, sealing)
         alarms = Alarms(self, "Alarms", tenant, functions, api, guard, sealing)
+        if inside:
+            alarms.balancer(inside.errors, inside.own_errors, inside.latency)
         Dashboard(self, "Dashboard", tenant, functions, tables, api, alarms, sealing)
         # What `tkms` and people need to find the deployment; none of it is secret.
         for name, value in {

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from cdk import snapshots
+from cdk.private_entry import Private, wrong
 from tenantkms.access.limits import limits_of
 from tenantkms.keys.maintenance import JOBS
 from tenantkms.model.limits import COUNTS
@@ -121,6 +122,7 @@ class Tenant(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     parent_key_arn: str = ""
     reserved_concurrency: dict[str, int] = {}
     events: Events | None = None
+    private: Private | None = None
     explorer: bool | None = None
     sandbox: bool = False
     tags: dict[str, str] = {}
@@ -134,6 +136,11 @@ class Tenant(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     def explores(self) -> bool:
         """Whether the endpoint serves the explorer, a page that calls it: in a sandbox, unless the entry says."""
         return self.sandbox if self.explorer is None else self.explorer
+
+    @property
+    def public(self) -> bool:
+        """Whether the API has an address that everybody reaches."""
+        return not (self.private and self.private.only)
 
     @property
     def moved(self) -> bool:
@@ -279,6 +286,7 @@ _CHECKS: tuple[Check, ...] = (
         lambda t: not t.truststore or _matches(r"s3://[a-z0-9.-]{3,63}/.+", t.truststore),
         "s3://bucket/key of a PEM file with the authorities of client certificates",
     ),
+    ("private", lambda t: not (t.private and t.private.only and t.domain), "without `only`, or without a domain"),
     ("rate", lambda t: 1 <= t.rate <= 10_000, "requests per second, 1 to 10000"),
     ("burst", lambda t: 1 <= t.burst <= 5_000, "requests at once, 1 to 5000"),
     (
@@ -400,6 +408,8 @@ def _problems(tenant: Tenant) -> Iterator[str]:
     for field, holds, expected in _CHECKS:
         if not holds(tenant):
             yield f"{field}: {getattr(tenant, field)!r} is not valid: {expected}"
+    if tenant.private and (expected := wrong(tenant.private, tenant.account, tenant.region)):
+        yield f"private.{expected}"
 
 
 def parse(entries: object) -> Sequence[Tenant]:

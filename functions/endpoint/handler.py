@@ -1,8 +1,9 @@
 """The one public function: it speaks the dialects and knows who is calling; it touches no CMK.
 
-An API Gateway HTTP API event comes in. The dialect is told from the authentication material, the signature is
-verified, the parameters become one canonical call, the Action answers, and the answer is rendered in the
-caller's dialect. Whatever goes wrong is answered in that dialect too; only the gateway's own limits are not.
+An event of an API Gateway HTTP API, or of the load balancer of a private address, comes in. The dialect is told from
+the authentication material, the signature is verified, the parameters become one canonical call, the Action answers,
+and the answer is rendered in the caller's dialect. Whatever goes wrong is answered in that dialect too; only the limits
+of what stands in front are not.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from tenantkms.runtime.invoke import Dispatcher
 from tenantkms.runtime.lambda_entry import from_environment, invoke_client
 from tenantkms.wire.dialects import check_unambiguous, recognise
 from tenantkms.wire.http import Request, Response, check_headers, check_size, request_from_event
+from tenantkms.wire.load_balancer import answer_to_balancer, is_balanced, request_from_balancer
 from tenantkms.wire.signing import Claim, check_time, verify
 from tenantkms.wire.translate import Operation, View, decode, encode
 
@@ -56,11 +58,12 @@ class Endpoint:
         self._dispatch, self._refused = dispatch, refused
 
     def __call__(self, event: Mapping[str, Any]) -> dict[str, Any]:
+        balanced = is_balanced(event)
         try:
-            request = request_from_event(event)
+            response = self.respond(request_from_balancer(event) if balanced else request_from_event(event))
         except e.KmsError as error:
-            return plain_error(400, error.message, new_request_id()).event()
-        return self.respond(request).event()
+            response = plain_error(400, error.message, new_request_id())
+        return answer_to_balancer(response) if balanced else response.event()
 
     def respond(self, request: Request) -> Response:
         answer = self.begin(request)

@@ -51,6 +51,12 @@ def sealing(assembly: Path) -> Template:
     return Template.read(assembly, "sealing")
 
 
+@pytest.fixture(scope="session")
+def inside(assembly: Path) -> Template:
+    """It has an address in a VPC, and no other."""
+    return Template.read(assembly, "inside")
+
+
 @pytest.fixture(params=["example", "full", "sandbox"])
 def template(request: pytest.FixtureRequest) -> Template:
     """Each of them."""

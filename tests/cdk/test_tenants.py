@@ -22,6 +22,10 @@ def _target(kind: str, name: str) -> dict[str, Any]:
     return {"events": {"messages": {"targets": [{"type": kind, "name": name}]}}}
 
 
+def _inside(**changes: Any) -> dict[str, Any]:
+    return {"private": {**templates.INSIDE["private"], **changes}}  # type: ignore[dict-item]
+
+
 def test_the_example_and_what_these_tests_use_are_valid() -> None:
     assert [tenant.name for tenant in parse([dict(entry) for entry in templates.VARIANTS])] == [
         "acme",
@@ -29,6 +33,7 @@ def test_the_example_and_what_these_tests_use_are_valid() -> None:
         "play",
         "moved",
         "sealing",
+        "inside",
     ]
 
 
@@ -67,6 +72,18 @@ def test_a_sandbox_has_the_explorer_unless_it_is_told(changes: dict[str, bool], 
     ("changes", "said"),
     [
         ({"explorer": "on"}, "explorer: Expected `bool"),
+        (_inside(only="yes"), "private.only: Expected `bool`"),
+        (_inside(zone="z"), "private: Object contains unknown field `zone`"),
+        ({**_inside(), **DOMAIN}, "private: "),
+        (_inside(domain="Kms"), "private.domain: a host name"),
+        (_inside(certificate=CERTIFICATE.replace("central", "west")), "private.certificate: the ARN"),
+        (_inside(vpc="vpc-"), "private.vpc: the id"),
+        (_inside(subnets=["subnet-01234567"]), "private.subnets: ids of two"),
+        (_inside(subnets=["subnet-01234567"] * 2), "private.subnets: ids of two"),
+        (_inside(clients=[]), "private.clients: networks"),
+        (_inside(clients=["10.0.0.0/16", "0.0.0.0/0"]), "private.clients: networks"),
+        (_inside(clients=["10.0.0.1/16"]), "private.clients: networks"),
+        (_inside(clients=["sg-everybody"]), "private.clients: networks"),
         ({"name": "Acme"}, "name: 'Acme' is not valid: 1 to 22 lower-case letters"),
         ({"name": "a" * 23}, "name: "),
         ({"name": "acme-"}, "name: "),

@@ -1,4 +1,4 @@
-"""A header that takes part in authentication has one text: what is verified is what is remembered, on both doors."""
+"""A header that takes part in authentication has one text: what is verified is what is remembered, on every door."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from kit.balancer import balanced
 from kit.captures import Capture, capture, captures
 from kit.catalogue import SCHEMES, error_code
 from kit.connections import Echo, Wire, listening, request_bytes
@@ -18,6 +19,7 @@ from kit.support import Kms
 from tenantkms.errors import KmsError, Unsigned
 from tenantkms.wire.dialects import recognise
 from tenantkms.wire.http import Request, check_headers, request_from_event
+from tenantkms.wire.load_balancer import request_from_balancer
 from tenantkms.wire.signing import verify
 
 CAPTURES = (
@@ -30,6 +32,9 @@ HEADED = [found for found in captures() if found.name in CAPTURES]
 SPACES = [*"\t\n\x0b\x0c\r\x1c\x1d\x1e\x1f \x85\xa0\u1680\u2003\u2028\u2029\u3000"]
 OTHERS = [*map(chr, range(9)), *map(chr, range(0x0E, 0x1C)), *"\x7f\ufeffa,;\u00e9"]
 TEXTS = st.just("") | st.text(SPACES, min_size=1, max_size=2) | st.text(SPACES + OTHERS, max_size=3)
+
+DOORS = {"event": request_from_event, "balancer": lambda event: request_from_balancer(balanced(event))}
+"""Those that are a function; on one machine it is a connection."""
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +71,7 @@ def _replay(request: Request, of: Capture) -> str | None:
 
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(before=TEXTS, after=TEXTS)
-@pytest.mark.parametrize("door", ["event", "machine"])
+@pytest.mark.parametrize("door", ["event", "balancer", "machine"])
 @pytest.mark.parametrize("of", HEADED, ids=str)
 def test_no_two_texts_of_a_header_verify_and_are_remembered_apart(
     door: str, of: Capture, port: int, before: str, after: str
@@ -76,7 +81,7 @@ def test_no_two_texts_of_a_header_verify_and_are_remembered_apart(
     assert expected
     for name, value in event["headers"].items():  # one of them is the nonce, whose other text would count as new
         changed = with_headers(event, **{name: before + value + after})
-        request = request_from_event(changed) if door == "event" else _machine(port, changed)
+        request = DOORS[door](changed) if door in DOORS else _machine(port, changed)
         assert request is None or _replay(request, of) in (None, expected)
 
 

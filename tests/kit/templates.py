@@ -86,7 +86,21 @@ SEALING = {
         "objects": {"key": "alias/inbox", "context": {"purpose": "uploads"}},
     },
 }
-VARIANTS = (EXAMPLE, FULL, SANDBOX, ADOPTED, SEALING)
+INSIDE = {
+    "name": "inside",
+    "account": ACCOUNT,
+    "region": REGION,
+    "private": {
+        "domain": "kms.corp.example.com",
+        "certificate": f"arn:aws:acm:{REGION}:{ACCOUNT}:certificate/7f1e2d3c-1111-4222-8333-444455556666",
+        "vpc": "vpc-0123456789abcdef0",
+        "subnets": ["subnet-0123456789abcdef0", "subnet-0123456789abcdef1"],
+        "clients": ["10.1.0.0/16", "fd00:1::/32", "sg-0123456789abcdef0", "pl-01234567"],
+        "ipv6": True,
+        "only": True,
+    },
+}
+VARIANTS = (EXAMPLE, FULL, SANDBOX, ADOPTED, SEALING, INSIDE)
 
 
 def synthesize(folder: Path) -> Path:
@@ -207,5 +221,6 @@ _ARNS = {
     "AWS::Events::Rule": ("events", "rule/{}"),
     "AWS::Events::EventBus": ("events", "event-bus/{}"),
     "AWS::S3::Bucket": ("s3", "{}"),
+    "AWS::ElasticLoadBalancingV2::TargetGroup": ("elasticloadbalancing", "targetgroup/{}"),
 }
 FOLDERS = folders()
