@@ -27,7 +27,7 @@ TOOL := PYTHONPATH=tests $(RUN) python -m
 CDK := $(RUN) python -m cdk.node cdk
 
 .DEFAULT_GOAL := help
-.PHONY: help run test unit e2e check campaign differential fuzz mutants bench cost format coverage synth cdk emulator init-times page-times negative-vectors wycheproof release pins lock clean
+.PHONY: help run test unit e2e check campaign differential fuzz mutants bench cost format coverage synth cdk emulator init-times page-times negative-vectors wycheproof release keep-release pins lock clean
 
 help: ## what there is
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
@@ -105,6 +105,9 @@ wycheproof: .venv/ready ## all of Wycheproof's vectors for what is opened and ve
 
 release: .venv/ready ## what a release consists of, from what is committed: sources, wheel, pins, bill of materials, checksums
 	@$(RUN) python -m tools.release $(ARGS)
+
+keep-release: .venv/ready ## what this release leaves for the tests of later ones, in tests/vectors/releases
+	@$(RUN) python -m tools.keep_release
 
 pins: .venv/ready ## write the layers' requirements from uv.lock
 	@$(RUN) uv export --quiet --only-group layer --no-emit-project --no-header -o layers/tenantkms/requirements.txt
