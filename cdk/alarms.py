@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from aws_cdk import Duration
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_cloudwatch_actions as actions
@@ -18,6 +20,9 @@ from cdk.metrics import own, waiting
 from cdk.schedules import MINUTES
 from cdk.tenants import SCHEDULED, SEALING, Tenant
 from tenantkms.audit import metrics
+
+if TYPE_CHECKING:
+    from cdk.private import PrivateAddress
 
 _PARENT_KEY = ("DisabledException", "KMSInvalidStateException")
 _LATE = 900
@@ -48,11 +53,11 @@ class Alarms(Construct):
         if sealing.left:
             self._alarm("SealObjectsLeft", sealing.left, 1)
 
-    def balancer(self, errors: cloudwatch.Metric, own: cloudwatch.Metric, latency: cloudwatch.Metric) -> None:
-        """As `ServerErrors` and `Latency`, of what comes by the private address. `latency` is in seconds."""
-        self._alarm("PrivateServerErrors", errors, 5)
-        self._alarm("PrivateUnanswered", own, 5)
-        self._alarm("PrivateLatency", latency, 3, periods=3)
+    def watch(self, inside: PrivateAddress) -> None:
+        """As `ServerErrors` and `Latency`, of what comes by the private address, whose latency is in seconds."""
+        self._alarm("PrivateServerErrors", inside.errors, 5)
+        self._alarm("PrivateUnanswered", inside.own_errors, 5)
+        self._alarm("PrivateLatency", inside.latency, 3, periods=3)
 
     def _sealing(self, name: str, of: Sealing) -> None:
         late = max(_LATE, SIZES[of.folder].timeout * VISIBILITY)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from aws_cdk import aws_cloudwatch as cloudwatch
 from constructs import Construct
@@ -15,6 +16,9 @@ from cdk.metrics import by_action, by_function, own, waiting
 from cdk.tables import Tables
 from cdk.tenants import SCHEDULED, Tenant
 from tenantkms.audit import metrics
+
+if TYPE_CHECKING:
+    from cdk.private import PrivateAddress
 
 Row = Mapping[str, list[cloudwatch.IMetric]]
 _DONE = [metric for job in SCHEDULED.values() for metric in (job.metric("Done"), job.metric("Failed"))]
@@ -31,11 +35,13 @@ class Dashboard(Construct):
         api: Api,
         alarms: Alarms,
         sealing: Events,
+        inside: PrivateAddress | None,
     ) -> None:
         super().__init__(scope, name)
         board = cloudwatch.Dashboard(self, "Board", dashboard_name=tenant.stack)
         for row in (
             _callers_see(tenant, api),
+            *([_clients_inside_see(inside)] if inside else []),
             _actions(tenant),
             _limits(tenant, tables),
             _parent_key(tenant, alarms),
@@ -58,6 +64,14 @@ def _callers_see(tenant: Tenant, api: Api) -> Row:
             own(tenant, metrics.ERRORS),
         ],
         "Latency": [http.metric_latency(statistic=statistic) for statistic in ("p50", "p99")],
+    }
+
+
+def _clients_inside_see(inside: PrivateAddress) -> Row:
+    return {
+        "Requests by the private address": [inside.requests],
+        "Errors there": [inside.errors, inside.own_errors],
+        "Latency there, p99": [inside.latency],
     }
 
 

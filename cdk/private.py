@@ -25,7 +25,7 @@ _ATTRIBUTES = {
 
 
 class PrivateAddress(Construct):
-    """Metrics: `errors` that the endpoint answered, `own_errors` of the load balancer itself, `latency` in seconds."""
+    """Metrics: `requests`, `errors` that the endpoint answered, `own_errors` of the load balancer itself, `latency`."""
 
     def __init__(
         self, scope: Construct, name: str, tenant: Tenant, private: Private, endpoint: lambda_.IFunction
@@ -86,6 +86,7 @@ class PrivateAddress(Construct):
             certificates=[balancing.CfnListener.CertificateProperty(certificate_arn=private.certificate)],
             default_actions=[balancing.CfnListener.ActionProperty(type="forward", target_group_arn=target.ref)],
         )
+        self.requests = self._metric("RequestCount", "Sum")
         self.errors = self._metric("HTTPCode_Target_5XX_Count", "Sum")
         self.own_errors = self._metric("HTTPCode_ELB_5XX_Count", "Sum")
         self.latency = self._metric("TargetResponseTime", "p99")

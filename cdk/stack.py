@@ -44,8 +44,8 @@ class TenantStack(Stack):
         guard = Guard(self, "Guard", tenant, tables, parent, sealing)
         alarms = Alarms(self, "Alarms", tenant, functions, api, guard, sealing)
         if inside:
-            alarms.balancer(inside.errors, inside.own_errors, inside.latency)
-        Dashboard(self, "Dashboard", tenant, functions, tables, api, alarms, sealing)
+            alarms.watch(inside)
+        Dashboard(self, "Dashboard", tenant, functions, tables, api, alarms, sealing, inside)
         # What `tkms` and people need to find the deployment; none of it is secret.
         for name, value in {
             "Url": api.url,

@@ -42,11 +42,11 @@ def assets(file: Path) -> Any:
 
 
 def test_a_copy_is_what_a_synthesis_writes(assembly: Path, tmp_path: Path) -> None:
-    others = [replace(TENANTS["acme"], name=name, account="111122223333") for name in ("a", "z9-z9-z9-z9-z9-z9z")]
+    others = [replace(TENANTS["sealing"], name=name, account="111122223333") for name in ("a", "z9-z9-z9-z9-z9-z9z")]
     made = shapes()
     for path in (assembly / "manifest.json", *assembly.glob("tkms-q*.json")):
         shutil.copy(path, tmp_path)
-    copies.write(tmp_path, [copies.Shape(made[0].prototype, (*made[0].tenants, *others)), *made[1:]])
+    copies.write(tmp_path, [made[0], copies.Shape(made[1].prototype, (*made[1].tenants, *others))])
     whole, copied = artifacts(assembly), artifacts(tmp_path)
     for name in COPIED:
         stack = TENANTS[name].stack

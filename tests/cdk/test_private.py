@@ -85,3 +85,5 @@ def test_somebody_is_told(inside: Template) -> None:
     }
     assert all(row["Dimensions"][0]["Name"] == "LoadBalancer" for row in rows.values())
     assert rows["TargetResponseTime"]["ExtendedStatistic"] == "p99"
+    shown = inside.only("AWS::CloudWatch::Dashboard")["DashboardBody"]
+    assert all(name in shown for name in (*rows, "RequestCount"))
