@@ -69,8 +69,10 @@ def write(out: Path, shapes: Sequence[Shape]) -> None:
         texts["manifest"] = json.dumps(own, ensure_ascii=False)
         digest = hashlib.sha256(files["template"].read_bytes()).hexdigest()
         paths = [tuple(path.strip("/").split("/")) for path in json.loads(texts["metadata"])]
+        whole = texts["metadata"] + texts["template"]
+        named = [path for path in _with_parents(paths) if _unique(path) in whole]
         for tenant in shape.tenants:
-            swap = _swap(shape.prototype, tenant, paths, texts["metadata"] + texts["template"])
+            swap = _swap(shape.prototype, tenant, paths, named)
             template = swap(texts["template"]).encode()
             Path(out, f"{tenant.stack}.template.json").write_bytes(template)
             Path(out, f"{tenant.stack}.metadata.json").write_text(swap(texts["metadata"]), "utf-8")
@@ -84,20 +86,23 @@ def write(out: Path, shapes: Sequence[Shape]) -> None:
     manifest.write_text(json.dumps(content, indent=1, ensure_ascii=False), "utf-8")
 
 
-def _swap(prototype: Tenant, tenant: Tenant, paths: Sequence[tuple[str, ...]], text: str) -> Callable[[str], str]:
-    """What replaces all that is of the prototype, in JSON, by what is the tenant's."""
+def _swap(
+    prototype: Tenant, tenant: Tenant, paths: Sequence[tuple[str, ...]], named: Sequence[tuple[str, ...]]
+) -> Callable[[str], str]:
+    """What replaces all that is of the prototype, in JSON, by what is the tenant's.
+
+    `paths` are of constructs; the CDK has made names of `named`, which end with a digest of all of the path, and stand
+    in the names of others.
+    """
     pairs = {prototype.name: tenant.name}
     pairs |= {value: getattr(tenant, field) for field, value in _PLAIN.items() if getattr(tenant, field)}
     pairs |= {value: tenant.tags[name] for name, value in prototype.tags.items()}
     pairs = {old: json.dumps(new, ensure_ascii=False)[1:-1] for old, new in pairs.items()}
-    # Names that the CDK makes of a construct's whole path end with a digest of it, and some are parts of other names.
-    made = {_unique(path): _unique((tenant.stack, *path[1:])) for path in _with_parents(paths)}
-    made = {old: new for old, new in made.items() if old in text}
+    made = {_unique(path): _unique((tenant.stack, *path[1:])) for path in named}
     pairs |= made
     for path in paths:
-        if moved := [part for part in path if any(old in part for old in made)]:
-            new = tuple(_replaced(part, made) if part in moved else part for part in path)
-            pairs[_unique(path[1:])] = _unique(new[1:])
+        if any(old in part for part in path for old in made):
+            pairs[_unique(path[1:])] = _unique([_replaced(part, made) for part in path[1:]])
     return lambda text: _replaced(text, pairs)
 
 
