@@ -14,7 +14,7 @@ from tenantkms.model.alias import ALIAS_PREFIX
 from tenantkms.names import DIALECTS
 from tenantkms.runtime.assemble import SettingsError
 from tenantkms.store.port import RevisionConflict
-from tkms import commands, completion, credential_commands, doctor_commands, policy_commands, snippet_commands
+from tkms import commands, completion, credential_options, doctor_commands, policy_commands, snippet_commands
 from tkms.audit import commands as audit_commands
 from tkms.backup import options as backup_options
 from tkms.console import options as console_options
@@ -26,7 +26,7 @@ from tkms.keys import options as key_options
 from tkms.machine import options as serve_options
 from tkms.machine.directory import DEFAULT_ALIAS, default_directory
 from tkms.moving import options as moving_options
-from tkms.output import Failed, Run, UsageError, duration, path_text, say, yes_option
+from tkms.output import Failed, Run, UsageError, path_text, say, yes_option
 from tkms.places import reason
 from tkms.policies import READY
 from tkms.process import OutputError, drop_output, lacking, open_streams
@@ -99,58 +99,7 @@ def _parser() -> argparse.ArgumentParser:
 
     snippet_commands.add(words, command)
 
-    credential = words.add_parser("credential", help="create and manage access keys")
-    verbs = credential.add_subparsers(metavar="VERB", required=True)
-    create = command(
-        verbs, "create", "create an access key; its secret is shown once", credential_commands.create, as_json
-    )
-    create.add_argument("--name", default="", help="who uses it; a name has at most two active access keys")
-    create.add_argument(
-        "--dialect", action="append", choices=DIALECTS, help="dialect that it may be used in; repeat (default: all)"
-    )
-    create.add_argument(
-        "--policy",
-        default="",
-        metavar="NAME|FILE",
-        help=f"a ready-made policy ({', '.join(READY)}) or a document (default: everything is allowed)",
-    )
-    rotate = command(
-        verbs,
-        "rotate",
-        "create an access key beside an active one, of the same name, dialects, policy and lifetime",
-        credential_commands.rotate,
-        as_json,
-    )
-    rotate.add_argument("credential", metavar="NAME|ID", help="name or access key id")
-    rotate.add_argument(
-        "--overlap", type=duration, metavar="TIME", help="when the old one expires (default: disable it yourself)"
-    )
-    for parser, otherwise in ((create, "for ever"), (rotate, "as long as the old one")):
-        parser.add_argument(
-            "--expires", type=duration, metavar="TIME", help=f"how long it works: 90d, 12h, 15m (default: {otherwise})"
-        )
-    session = command(
-        verbs, "session", "issue a temporary access key with a security token", credential_commands.session, as_json
-    )
-    session.add_argument("--name", required=True, metavar="NAME|ID", help="name or id of the access key that it is of")
-    session.add_argument(
-        "--duration", type=duration, default="1h", metavar="TIME", help="15m to 12h (default: %(default)s)"
-    )
-    session.add_argument(
-        "--policy",
-        metavar="NAME|FILE",
-        help="a ready-made policy or a document that narrows the access key's own (default: nothing does)",
-    )
-    command(
-        verbs, "list", "list access keys, and when they were last used, to the hour", credential_commands.list_, as_json
-    )
-    for verb, help_, run in (
-        ("disable", "disable an access key; it stops working within a second", credential_commands.switch),
-        ("enable", "enable an access key again", credential_commands.switch),
-        ("delete", "delete an access key for good", credential_commands.delete),
-    ):
-        asks = (yes_option(),) if verb == "delete" else ()
-        command(verbs, verb, help_, run, *asks, as_json).add_argument("access_key_id", metavar="ID")
+    credential_options.add(words, command, as_json)
 
     policy = words.add_parser("policy", help="ready-made policies, and what a policy decides")
     verbs = policy.add_subparsers(metavar="VERB", required=True)

@@ -247,8 +247,7 @@ class Connection(Reader, asyncio.Protocol):
         self._write(method, response, last=last)
 
     def _empty_outbox(self) -> None:
-        """Answers that wait go before whatever else is sent."""
-        if self._unsent:
+        if self._unsent:  # they go before whatever else is sent
             self._guests.outbox.flush()
 
     def _send(self, method: str, response: Response) -> None:
