@@ -163,6 +163,16 @@ CATALOG: Mapping[str, Row] = {
 }
 
 
+_WRITES = {PUT, UPDATE, DELETE}
+
+
+def changes(row: Row) -> bool:
+    """Whether it may write keys or aliases."""
+    return any(
+        on.table == "keys" and _WRITES & {*on.actions} and {KEY_ROWS, ALIAS_ROWS} & {*on.rows} for on in row.tables
+    )
+
+
 class Resources(Struct, frozen=True, kw_only=True):
     """ARNs of a tenant's tables (`keys`, `access`) and of its parent key."""
 

@@ -51,7 +51,7 @@ class Endpoint:
         self._access: Access = settings.access
         self._limiter, self._sessions = settings.limiter, settings.sessions
         self._without_nonce, self._not_before = settings.without_nonce, settings.not_before
-        self._audit, self._clock = settings.deps.audit, settings.deps.clock
+        self._audit, self._clock, self._fence = settings.deps.audit, settings.deps.clock, settings.deps.fence
         self._tenant, self._view = settings.site.tenant, View(settings.site)
         self._answers = answers or Answers()
         self._doors = Doors(explorer=settings.explorer, machine=settings.log is not None)
@@ -143,6 +143,8 @@ class Endpoint:
         operation = dialect.operation(answer.action, params)
         rate = dialect.rates.get(answer.action, dialect.other_rate)
         bucket = self._limiter.take(credential, operation.action if operation else "", rate, now)
+        if operation and operation.action in CHANGING:
+            self._fence.check(claim.time)  # before its nonce is used: it may be sent again
         try:
             self._refuse_replay(answer, claim, operation, params, int(now))
         except e.NonceReused:

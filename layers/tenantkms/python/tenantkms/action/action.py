@@ -29,7 +29,7 @@ from tenantkms.keys.deps import Deps
 from tenantkms.model.profiles import PROFILES
 from tenantkms.model.specs import Need
 from tenantkms.model.states import Refusals
-from tenantkms.names import NATIVE
+from tenantkms.names import CHANGING, NATIVE
 
 _encode = msgspec.json.Encoder().encode
 P = TypeVar("P", bound=Params)
@@ -106,6 +106,8 @@ class Action(Generic[P]):
     def _run(self, call: Call, scope: Scope) -> Result:
         if call.action != self.name:
             raise e.UnknownAction
+        if self.name in CHANGING:
+            scope.deps.fence.check()
         try:
             params = msgspec.convert(call.params, self.params)
         except msgspec.ValidationError as error:

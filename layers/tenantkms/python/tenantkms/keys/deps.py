@@ -11,6 +11,7 @@ from tenantkms.audit.line import Audit
 from tenantkms.keys.keyring import Keyring
 from tenantkms.model.credential import Session
 from tenantkms.model.limits import DEFAULT, Limits
+from tenantkms.store.fence import OPEN, Fence
 
 
 class Issuer(Protocol):
@@ -31,3 +32,4 @@ class Deps(Struct, frozen=True, kw_only=True):
     random: Callable[[int], bytes]
     sessions: Issuer
     limits: Limits = DEFAULT
+    fence: Fence = OPEN

@@ -36,6 +36,8 @@ def destroy_due(deps: Deps, key: Key, _now: int, request_id: str) -> None:
         # From this commit on a cancellation comes too late: before it nothing of the key is gone.
         key = revised(key, request_id, destroying=True)
         keyring.commit([PutKey(key)])
+        if deps.fence.replicated:
+            return  # nothing of the key goes in any region before all of them had until the next run to know
     last = key.newest.number if key.newest else 0
     for first in range(1, last, MAX_WRITES):
         numbers = range(first, min(first + MAX_WRITES, last))

@@ -21,6 +21,7 @@ from tenantkms.model.states import KeyState
 from tenantkms.model.version import KeyVersion
 from tenantkms.parent.port import ParentKey, key_binding
 from tenantkms.store.changes import Changes
+from tenantkms.store.fence import OPEN, Fence
 from tenantkms.store.port import DeleteAlias, DeleteKey, KeyStore, PutAlias, PutKey, Write
 
 V = TypeVar("V")
@@ -41,8 +42,10 @@ class Keyring:
         material_seconds: float = 300,
         size: int = 10_000,
         changes: Changes | None = None,
+        fence: Fence = OPEN,
     ) -> None:
         self.changes = changes or Changes()
+        self._fence = fence
         self.store = store
         self.tenant = tenant
         self.parent = parent
@@ -117,6 +120,8 @@ class Keyring:
         prk = None
         if key is not None and key.spec in SYMMETRIC and SYMMETRIC[key.spec].suite == header.suite:
             prk = self.loaded(key, header.version, envelope.derive)
+        if prk is None and self._fence.behind():
+            raise Unavailable("What this was encrypted with is not here, and may be on its way.")
         plaintext = envelope.open_blob(prk or _NO_PRK, header, blob, canonical(context))
         if prk is None:
             raise InvalidCiphertext
@@ -138,6 +143,8 @@ class Keyring:
         value: V | None = self._loaded.get(name)
         if value is None:
             version = self.version(key, number)
+            if version is None and 0 < number < key.primary_number and self._fence.replicated:
+                raise Unavailable("An older version of the key is not here, and may be on its way.")
             if version is None or not version.sealed:
                 return None
             binding = key_binding(self.tenant, key.id, number, key.spec)

@@ -94,6 +94,8 @@ def run(
     `trust_clock` is an operator's word that the clock is right, though it is not where the last run left it.
     `more` is asked before each key whether there is time for it.
     """
+    if deps.fence.behind() and not dry_run:
+        return Report(due=0, done=0, failed=0)  # the region that changes keys does it
     now, store = int(deps.clock()), deps.keyring.store
     last = store.get_watch(job.name)
     watch = watched(last, now)

@@ -29,6 +29,7 @@ from tenantkms.parent.port import ParentKey
 from tenantkms.parent.root import AnchoredParentKey, Root
 from tenantkms.store.buckets import AnyBuckets
 from tenantkms.store.changes import Changes
+from tenantkms.store.fence import OPEN, Fence
 from tenantkms.store.file_lock import FileLock, Later, at_once
 from tenantkms.store.integrity import PURPOSE as ROWS_KEY
 from tenantkms.store.integrity import RowMac
@@ -94,6 +95,7 @@ def _assemble(
     most: float = inf,
     failed: AnyBuckets | None = None,
     changes: Changes | None = None,
+    fence: Fence = OPEN,
 ) -> Settings:
     clock = time.monotonic
     parent = AnchoredParentKey(parent, root)
@@ -106,12 +108,15 @@ def _assemble(
         deps=Deps(
             tenant=site.tenant,
             account=site.account,
-            keyring=Keyring(site.tenant, keys, parent, clock=clock, state_seconds=state_seconds, changes=changes),
+            keyring=Keyring(
+                site.tenant, keys, parent, clock=clock, state_seconds=state_seconds, changes=changes, fence=fence
+            ),
             audit=audit,
             clock=time.time,
             random=os.urandom,
             limits=limits,
             sessions=sessions,
+            fence=fence,
         ),
         access=Access(site.tenant, access, parent, clock=clock, state_seconds=state_seconds),
         limiter=Limiter(access, limits, most, failed),
@@ -198,13 +203,15 @@ def on_aws(environment: Mapping[str, str], session: Any = None, *, metered: bool
 
     TENANT, REGION, ACCOUNT, KEYS_TABLE, ACCESS_TABLE, PARENT_KEY_ARN, and optionally STATE_CACHE_SECONDS, LIMITS,
     OTHER_ARNS (`Site.other_arns`, with commas), WITHOUT_NONCE (Actions, with commas), API_PER_SECOND, how many
-    requests the API lets through at most, and EXPLORER, `on` where the endpoint serves that page.
+    requests the API lets through at most, EXPLORER, `on` where the endpoint serves that page, and of a tenant that has
+    two regions HERE, this one, and FIRST, where keys are changed until somebody says otherwise.
     `metered`: what is written to standard output is metrics too, as a Lambda function's is.
     """
     import botocore.session
 
     from tenantkms.parent.aws_kms import AwsParentKey
     from tenantkms.store.dynamodb import DynamoAccessStore, DynamoKeyStore
+    from tenantkms.store.dynamodb_fence import DynamoFence, FenceRows
 
     try:
         site = Site(
@@ -236,6 +243,12 @@ def on_aws(environment: Mapping[str, str], session: Any = None, *, metered: bool
         parent = MeteredParentKey(parent, metrics)
     root = Root(site.tenant, parent, lambda: keys.get_root())  # noqa: PLW0108 - there is no store yet
     macs = RowMac(partial(root.key, ROWS_KEY), lambda: metrics.put(**{INTEGRITY_FAULTS: 1}))
-    keys, access = DynamoKeyStore(dynamodb, keys_table, macs), DynamoAccessStore(dynamodb, access_table, macs)
-    settings = _assemble(site, keys, access, parent, root, audit, metrics, state_seconds, limits, most)
+    fence = None
+    if here := environment.get("HERE"):
+        fence = DynamoFence(FenceRows(dynamodb, keys_table, environment.get("FIRST", here)), here, state_seconds)
+    keys = DynamoKeyStore(dynamodb, keys_table, macs, fence)
+    access = DynamoAccessStore(dynamodb, access_table, macs, fence or OPEN)
+    settings = _assemble(
+        site, keys, access, parent, root, audit, metrics, state_seconds, limits, most, fence=fence or OPEN
+    )
     return replace(settings, without_nonce=without_nonce, explorer=environment.get("EXPLORER") == "on")

@@ -26,6 +26,7 @@ from tenantkms.model.key import Key
 from tenantkms.model.states import KeyState
 from tenantkms.model.version import KeyVersion
 from tenantkms.model.watch import Watch, kept, place_text
+from tenantkms.store.dynamodb_fence import DynamoFence
 from tenantkms.store.dynamodb_layout import (
     ABSENT,
     ALIASES,
@@ -73,6 +74,7 @@ from tenantkms.store.dynamodb_layout import (
 )
 from tenantkms.store.dynamodb_listing import Listings
 from tenantkms.store.dynamodb_table import FAULTS, Table, condition_failed, count_of, faults, lease_of, unavailable
+from tenantkms.store.fence import OPEN, Fence
 from tenantkms.store.integrity import RowMac
 from tenantkms.store.leases import Leases
 from tenantkms.store.port import MAX_BUCKETS, PutAlias, PutKey, RevisionConflict, Write, nonce_digest
@@ -87,11 +89,12 @@ _COUNTED_SECONDS = 60
 
 
 class DynamoKeyStore(Listings):
-    """`KeyStore` on the keys table `table`."""
+    """`KeyStore` on the keys table `table`; where that is replicated, `fence` says whether it is changed here."""
 
-    def __init__(self, client: DynamoDBClient, table: str, macs: RowMac) -> None:
+    def __init__(self, client: DynamoDBClient, table: str, macs: RowMac, fence: DynamoFence | None = None) -> None:
         super().__init__(client, table, macs)
         self._counts: dict[str, tuple[float, int]] = {}
+        self._fence = fence
 
     def _with_macs(self) -> Iterator[Row]:
         # From the table: a row that hides from an index is found.
@@ -149,7 +152,10 @@ class DynamoKeyStore(Listings):
         items = [item_of(self._table, self._macs, write) for write in writes]
         items += self._counting(writes)
         try:
-            self._client.transact_write_items(TransactItems=items, ClientRequestToken=str(uuid4()))
+            if self._fence:
+                self._fence.transact(self._client, items)
+            else:
+                self._client.transact_write_items(TransactItems=items, ClientRequestToken=str(uuid4()))
         except FAULTS as e:
             if not self._landed(writes):
                 raise _refusal(e, writes) from e
@@ -168,11 +174,20 @@ class DynamoKeyStore(Listings):
         return found[SEALED]["B"] if found else None
 
     def put_root(self, sealed: bytes) -> None:
+        (self._fence or OPEN).check()  # there is one, which may be on its way
         row = {**typed(pk=ROOT, sk=META), SEALED: {"B": sealed}}
         self._put(row, {"ConditionExpression": ABSENT})
 
+    def settle(self, now: int, more: Callable[[], bool]) -> None:
+        if not (self._fence or OPEN).behind():
+            super().settle(now, more)
+
+    def _watch_pk(self, job: str) -> str:
+        """Time that one region watched is none that another one did, so each epoch has rows of its own."""
+        return watch_pk(job, self._fence.active().epoch if self._fence else 0)
+
     def get_watch(self, job: str) -> Watch | None:
-        found = self._get(pk=watch_pk(job), sk=META)
+        found = self._get(pk=self._watch_pk(job), sk=META)
         try:
             if found:
                 place = found[PLACE].get("S") if PLACE in found else None
@@ -182,8 +197,10 @@ class DynamoKeyStore(Listings):
         return None
 
     def put_watch(self, job: str, watch: Watch) -> None:
+        if (self._fence or OPEN).behind():
+            return  # another region watches
         place = place_text(watch.place)
-        row = typed(pk=watch_pk(job), sk=META, since=watch.since, seen=watch.seen, place=place)
+        row = typed(pk=self._watch_pk(job), sk=META, since=watch.since, seen=watch.seen, place=place)
         with faults():
             self._client.put_item(TableName=self._table, Item=row)
 
@@ -200,10 +217,11 @@ def _refusal(fault: Exception, writes: Sequence[Write]) -> Exception:
 
 
 class DynamoAccessStore(Table):
-    """`AccessStore` on the access table `table`."""
+    """`AccessStore` on the access table `table`, whose credentials `fence` guards; the rest is each region's own."""
 
-    def __init__(self, client: DynamoDBClient, table: str, macs: RowMac) -> None:
+    def __init__(self, client: DynamoDBClient, table: str, macs: RowMac, fence: Fence = OPEN) -> None:
         super().__init__(client, table, macs)
+        self._fence = fence
         leases = Leases(self._lease, MAX_BUCKETS)
         self.take, self.give_back = leases.take, leases.give_back
 
@@ -219,6 +237,7 @@ class DynamoAccessStore(Table):
         return _decode_credential(self._doc(found)) if found else None
 
     def put_credential(self, credential: Credential, *, new: bool) -> None:
+        self._fence.check()
         row = typed(
             pk=credential_pk(credential.access_key_id),
             doc=encode(credential),
@@ -230,6 +249,7 @@ class DynamoAccessStore(Table):
             raise RevisionConflict
 
     def delete_credential(self, access_key_id: str) -> bool:
+        self._fence.check()
         self._delete(use_pk(access_key_id))
         return self._delete(credential_pk(access_key_id))
 

@@ -5,7 +5,8 @@ Keys table     pk=KEY#<id>      sk=META                 record, material (bytes)
                pk=KEY#<id>      sk=VERSION#<10 digits>  doc, mac
                pk=ALIAS#<name>  sk=META                 key_id, mac; listed by name
                pk=ROOT          sk=META                 sealed (bytes), token
-               pk=WATCH#<job>   sk=META                 since, seen, place
+               pk=WATCH#<job>   sk=META                 since, seen, place; after a failover WATCH#<job>#<epoch>
+               pk=REGION#<0-f>  sk=META                 `dynamodb_fence`
                pk=SEGMENTS#KEYS                         `dynamodb_listing`
 Access table   pk=CREDENTIAL#<access key id>            doc, token, mac; listed by age
                pk=USE#<access key id>                   last_used, token; listed by access key id
@@ -130,8 +131,9 @@ def alias_pk(name: str) -> str:
     return f"ALIAS#{name}"
 
 
-def watch_pk(job: str) -> str:
-    return f"WATCH#{job}"
+def watch_pk(job: str, epoch: int = 0) -> str:
+    """`epoch`, where the table has two regions: how often another one took over."""
+    return f"WATCH#{job}#{epoch}" if epoch else f"WATCH#{job}"
 
 
 def credential_pk(access_key_id: str) -> str:

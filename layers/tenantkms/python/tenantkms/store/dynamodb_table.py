@@ -132,7 +132,7 @@ class Table(ABC):
         """Every row that has a MAC or must get one."""
 
     def unauthenticated(self) -> Self:
-        return type(self)(self._client, self._table, UNCHECKED)
+        return type(self)(self._client, self._table, UNCHECKED)  # without a fence: it is read only
 
     def check_rows(self) -> Iterator[IntegrityFault | None]:
         return (fault(self._macs, row) for row in self._with_macs())
