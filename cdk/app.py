@@ -25,8 +25,9 @@ def build(app: App, tenants: Sequence[Tenant]) -> App:
     from cdk.stack import TenantStack
 
     for tenant in tenants:
-        with step(f"making the stack {tenant.stack}"):
-            TenantStack(app, tenant)
+        for stack in filter(None, (tenant, tenant.twin)):
+            with step(f"making the stack {stack.construct}"):
+                TenantStack(app, stack)
     return app
 
 

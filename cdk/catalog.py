@@ -10,9 +10,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from aws_cdk import aws_iam as iam
 from msgspec import Struct
 
+from cdk.tenants import SCHEDULED
 from tenantkms.keys.maintenance import DESTROY, ROTATE, Job
 from tenantkms.parent.port import CREDENTIAL, IMPORT_DIGEST, IMPORT_TOKEN, KEY_MATERIAL
 from tenantkms.parent.port import ROOT as ROOT_SECRET
+from tenantkms.store.dynamodb_fence import fence_pk
 from tenantkms.store.dynamodb_layout import (
     ALIASES,
     CHANGED,
@@ -30,11 +32,11 @@ from tenantkms.store.dynamodb_layout import (
 )
 
 GET, PUT, DELETE, QUERY = "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:DeleteItem", "dynamodb:Query"
-UPDATE, BATCH = "dynamodb:UpdateItem", "dynamodb:BatchGetItem"
+UPDATE, BATCH, CHECK = "dynamodb:UpdateItem", "dynamodb:BatchGetItem", "dynamodb:ConditionCheckItem"
 SEAL, UNSEAL = "kms:Encrypt", "kms:Decrypt"
 INVOKE = "lambda:InvokeFunction"
 
-KEY_ROWS, ALIAS_ROWS = "KEY#*", "ALIAS#*"
+KEY_ROWS, ALIAS_ROWS, FENCE_ROWS = "KEY#*", "ALIAS#*", fence_pk("*")
 CREDENTIAL_ROWS, NONCE_ROWS, RATE_ROWS, USE_ROWS = "CREDENTIAL#*", "NONCE#*", "RATE#*", "USE#*"
 
 
@@ -181,9 +183,22 @@ class Resources(Struct, frozen=True, kw_only=True):
     parent_key: str
 
 
-def rows_of(folder: str, inline: Iterable[str] = ()) -> list[Row]:
+def rows_of(folder: str, inline: Iterable[str] = (), *, replicated: bool = False) -> list[Row]:
     """The rows of a function; the endpoint has those of the folders whose Actions run inside it too."""
-    return [EVERY, *(CATALOG[name] for name in (folder, *inline))]
+    names = (folder, *inline)
+    fence = [_fence(name) for name in names] if replicated else []
+    return [EVERY, *(CATALOG[name] for name in names), *fence]
+
+
+def _fence(name: str) -> Row:
+    """What a function of a tenant with two regions may besides: see where keys are changed, and have each change
+    depend on it; of scheduled work, remember what the region has watched since the last failover."""
+    there = [keys(GET, FENCE_ROWS)]
+    if changes(CATALOG[name]):
+        there.append(keys(CHECK, FENCE_ROWS))
+    if job := SCHEDULED.get(name):
+        there += [keys(action, f"{watch_pk(job.name)}#*") for action in (GET, PUT)]
+    return Row(tuple(there))
 
 
 def statements(rows: Sequence[Row], on: Resources) -> Iterator[iam.PolicyStatement]:

@@ -42,8 +42,8 @@ def gather(tenants: Sequence[Tenant]) -> tuple[list[Tenant], list[Shape]]:
     """Those that are synthesized themselves, and the shapes of all others."""
     groups: dict[bytes, list[Tenant]] = {}
     for tenant in tenants:
-        # The id of a snapshot's version is a digest of the function, its name among it.
-        own = tenant.snapstart or len(tenant.name) > _LONGEST
+        # The id of a snapshot's version is a digest of the function, its name among it; a standby names its tables.
+        own = tenant.snapstart or tenant.standby or len(tenant.name) > _LONGEST
         groups.setdefault(msgspec.json.encode(tenant if own else _prototype(tenant)), []).append(tenant)
     alone = [group[0] for group in groups.values() if len(group) == 1]
     several = [group for group in groups.values() if len(group) > 1]

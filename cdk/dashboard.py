@@ -38,7 +38,7 @@ class Dashboard(Construct):
         inside: PrivateAddress | None,
     ) -> None:
         super().__init__(scope, name)
-        board = cloudwatch.Dashboard(self, "Board", dashboard_name=tenant.stack)
+        board = cloudwatch.Dashboard(self, "Board", dashboard_name=tenant.dashboard)
         for row in (
             _callers_see(tenant, api),
             *([_clients_inside_see(inside)] if inside else []),

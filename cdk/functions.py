@@ -156,6 +156,7 @@ class Functions(Construct):
             "ACCESS_TABLE": tables.access.table_name,
             "PARENT_KEY_ARN": parent.key.key_arn,
             "STATE_CACHE_SECONDS": f"{tenant.state_cache_seconds:g}",
+            **(tenant.regions.environment if tenant.regions else {}),
         }
         if tenant.limits:
             self._environment["LIMITS"] = ",".join(f"{name}={figure}" for name, figure in tenant.limits.items())
@@ -202,7 +203,8 @@ class Functions(Construct):
         inline = inline or []
         room = Construct(self, pascal(folder))
         group = self.logs[folder] = log_group(room, "Logs", self._tenant)
-        statements = [*catalog.statements(catalog.rows_of(folder, inline), self._resources), *(more or [])]
+        rows = catalog.rows_of(folder, inline, replicated=self._tenant.regions is not None)
+        statements = [*catalog.statements(rows, self._resources), *(more or [])]
         scheduled = folder in SCHEDULED
         if scheduled:
             self.dead_letters[folder] = sqs.Queue(

@@ -23,7 +23,14 @@ from cdk.parent_key import ParentKey
 from cdk.tables import Tables
 from cdk.tenants import Tenant
 
-PARENT_KEY_EVENTS = ("CreateGrant", "DisableKey", "PutKeyPolicy", "ScheduleKeyDeletion")
+PARENT_KEY_EVENTS = (
+    "CreateGrant",
+    "DisableKey",
+    "PutKeyPolicy",
+    "ReplicateKey",
+    "ScheduleKeyDeletion",
+    "UpdatePrimaryRegion",
+)
 TABLE_EVENTS = (
     "CreateBackup",
     "DeleteTable",

@@ -11,13 +11,17 @@ from cdk.tenants import Tenant
 
 _USE = ("kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*")
 
+_ENDS = ("kms:ScheduleKeyDeletion", "kms:PutKeyPolicy")
+_COPIES = ("kms:ReplicateKey", "kms:UpdatePrimaryRegion")
+
 
 class ParentKey(Construct):
     """Rotated and retained. Without it all of the tenant's keys are lost, so its policy guards it from its own account.
 
     Only the stack's functions, the tenant's operators and the break-glass role use it, and nobody without naming the
     tenant. Only the break-glass role deletes it or changes its policy. Roles are known by their names, so an
-    administrator who makes the break-glass role is never locked out.
+    administrator who makes the break-glass role is never locked out. Of a multi-Region key only the break-glass role
+    makes replicas: whoever makes one says what its policy is.
 
     A sandbox's key goes with its stack. A key that the tenant names is used as it is, under the policy that it has.
     """
@@ -33,6 +37,7 @@ class ParentKey(Construct):
             "Key",
             description=f"Seals the keys of tenant {tenant.name}",
             enable_key_rotation=True,
+            multi_region=tenant.multi_region or None,
             pending_window=Duration.days(7 if tenant.sandbox else 30),
             removal_policy=RemovalPolicy.DESTROY if tenant.sandbox else RemovalPolicy.RETAIN,
             policy=iam.PolicyDocument(statements=self._statements(tenant)),
@@ -75,7 +80,7 @@ class ParentKey(Construct):
                     sid="OnlyBreakGlass",
                     effect=iam.Effect.DENY,
                     principals=[iam.AnyPrincipal()],
-                    actions=["kms:ScheduleKeyDeletion", "kms:PutKeyPolicy"],
+                    actions=[*_ENDS, *(_COPIES if tenant.multi_region else ())],
                     resources=["*"],
                     conditions={"ArnNotEquals": {"aws:PrincipalArn": break_glass}},
                 )

@@ -22,7 +22,8 @@ class TenantStack(Stack):
     def __init__(self, scope: Construct, tenant: Tenant) -> None:
         super().__init__(
             scope,
-            tenant.stack,
+            tenant.construct,
+            stack_name=tenant.stack,
             env=Environment(account=tenant.account, region=tenant.region),
             description=f"Key management service of tenant {tenant.name}",
             termination_protection=not tenant.sandbox,
@@ -58,6 +59,7 @@ class TenantStack(Stack):
             "FunctionPrefix": tenant.function_prefix,
             "Version": __version__,
             "Sandbox": str(tenant.sandbox).lower(),
+            **(tenant.regions.outputs if tenant.regions else {}),
             **sealing.outputs,
         }.items():
             CfnOutput(self, name, value=value)

@@ -11,8 +11,9 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct
 
-from cdk import snapshots
+from cdk import snapshots, standby
 from cdk.private_entry import Private, wrong
+from cdk.standby import Regions, Standby
 from tenantkms.access.limits import limits_of
 from tenantkms.keys.maintenance import JOBS
 from tenantkms.model.limits import COUNTS
@@ -120,6 +121,8 @@ class Tenant(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     access_table: str = ""
     listing_index: bool = False
     parent_key_arn: str = ""
+    multi_region: bool = True
+    standby: Standby | None = None
     reserved_concurrency: dict[str, int] = {}
     events: Events | None = None
     private: Private | None = None
@@ -149,6 +152,43 @@ class Tenant(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return bool(self.keys_table and self.parent_key_arn) and elsewhere
 
     @property
+    def regions(self) -> Regions | None:
+        """Where there are two."""
+        return Regions(here=self.region, peer=self.standby.region, first=self.region) if self.standby else None
+
+    @property
+    def twin(self) -> Twin | None:
+        """The entry of the stack in the standby's region, if there are copies for it."""
+        if not (of := self.standby) or not of.parent_key:
+            return None
+        own = {name: getattr(self, name) for name in self.__struct_fields__}
+        there = {
+            "region": of.region,
+            "arn_region": self.identity["REGION"],
+            "arn_account": self.identity["ACCOUNT"],
+            "keys_table": of.keys_table,
+            "access_table": of.access_table,
+            "parent_key_arn": standby.parent_arn(self, of),
+            "domain": self.domain if of.certificate else "",
+            "certificate": of.certificate,
+            "truststore": of.truststore,
+            "alarm_topic": of.alarm_topic,
+            "events": None,  # what waits to be sealed is in one region only
+            "private": None,  # and so is the VPC
+        }
+        return Twin(**own | there, first=self.region)
+
+    @property
+    def construct(self) -> str:
+        """What the CDK calls the stack."""
+        return self.stack
+
+    @property
+    def dashboard(self) -> str:
+        """It is one of the account, in whatever region."""
+        return self.stack
+
+    @property
     def stack(self) -> str:
         return f"tkms-{self.name}"
 
@@ -165,6 +205,24 @@ class Tenant(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     def made_prefix(self) -> str:
         """What names begin with that CloudFormation makes: 24 characters of the stack's, however long all are."""
         return f"{self.stack}-"[:24]
+
+
+class Twin(Tenant, frozen=True, kw_only=True):
+    """A tenant in its second region, in a stack of the same name. `first` is the region of the other stack."""
+
+    first: str
+
+    @property
+    def regions(self) -> Regions:
+        return Regions(here=self.region, peer=self.first, first=self.first)
+
+    @property
+    def construct(self) -> str:
+        return f"{self.stack}-standby"
+
+    @property
+    def dashboard(self) -> str:
+        return f"{self.stack}-{self.region}"
 
 
 @cache
@@ -246,7 +304,7 @@ _CHECKS: tuple[Check, ...] = (
         "1 to 22 lower-case letters, digits and '-', a letter first and no '-' last: it is a part of function names",
     ),
     ("account", lambda t: _matches(r"\d{12}", t.account), "the 12 digits of an AWS account, as a string"),
-    ("region", lambda t: _matches(r"[a-z]{2}(-[a-z]+){1,2}-\d", t.region), "an AWS region such as eu-central-1"),
+    ("region", lambda t: _matches(standby.REGION, t.region), "an AWS region such as eu-central-1"),
     ("arn_account", lambda t: not t.arn_account or _matches(r"\d{12}", t.arn_account), "12 digits, as a string"),
     (
         "arn_region",
@@ -364,6 +422,7 @@ _CHECKS: tuple[Check, ...] = (
         lambda t: not t.parent_key_arn or _matches(rf"{_ARN}:kms:{t.region}:\d{{12}}:key/[\w-]+", t.parent_key_arn),
         "the ARN of an AWS KMS key (no alias) in the tenant's region",
     ),
+    *standby.CHECKS,
     (
         "reserved_concurrency",
         lambda t: set(t.reserved_concurrency) <= set(folders()),
@@ -429,6 +488,8 @@ def parse(entries: object) -> Sequence[Tenant]:
         problems += [f"{where}: {problem}" for problem in _problems(tenant)]
         if tenant.name in {other.name for other in tenants}:
             problems.append(f"{where}: name: {tenant.name!r} stands in an earlier entry too")
+        if tenant.construct in {twin.construct for other in tenants if (twin := other.twin)}:
+            problems.append(f"{where}: name: the standby of an earlier entry is called {tenant.construct}")
         tenants.append(tenant)
     if problems:
         raise TenantError("\n".join(problems))

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from cdk.catalog import CATALOG, EVERY, Row
+from cdk.catalog import CATALOG, EVERY, Row, rows_of
 from cdk.tenants import actions
 from kit.action_samples import SAMPLES, ListAudit, Params, Tenant, new_key, watch
 from kit.moto_aws import Tables, WiredSession, kms_client
@@ -27,6 +27,9 @@ from tenantkms.model.states import KeyState
 from tenantkms.names import ALIBABA, DIALECTS
 from tenantkms.runtime.assemble import Settings, on_aws
 from tenantkms.store import dynamodb_listing
+from tenantkms.store.dynamodb_fence import FenceRows
+from tenantkms.store.dynamodb_layout import watch_pk
+from tenantkms.store.fence import Active
 from tkms.anchor import anchor
 
 FOLDER = {action: folder for folder, action in actions().items()}
@@ -71,6 +74,13 @@ class Deployment(Tenant):
 
     def settings(self) -> Settings:
         return on_aws(self._environment, WiredSession(self._tables.wire))
+
+    def take_over(self) -> None:
+        """From now on it is the second of two regions, and keys are changed in it."""
+        rows = FenceRows(self._tables.client, self._tables.keys, "eu-central-1")
+        rows.write(Active(region="eu-west-1", epoch=1))
+        self._environment |= {"HERE": "eu-west-1", "FIRST": "eu-central-1"}
+        self.restart()
 
     def restart(self) -> None:
         """A process that has nothing in its caches."""
@@ -120,8 +130,9 @@ def covers(right: Ask, ask: Ask) -> bool:
     return len(right) <= len(ask) and all(fnmatchcase(said, pattern) for said, pattern in zip(ask, right, strict=False))
 
 
-def check(folder: str, asked: set[Ask]) -> None:
-    rights = granted(CATALOG[folder])
+def check(folder: str, asked: set[Ask], *, replicated: bool = False) -> None:
+    (_, own, *more) = rows_of(folder, replicated=replicated)
+    rights = granted(own).union(*map(granted, more))
     refused = {ask for ask in asked - granted(EVERY) if not any(covers(right, ask) for right in rights)}
     assert not refused, "these calls are not in the row"
     unused = {right for right in rights if not any(covers(right, ask) for ask in asked)}
@@ -213,6 +224,23 @@ def test_the_destroying_sweeper(monkeypatch: pytest.MonkeyPatch) -> None:
     assert maintenance.run(maintenance.DESTROY, tenant.deps, "run").done == 1
     tenant.deps.keyring.store.settle(int(tenant.deps.clock()) + 1_000, lambda: True)
     check("delete_due_keys", tenant.asked())
+
+
+def test_in_a_region_that_has_taken_over() -> None:
+    tenant = Deployment()
+    key = tenant.create(rotate=True)
+    tenant.put(key, last_rotation=1)
+    tenant.take_over()
+    assert maintenance.run(maintenance.ROTATE, tenant.deps, "run").done == 1
+    watched = watch_pk(maintenance.ROTATE.name)
+    before = {(action, "keys", watched) for action in ("dynamodb:GetItem", "dynamodb:PutItem")}
+    check("rotate_due_keys", tenant.asked() | before, replicated=True)
+    asked: set[Ask] = set()
+    for params in calls(tenant, "DisableKey"):
+        tenant.restart()
+        tenant.result("DisableKey", params, profile=ALIBABA)
+        asked |= tenant.asked()
+    check("disable_key", asked, replicated=True)
 
 
 def test_the_endpoint() -> None:

@@ -40,7 +40,8 @@ def inline(template: Template) -> list[str]:
 
 def expected(template: Template, folder: str) -> set[tuple[str, str, str]]:
     """The row of a function as (action, resource, conditions), written apart from the code that makes policies."""
-    rows = rows_of(folder, inline(template) if folder == "endpoint" else ())
+    replicated = "Peer" in template.outputs
+    rows = rows_of(folder, inline(template) if folder == "endpoint" else (), replicated=replicated)
     logs = template.functions[folder]["LoggingConfig"]["LogGroup"].removeprefix(f"{template.stack}-")
     found = {(f"logs:{action}", template.arn(logs), "{}") for action in ("CreateLogStream", "PutLogEvents")}
     for on in (on for row in rows for on in row.tables):
@@ -231,7 +232,9 @@ def test_inline_actions_bring_their_rights_into_the_endpoint(full: Template) -> 
     assert not may(full, "endpoint", PUT, table(full, "Keys"), row("KEY#1"))
 
 
-@pytest.mark.parametrize("action", ["kms:ScheduleKeyDeletion", "kms:PutKeyPolicy"])
+@pytest.mark.parametrize(
+    "action", ["kms:ScheduleKeyDeletion", "kms:PutKeyPolicy", "kms:ReplicateKey", "kms:UpdatePrimaryRegion"]
+)
 def test_only_break_glass_ends_the_parent_key_or_changes_its_policy(
     example: Template, full: Template, sandbox: Template, action: str
 ) -> None:

@@ -121,6 +121,8 @@ def test_a_function_s_environment_is_what_its_settings_read(template: Template, 
         "OTHER_ARNS",
         "EXPLORER",
         "API_PER_SECOND",
+        "HERE",
+        "FIRST",
     }:
         with pytest.raises(SettingsError, match=name):
             on_aws({other: value for other, value in variables.items() if other != name})
@@ -244,4 +246,5 @@ def test_nothing_secret_stands_in_a_template(template: Template) -> None:
     assert "AWS::SecretsManager" not in text
     assert "access_key_secret" not in text
     outputs = {"Url", "Tenant", "Region", "Account", "KeysTable", "AccessTable", "ParentKeyArn"}
-    assert set(template.outputs) - {"DomainTarget"} == {*outputs, "FunctionPrefix", "Sandbox", "Version"}
+    named = {"DomainTarget", "Here", "Peer", "First"}
+    assert set(template.outputs) - named == {*outputs, "FunctionPrefix", "Sandbox", "Version"}

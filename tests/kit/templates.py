@@ -43,6 +43,15 @@ FULL = {
     "operator_roles": ["platform/operators-*"],
     "explorer": True,
     "reserved_concurrency": {"endpoint": 20, "decrypt": 10},
+    "standby": {
+        "region": "eu-west-1",
+        "keys_table": "tkms-full-keys",
+        "access_table": "tkms-full-access",
+        "parent_key": "mrk-6f1e2d3c111142228333444455556666",
+        "certificate": f"arn:aws:acm:eu-west-1:{ACCOUNT}:certificate/6f1e2d3c-1111-4222-8333-444455556666",
+        "truststore": "s3://full-truststore-west/authorities/clients.pem",
+        "alarm_topic": f"arn:aws:sns:eu-west-1:{ACCOUNT}:pager",
+    },
     "tags": {"team": "platform ä", "cost": "17"},
 }
 SANDBOX = {
@@ -68,6 +77,7 @@ SEALING = {
     "name": "sealing",
     "account": ACCOUNT,
     "region": REGION,
+    "multi_region": False,
     "log_retention_days": 30,
     "alarm_topic": TOPIC,
     "events": {
