@@ -30,6 +30,7 @@ from tkms.output import Failed, Run, UsageError, path_text, say, yes_option
 from tkms.places import reason
 from tkms.policies import READY
 from tkms.process import OutputError, drop_output, lacking, open_streams
+from tkms.standby import options as standby_options
 
 _EPILOG = """\
 a first session:
@@ -187,6 +188,7 @@ def _parser() -> argparse.ArgumentParser:
     moving_options.add(words, command, as_json)
     event_commands.add(words, command, deployed, as_json)
     fleet_options.add(words, command, as_json)
+    standby_options.add(words, command, deployed, as_json)
     shell = command(
         words,
         "completion",

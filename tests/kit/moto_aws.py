@@ -84,10 +84,10 @@ def _session() -> botocore.session.Session:
     return botocore.session.get_session()
 
 
-def _client(service: str, wire: Wire, config: Config | None) -> Any:
+def _client(service: str, wire: Wire, config: Config | None, region: str = REGION) -> Any:
     client = _session().create_client(
         service,
-        region_name=REGION,
+        region_name=region,
         aws_access_key_id="test",
         aws_secret_access_key="test",
         config=config or Config(retries={"total_max_attempts": 1, "mode": "standard"}),
@@ -96,14 +96,14 @@ def _client(service: str, wire: Wire, config: Config | None) -> Any:
     return client
 
 
-def dynamodb_client(wire: Wire, config: Config | None = None) -> DynamoDBClient:
+def dynamodb_client(wire: Wire, config: Config | None = None, region: str = REGION) -> DynamoDBClient:
     """Without retries, unless `config` says otherwise."""
-    client: DynamoDBClient = _client("dynamodb", wire, config)
+    client: DynamoDBClient = _client("dynamodb", wire, config, region)
     return client
 
 
-def kms_client(wire: Wire, config: Config | None = None) -> KMSClient:
-    client: KMSClient = _client("kms", wire, config)
+def kms_client(wire: Wire, config: Config | None = None, region: str = REGION) -> KMSClient:
+    client: KMSClient = _client("kms", wire, config, region)
     return client
 
 
@@ -164,10 +164,12 @@ class Tables:
     access: str
 
     @classmethod
-    def fresh(cls, config: Config | None = None) -> Tables:
+    def fresh(cls, config: Config | None = None, region: str = REGION, like: Tables | None = None) -> Tables:
+        """In another `region` they may be called `like` others."""
         wire = Wire()
-        client = dynamodb_client(wire, config)
-        tables = cls(wire, client, f"keys-{uuid4().hex}", f"access-{uuid4().hex}")
+        client = dynamodb_client(wire, config, region)
+        names = (like.keys, like.access) if like else (f"keys-{uuid4().hex}", f"access-{uuid4().hex}")
+        tables = cls(wire, client, *names)
         create_tables(client, tables.keys, tables.access)
         wire.sent.clear()
         return tables

@@ -33,6 +33,8 @@ _OUTPUTS = {
     "ParentKeyArn": "PARENT_KEY_ARN",
 }
 """Outputs of the stack -> what its functions are told in their environment."""
+_OF_TWO_REGIONS = {"Here": "HERE", "First": "FIRST"}
+"""The same, of a stack that has another one in a second region."""
 _NEVER_MADE = ("REVIEW_IN_PROGRESS", "ROLLBACK_COMPLETE", "ROLLBACK_FAILED")
 """States of a stack whose first deployment did not succeed."""
 _SWEEP_SECONDS = 310
@@ -79,13 +81,13 @@ class Stack:
             taken = self.client("sts").assume_role(RoleArn=role, RoleSessionName="tkms")["Credentials"]
         self._session.set_credentials(taken["AccessKeyId"], taken["SecretAccessKey"], taken["SessionToken"])
 
-    def client(self, service: str, **config: Any) -> Any:
-        """A client of botocore."""
+    def client(self, service: str, *, region: str | None = None, **config: Any) -> Any:
+        """A client of botocore, for another `region` if one is given."""
         from botocore.config import Config
 
         settings = Config(connect_timeout=5, **{"read_timeout": 30, **config})
         with aws_errors("AWS cannot be asked"):
-            return self._session.create_client(service, config=settings)
+            return self._session.create_client(service, region_name=region, config=settings)
 
     def describe(self) -> dict[str, Any]:
         """The stack as CloudFormation describes it."""
@@ -110,7 +112,8 @@ class Stack:
     @cached_property
     def settings(self) -> Settings:
         """As the stack's functions have them; nothing is asked of AWS yet."""
-        environment = {variable: self.outputs[output] for output, variable in _OUTPUTS.items()}
+        told = {**_OUTPUTS, **_OF_TWO_REGIONS}
+        environment = {told[output]: value for output, value in self.outputs.items() if output in told}
         with aws_errors("AWS cannot be asked"):
             return on_aws(environment, self._session)
 

@@ -4,7 +4,7 @@ A row says in which region changes are made. There are several that say the same
 transaction at a time; each commit checks one of them. So in a region nothing is committed from the moment on in which
 its own replica has the new rows. Until then it is, and no condition can help: docs/decisions/0056-standby.md.
 
-pk=REGION#<0 to f>  sk=META  region, epoch, since
+pk=REGION#<0 to 7>  sk=META  region, to, epoch, since
 """
 
 from __future__ import annotations
@@ -13,8 +13,10 @@ import random
 import time
 from collections.abc import Callable
 from math import inf
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
+
+from msgspec import structs
 
 from tenantkms.store.dynamodb_layout import ABSENT, DOC, META, SINCE, Row, equals, typed
 from tenantkms.store.dynamodb_table import FAULTS, cancelled, faults, unavailable
@@ -24,11 +26,10 @@ from tenantkms.store.port import RevisionConflict
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-REGION, EPOCH = "region", "epoch"
-SHARDS = tuple("0123456789abcdef")
+REGION, TO, EPOCH = "region", "to", "epoch"
+SHARDS = tuple("01234567")
 MOST = 100
 """Items of a transaction."""
-T = TypeVar("T")
 
 
 def fence_pk(shard: str) -> str:
@@ -67,9 +68,7 @@ class FenceRows:
             {
                 "Put": {
                     "TableName": self._table,
-                    "Item": typed(
-                        pk=fence_pk(shard), sk=META, region=active.region, epoch=active.epoch, since=active.since
-                    ),
+                    "Item": typed(pk=fence_pk(shard), sk=META, **structs.asdict(active)),
                     "ConditionExpression": f"{ABSENT} OR #{EPOCH} < :epoch",
                     "ExpressionAttributeNames": {f"#{EPOCH}": EPOCH},
                     "ExpressionAttributeValues": typed(**{":epoch": active.epoch}),
@@ -102,7 +101,8 @@ class FenceRows:
 
 
 def _active(row: Row) -> Active:
-    return Active(region=row[REGION]["S"], epoch=int(row[EPOCH]["N"]), since=int(row[SINCE]["N"]))
+    region, to = row[REGION]["S"], row[TO]["S"]
+    return Active(region=region, to=to, epoch=int(row[EPOCH]["N"]), since=int(row[SINCE]["N"]))
 
 
 class DynamoFence:

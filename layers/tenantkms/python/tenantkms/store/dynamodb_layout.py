@@ -6,7 +6,7 @@ Keys table     pk=KEY#<id>      sk=META                 record, material (bytes)
                pk=ALIAS#<name>  sk=META                 key_id, mac; listed by name
                pk=ROOT          sk=META                 sealed (bytes), token
                pk=WATCH#<job>   sk=META                 since, seen, place; after a failover WATCH#<job>#<epoch>
-               pk=REGION#<0-f>  sk=META                 `dynamodb_fence`
+               pk=REGION#<0-7>  sk=META                 `dynamodb_fence`
                pk=SEGMENTS#KEYS                         `dynamodb_listing`
 Access table   pk=CREDENTIAL#<access key id>            doc, token, mac; listed by age
                pk=USE#<access key id>                   last_used, token; listed by access key id

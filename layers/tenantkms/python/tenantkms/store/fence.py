@@ -17,10 +17,11 @@ class ChangesElsewhere(Unavailable):
 
 
 class Active(Struct, frozen=True, kw_only=True):
-    """Changes are made in `region`, or nowhere (""), since `since` (Unix seconds); `epoch` counts how often it was
-    said. Nobody has said it yet in epoch 0."""
+    """Changes are made in `region` since `since` (Unix seconds), or nowhere (""), until it is the region `to`. `epoch`
+    counts how often something was said. Nobody has said it yet in epoch 0."""
 
     region: str
+    to: str = ""
     epoch: int = 0
     since: int = 0
 
