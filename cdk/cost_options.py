@@ -61,6 +61,7 @@ OPTIONS: Mapping[str, Change] = {
     '`memory: {"endpoint": 1024}`, as it was': _case(endpoint_memory=1024),
     "`platform_lines: true`, as it was": _case(platform_lines=True),
     "`state_cache_seconds` as long as keys rest": _case(warm=True),
+    "`standby`": _prices(lambda p: {"write_1kb": 2 * p.write_1kb}),
 }
 _NO_ACCESS_LOG = _case(access_log=False)
 REJECTED: Mapping[str, Change] = {

@@ -74,7 +74,7 @@ _CHECKS: tuple[_Check, ...] = (
     (lambda t, s: s.region != t.region, "region is another one than the tenant's"),
     (
         lambda t, _: f":key/{_MRK}" in t.parent_key_arn if t.parent_key_arn else t.multi_region,
-        "the parent key must be a multi-Region key, which is decided when it is made: tkms reseal moves to another one",
+        "the parent key must be a multi-Region key, which is decided when it is made",
     ),
     (lambda _, s: all(s.copies) or not any(s.copies), "keys_table, access_table and parent_key go together"),
     (

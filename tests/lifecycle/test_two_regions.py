@@ -16,7 +16,6 @@ from kit.two_regions import FIRST, SECOND, Region, TwoRegions
 from tenantkms.keys.maintenance import DESTROY
 from tenantkms.model.profiles import DAY
 from tenantkms.model.states import KeyState
-from tenantkms.model.watch import Watch
 from tenantkms.store.dynamodb_fence import FenceRows
 from tenantkms.store.sqlite import SqliteStore
 from tkms.output import Failed
@@ -31,8 +30,7 @@ def world(tmp_path: Path) -> TwoRegions:
 def lose_the_first(world: TwoRegions) -> None:
     """What has not come by now does not come until it is back; the operator says so."""
     world.note()
-    take_over({SECOND: world.second.rows, FIRST: world.second.rows}, SECOND, world.clock)
-    world.second.store.put_watch(DESTROY.name, Watch(since=1, seen=1))
+    take_over({SECOND: world.second.rows}, SECOND, world.clock)
 
 
 def state(region: Region, key_id: str) -> str:
@@ -133,6 +131,21 @@ def test_no_version_that_was_there_is_lost_by_a_rotation(world: TwoRegions, part
     assert [world.second.opens(blob) for blob in (older, newer)] == ["ok", "ok"]
     world.second.result("CreateKeyVersion", {"key_id": key})
     assert [world.second.opens(blob) for blob in (older, newer, world.second.blob(key))] == ["ok"] * 3
+
+
+def test_what_was_rotated_in_the_last_seconds_is_not_rotated_once_more(world: TwoRegions) -> None:
+    key = world.first.create(rotate=True)
+    world.first.put(key, last_rotation=1)
+    world.deliver()
+    assert world.first.sweep()["rotate"].done == 1
+    blob = world.first.blob(key)
+    lose_the_first(world)
+    report = world.second.sweep()["rotate"]
+    assert (report.due, report.done) == (1, 0)
+    assert report.held
+    world.deliver()
+    assert world.second.sweep(trust_clock=True)["rotate"].due == 0
+    assert world.second.opens(blob) == "ok"
 
 
 def test_a_row_that_comes_without_its_other_half_is_in_no_way(world: TwoRegions) -> None:

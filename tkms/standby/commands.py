@@ -11,20 +11,15 @@ from msgspec import Struct
 
 from tenantkms.errors import Unavailable
 from tenantkms.keys.maintenance import DESTROY, ROTATE
-from tenantkms.model.watch import Watch
 from tenantkms.names import folder
 from tenantkms.runtime.assemble import SettingsError
-from tenantkms.store.dynamodb import DynamoKeyStore
-from tenantkms.store.dynamodb_fence import DynamoFence, FenceRows
+from tenantkms.store.dynamodb_fence import FenceRows
 from tenantkms.store.fence import Active
-from tenantkms.store.integrity import UNCHECKED
 from tkms.output import Bar, Failed, clear, confirm, print_json, shown, table, time_text
 from tkms.stack.stack import Stack, aws_errors
 from tkms.standby import copies
 from tkms.standby.failover import Waits, fence_off, hand_over, reachable, take_over
 
-_HELD = Watch(since=1, seen=1)
-"""Of a clock that has jumped, so that nothing is destroyed until an operator has said that it is right."""
 _STOPPED = ("endpoint", folder(ROTATE.name), folder(DESTROY.name))
 
 
@@ -102,7 +97,7 @@ def change_over(stack: Stack, args: argparse.Namespace) -> int:
     else:
         print(f"Keys are changed in {done.region} since {time_text(done.since)}.")
         if args.lost:
-            print(f"Nothing is destroyed until {other} is back, or given up: then tkms maintain --trust-clock there.")
+            print(f"Nothing is rotated or destroyed. When {other} is back, or given up: tkms maintain --trust-clock")
     if done.fenced == "nothing":
         print(
             f"tkms: {other} could not be told: it takes changes from whoever reaches it until its replica has come up"
@@ -118,12 +113,6 @@ def _told(active: Active) -> _Done:
 
 def _lost(stack: Stack, replicas: dict[str, FenceRows], to: str, other: str) -> _Done:
     taken = take_over(replicas, to, time.time)
-    name = stack.outputs["KeysTable"]
-    store = DynamoKeyStore(
-        stack.client("dynamodb", region=to), name, UNCHECKED, DynamoFence(replicas[to], to, seconds=0)
-    )
-    if store.get_watch(DESTROY.name) is None:
-        store.put_watch(DESTROY.name, _HELD)
     done = _told(taken)
     if fence_off(replicas, taken):
         return done

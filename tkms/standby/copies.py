@@ -87,8 +87,8 @@ def _parent_key(stack: Stack, peer: str, guarded: bool, sleep: Callable[[float],
     found = here.describe_key(KeyId=arn)["KeyMetadata"]
     if not found.get("MultiRegion"):
         raise SettingsError(
-            f"{arn} is a single-Region key, and AWS KMS does not change that: move the tenant to a multi-Region key"
-            " first (docs/operations.md)."
+            f"{arn} is a single-Region key, and AWS KMS does not change that: a second region needs a tenant whose"
+            " parent key was made as a multi-Region key."
         )
     replicas = {row["Region"] for row in found.get("MultiRegionConfiguration", {}).get("ReplicaKeys", [])}
     if peer not in replicas:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from msgspec import Struct
 
 from tenantkms.errors import Unavailable
+from tenantkms.keys.maintenance import JOBS
 from tenantkms.store.dynamodb_fence import FenceRows
 from tenantkms.store.fence import Active
 from tenantkms.store.port import RevisionConflict
@@ -70,10 +71,16 @@ def hand_over(replicas: Mapping[str, FenceRows], to: str, waits: Waits, progress
 
 
 def take_over(replicas: Mapping[str, FenceRows], to: str, clock: Callable[[], float]) -> Active:
-    """The old region is lost: the new one takes changes from now on. Raises `Unavailable` if that does not answer."""
+    """The old region is lost: the new one takes changes from now on. Raises `Unavailable` if that does not answer.
+
+    Nothing is destroyed or rotated there until an operator says so: a cancellation may be on its way, and a version
+    that would be made a second time.
+    """
     last = newest(reachable(replicas) or {to: replicas[to]})
     if last.region != to:
         last = Active(region=to, epoch=last.epoch + 1, since=int(clock()))
+        for job in JOBS.values():
+            replicas[to].hold(job.name, last.epoch)
     _say(replicas[to], last)
     return last
 

@@ -21,7 +21,7 @@ from tenantkms.keys.destruction import destroy_due, destroys
 from tenantkms.keys.rotation import rotate_due, rotates
 from tenantkms.keys.walk import Walk
 from tenantkms.model.key import Key
-from tenantkms.model.watch import Place, Watch, watched
+from tenantkms.model.watch import HELD, Place, Watch, watched
 from tenantkms.store.port import RevisionConflict
 
 CLOCK_TRUSTED = "clock-trusted"
@@ -99,7 +99,8 @@ def run(
     now, store = int(deps.clock()), deps.keyring.store
     last = store.get_watch(job.name)
     watch = watched(last, now)
-    held = last.seen if last and not watch and job.careful and not trust_clock else 0
+    waits = last is not None and (job.careful or last.seen == HELD)
+    held = last.seen if last and waits and not watch and not trust_clock else 0
     since = watch.since if watch else 0 if held else now
     place = last.place if last else Place()
     works = not held and not dry_run

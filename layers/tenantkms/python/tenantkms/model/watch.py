@@ -14,6 +14,8 @@ SKEW = 300
 """Seconds that clocks of two processes may differ: what is dated later than that was dated by a wrong clock."""
 
 
+HELD = 1
+"""When a run was last seen, of work that is to wait for an operator's word whatever the clock says, in Unix seconds."""
 Due = tuple[int, str]
 """When scheduled work on a key is due, in Unix seconds, and its id: in that order keys are looked at."""
 FIRST: Due = (0, "")

@@ -18,7 +18,8 @@ from uuid import uuid4
 
 from msgspec import structs
 
-from tenantkms.store.dynamodb_layout import ABSENT, DOC, META, SINCE, Row, equals, typed
+from tenantkms.model.watch import HELD
+from tenantkms.store.dynamodb_layout import ABSENT, DOC, META, SINCE, Row, equals, typed, watch_pk
 from tenantkms.store.dynamodb_table import FAULTS, cancelled, faults, unavailable
 from tenantkms.store.fence import Active, refuse
 from tenantkms.store.port import RevisionConflict
@@ -84,6 +85,13 @@ class FenceRows:
             if cancelled(e):
                 raise RevisionConflict from e
             raise unavailable() from e
+
+    def hold(self, job: str, epoch: int) -> None:
+        """Have scheduled work of that epoch, which is to come, wait for an operator's word."""
+        with faults():
+            self._client.put_item(
+                TableName=self._table, Item=typed(pk=watch_pk(job, epoch), sk=META, since=HELD, seen=HELD)
+            )
 
     def condition(self, here: str) -> Any:
         """The part of a transaction that cancels it unless changes are made `here`, in a row by chance."""
