@@ -17,6 +17,8 @@ from unicodedata import combining, east_asian_width
 
 import msgspec
 
+from tenantkms.model.watch import HELD
+
 Run = Callable[[argparse.Namespace], int]
 
 
@@ -224,6 +226,11 @@ PAUSED = (
 
 def held_text(last: int) -> str:
     """Why keys that are due are not destroyed, and what to do; `last` is the time of the last run."""
+    if last == HELD:
+        return (
+            "nothing is rotated or destroyed: this region took over from one that was lost. When that is back, and what"
+            " it had on its way has come, or when it is given up: tkms maintain --trust-clock"
+        )
     return (
         f"nothing is destroyed: the last run was at {time_text(last)}, so the clock has jumped or nothing has"
         " run for an hour. If the clock is right: tkms maintain --trust-clock"

@@ -15,8 +15,11 @@ from kit.samples import ROW_MACS
 from kit.two_regions import FIRST, SECOND, TwoRegions
 from tenantkms.keys.maintenance import DESTROY
 from tenantkms.runtime.assemble import SettingsError
+from tenantkms.store.fence import Active
 from tenantkms.store.sqlite import SqliteStore
+from tkms.findings import OK, PROBLEM, WARNING
 from tkms.output import Failed
+from tkms.stack import doctor
 from tkms.stack.stack import Stack
 from tkms.standby import commands, copies
 
@@ -122,6 +125,22 @@ def test_a_stack_of_one_region_has_none_to_change_over_to(world: TwoRegions) -> 
     stack.outputs.pop("Peer")
     with pytest.raises(SettingsError, match="has one region only"):
         commands._of_two_regions(cast("Stack", stack))
+
+
+def test_the_doctor_says_where_keys_are_changed(world: TwoRegions) -> None:
+    stack = cast("Stack", Deployed(world))
+
+    def found() -> list[tuple[str, str, str]]:
+        return list(doctor._regions(stack, list))
+
+    assert [status for status, _, _ in found()] == [WARNING, WARNING, OK]  # moto has no replicas
+    assert found()[2][1] == f"keys are changed in {FIRST}"
+    world.second.rows.write(Active(region="", to=SECOND, epoch=1))
+    assert found()[2] == (
+        PROBLEM,
+        f"no key is changed, on the way to {SECOND}",
+        f"Wait a moment, or: tkms failover --stack {STACK} --to {SECOND}",
+    )
 
 
 # -- copies ----------------------------------------------------------------------------------------------

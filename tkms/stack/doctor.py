@@ -16,6 +16,7 @@ import functions
 from tenantkms.errors import KmsError
 from tenantkms.runtime.assemble import SettingsError
 from tenantkms.store import dynamodb_layout as layout
+from tenantkms.store.dynamodb_fence import FenceRows
 from tenantkms_events.names import FUNCTIONS as STARTED_BY_EVENTS
 from tkms.events.queues import SOURCES
 from tkms.findings import (
@@ -143,6 +144,23 @@ def _table(output: str, stack: Stack, _listing: Listing) -> Found:
             f" --time-to-live-specification Enabled=true,AttributeName={layout.TTL}"
         )
         yield either(live == "ENABLED", f"old {old} expire", WARNING, f"old {old} stay for ever", expire)
+
+
+def _regions(stack: Stack, _listing: Listing) -> Found:
+    """Of a stack that has two: whether copies are made, and in which of them keys are changed."""
+    peer, name = stack.outputs.get("Peer"), stack.outputs["KeysTable"]
+    if not peer:
+        return
+    client, again = stack.client("dynamodb"), f"tkms standby --stack {stack.name}"
+    for table in (name, stack.outputs["AccessTable"]):
+        replicas = client.describe_table(TableName=table)["Table"].get("Replicas", [])
+        state = {row["RegionName"]: row.get("ReplicaStatus", "ACTIVE") for row in replicas}.get(peer, "missing")
+        yield either(state == "ACTIVE", f"{table} in {peer}", WARNING, f"{table} in {peer} is {state}", again)
+    said = FenceRows(client, name, stack.outputs["First"]).all()
+    active = max(said, key=lambda active: active.epoch)
+    over = f"tkms failover --stack {stack.name} --to {active.to or active.region}"
+    where = f"keys are changed in {active.region}" if active.region else f"no key is changed, on the way to {active.to}"
+    yield either(active.region and len(said) == 1, where, PROBLEM, where, f"Wait a moment, or: {over}")
 
 
 _KEY_ADVICE = {
@@ -286,6 +304,7 @@ CHECKS: dict[str, Check] = {
     "keys table": partial(_table, "KeysTable"),
     "access table": partial(_table, "AccessTable"),
     "events table": partial(_table, "EventsTableName"),
+    "regions": _regions,
     "parent key": _parent_key,
     "functions": _functions,
     "stopped": _stopped,
