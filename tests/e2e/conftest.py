@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kit.deployment import STACK, TENANT, Deployment, deployed, fleet
+from kit.deployment import STACK, STANDBY, TENANT, Deployment, deployed, fleet
 from kit.emulator import ACCOUNT, REGION, Emulator, emulating
 from kit.loopback import resolve_localhost
 from kit.sdk_clients import without_proxies
@@ -51,10 +51,11 @@ def deployment(open_house: Emulator, fresh: dict[str, str]) -> Iterator[Deployme
 
 @pytest.fixture(scope="session")
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    """Where every function works under its own role and nothing more."""
+    """Where every function works under its own role and nothing more. It is to have a second region."""
     folder: Path = tmp_path_factory.mktemp("guarded")
     with emulating(folder, auth=True) as emulator:
         emulator.cdk("bootstrap", f"aws://{ACCOUNT}/{REGION}")
-        assembly = emulator.synthesize("own", [TENANT], "tests/kit/enforced.py")
+        two_regions = {**TENANT, "standby": {"region": STANDBY}}
+        assembly = emulator.synthesize("own", [two_regions], "tests/kit/enforced.py")
         with deployed(emulator, emulator.deploy(assembly, STACK)) as found:
             yield found

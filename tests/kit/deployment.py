@@ -15,7 +15,7 @@ from kit.loopback import relay
 from kit.sdk_clients import Login, make_certificate
 
 TENANT = {"name": "acme", "account": ACCOUNT, "region": REGION}
-STACK = "tkms-acme"
+STACK, STANDBY = "tkms-acme", "eu-west-1"
 
 
 @dataclass(frozen=True)

@@ -60,10 +60,10 @@ class Emulator:
         of_machine = {k: v for k, v in os.environ.items() if k.startswith(("UV_", "SSL_", "PIP_")) or k == "HOME"}
         return {**self.environment, "UV_SYSTEM_CERTS": "1", "AWS_CONFIG_FILE": os.devnull, **of_machine}
 
-    def client(self, service: str) -> Any:
+    def client(self, service: str, region: str = REGION) -> Any:
         return botocore.session.get_session().create_client(
             service,
-            region_name=REGION,
+            region_name=region,
             endpoint_url=f"http://{HOST}:{self.port}",
             aws_access_key_id="test",
             aws_secret_access_key="test",
