@@ -207,6 +207,13 @@ def test_restore(steps: Steps, shell: Shell) -> None:
     assert "rows" not in doctor(shell)
 
 
+@drill("A second region")
+def test_a_second_region(steps: Steps, shell: Shell) -> None:
+    """What an emulator can do of it is in test_standby.py."""
+    for _ in range(6):
+        steps.say_why_not()
+
+
 @drill("Move a tenant to another account or region")
 def test_move(steps: Steps, shell: Shell) -> None:
     """The emulator takes the commands and moves no row; tests/cdk/test_drills.py has the shape of the table."""
