@@ -11,6 +11,7 @@ from kit.deployment import STANDBY, Deployment, tkms
 from kit.emulator import REGION
 from kit.moto_aws import create_tables
 from kit.sdk_aws import Boto
+from kit.sdk_clients import refused
 from tenantkms.store.dynamodb_fence import EPOCH, SHARDS, fence_pk
 
 
@@ -46,17 +47,19 @@ def replicating(deployment: Deployment) -> Iterator[None]:
 
 
 def test_changes_go_to_the_other_region_and_come_back(guarded: Deployment) -> None:
-    user = Boto(guarded.plain, read_timeout=30).kms
-    key = guarded.tkms("key", "create")["id"]
-    blob = user.encrypt(KeyId=key, Plaintext=b"hello")["CiphertextBlob"]
+    user = Boto(guarded.plain, read_timeout=30)
+    key = user.ask("CreateKey")["KeyMetadata"]["KeyId"]
+    blob = user.ask("Encrypt", KeyId=key, Plaintext=b"hello")["CiphertextBlob"]
     over = ("failover", "--yes", "--settle", "1s", "--to")
     with replicating(guarded):
         assert guarded.tkms(*over, STANDBY)["region"] == STANDBY
-        refused = tkms(guarded.emulator, "key", "disable", key, status=1)
-        assert f"Keys are changed in {STANDBY} only" in refused.stderr
-        assert user.decrypt(CiphertextBlob=blob)["Plaintext"] == b"hello"
+        said = tkms(guarded.emulator, "key", "disable", key, status=1)
+        assert f"Keys are changed in {STANDBY} only" in said.stderr
+        with refused(user, "DependencyTimeoutException", 503):
+            user.ask("DisableKey", KeyId=key)
+        assert user.ask("Decrypt", CiphertextBlob=blob)["Plaintext"] == b"hello"
         assert guarded.tkms("maintain")["destroy"] == {"due": 0, "done": 0, "failed": 0, "held": 0, "left": False}
         assert guarded.tkms(*over, REGION)["epoch"] == 4
-    guarded.tkms("key", "disable", key)
-    said = guarded.tkms("failover", "--dry-run")
-    assert said[REGION] == said[STANDBY]
+    user.ask("DisableKey", KeyId=key)
+    rows = guarded.tkms("failover", "--dry-run")
+    assert rows[REGION] == rows[STANDBY]
