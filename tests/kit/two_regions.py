@@ -21,7 +21,7 @@ from kit.samples import ROW_MACS
 from tenantkms.access.sessions import Sessions
 from tenantkms.keys.deps import Deps
 from tenantkms.keys.keyring import Keyring
-from tenantkms.keys.maintenance import JOBS, Report, run
+from tenantkms.keys.maintenance import DESTROY, JOBS, Report, run
 from tenantkms.model.watch import STEP
 from tenantkms.parent.file import FileParentKey
 from tenantkms.parent.root import Root
@@ -89,8 +89,8 @@ class Region(Tenant):
         self.tables.wire.sent.clear()
         return list(found)
 
-    def sweep(self, **how: Any) -> dict[str, Report]:
-        return {name: run(job, self.deps, "sweep", **how) for name, job in JOBS.items()}
+    def sweep(self, job: str = "destroy", **how: Any) -> Report:
+        return run(JOBS[job], self.deps, "sweep", **how)
 
     def opens(self, blob: str) -> str:
         """`ok`, or the name of the domain error."""
@@ -165,10 +165,9 @@ class TwoRegions:
         return Waits(clock=self.clock, sleep=lambda _: None if late else self.deliver(), until=4, settle=2)
 
     def pass_(self, seconds: int, region: Region) -> None:
-        """So much time, in which the sweepers of `region` run as they should, and at the end of it once more."""
-        for job in JOBS.values():
-            watch = region.store.get_watch(job.name)
-            if watch and watch.seen >= self.clock() - STEP:
-                region.store.put_watch(job.name, replace(watch, seen=int(self.clock()) + seconds))
+        """So much time, in which the destroying sweeper of `region` runs as it should, and at the end once more."""
+        watch = region.store.get_watch(DESTROY.name)
+        if watch and watch.seen >= self.clock() - STEP:
+            region.store.put_watch(DESTROY.name, replace(watch, seen=int(self.clock()) + seconds))
         self.clock.now += seconds
         region.sweep()

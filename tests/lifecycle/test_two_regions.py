@@ -13,7 +13,7 @@ import pytest
 from kit.campaign.world import Dying, ProcessDied
 from kit.samples import ROW_MACS
 from kit.two_regions import FIRST, SECOND, Region, TwoRegions
-from tenantkms.keys.maintenance import DESTROY
+from tenantkms.keys.maintenance import DESTROY, JOBS
 from tenantkms.model.profiles import DAY
 from tenantkms.model.states import KeyState
 from tenantkms.store.dynamodb_fence import FenceRows
@@ -137,14 +137,14 @@ def test_what_was_rotated_in_the_last_seconds_is_not_rotated_once_more(world: Tw
     key = world.first.create(rotate=True)
     world.first.put(key, last_rotation=1)
     world.deliver()
-    assert world.first.sweep()["rotate"].done == 1
+    assert world.first.sweep("rotate").done == 1
     blob = world.first.blob(key)
     lose_the_first(world)
-    report = world.second.sweep()["rotate"]
+    report = world.second.sweep("rotate")
     assert (report.due, report.done) == (1, 0)
     assert report.held
     world.deliver()
-    assert world.second.sweep(trust_clock=True)["rotate"].due == 0
+    assert world.second.sweep("rotate", trust_clock=True).due == 0
     assert world.second.opens(blob) == "ok"
 
 
@@ -181,7 +181,7 @@ def test_a_cancellation_that_was_lost_is_in_time_when_it_comes(world: TwoRegions
     world.first.result("CancelKeyDeletion", {"key_id": kept})
     lose_the_first(world)
     world.pass_(3 * DAY, world.second)
-    assert world.second.sweep()["destroy"].held
+    assert world.second.sweep().held
     assert [state(world.second, key) for key in (kept, doomed)] == [KeyState.PENDING_DELETION] * 2
     world.deliver()  # the first is back, and the operator says so
     assert state(world.second, kept) == KeyState.ENABLED
@@ -223,7 +223,7 @@ def test_the_first_changes_nothing_from_the_moment_on_in_which_it_can_know(world
     assert fence_off(world.replicas, world.second.rows.read())  # the operator reaches its replica before replication
     assert world.first.outcome("EnableKey", {"key_ids": [key]}) == "Unavailable"
     before = world.first.store.get_watch(DESTROY.name)
-    assert not any(report.done or report.due for report in world.first.sweep().values())
+    assert not any(world.first.sweep(job).due for job in JOBS)
     assert world.first.store.get_watch(DESTROY.name) == before
     world.deliver()
     assert state(world.first, key) == state(world.second, key) == KeyState.DISABLED  # the last writer
