@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from typing import Any
 
 from tkms.output import duration, yes_option
@@ -23,16 +24,10 @@ Back is the same with the first region.
 """
 
 
-def _standby(args: argparse.Namespace) -> int:
-    from tkms.standby.commands import standby  # botocore is not the other commands' to load
+def _run(name: str, args: argparse.Namespace) -> int:
+    from tkms.standby import commands  # botocore is not the other commands' to load
 
-    return standby(args)
-
-
-def _failover(args: argparse.Namespace) -> int:
-    from tkms.standby.commands import failover
-
-    return failover(args)
+    return int(getattr(commands, name)(args))
 
 
 def add(words: Any, command: Any, deployed: argparse.ArgumentParser, as_json: argparse.ArgumentParser) -> None:
@@ -41,7 +36,7 @@ def add(words: Any, command: Any, deployed: argparse.ArgumentParser, as_json: ar
         words,
         "standby",
         "copy a stack's tables and parent key to its second region",
-        _standby,
+        partial(_run, "standby"),
         yes_option(),
         as_json,
         where=deployed,
@@ -50,7 +45,7 @@ def add(words: Any, command: Any, deployed: argparse.ArgumentParser, as_json: ar
         words,
         "failover",
         "have keys changed in this one of a stack's two regions",
-        _failover,
+        partial(_run, "failover"),
         yes_option(),
         as_json,
         where=deployed,
