@@ -30,7 +30,7 @@ def made(directory: Directory, target: Path, closing: Closing | None = None, *, 
 def opened(file: Path, folder: Path, passphrase: Callable[[], bytes] = asked, identity: str = "") -> Unpacked:
     folder.mkdir()
     with file.open("rb") as source:
-        return unpack(Secrets(passphrase, identity).opened(source, file.name, folder), file.name, folder)
+        return unpack(Secrets(passphrase, identity).opened(source, file.name), file.name, folder)
 
 
 def identity_in(path: Path) -> tuple[str, str]:

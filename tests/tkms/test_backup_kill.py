@@ -75,7 +75,7 @@ def _has(directory: Directory, key_id: str) -> bool:
 def _whole(file: Path, folder: Path) -> bool:
     folder.mkdir()
     with file.open("rb") as source:
-        return unpack(NOTHING.opened(source, "it", folder), "it", folder).about.keys == 1
+        return unpack(NOTHING.opened(source, "it"), "it", folder).about.keys == 1
 
 
 def test_a_backup_that_is_killed_is_there_whole_or_not_at_all(directory: Directory, tmp_path: Path) -> None:

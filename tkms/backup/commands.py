@@ -93,7 +93,7 @@ def verify(args: argparse.Namespace) -> int:
     name = path_text(file)
     with tempfile.TemporaryDirectory(prefix="tkms-") as folder:
         with file.open("rb") as source, Progress(args, "reading") as tell:
-            unpacked = unpack(opening_secrets(args).opened(source, name, Path(folder)), name, Path(folder), tell)
+            unpacked = unpack(opening_secrets(args).opened(source, name), name, Path(folder), tell)
         parent = parent_key(args, unpacked.parent, name)
         rows = Rows(unpacked.store, unpacked.site.tenant, parent, name)
         with Progress(args, "opening", " keys", 0) as tell:

@@ -7,13 +7,15 @@ key, and `check`, by which another passphrase is told from a damaged file, and t
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import hmac
 import os
-import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from queue import Queue
+from threading import Thread
 from typing import IO, Any, Protocol, Self, TypeVar
 
 from tenantkms.crypto.streaming import SEGMENT, Reader, open_stream, read_full, seal_stream
@@ -31,6 +33,8 @@ _TAR = b"ustar"
 _TAR_AT = 257
 T = TypeVar("T")
 _DAMAGED = "is damaged or not whole"
+_AHEAD = 4
+"""Pieces that are made before the first of them is read."""
 
 
 class Pieces:
@@ -133,10 +137,16 @@ def _parsed(pyrage: Any, what: str, text: str) -> Any:
         raise UsageError(f"{told}.") from None
 
 
+class _Writer(Protocol):
+    def write(self, data: bytes, /) -> int: ...
+
+    def flush(self) -> None: ...
+
+
 class _Own:
     """Both files of the library, which tells errors of files as its own: the block raises the first one as it was."""
 
-    def __init__(self, source: Reader, out: IO[bytes]) -> None:
+    def __init__(self, source: Reader, out: _Writer) -> None:
         self._source, self._out = source, out
         self._error: BaseException | None = None
 
@@ -173,20 +183,20 @@ class Secrets:
     def __init__(self, passphrase: Callable[[], bytes], identity: str = "") -> None:
         self._passphrase, self._identity = passphrase, identity
 
-    def opened(self, file: IO[bytes], name: str, folder: Path) -> Reader:
+    def opened(self, file: IO[bytes], name: str) -> Reader:
         """What was closed into `file`, to be read to its end, which alone says that it is whole.
 
-        What has to be put somewhere meanwhile lies in `folder`, without a name. Raises `Failed`, also while it is read.
+        None of it is put anywhere meanwhile: it may be key material. Raises `Failed`, also while it is read.
         """
         start = file.read(_TAR_AT + len(_TAR))
         file.seek(0)
         if start.startswith(_MAGIC):
             return Pieces(self._under_passphrase(file, name))
         if start.startswith(_AGE):
-            return Pieces(self._of_age(file, name, folder))
+            return Pieces(self._of_age(file, name))
         if start[_TAR_AT:] == _TAR:
             return file
-        raise Failed(f"{name} is no backup, or its beginning is damaged.")
+        raise Failed(f"{name} is no backup and no export, or its beginning is damaged.")
 
     def _under_passphrase(self, file: IO[bytes], name: str) -> Iterator[memoryview]:
         head = read_full(file, _HEAD)
@@ -201,7 +211,7 @@ class Secrets:
         except InvalidCiphertext:
             raise Failed(f"{name} {_DAMAGED}.") from None
 
-    def _of_age(self, file: IO[bytes], name: str, folder: Path) -> Iterator[bytes]:
+    def _of_age(self, file: IO[bytes], name: str) -> Iterator[bytes]:
         import pyrage
 
         if not self._identity:
@@ -209,18 +219,60 @@ class Secrets:
         text = Path(self._identity).read_text("utf-8")
         keys = [line for line in text.splitlines() if line.startswith("AGE-SECRET-KEY-")] or [text]
         identities = [_parsed(pyrage, "Identity", key) for key in keys]
-        with tempfile.TemporaryFile(dir=folder) as spool:
-            try:
-                with _Own(file, spool) as files:
-                    pyrage.decrypt_io(files, files, identities)
-            except pyrage.DecryptError:
-                raise Failed(f"{called(self._identity)} does not open {name}: it is for others.") from None
-            except OSError as e:
-                if e.errno is not None:
-                    raise
-                raise Failed(f"{name} {_DAMAGED}.") from None
-            spool.seek(0)
-            yield from _pieces(spool)
+
+        def decrypt(out: _Handed) -> None:
+            with _Own(file, out) as files:
+                pyrage.decrypt_io(files, files, identities)
+
+        try:
+            yield from _Handed(decrypt).pieces()
+        except pyrage.DecryptError:
+            raise Failed(f"{called(self._identity)} does not open {name}: it is for others.") from None
+        except OSError as e:
+            if e.errno is not None:
+                raise
+            raise Failed(f"{name} {_DAMAGED}.") from None
+
+
+class _Handed:
+    """What `work` writes to this file, in a thread of its own and few pieces ahead, for whoever reads it."""
+
+    def __init__(self, work: Callable[[_Handed], None]) -> None:
+        self._queue: Queue[bytes | BaseException | None] = Queue(_AHEAD)
+        self._left = False
+        self._thread = Thread(target=self._run, args=(work,), daemon=True)
+
+    def _run(self, work: Callable[[_Handed], None]) -> None:
+        end = None
+        try:
+            work(self)
+        except BaseException as e:  # noqa: BLE001 - it is the reader's
+            end = e
+        self._queue.put(end)
+
+    def write(self, data: bytes, /) -> int:
+        if self._left:
+            raise OSError(errno.EPIPE, "nobody reads it")
+        self._queue.put(bytes(data))
+        return len(data)
+
+    def flush(self) -> None:
+        """Nothing is kept back."""
+
+    def pieces(self) -> Iterator[bytes]:
+        """All that is written. Raises what `work` raises."""
+        self._thread.start()
+        piece: bytes | BaseException | None = b""
+        try:
+            while isinstance(piece := self._queue.get(), bytes):
+                yield piece
+        finally:
+            self._left = True
+            while isinstance(piece, bytes):
+                piece = self._queue.get()
+            self._thread.join()
+        if piece:
+            raise piece
 
 
 def _pieces(source: Reader) -> Iterator[bytes]:

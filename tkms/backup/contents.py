@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, cast
@@ -18,11 +18,13 @@ from tkms.machine.site_file import SiteFile
 from tkms.output import Failed
 
 ABOUT, SITE, PARENT, STORE, SUMS = "backup.json", "site.json", "parent.key", "kms.sqlite3", "SHA256SUMS"
-_NEEDED = (ABOUT, SITE, STORE)
+EXPORTED = "export.json"
+"""What an export begins with (`tkms.transfer.file`)."""
 FORMAT = 1
 _BLOCK = tarfile.BLOCKSIZE
 _SMALL = 1 << 20
 """Bytes that any other file than the store has at most."""
+_MOST_SUMS = 1 << 26
 
 
 class About(Struct, frozen=True, kw_only=True):
@@ -47,10 +49,17 @@ Told = Callable[[int], None]
 
 
 def packed(small: dict[str, bytes], store: IO[bytes], created: int, tell: Told | None) -> Iterator[bytes]:
-    """The tar of the files `small` and of the store, and then of their SHA-256, as `sha256sum --check` reads them."""
+    """The tar of a backup: the files `small`, and the store."""
+    small_files = ((name, io.BytesIO(data)) for name, data in small.items())
+    return tarred([*small_files, (STORE, store)], created, tell)
+
+
+def tarred(files: Iterable[tuple[str, IO[bytes]]], created: int, tell: Told | None = None) -> Iterator[bytes]:
+    """The tar of `files`, each asked for when the ones before it are through, and then of their SHA-256, as
+    `sha256sum --check` reads them."""
     sums = []
     with ThreadPoolExecutor(1) as beside:
-        for name, file in [*((name, io.BytesIO(data)) for name, data in small.items()), (STORE, store)]:
+        for name, file in files:
             size = file.seek(0, io.SEEK_END)
             file.seek(0)
             yield _header(name, size, created)
@@ -60,7 +69,7 @@ def packed(small: dict[str, bytes], store: IO[bytes], created: int, tell: Told |
                 passed += len(piece)
                 yield piece
                 hashed.result()
-                if tell and file is store:
+                if tell:
                     tell(passed)
             yield bytes(-passed % _BLOCK)
             sums.append(f"{digest.hexdigest()}  {name}\n")
@@ -74,6 +83,62 @@ def _header(name: str, size: int, created: int) -> bytes:
     return info.tobuf(tarfile.PAX_FORMAT)
 
 
+class Packed:
+    """A file in such a tar. What is read of it may take effect once `untarred` has ended."""
+
+    def __init__(self, name: str, file: IO[bytes], size: int, whole: str) -> None:
+        self.name, self._file, self._size, self._whole = name, file, size, whole
+        self.digest = hashlib.sha256()
+
+    def read(self, size: int, /) -> bytes:
+        """Raises `Failed`."""
+        try:
+            piece = self._file.read(size)
+        except (tarfile.TarError, EOFError) as e:
+            raise damaged(self._whole, e) from None
+        self.digest.update(piece)
+        return piece
+
+    def content(self, most: int = _SMALL) -> bytes:
+        """All of it, `most` bytes. Raises `Failed`."""
+        if self._size > most:
+            raise Failed(f"{self._whole} has what is in no backup and no export: {self.name!r}.")
+        return self.read(self._size)
+
+
+def damaged(name: str, why: object = "") -> Failed:
+    return Failed(f"{name} is damaged or not whole{f' ({why})' if why else ''}.")
+
+
+def untarred(source: Reader, name: str) -> Iterator[Packed]:
+    """The files of what `tarred` made, each to be read to its end before the next one is asked for.
+
+    That there is no other one says that all were whole. Raises `Failed`.
+    """
+    sums, told = dict[str, str](), b""
+    try:
+        with tarfile.open(fileobj=cast("IO[bytes]", source), mode="r|", bufsize=SEGMENT) as tar:  # which only reads
+            for member in tar:
+                file = tar.extractfile(member) if member.isreg() else None
+                if file is None or member.name in sums:
+                    raise Failed(f"{name} has what is in no backup and no export: {member.name!r}.")
+                found = Packed(member.name, file, member.size, name)
+                if member.name == SUMS:
+                    told = found.content(_MOST_SUMS)
+                else:
+                    yield found
+                sums[member.name] = found.digest.hexdigest()
+    except (tarfile.TarError, EOFError) as e:
+        raise damaged(name, e) from None
+    while source.read(SEGMENT):  # the end of a stream is what says that it is whole
+        pass
+    if (
+        SUMS not in sums
+        or told != "".join(f"{digest}  {each}\n" for each, digest in sums.items() if each != SUMS).encode()
+    ):
+        raise damaged(name)
+
+
 class Unpacked(Struct, frozen=True, kw_only=True):
     """`store` is a file; `parent` is empty if the backup has none."""
 
@@ -85,38 +150,31 @@ class Unpacked(Struct, frozen=True, kw_only=True):
 
 def unpack(source: Reader, name: str, folder: Path, tell: Told | None = None) -> Unpacked:
     """Read a backup to its end; its store is then a new file in `folder`. Raises `Failed` unless it is whole."""
-    store, found, sums = folder / STORE, dict[str, bytes](), dict[str, str]()
+    store, found = folder / STORE, dict[str, bytes]()
+    for file in untarred(source, name):
+        if file.name == EXPORTED:
+            raise Failed(f"{name} is an export: tkms import.")
+        if file.name == STORE:
+            with store.open("xb") as out:
+                _copy(file, out, tell)
+        else:
+            found[file.name] = file.content()
+    if not {ABOUT, SITE} <= found.keys() or not store.exists():
+        raise damaged(name)
     try:
-        with tarfile.open(fileobj=cast("IO[bytes]", source), mode="r|", bufsize=SEGMENT) as tar:  # which only reads
-            for member in tar:
-                file = tar.extractfile(member) if member.isreg() else None
-                if file is None or member.name in sums or (member.name != STORE and member.size > _SMALL):
-                    raise Failed(f"{name} has what is in no backup: {member.name!r}.")
-                with io.BytesIO() if member.name != STORE else store.open("xb") as out:
-                    sums[member.name] = _copied(file, out, tell if member.name == STORE else None)
-                    if isinstance(out, io.BytesIO):
-                        found[member.name] = out.getvalue()
-        while source.read(SEGMENT):  # the end of a stream is what says that it is whole
-            pass
-        told = "".join(f"{digest}  {each}\n" for each, digest in sums.items() if each != SUMS)
-        if not {*_NEEDED, SUMS} <= sums.keys() or found[SUMS] != told.encode():
-            raise Failed(f"{name} is damaged or not whole.")
         about = msgspec.json.decode(found[ABOUT], type=About)
         if about.format > FORMAT:
             raise Failed(f"{name} was made by a newer release, {about.release}: install that.")
         site = msgspec.json.decode(found[SITE], type=SiteFile)
-    except (tarfile.TarError, EOFError, msgspec.DecodeError) as e:
-        raise Failed(f"{name} is damaged or not whole ({e}).") from None
+    except msgspec.DecodeError as e:
+        raise damaged(name, e) from None
     return Unpacked(about=about, site=site, store=store, parent=found.get(PARENT, b""))
 
 
-def _copied(source: IO[bytes], out: IO[bytes], tell: Told | None) -> str:
-    """The SHA-256 of what was copied, in hex."""
-    digest, passed = hashlib.sha256(), 0
+def _copy(source: Packed, out: IO[bytes], tell: Told | None) -> None:
+    passed = 0
     while piece := source.read(SEGMENT):
-        digest.update(piece)
         out.write(piece)
         passed += len(piece)
         if tell:
             tell(passed)
-    return digest.hexdigest()

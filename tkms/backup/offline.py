@@ -83,7 +83,7 @@ def _place(args: argparse.Namespace, given: Path, folder: Path) -> _Place:
         if source.read(len(_SQLITE)) != _SQLITE:
             source.seek(0)
             name = path_text(given)
-            unpacked = unpack(opening_secrets(args).opened(source, name, folder), name, folder)
+            unpacked = unpack(opening_secrets(args).opened(source, name), name, folder)
             return _Place(unpacked.store, unpacked.site.tenant, unpacked.parent)
     for end in ("", "-wal"):  # the latter has what is new, where a server runs or was killed
         beside = given.with_name(given.name + end)

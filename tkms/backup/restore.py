@@ -73,7 +73,7 @@ def prepared(
         staged.mkdir(mode=0o700)
         name = path_text(file)
         with file.open("rb") as source:
-            unpacked = unpack(secrets.opened(source, name, staged), name, staged, tell)
+            unpacked = unpack(secrets.opened(source, name), name, staged, tell)
         _check_tenant(path, unpacked.site, name)
         key = _parent_key(path, unpacked, parent)
         rows = Rows(unpacked.store, unpacked.site.tenant, key, name)
