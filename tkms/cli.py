@@ -31,6 +31,7 @@ from tkms.places import reason
 from tkms.policies import READY
 from tkms.process import OutputError, drop_output, lacking, open_streams
 from tkms.standby import options as standby_options
+from tkms.transfer import options as transfer_options
 
 _EPILOG = """\
 a first session:
@@ -164,6 +165,7 @@ def _parser() -> argparse.ArgumentParser:
     )
 
     backup_options.add(words, command, directory, as_json)
+    transfer_options.add(words, command, as_json)
 
     encrypt = command(
         words, "encrypt", "encrypt a few KB; print a ciphertext blob in base64", commands.encrypt, as_json

@@ -32,7 +32,7 @@ def _leaves(parser: argparse.ArgumentParser, words: tuple[str, ...] = ()) -> Ite
 LEAVES = {" ".join(words): (words, parser) for words, parser in _leaves(cli._parser())}
 NO_JSON = {"serve", "console", "init", "welcome", "snippet", "policy show", "take-over", "completion", "ready"}
 """Those that print a program or a document, that ask a person, that go on, or that answer by their status."""
-MAKING = {"serve", "init", "restore", "backup verify", "open"}
+MAKING = {"serve", "init", "restore", "import", "backup verify", "open"}
 """They need no data directory."""
 
 
@@ -155,7 +155,12 @@ def test_what_is_no_text_is_told_and_never_a_fault(
         status, err = _run(capsys, *words, *line, "--data-dir", str(new_directory(tmp_path / "data").path))
         assert status in (1, 2)
         # The name of a file that is to be made may be any bytes: what is missing is a passphrase.
-        assert "\\xff" in err or "None is" in err or "none" in err or (name == "backup" and "passphrase" in err)
+        assert (
+            "\\xff" in err
+            or "None is" in err
+            or "none" in err
+            or (name in ("backup", "export") and "passphrase" in err)
+        )
 
 
 def test_names_of_verbs_and_versions_at_the_top(capsys: pytest.CaptureFixture[str]) -> None:

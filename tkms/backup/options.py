@@ -31,16 +31,40 @@ def _open(args: argparse.Namespace) -> int:
     return open_offline(args)
 
 
-def add(words: Any, command: Any, directory: argparse.ArgumentParser, as_json: argparse.ArgumentParser) -> None:
-    """`command(words, name, help, run, *parents)` makes each, as `cli` does."""
-    passphrase = argparse.ArgumentParser(add_help=False)
-    passphrase.add_argument(
+def passphrase_option() -> argparse.ArgumentParser:
+    """As those that follow, a parent of a command's parser."""
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument(
         "--passphrase-file", default="", metavar="FILE", help="has the passphrase (default: it is asked for)"
     )
-    opening = argparse.ArgumentParser(add_help=False, parents=[passphrase])
-    opening.add_argument(
+    return parser
+
+
+def identity_option() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument(
         "--identity", default="", metavar="FILE", help="opens what is for recipients of age: an identity of age or SSH"
     )
+    return parser
+
+
+def closing_options() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument(
+        "--recipient",
+        action="append",
+        default=[],
+        metavar="RECIPIENT",
+        help="encrypt it to this recipient of age, age1.. or an SSH public key, not under a passphrase; repeat",
+    )
+    parser.add_argument("--plain", action="store_true", help="do not encrypt it")
+    return parser
+
+
+def add(words: Any, command: Any, directory: argparse.ArgumentParser, as_json: argparse.ArgumentParser) -> None:
+    """`command(words, name, help, run, *parents)` makes each, as `cli` does."""
+    passphrase = passphrase_option()
+    opening = argparse.ArgumentParser(add_help=False, parents=[passphrase, identity_option()])
     opening.add_argument(
         "--parent", default="", metavar="FILE", help="the parent key (default: the backup's, or the data directory's)"
     )
@@ -51,17 +75,10 @@ def add(words: Any, command: Any, directory: argparse.ArgumentParser, as_json: a
         "make a backup, while the server runs or not",
         partial(_run, "backup"),
         passphrase,
+        closing_options(),
         as_json,
         where=directory,
     )
-    backup.add_argument(
-        "--recipient",
-        action="append",
-        default=[],
-        metavar="RECIPIENT",
-        help="encrypt it to this recipient of age, age1.. or an SSH public key, not under a passphrase; repeat",
-    )
-    backup.add_argument("--plain", action="store_true", help="do not encrypt it")
     backup.add_argument(
         "--with-parent", action="store_true", help="put the parent key into it: whoever opens it has all keys"
     )

@@ -116,8 +116,11 @@ class Directory:
         region: str | None = None,
         account: str | None = None,
         seed: Seed | None = None,
+        *,
+        empty: bool = False,
     ) -> Settings:
-        """What is given names a new directory for ever; an existing one must have these names. Raises as `open`."""
+        """What is given names a new directory for ever; an existing one must have these names. Raises as `open`.
+        `empty`: a new one has no first access key and no first key, and nobody is told of them."""
         with self._held(new=True):
             if self._site.exists():
                 site = read_site(self.path)
@@ -130,7 +133,7 @@ class Directory:
                 seed.check(site.account)
             if not self._site.exists():
                 write_site(self.path, site)
-            return self._settings(site, seed)
+            return self._settings(site, seed, empty=empty)
 
     def alone(self) -> AbstractContextManager[None]:
         """Nobody else makes something in it meanwhile."""
@@ -225,7 +228,7 @@ class Directory:
         if not parent:
             write_whole(self.path / "parent.key", os.urandom(32))
 
-    def _settings(self, site: SiteFile, seed: Seed | None = None) -> Settings:
+    def _settings(self, site: SiteFile, seed: Seed | None = None, *, empty: bool = False) -> Settings:
         self._check_parts(site)
         where = Site(tenant=site.tenant, region=site.region, account=site.account, other_arns=self._other_arns)
         settings = one_machine(
@@ -249,9 +252,9 @@ class Directory:
                 pass
         if seed:
             seed.apply(settings)
-        if not site.ready:
+        if not site.ready and not empty:
             self._first_contents(settings)
-        done = msgspec.structs.replace(site, ready=True, authenticated=True)
+        done = msgspec.structs.replace(site, ready=True, authenticated=True, welcomed=site.welcomed or empty)
         if done != site:
             write_site(self.path, done)
         return msgspec.structs.replace(settings, not_before=site.restored)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from functools import wraps
 from itertools import repeat
 from pathlib import Path
@@ -261,6 +262,10 @@ class SqliteStore:
         return self._nonces.use(nonce, now=now, expires=expires, source=source, again=again)
 
     # -- both --
+
+    def snapshot(self) -> AbstractContextManager[None]:
+        """What this thread reads within is of one moment. Listings by position have one of their own."""
+        return snapshot(self._at.db)
 
     def unauthenticated(self) -> Self:
         return type(self)(self._path, UNCHECKED)

@@ -1,0 +1,235 @@
+"""`tkms export` and `tkms import`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from functools import cache
+from itertools import chain
+from pathlib import Path
+from typing import cast
+from uuid import uuid4
+
+from msgspec import Struct
+
+from tenantkms.model.site import Site
+from tenantkms.runtime.assemble import Settings
+from tkms.backup.asking import Progress, chosen_closing, passphrase
+from tkms.backup.container import Pieces, Plain, Secrets
+from tkms.machine.directory import Directory
+from tkms.machine.site_file import NAME as SITE
+from tkms.machine.site_file import read_site
+from tkms.output import Failed, date, path_text, print_json, printable
+from tkms.places import OneMachine, Place, find
+from tkms.process import end_orderly
+from tkms.transfer.check import SHOWN, Check, Chosen, Findings
+from tkms.transfer.file import About, Counts, Export, packed
+from tkms.transfer.inward import Arrival
+from tkms.transfer.outward import Source, about
+from tkms.transfer.work import EXPORT, IMPORT, Hands, Log, distinct_names
+from tkms.whole import writing
+
+_ON_AWS = 8
+"""Calls of AWS at a time."""
+
+
+def _counts(counts: Counts) -> str:
+    return (
+        f"{counts.keys:,} keys with {counts.versions:,} versions, {counts.aliases:,} aliases,"
+        f" {counts.credentials:,} access keys"
+    )
+
+
+def _hands(args: argparse.Namespace) -> Hands:
+    return Hands(_ON_AWS if args.stack else 1)
+
+
+def _log(place: Place, action: str) -> Log:
+    """Of a stack in its own log: what a library writes to the standard output nobody finds."""
+    request_id = uuid4().hex
+    audit = place.settings.deps.audit
+    if not isinstance(place, OneMachine):
+        from tkms.stack.stack import Stack
+        from tkms.transfer.cloud import audit_of
+
+        audit = audit_of(cast("Stack", place), request_id)
+    return Log(place.settings, audit, action, request_id)
+
+
+# -- export -----------------------------------------------------------------------------------------------
+
+
+class _Exported(Struct, frozen=True, kw_only=True):
+    file: str
+    bytes: int
+    closed: str
+    about: About
+    counts: Counts
+    passed_over: list[str]
+
+
+def export(args: argparse.Namespace) -> int:
+    end_orderly()
+    place, file, counts = find(args), Path(args.file), Counts()
+    settings, closing = place.settings, chosen_closing(args)
+    said = about(settings, whole=not args.keys)
+    with ExitStack() as stack:
+        names = stack.enter_context(distinct_names("What is there"))
+        source = Source(settings, stack.enter_context(_hands(args)), _log(place, EXPORT), names)
+        stack.enter_context(source.of_one_moment())
+        ids = source.find(args.keys) if args.keys else None
+        with Progress(args, "export", " keys", 0) as tell, writing(file, replace=False) as out:
+            rows = source.keys(ids, tell)
+            if not args.keys and not args.without_credentials:
+                rows = chain(rows, source.credentials())
+            closing.close(Pieces(packed(said, rows, counts)), out)
+    made = _Exported(
+        file=path_text(file),
+        bytes=file.stat().st_size,
+        closed=closing.words,
+        about=said,
+        counts=counts,
+        passed_over=source.passed_over,
+    )
+    if args.json:
+        print_json(made)
+        return 0
+    print(f"{printable(made.file)}: {_counts(counts)}; {made.bytes:,} bytes, {made.closed}")
+    if source.passed_over:
+        print(f"{len(source.passed_over)} keys are being destroyed, and are not in it.")
+    whose = "whoever reads this file has" if isinstance(closing, Plain) else "Whoever opens it has"
+    print(
+        f"{whose} all keys in it, with no parent key: remove it when it is imported.",
+        file=sys.stderr if isinstance(closing, Plain) else sys.stdout,
+    )
+    return 0
+
+
+# -- import -----------------------------------------------------------------------------------------------
+
+
+class _Imported(Struct, frozen=True, kw_only=True):
+    """`made` counts what is here now and was not, or nothing of what was only looked at."""
+
+    file: str
+    about: About
+    found: Findings
+    made: Counts
+
+
+def import_(args: argparse.Namespace) -> int:
+    end_orderly()
+    name = path_text(args.file)
+    secrets = Secrets(cache(lambda: passphrase(args)), args.identity)
+    chosen = Chosen(frozenset(args.keys), not args.keys and not args.without_credentials)
+    with ExitStack() as stack:
+        source = stack.enter_context(Path(args.file).open("rb"))
+
+        def opened() -> Export:
+            source.seek(0)
+            return Export(secrets.opened(source, name), name)
+
+        first = opened()
+        to = _Target(args, first.about, name)
+        hands, names = stack.enter_context(_hands(args)), stack.enter_context(distinct_names(name))
+        with to.looked_at() as settings, Progress(args, "checking", " keys", 0) as tell:
+            check = Check(settings, first.about, chosen, hands, names, tell)
+            first.tell(check)
+            found = check.finish()
+        _refuse(found, name, args)
+        made = Counts()
+        if not args.dry_run and (found.new.keys or found.new.credentials):
+            settings, log = to.written_to()
+            with Progress(args, "importing", " keys", 0) as tell:
+                arrival = Arrival(settings, chosen, hands, names, log, tell)
+                opened().tell(arrival)
+                made = arrival.finish()
+            if made != found.new:
+                raise Failed(f"{_counts(made)} were made, and {_counts(found.new)} were to be: run it again.")
+    if args.json:
+        print_json(_Imported(file=name, about=first.about, found=found, made=made))
+    else:
+        _tell(args, to, first.about, found, made)
+    return 0
+
+
+class _Target:
+    """Where an export goes. Raises `Failed` if that is of another tenant, and nobody has said that it is meant."""
+
+    def __init__(self, args: argparse.Namespace, about_: About, name: str) -> None:
+        self._args, self._about = args, about_
+        self._place: Place | None = None
+        if args.stack or ((args.data_dir / SITE).exists() and read_site(args.data_dir).ready):
+            self._place = find(args)
+            here = self._place.settings.site.tenant
+            if here != about_.tenant and args.from_tenant != about_.tenant:
+                raise Failed(
+                    f"{name} is of tenant {about_.tenant!r}, and {args.stack or args.data_dir} of {here!r}: if that is"
+                    f" meant, --from-tenant {about_.tenant}"
+                )
+
+    @contextmanager
+    def looked_at(self) -> Iterator[Settings]:
+        """What is there; of a directory that is yet to be made, one that is empty."""
+        if self._place:
+            yield self._place.settings
+            return
+        with tempfile.TemporaryDirectory(prefix="tkms-") as folder:
+            settings = self._made(Path(folder) / "empty")
+            yield settings
+            if settings.log:
+                settings.log.close()
+
+    def written_to(self) -> tuple[Settings, Log]:
+        if self._place is None:
+            self._made(self._args.data_dir)
+            self._place = OneMachine(Directory(self._args.data_dir))
+        _ = self._place.access  # a stack's first root secret is made where it is first needed
+        return self._place.settings, _log(self._place, IMPORT)
+
+    def _made(self, path: Path) -> Settings:
+        said = self._about
+        return Directory(path).make(said.tenant, said.region, said.account, empty=True)
+
+    @property
+    def site(self) -> Site:
+        if self._place:
+            return self._place.settings.site
+        return Site(tenant=self._about.tenant, region=self._about.region, account=self._about.account)
+
+
+def _refuse(found: Findings, name: str, args: argparse.Namespace) -> None:
+    """Raises `Failed` unless all can be made."""
+    for problem in found.problems:
+        print(f"tkms: {printable(problem)}", file=sys.stderr)
+    if found.bad:
+        more = f", {found.bad - len(found.problems)} of which are not told" if found.bad > len(found.problems) else ""
+        where = args.stack or args.data_dir
+        raise Failed(f"Nothing of {name} is imported: {found.bad} things stand against it{more}. {where} is as it was.")
+
+
+def _tell(args: argparse.Namespace, to: _Target, said: About, found: Findings, made: Counts) -> None:
+    here = args.stack or args.data_dir
+    print(f"{printable(path_text(args.file))}: tenant {said.tenant}, {date(said.created)}, {_counts(found.file)}")
+    if args.dry_run:
+        print(f"New are {_counts(found.new)}; what else is in it is in {here} already. Nothing is changed.")
+    else:
+        print(f"{_counts(made)} are made in {here}, read back and compared; what else is in it was there already.")
+    for ids, what in (
+        (found.put_off, "are past the date of their deletion, which is put off to a day from now"),
+        (
+            found.policies,
+            f"have policies that name the account {said.account}: to be set again they must name this one",
+        ),
+    ):
+        if ids:
+            print(f"Of the keys {', '.join(ids)}{' and others' if len(ids) == SHOWN else ''}: they {what}.")
+    site = to.site
+    if (site.region, site.account) != (said.region, said.account):
+        print(
+            f"ARNs have {site.region}:{site.account} here. Those of before name keys once {said.region}:{said.account}"
+            " is one of other_arns; what an AWS encryption SDK has written names its own ARN: docs/moving.md."
+        )
