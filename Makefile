@@ -58,7 +58,7 @@ check: .venv/ready ## format, lint and types
 	@$(RUN) mypy
 
 campaign: .venv/ready ## the stateful tests for longer, from a new seed: make campaign TIMES=100
-	@TKMS_CAMPAIGN=$(or $(TIMES),20) $(RUN) pytest -q -n 2 tests/lifecycle/test_stateful.py
+	@TKMS_CAMPAIGN=$(or $(TIMES),20) $(RUN) pytest -q -n 2 tests/lifecycle/test_stateful.py tests/lifecycle/test_moves.py
 
 differential: .venv/ready ## our verifiers against the vendors' own signers: make differential ARGS="--count 10000"
 	@$(TOOL) tools.differential $(ARGS)

@@ -141,7 +141,7 @@ def import_(args: argparse.Namespace) -> int:
             found = check.finish()
         _refuse(found, name, args)
         made = Counts()
-        if not args.dry_run and (found.new.keys or found.new.credentials):
+        if not args.dry_run and (found.new.keys or found.file.credentials):
             settings, log = to.written_to()
             with Progress(args, "importing", " keys", 0) as tell:
                 arrival = Arrival(settings, chosen, hands, names, log, tell)

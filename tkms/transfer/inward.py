@@ -16,6 +16,7 @@ from tenantkms.audit.line import INTENT
 from tenantkms.errors import AliasExists
 from tenantkms.keys.walk import PAGE
 from tenantkms.model.alias import Alias
+from tenantkms.model.credential import Credential
 from tenantkms.model.key import Key
 from tenantkms.model.version import KeyVersion
 from tenantkms.runtime.assemble import Settings
@@ -177,9 +178,15 @@ class Arrival:
 
     def _put_credential(self, row: CredentialRow) -> bool:
         """Whether it was not there."""
-        credential = row.credential
-        if self._access.get_credential(credential.access_key_id):  # and the same, as was checked
-            return False
+        id_ = row.credential.access_key_id
+        new = self._access.get_credential(id_) is None
+        if new:
+            self._make_credential(row.credential)
+        if row.last_used:  # of one that is there too: a run may have been stopped between the two
+            self._access.note_use(id_, row.last_used)
+        return new
+
+    def _make_credential(self, credential: Credential) -> None:
         try:
             self._access.put_credential(self._sealed.credential(credential), new=True)
         except RevisionConflict:
@@ -187,6 +194,3 @@ class Arrival:
         there = self._access.get_credential(credential.access_key_id)
         if there is None or self._own.clear.credential(there) != credential:
             raise Failed(f"The access key {credential.access_key_id} is not what was written.")
-        if row.last_used:
-            self._access.note_use(credential.access_key_id, row.last_used)
-        return True

@@ -1,0 +1,154 @@
+"""Whatever a tenant has become, moved to an empty place it gives the answers that it would have given.
+
+The campaign's machine goes on after each move, on the other store, and its model knows of the move what docs/moving.md
+says. `TKMS_CAMPAIGN=N` (make campaign) takes N times as many states, and new ones each time.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import tarfile
+import time
+from pathlib import Path
+from typing import Any
+
+from hypothesis import HealthCheck, seed, settings
+from hypothesis.stateful import rule, run_state_machine_as_test
+
+from kit.campaign.rules_aws import AwsRules
+from kit.campaign.rules_names import NameRules
+from kit.campaign.tenant import Process, deepen
+from kit.campaign.world import DAY, STORES, Dying, ProcessDied, World, make_world
+from kit.exports import empty_world, exported, imported, looked_at
+from tenantkms.access.policy import ALLOW_ALL
+from tenantkms.model.key import KeyFilter
+from tkms.transfer.check import Own
+from tkms.transfer.file import AT_ONCE, Counts
+
+CAMPAIGN = int(os.environ.get("TKMS_CAMPAIGN", "0"))
+MOVES = 8
+"""At least, of SQLite and of DynamoDB."""
+
+
+def run(moves: int, first: int) -> int:
+    class Moving(NameRules, AwsRules):
+        moves = 0
+        whole_every = 10
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.there = self.store
+
+        @rule()
+        def move(self) -> None:
+            before = self.answers()
+            data, counts = exported(self.kms.settings)
+            self.there = STORES[(STORES.index(self.there) + 1) % len(STORES)]
+            type(self).moves += 1
+            self.world = empty_world(self.there, self._path / f"moved-{type(self).moves}", self.world)
+            self.kms = self.world.process()
+            found, made = imported(self.kms.settings, data)
+            assert found.file == counts == made
+            self.ref.watched = None
+            for key in self.ref.live:
+                key.token = None  # sealed under what stayed behind
+                if key.state == "PendingDeletion" and key.deletion_date <= self.now:
+                    key.deletion_date = self.now + DAY
+                    before.pop(("DescribeKey", key.id))
+            after = self.answers()
+            assert {name: after[name] for name in before} == before
+            self.check_store()
+            for blob in self.ref.blobs:
+                self.check_blob(blob)
+
+        def answers(self) -> dict[tuple[str, ...], Any]:
+            """Of the Actions that only read, on all there is."""
+            found = {("ListKeys", ""): self.native("ListKeys", {"limit": 100})}
+            for key in self.ref.live:
+                for action in ("GetKeyPolicy", "GetPublicKey", "ListAliases", "ListGrants", "ListKeyVersions"):
+                    found[action, key.id] = self.native(action, {"key_id": key.id})
+                for action in ("DescribeKey", "ListTagResources"):
+                    found[action, key.id] = self.native(action, {"key_ids": [key.id]})
+            return found
+
+    how = settings(
+        max_examples=3,
+        stateful_step_count=60,
+        deadline=None,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+        print_blob=True,
+    )
+    while Moving.moves < moves:
+        run_state_machine_as_test(seed(first)(Moving), settings=how)
+        first += 1
+    return Moving.moves
+
+
+def test_a_tenant_that_moved_answers_as_before() -> None:
+    assert run(MOVES * (CAMPAIGN or 1), time.time_ns() if CAMPAIGN else 0) >= MOVES
+
+
+def _filled(path: Path) -> tuple[World, list[str]]:
+    """A tenant with a key of many versions, and others: with it a blob under each version of some."""
+    world = make_world("sqlite", path)
+    process = Process(world)
+    _, blobs = process.versioned(aliases=5)  # more than one commit, in any order
+    deep = process.create()
+    blobs += deepen(process, deep, 2 * AT_ONCE + 1)[::60]
+    process.alias(deep)
+    process.imported()
+    settings = world.settings()
+    settings.access.create("second", ("aws",), ALLOW_ALL, int(world.clock()), expires=int(world.clock()) + DAY)
+    settings.access.store.note_use(world.credential[0], int(world.clock()))
+    return world, blobs
+
+
+def _whole_or_not_there(world: World, source: World) -> None:
+    here, there = Own(world.settings()), Own(source.settings())
+    _, keys = source.keys.list_keys(KeyFilter(), now=0, offset=0, limit=100)
+    for key in keys:
+        if row := world.keys.get(key.id):
+            assert here.digest(row, undated=False) == there.digest(key, undated=False)
+        for alias in key.aliases:
+            assert (world.keys.get_alias(alias) is None) == (row is None)
+
+
+def _rows(world: World) -> bytes:
+    """All there is, as an export has it."""
+    data, _ = exported(world.settings())
+    with tarfile.open(fileobj=io.BytesIO(data)) as tar:
+        return b"".join(tar.extractfile(each).read() for each in tar if each.name.startswith("rows/"))  # type: ignore[union-attr]
+
+
+def test_an_import_that_dies_at_any_call_of_the_store_is_finished_by_the_next(tmp_path: Path) -> None:
+    source, blobs = _filled(tmp_path)
+    data, _ = exported(source.settings())
+    rows = _without_writes(_rows(source))
+    finished = set()
+    for after in (False, True):
+        for at in range(1, 1000):
+            world = empty_world("sqlite", tmp_path / f"{at}{after}", source)
+            dying = Dying(world.keys, at, after=after)
+            settings = world.settings(wrap=lambda _, dying=dying: dying)  # type: ignore[misc]
+            settings.access.store = dying  # type: ignore[assignment]
+            try:
+                imported(settings, data)
+                break
+            except ProcessDied:
+                _whole_or_not_there(world, source)
+            found, made = imported(world.settings(), data)
+            finished.add(made.keys)
+            assert looked_at(world.settings(), data).new == Counts()
+            assert found.file.keys == 3
+            assert _without_writes(_rows(world)) == rows
+            assert {Process(world).opens(blob) for blob in blobs} == {"ok"}
+        assert at > 20
+    assert finished > {0, 3}, "what was made before is not made again"
+
+
+def _without_writes(rows: bytes) -> list[bytes]:
+    """Of how often a row was written, and by which write, nobody is told."""
+    return [re.sub(rb'"revision":\d+,"token":"[^"]*"', b"", row) for row in sorted(rows.splitlines())]
