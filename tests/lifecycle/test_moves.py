@@ -7,6 +7,7 @@ says. `TKMS_CAMPAIGN=N` (make campaign) takes N times as many states, and new on
 from __future__ import annotations
 
 import io
+import json
 import os
 import re
 import tarfile
@@ -54,24 +55,24 @@ def run(moves: int, first: int) -> int:
             self.ref.watched = None
             for key in self.ref.live:
                 key.token = None  # sealed under what stayed behind
-                if key.state == "PendingDeletion" and key.deletion_date <= self.now:
+                if key.state == "PendingDeletion" and key.deletion_date <= self.now:  # nothing is destroyed at once
+                    dates = [f'"deletion_date": {date}' for date in (key.deletion_date, self.now + DAY)]
+                    before = {name: text.replace(*dates) for name, text in before.items()}
                     key.deletion_date = self.now + DAY
-                    before.pop(("DescribeKey", key.id))
-            after = self.answers()
-            assert {name: after[name] for name in before} == before
+            assert self.answers() == before
             self.check_store()
             for blob in self.ref.blobs:
                 self.check_blob(blob)
 
-        def answers(self) -> dict[tuple[str, ...], Any]:
+        def answers(self) -> dict[tuple[str, str], str]:
             """Of the Actions that only read, on all there is."""
-            found = {("ListKeys", ""): self.native("ListKeys", {"limit": 100})}
+            asked: dict[tuple[str, str], dict[str, Any]] = {("ListKeys", ""): {"limit": 100}}
             for key in self.ref.live:
                 for action in ("GetKeyPolicy", "GetPublicKey", "ListAliases", "ListGrants", "ListKeyVersions"):
-                    found[action, key.id] = self.native(action, {"key_id": key.id})
+                    asked[action, key.id] = {"key_id": key.id}
                 for action in ("DescribeKey", "ListTagResources"):
-                    found[action, key.id] = self.native(action, {"key_ids": [key.id]})
-            return found
+                    asked[action, key.id] = {"key_ids": [key.id]}
+            return {name: json.dumps(self.native(name[0], params)) for name, params in asked.items()}
 
     how = settings(
         max_examples=3,

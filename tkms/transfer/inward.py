@@ -170,21 +170,15 @@ class Arrival:
 
     def _put_credentials(self) -> None:
         rows, self._rows = self._rows, []
-        if rows:
+        lacking = [row.credential for row in rows if self._access.get_credential(row.credential.access_key_id) is None]
+        if lacking:
             self._log.write([], INTENT)
-            made = sum(self._hands.map(self._put_credential, rows))
+            self._hands.map(self._make_credential, lacking)
             self._log.write([], "ok")
-            self.made.credentials += made
-
-    def _put_credential(self, row: CredentialRow) -> bool:
-        """Whether it was not there."""
-        id_ = row.credential.access_key_id
-        new = self._access.get_credential(id_) is None
-        if new:
-            self._make_credential(row.credential)
-        if row.last_used:  # of one that is there too: a run may have been stopped between the two
-            self._access.note_use(id_, row.last_used)
-        return new
+            self.made.credentials += len(lacking)
+        for row in rows:  # also of those that were there: a run may have been stopped between the two
+            if row.last_used:
+                self._access.note_use(row.credential.access_key_id, row.last_used)
 
     def _make_credential(self, credential: Credential) -> None:
         try:
