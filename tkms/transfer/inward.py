@@ -69,6 +69,7 @@ class Arrival:
         self._sealed = Changed(settings.site.tenant, self._keyring.parent.seal)
         self._item: _Item | None = None
         self._items, self._rows = list[_Item](), list[CredentialRow]()
+        self._writes = self._size = 0  # of the items
         self.made = Counts()
 
     # -- what is told --
@@ -91,10 +92,12 @@ class Arrival:
         if item := self._item:
             if item.writes > MAX_WRITES:
                 self._put_older(item)
-            total = item.writes + sum(each.writes for each in self._items)
-            if total > MAX_WRITES or item.size + sum(each.size for each in self._items) > _MOST_BYTES:
+            writes, size = item.writes, item.size
+            if self._writes + writes > MAX_WRITES or self._size + size > _MOST_BYTES:
                 self._put_keys()
             self._items.append(item)
+            self._writes += writes
+            self._size += size
 
     def credential(self, row: CredentialRow) -> None:
         if self._chosen.credentials:
@@ -111,10 +114,11 @@ class Arrival:
 
     def _put_keys(self) -> None:
         items, self._items = self._items, []
+        self._writes = self._size = 0
         if not items:
             return
         ids = [item.key.id for item in items]
-        writes = [write for some in self._hands.map(self._writes, items) for write in some]
+        writes = [write for some in self._hands.map(self._writes_of, items) for write in some]
         self._log.write(ids, INTENT)
         self._commit(ids, writes)
         if not all(self._hands.map(self._arrived, items)):
@@ -125,7 +129,7 @@ class Arrival:
         if self._tell:
             self._tell(self.made.keys)
 
-    def _writes(self, item: _Item) -> list[Write]:
+    def _writes_of(self, item: _Item) -> list[Write]:
         key = replace(self._sealed.key(item.key), revision=1, token=self._log.request_id)
         older = [PutVersion(key.id, self._sealed.version(key, version)) for version in item.older]
         aliases = [PutAlias(Alias(name=name, key_id=key.id), expect=None) for name in key.aliases]

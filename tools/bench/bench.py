@@ -13,8 +13,9 @@
 6. Instructions of a request with and without the pages that are served beside: `tools.bench.pages`, which
    `make bench ARGS=pages` measures alone.
 
-`make bench ARGS=attack`, `ARGS=backup`, `ARGS=caches`, `ARGS=compare`, `ARGS=load` and `ARGS=scale` measure something
-else instead: `tools.bench.attack` and so on; load is `tools.bench.load_functions`.
+`make bench ARGS=attack`, `ARGS=backup`, `ARGS=caches`, `ARGS=compare`, `ARGS=export`, `ARGS=load` and `ARGS=scale`
+measure something else instead: `tools.bench.attack` and so on; export is `tools.bench.transfer`, load
+`tools.bench.load_functions`.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ from tenantkms.model.specs import KeySpec, KeyUsage, Origin
 from tenantkms.model.states import KeyState
 from tenantkms.store.port import PutKey
 from tkms.machine.directory import Directory
-from tools.bench import attack, backup, caches, compare, events, files, load, pages, scale
+from tools.bench import attack, backup, caches, compare, events, files, load, pages, scale, transfer
 
 ROUNDS, REQUESTS = 20, 300
 RELEASES: list[Callable[[], None]] = []
@@ -280,14 +281,17 @@ def main() -> None:
     parser.add_argument(
         "what",
         nargs="?",
-        choices=["attack", "backup", "caches", "compare", "events", "files", "load", "pages", "scale"],
+        choices=["attack", "backup", "caches", "compare", "events", "export", "files", "load", "pages", "scale"],
         help="only: this part",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="save the numbers")
     parser.add_argument("--seconds", type=int, default=3, help="of each HTTP run (default: %(default)s)")
     parser.add_argument("--cpu-only", action="store_true", help="only the first part")
     parser.add_argument(
-        "--keys", type=int, default=1_000_000, help="of scale and caches, and of backup up to 100000: how many"
+        "--keys",
+        type=int,
+        default=1_000_000,
+        help="of scale and caches, and of backup and export up to 100000: how many",
     )
     parser.add_argument("--rps", type=int, default=300, help="of load: requests a second (default: %(default)s)")
     parser.add_argument("--small", action="store_true", help="of files and events: little data, one round")
@@ -297,8 +301,9 @@ def main() -> None:
     if args.what == "attack":
         save(args.json, {"attack": attack.rows(args.seconds)})
         return
-    if args.what == "backup":
-        save(args.json, {"backup": backup.rows(min(args.keys, 100_000))})
+    if args.what in ("backup", "export"):
+        rows = {"backup": backup.rows, "export": transfer.rows}[args.what]
+        save(args.json, {args.what: rows(min(args.keys, 100_000))})
         return
     if args.what == "caches":
         save(args.json, {"caches": caches.rows(args.keys)})
