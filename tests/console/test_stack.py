@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from http.client import HTTPConnection
 from typing import Any, NamedTuple
-from urllib.request import Request, urlopen
 
-import botocore.session
 import msgspec
 import pytest
-from moto.server import ThreadedMotoServer
 
 from kit.audit_writers import record
-from kit.moto_aws import REGION, create_tables
+from kit.moto_stack import Aws, moto_stack
 from kit.support import Kms
 from tenantkms import errors as e
 from tenantkms.audit.line import encode
@@ -29,55 +24,13 @@ from tkms.console.caller import SignIn
 from tkms.console.stack import Deployed
 from tkms.machine.directory import call
 
-STACK = "tkms-acme"
 PAGE = re.compile(r"http://127\.0\.0\.1:(\d+)/console#keys\?ticket=(\S+)")
-
-
-class Aws(NamedTuple):
-    url: str
-    environment: dict[str, str]
-    group: str
-
-    def client(self, service: str) -> Any:
-        keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
-        session = botocore.session.get_session()
-        return session.create_client(service, region_name=REGION, endpoint_url=self.url, **keys)
-
-    def tkms(self, *args: str) -> list[str]:
-        return [sys.executable, "-m", "tkms.cli", *args, "--stack", STACK]
 
 
 @pytest.fixture(scope="module")
 def aws() -> Iterator[Aws]:
-    server = ThreadedMotoServer("127.0.0.1", 0)
-    server.start()
-    host, port = server.get_host_and_port()
-    url = f"http://{host}:{port}"
-    with urlopen(Request(f"{url}/moto-api/reset", method="POST")):
-        pass
-    settings = {"AWS_ENDPOINT_URL": url, "AWS_REGION": REGION, "AWS_MAX_ATTEMPTS": "1"}
-    keys = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-    made = Aws(url, {**kept, **settings, **keys}, "/tkms/acme/endpoint")
-    create_tables(made.client("dynamodb"), "keys", "access")
-    arn = made.client("kms").create_key()["KeyMetadata"]["Arn"]
-    outputs = {
-        "Tenant": "acme",
-        "Region": REGION,
-        "Account": "123456789012",
-        "KeysTable": "keys",
-        "AccessTable": "access",
-        "ParentKeyArn": arn,
-        "Url": "https://kms.example.test",
-        "FunctionPrefix": "tkms-acme-",
-    }
-    template = {
-        "Resources": {"Log": {"Type": "AWS::Logs::LogGroup", "Properties": {"LogGroupName": made.group}}},
-        "Outputs": {name: {"Value": value} for name, value in outputs.items()},
-    }
-    made.client("cloudformation").create_stack(StackName=STACK, TemplateBody=json.dumps(template))
-    yield made
-    server.stop()
+    with moto_stack() as made:
+        yield made
 
 
 class Browser(NamedTuple):

@@ -29,7 +29,7 @@ from tkms.transfer.check import Own
 from tkms.transfer.file import AT_ONCE, Counts
 
 CAMPAIGN = int(os.environ.get("TKMS_CAMPAIGN", "0"))
-MOVES = 8
+MOVES = 6
 """At least, of SQLite and of DynamoDB."""
 
 

@@ -1,0 +1,75 @@
+"""From one machine to a stack and back: every ciphertext opens, and the stack's log says who did it."""
+
+from __future__ import annotations
+
+import gc
+import io
+import json
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kit.backups import act, create, credentials_of, decrypt, encrypt, using
+from kit.moto_aws import REGION
+from kit.moto_stack import STACK, Aws, moto_stack
+from kit.support import new_directory
+from tkms import cli
+from tkms.machine.directory import Directory
+
+
+@pytest.fixture
+def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[Aws]:
+    with moto_stack() as made:
+        for name, value in made.environment.items():
+            monkeypatch.setenv(name, value)
+        yield made
+
+
+def with_create_key(aws: Aws) -> None:
+    role = aws.client("iam").create_role(RoleName="r", AssumeRolePolicyDocument="{}")["Role"]["Arn"]
+    code = io.BytesIO()
+    with zipfile.ZipFile(code, "w") as file:
+        file.writestr("handler.py", "")
+    how = {"Runtime": "python3.13", "Role": role, "Handler": "handler.handler", "Code": {"ZipFile": code.getvalue()}}
+    aws.client("lambda").create_function(FunctionName="tkms-acme-create_key", **how)
+
+
+def test_a_tenant_goes_to_a_stack_and_comes_back(aws: Aws, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def tkms(*args: str | Path, status: int = 0) -> Any:
+        assert cli.main([*map(str, args), "--json"]) == status
+        gc.collect()
+        told = capsys.readouterr()
+        one = args[1] != "--lines"
+        return told.err if status else json.loads(told.out) if one else list(map(json.loads, told.out.splitlines()))
+
+    here = new_directory(tmp_path / "here")
+    keys = [create(here, spec=spec, alias=spec.lower()) for spec in ("AES_256", "SM4_128", "EC_P256")]
+    blobs = [encrypt(here, key) for key in keys[:2]]
+    for _ in range(2):
+        act(here, "CreateKeyVersion", key_id=keys[0])
+    blobs.append(encrypt(here, keys[0]))
+    file, back = tmp_path / "file", tmp_path / "back"
+    tkms("export", file, "--plain", "--data-dir", here.path)
+    assert "is of tenant 'local', and tkms-acme of 'acme'" in tkms("import", file, "--stack", STACK, status=1)
+    to_stack = ("import", file, "--stack", STACK, "--from-tenant", "local")
+    assert "The function tkms-acme-create_key cannot be read" in tkms(*to_stack, status=1)
+    with_create_key(aws)  # nothing was written without its line in the log
+    made = tkms(*to_stack)["made"]
+    assert made == {"keys": 4, "versions": 6, "aliases": 4, "credentials": 1}
+    lines = tkms("audit", "--lines", "--stack", STACK)
+    assert {line["outcome"] for line in lines if keys[0] in line.get("keys", ())} == {"intent", "ok"}
+
+    tkms("export", back, "--plain", "--stack", STACK)
+    new = Directory(tmp_path / "new")
+    assert tkms("import", back, "--data-dir", new.path)["made"] == made
+    assert [decrypt(new, blob) for blob in blobs] == [b"secret"] * 3
+    assert credentials_of(new) == credentials_of(here)
+    for action in ("GetPublicKey", "ListKeyVersions", "ListAliases"):
+        for key in keys[2:] if action == "GetPublicKey" else keys:
+            assert act(new, action, key_id=key) == act(here, action, key_id=key)
+    with using(new) as settings:
+        assert (settings.site.tenant, settings.site.region) == ("acme", REGION)
+        del settings
