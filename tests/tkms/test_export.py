@@ -108,6 +108,7 @@ def test_a_tenant_is_elsewhere_with_all_it_has(how: str, directory: Directory, t
     assert (new.path / "parent.key").read_bytes() != (directory.path / "parent.key").read_bytes()
     here, there = read_site(directory.path), read_site(new.path)
     assert (there.tenant, there.region, there.account) == (here.tenant, here.region, here.account)
+    assert (there.restored > told["about"]["created"], there.paused) == (True, False)
     for action in ("DescribeKey", "ListKeyVersions"):
         of: dict[str, Any] = {"key_ids": [key]} if action == "DescribeKey" else {"key_id": key}
         assert act(new, action, **of) == act(directory, action, **of)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cache
@@ -14,6 +15,7 @@ from typing import cast
 from uuid import uuid4
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from tenantkms.model.site import Site
 from tenantkms.runtime.assemble import Settings
@@ -21,7 +23,7 @@ from tkms.backup.asking import Progress, chosen_closing, passphrase
 from tkms.backup.container import Pieces, Plain, Secrets
 from tkms.machine.directory import Directory
 from tkms.machine.site_file import NAME as SITE
-from tkms.machine.site_file import read_site
+from tkms.machine.site_file import read_site, write_site
 from tkms.output import Failed, date, path_text, print_json, printable
 from tkms.places import OneMachine, Place, find
 from tkms.process import end_orderly
@@ -147,6 +149,7 @@ def import_(args: argparse.Namespace) -> int:
                 arrival = Arrival(settings, chosen, hands, names, log, tell)
                 opened().tell(arrival)
                 made = arrival.finish()
+            to.forget_requests(made)
             if made != found.new:
                 raise Failed(f"{_counts(made)} were made, and {_counts(found.new)} were to be: run it again.")
     if args.json:
@@ -189,6 +192,13 @@ class _Target:
             self._place = OneMachine(Directory(self._args.data_dir))
         _ = self._place.access  # a stack's first root secret is made where it is first needed
         return self._place.settings, _log(self._place, IMPORT)
+
+    def forget_requests(self, made: Counts) -> None:
+        """Of access keys that came just now nobody knows which requests were served where they come from."""
+        if made.credentials and not self._args.stack:
+            path = self._args.data_dir
+            with Directory(path).alone():
+                write_site(path, replace(read_site(path), restored=int(time.time()) + 1))
 
     def _made(self, path: Path) -> Settings:
         said = self._about
