@@ -149,6 +149,11 @@ def test_some_keys_go_to_another_tenant(directory: Directory, tmp_path: Path, tk
     kept = found(other, keys[1])
     assert kept
     assert kept.policy == policy
+    act(other, "CreateKeyVersion", key_id=keys[1])
+    again = ("import", file, "--from-tenant", "local", "--keys", "alias/app-1")
+    assert "with other versions or material, last_rotation" in tkms(other, *again, status=1)
+    told = tkms(other, *again, "--keep-changed")
+    assert (told["found"]["changed"], told["made"]["keys"]) == ([keys[1]], 0)
     assert "There is no key alias/nobody" in tkms(
         directory, "export", tmp_path / "b", "--plain", "--keys", "alias/nobody", status=1
     )
@@ -182,15 +187,16 @@ def test_what_stands_against_it_is_told_before_anything_is_written(
     before = rows(new)
     told = tkms(new, "import", file, status=1)
     for text in (
-        f"the key {keys['turned']} is here with other versions or material, last_rotation",
-        f"the key {keys['tagged']} is here with other state, tags",
+        f"the key {keys['turned']} is here with other versions or material, last_rotation: --keep-changed",
+        f"the key {keys['tagged']} is here with other state, tags: --keep-changed",
         f"alias/taken is of the key {other} here",
-        f"the access key {first.access_key_id} is here with other secret, dialects, policy, created",
+        f"the access key {first.access_key_id} is here with other secret, dialects, policy, created\n",
         "app would have 3 active access keys: 2 at most",
         "5 things stand against it",
     ):
         assert text in told
     assert keys["same"] not in told
+    assert "3 things stand against it" in tkms(new, "import", file, "--keep-changed", status=1)
     assert "it has no key alias/nobody" in tkms(new, "import", file, "--keys", "alias/nobody", status=1)
     assert rows(new) == before
 

@@ -16,7 +16,7 @@ from tenantkms.access.credentials import MAX_ACTIVE
 from tenantkms.action.limits import check_limits
 from tenantkms.errors import LimitExceeded
 from tenantkms.keys.walk import PAGE
-from tenantkms.model.alias import ALIAS_PREFIX
+from tenantkms.model.alias import ALIAS_PREFIX, Alias
 from tenantkms.model.credential import Credential
 from tenantkms.model.key import Key
 from tenantkms.model.profiles import DAY
@@ -35,10 +35,14 @@ SHOWN = 20
 
 
 class Chosen(Struct, frozen=True):
-    """What of an export is meant: keys of these ids and aliases (none: all), and access keys or not."""
+    """What of an export is meant: keys of these ids and aliases (none: all), and access keys or not.
+
+    `keep_changed`: what is here already, with all material of the file, may have been changed since, and stays so.
+    """
 
     names: Collection[str] = ()
     credentials: bool = True
+    keep_changed: bool = False
 
     def has(self, key: Key) -> bool:
         return not self.names or not {key.id, *named(key)}.isdisjoint(self.names)
@@ -50,13 +54,14 @@ def named(key: Key) -> list[str]:
 
 class Findings(Struct, kw_only=True):
     """`file` counts what is meant of an export, `new` what of it is not there. `put_off` are ids of keys whose deletion
-    was due, and is put off; `policies` of those whose policy names the account that they come from. Of both, and of
-    `problems`, some are told."""
+    was due, and is put off; `policies` of those whose policy names the account that they come from; `changed`, of
+    access keys too, of what was changed since, and stays so. Of these, and of `problems`, some are told."""
 
     file: Counts = field(default_factory=Counts)
     new: Counts = field(default_factory=Counts)
     put_off: list[str] = field(default_factory=list)
     policies: list[str] = field(default_factory=list)
+    changed: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     bad: int = 0
 
@@ -87,19 +92,35 @@ class Own:
         self.store: KeyStore = keyring.store
         self.clear = Changed(settings.site.tenant, keyring.parent.unseal)
 
-    def digest(self, key: Key, *, undated: bool) -> bytes:
+    def digest(self, key: Key, *, undated: bool = False) -> Digest:
         """Of a key as it rests here."""
         digest = Digest(self.clear.key(key), undated=undated)
         newest = key.newest.number if key.newest else 0
         for first in range(1, newest, AT_ONCE):
             for version in self.store.list_versions(key.id, first, min(first + AT_ONCE, newest) - 1):
                 digest.add(self.clear.version(key, version))
-        return digest.value()
+        return digest
+
+    def before(self, key: Key, number: int) -> Key:
+        """A key as it rests here, without the versions that came after that one."""
+        newest = key.newest
+        if newest is None or newest.number <= number:
+            return key
+        return replace(key, primary=self.store.get_version(key.id, number), spent=None)
 
 
 class _Item(Struct, frozen=True):
     key: Key
     digest: Digest
+
+
+class _Here(Struct, frozen=True, kw_only=True):
+    """A key as it is here: `differing` from the file's in these fields; or the aliases that others have."""
+
+    there: bool = False
+    differing: str = ""
+    changed: bool = False
+    taken: list[Alias] = field(default_factory=list)
 
 
 class Check:
@@ -153,8 +174,8 @@ class Check:
         if here is None:
             self._new.append(theirs)
             self.findings.new.add(row)
-        elif differing := _differing(self._own.clear.credential(here), theirs):
-            self.findings.problem(f"the access key {theirs.access_key_id} is here with other {differing}")
+        elif differing := _differing(own := self._own.clear.credential(here), theirs):
+            self._differs("access key", theirs.access_key_id, differing, changed=own.sealed == theirs.sealed)
 
     def finish(self) -> Findings:
         self._look()
@@ -172,29 +193,37 @@ class Check:
             self._names.add(ALIAS, item.key.aliases)
             self._missing -= {item.key.id, *named(item.key)}
             self.findings.file.add(KeyRow(item.key))
-        for item, (there, problems) in zip(items, self._hands.map(self._compared, items), strict=True):
-            for problem in problems:
-                self.findings.problem(problem)
-            if there:
+        for item, here in zip(items, self._hands.map(self._compared, items), strict=True):
+            for alias in here.taken:
+                self.findings.problem(f"{ALIAS_PREFIX}{alias.name} is of the key {alias.key_id} here")
+            if here.differing:
+                self._differs("key", item.key.id, here.differing, changed=here.changed)
+            if here.there:
                 self._names.add(THERE, [item.key.id])
             else:
                 self._arrives(item.key)
         if self._tell:
             self._tell(self.findings.file.keys)
 
-    def _compared(self, item: _Item) -> tuple[bool, list[str]]:
-        """Whether the key is here, and what stands against it."""
-        key = item.key
-        here = self._own.store.get(key.id)
-        if here:
-            if self._own.digest(here, undated=overdue(key, self._now)) == item.digest.value():
-                return True, []
-            return True, [f"the key {key.id} is here with other {self._unequal(here, key)}"]
-        taken = filter(None, map(self._own.store.get_alias, key.aliases))
-        return False, [f"{ALIAS_PREFIX}{alias.name} is of the key {alias.key_id} here" for alias in taken]
+    def _differs(self, what: str, id_: str, differing: str, *, changed: bool) -> None:
+        """`changed`: since it came here, since it has all that the file has of it."""
+        if changed and self._chosen.keep_changed:
+            _some(self.findings.changed, id_)
+        else:
+            may_stay = ": --keep-changed leaves it so" if changed else ""
+            self.findings.problem(f"the {what} {id_} is here with other {differing}{may_stay}")
 
-    def _unequal(self, here: Key, theirs: Key) -> str:
-        return _differing(self._own.clear.key(here), theirs) or "material of older versions"
+    def _compared(self, item: _Item) -> _Here:
+        key, own = item.key, self._own
+        here = own.store.get(key.id)
+        if here is None:
+            return _Here(taken=[alias for alias in map(own.store.get_alias, key.aliases) if alias])
+        if own.digest(here, undated=overdue(key, self._now)).value() == item.digest.value():
+            return _Here(there=True)
+        differing = _differing(own.clear.key(here), key) or "material of older versions"
+        as_then = own.before(here, key.newest.number if key.newest else 0)
+        changed = own.digest(as_then).material() == item.digest.material()
+        return _Here(there=True, differing=differing, changed=changed)
 
     def _arrives(self, key: Key) -> None:
         self.findings.new.add(KeyRow(key))

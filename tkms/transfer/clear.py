@@ -53,9 +53,19 @@ class Digest:
     def __init__(self, key: Key, *, undated: bool = False) -> None:
         plain = replace(key, revision=1, token="", deletion_date=0 if undated else key.deletion_date)
         self._digest = hashlib.sha256(_encode(plain))
+        self._material = hashlib.sha256(_encode((key.id, key.spec, key.usage, key.origin)))
+        self._newest = key.newest
 
     def add(self, version: KeyVersion) -> None:
         self._digest.update(_encode(version))
+        self._material.update(_encode((version.number, version.sealed)))
 
     def value(self) -> bytes:
         return self._digest.digest()
+
+    def material(self) -> bytes:
+        """Of what opens ciphertexts alone."""
+        digest = self._material.copy()
+        if self._newest:
+            digest.update(_encode((self._newest.number, self._newest.sealed)))
+        return digest.digest()

@@ -126,7 +126,7 @@ def import_(args: argparse.Namespace) -> int:
     end_orderly()
     name = path_text(args.file)
     secrets = Secrets(cache(lambda: passphrase(args)), args.identity)
-    chosen = Chosen(frozenset(args.keys), not args.keys and not args.without_credentials)
+    chosen = Chosen(frozenset(args.keys), not args.keys and not args.without_credentials, args.keep_changed)
     with ExitStack() as stack:
         source = stack.enter_context(Path(args.file).open("rb"))
 
@@ -229,14 +229,15 @@ def _tell(args: argparse.Namespace, to: _Target, said: About, found: Findings, m
     else:
         print(f"{_counts(made)} are made in {here}, read back and compared; what else is in it was there already.")
     for ids, what in (
-        (found.put_off, "are past the date of their deletion, which is put off to a day from now"),
+        (found.changed, "were changed here, and stay so"),
+        (found.put_off, "are past the date of their deletion: it is put off to a day from now"),
         (
             found.policies,
             f"have policies that name the account {said.account}: to be set again they must name this one",
         ),
     ):
         if ids:
-            print(f"Of the keys {', '.join(ids)}{' and others' if len(ids) == SHOWN else ''}: they {what}.")
+            print(f"{', '.join(ids)}{' and others' if len(ids) == SHOWN else ''} {what}.")
     site = to.site
     if (site.region, site.account) != (said.region, said.account):
         print(

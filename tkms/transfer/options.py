@@ -53,4 +53,9 @@ def add(words: Any, command: Any, as_json: argparse.ArgumentParser) -> None:
     import_.add_argument(
         "--from-tenant", default="", metavar="NAME", help="the tenant that the file is of, where this is another one"
     )
+    import_.add_argument(
+        "--keep-changed",
+        action="store_true",
+        help="leave what is here with all material of the file, and was changed since, as it is",
+    )
     import_.add_argument("--dry-run", action="store_true", help="only say what is new, and what stands against it")
