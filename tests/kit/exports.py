@@ -53,11 +53,11 @@ def _checked(settings: Settings, data: bytes, chosen: Chosen, names: Any) -> Fin
     return check.finish()
 
 
-def imported(settings: Settings, data: bytes, chosen: Chosen = ALL) -> tuple[Findings, Counts]:
-    with distinct_names("it") as names:
+def imported(settings: Settings, data: bytes, chosen: Chosen = ALL, at_a_time: int = 1) -> tuple[Findings, Counts]:
+    with distinct_names("it") as names, Hands(at_a_time) as hands:
         found = _checked(settings, data, chosen, names)
         assert not found.problems
-        arrival = Arrival(settings, chosen, Hands(1), names, _log(settings, IMPORT))
+        arrival = Arrival(settings, chosen, hands, names, _log(settings, IMPORT))
         Export(io.BytesIO(data), "it").tell(arrival)
         made = arrival.finish()
     assert made == found.new

@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, seed, settings
 from hypothesis.stateful import rule, run_state_machine_as_test
 
@@ -24,6 +25,7 @@ from kit.campaign.tenant import Process, deepen
 from kit.campaign.world import DAY, STORES, Dying, ProcessDied, World, make_world
 from kit.exports import empty_world, exported, imported, looked_at
 from tenantkms.access.policy import ALLOW_ALL
+from tenantkms.errors import Unavailable
 from tenantkms.model.key import KeyFilter
 from tkms.transfer.check import Own
 from tkms.transfer.file import AT_ONCE, Counts
@@ -153,3 +155,38 @@ def test_an_import_that_dies_at_any_call_of_the_store_is_finished_by_the_next(tm
 def _without_writes(rows: bytes) -> list[bytes]:
     """Of how often a row was written, and by which write, nobody is told."""
     return [re.sub(rb'"revision":\d+,"token":"[^"]*"', b"", row) for row in sorted(rows.splitlines())]
+
+
+class _Flaky:
+    """A store whose calls of these names fail in passing, each third one: before it, or with its answer lost."""
+
+    _NAMES = ("commit", "put_credential")
+
+    def __init__(self, inner: object) -> None:
+        self._inner, self.calls = inner, 0
+
+    def __getattr__(self, name: str) -> Any:
+        inner = getattr(self._inner, name)
+
+        def call(*args: object, **kwargs: object) -> object:
+            self.calls += 1
+            if self.calls % 3 == 0:
+                raise Unavailable
+            inner(*args, **kwargs)
+            if self.calls % 3 == 1:
+                raise Unavailable
+            return None
+
+        return call if name in self._NAMES else inner
+
+
+def test_what_fails_in_passing_is_done_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tkms.each._PAUSES", (0, 0))
+    source, _ = _filled(tmp_path)
+    world = empty_world("sqlite", tmp_path / "new", source)
+    flaky = _Flaky(world.keys)
+    settings = world.settings(wrap=lambda _: flaky)
+    settings.access.store = flaky  # type: ignore[assignment]
+    imported(settings, exported(source.settings())[0], at_a_time=4)
+    assert flaky.calls > 6
+    assert _without_writes(_rows(world)) == _without_writes(_rows(source))

@@ -7,6 +7,7 @@ commit, it is there. Who is stopped anywhere runs it again.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 
 from msgspec import Struct, field, json
@@ -188,10 +189,8 @@ class Arrival:
                 self._access.note_use(row.credential.access_key_id, row.last_used)
 
     def _make_credential(self, credential: Credential) -> None:
-        try:
+        with suppress(RevisionConflict):  # made by a try whose answer was lost, or by somebody else
             self._access.put_credential(self._sealed.credential(credential), new=True)
-        except RevisionConflict:
-            raise Failed(_MEANWHILE) from None
         there = self._access.get_credential(credential.access_key_id)
         if there is None or self._own.clear.credential(there) != credential:
-            raise Failed(f"The access key {credential.access_key_id} is not what was written.")
+            raise Failed(f"The access key {credential.access_key_id} is not what it was to be: run it again.")
