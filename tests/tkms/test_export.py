@@ -133,7 +133,7 @@ def test_some_keys_go_to_another_tenant(directory: Directory, tmp_path: Path, tk
     policy = json.dumps({"Version": "2012-10-17", "Statement": [{**allowed, "Resource": "*"}]})
     keys = [create(directory, alias=f"app-{number}", policy=policy) for number in range(3)]
     blob, file = encrypt(directory, keys[1]), tmp_path / "file"
-    told = tkms(directory, "export", file, "--plain", "--keys", "alias/app-0", keys[1])
+    told = tkms(directory, "export", file, "--plain", "--keys", "alias/app-0", "--keys", keys[1])
     assert told["counts"] == {"keys": 2, "versions": 2, "aliases": 2, "credentials": 0}
     other = Directory(tmp_path / "other")
     other.make("other")
@@ -175,7 +175,8 @@ def test_what_stands_against_it_is_told_before_anything_is_written(
     file = tmp_path / "file"
     tkms(directory, "export", file, "--plain")
     new = Directory(tmp_path / "new")
-    tkms(new, "import", file, "--keys", *(keys[name] for name in ("same", "turned", "tagged")))
+    chosen = [word for name in ("same", "turned", "tagged") for word in ("--keys", keys[name])]
+    tkms(new, "import", file, *chosen)
     act(new, "CreateKeyVersion", key_id=keys["turned"])
     act(new, "TagResources", key_ids=[keys["tagged"]], tags={"a": "b"})
     act(new, "DisableKey", key_ids=[keys["tagged"]])

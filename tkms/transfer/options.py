@@ -47,7 +47,11 @@ def add(words: Any, command: Any, as_json: argparse.ArgumentParser) -> None:
     for parser in (export, import_):
         parser.epilog, parser.formatter_class = _EXAMPLE, argparse.RawDescriptionHelpFormatter
         parser.add_argument(
-            "--keys", nargs="+", default=[], metavar="KEY", help="these only, by id or alias/NAME, and no access keys"
+            "--keys",
+            action="append",
+            default=[],
+            metavar="KEY",
+            help="this one only, by id or alias/NAME, and no access keys; repeat",
         )
         parser.add_argument("--without-credentials", action="store_true", help="no access keys")
     import_.add_argument(
