@@ -18,16 +18,19 @@ from kit import browser as kit
 from kit import support
 from kit.aws_clients import SECRET
 from kit.aws_encryption_sdk import MPL, open_, seal
+from kit.backups import create, decrypt, encrypt
 from kit.deployment import STACK, TENANT, Deployment, fleet, tkms
 from kit.emulator import ACCOUNT, REGION, Emulator
 from kit.raw_rows import raw_rows
 from kit.sdk_aws import Boto
 from kit.sdk_clients import Classic, Login, Qcloud, Tea, Tencent, refused
+from kit.support import new_directory, run_tkms
 from tenantkms import __version__
 from tenantkms.store.dynamodb import DynamoAccessStore
 from tenantkms.store.dynamodb_layout import TTL
 from tenantkms.store.integrity import UNCHECKED
 from tkms.findings import OK, PROBLEM, WARNING, Finding
+from tkms.machine.directory import Directory
 from tkms.stack.doctor import examine
 from tkms.stack.stack import Stack
 
@@ -325,6 +328,23 @@ def test_tkms_tells_who_used_a_key_and_that_no_line_is_missing(deployment: Deplo
     reports = deployment.tkms("audit", "verify")
     assert sum(report["lines"] for report in reports) > 3
     assert [finding for report in reports for finding in report["findings"]] == []
+
+
+def test_a_key_of_one_machine_goes_on_in_the_stack_and_comes_back(deployment: Deployment, tmp_path: Path) -> None:
+    here, there, file, back = new_directory(tmp_path / "here"), Directory(tmp_path / "there"), "file", "back"
+    key = create(here, alias="moves")
+    blob = encrypt(here, key)
+    run_tkms("export", str(tmp_path / file), "--plain", "--keys", key, "--data-dir", str(here.path))
+    made = deployment.tkms("import", str(tmp_path / file), "--from-tenant", "local")["made"]
+    assert made == {"keys": 1, "versions": 1, "aliases": 1, "credentials": 0}
+    assert tkms(deployment.emulator, "decrypt", stdin=blob).stdout == "secret"
+    deployment.tkms("key", "rotate", key)
+    later = tkms(deployment.emulator, "encrypt", "--key", "alias/moves", stdin="later").stdout
+    uses = deployment.tkms("audit", "--key", key, "--since", "10m")
+    assert {"Import", "Decrypt"} <= {use["action"] for use in uses if use["outcome"] == "ok"}
+    deployment.tkms("export", str(tmp_path / back), "--plain", "--keys", key)
+    run_tkms("import", str(tmp_path / back), "--data-dir", str(there.path))
+    assert [decrypt(there, each) for each in (blob, later.strip())] == [b"secret", b"later"]
 
 
 def test_tkms_prints_a_program_for_the_deployment(deployment: Deployment) -> None:
