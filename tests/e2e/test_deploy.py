@@ -340,8 +340,6 @@ def test_a_key_of_one_machine_goes_on_in_the_stack_and_comes_back(deployment: De
     assert tkms(deployment.emulator, "decrypt", stdin=blob).stdout == "secret"
     deployment.tkms("key", "rotate", key)
     later = tkms(deployment.emulator, "encrypt", "--key", "alias/moves", stdin="later").stdout
-    uses = deployment.tkms("audit", "--key", key, "--since", "10m")
-    assert {"Import", "Decrypt"} <= {use["action"] for use in uses if use["outcome"] == "ok"}
     deployment.tkms("export", str(tmp_path / back), "--plain", "--keys", key)
     run_tkms("import", str(tmp_path / back), "--data-dir", str(there.path))
     assert [decrypt(there, each) for each in (blob, later.strip())] == [b"secret", b"later"]
