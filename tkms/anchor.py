@@ -27,13 +27,13 @@ def anchor(settings: Settings) -> None:
 
 def check_rows(settings: Settings) -> Iterator[IntegrityFault | None]:
     """`AuthenticRows.check_rows` of all that a tenant has."""
-    for store in _stores(settings):
+    for store in stores(settings):
         yield from store.check_rows()
 
 
 def take_over(settings: Settings) -> Iterator[None]:
     """`AuthenticRows.take_over` of all that a tenant has: for whoever knows that nobody else took MACs away."""
-    for store in _stores(settings):
+    for store in stores(settings):
         yield from store.take_over()
 
 
@@ -43,7 +43,7 @@ def has_rows(settings: Settings) -> bool:
     return settings.access.store.has_credentials() or bool(keys.keys_after((0, ""), limit=1))
 
 
-def _stores(settings: Settings) -> tuple[KeyStore | AccessStore, ...]:
+def stores(settings: Settings) -> tuple[KeyStore | AccessStore, ...]:
     """On one machine both are one."""
     return tuple(dict.fromkeys((settings.deps.keyring.store, settings.access.store)))
 

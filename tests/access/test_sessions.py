@@ -36,7 +36,8 @@ POLICY = '{"Statement": [{"Effect": "Allow", "Action": "Encrypt", "Resource": "a
 def root(sealed: dict[str, bytes] | None = None, tenant: str = "acme", parent: FileParentKey | None = None) -> Root:
     """A root secret of its own, or the one that `parent` has sealed."""
     kept = {} if sealed is None else sealed
-    made = Root(tenant, parent or FileParentKey(os.urandom(32)), lambda: kept.get("root"))
+    parents = [parent or FileParentKey(os.urandom(32))]
+    made = Root(tenant, lambda: parents, lambda: kept.get("root"))
     made.make(lambda blob: kept.setdefault("root", blob))
     return made
 
@@ -240,7 +241,7 @@ def test_opening_is_remembered_for_a_while_and_only_what_opened(world: World) ->
 
 
 def test_without_the_root_secret_the_fault_is_retryable(world: World) -> None:
-    broken = Root("acme", FileParentKey(os.urandom(32)), lambda: None)
+    broken = Root("acme", lambda: [FileParentKey(os.urandom(32))], lambda: None)
     sessions = Sessions(world.store, broken, os.urandom, clock=world.clock)
     with pytest.raises(Unavailable):
         sessions.issue("other", 3600, "", NOW)

@@ -71,7 +71,7 @@ def test_a_line_is_one_json_object_whatever_is_in_it() -> None:
         "dry_run": True,
         "seq": 0,
     }
-    (report,) = verify_lines([("x", line.encode())], MAC)
+    (report,) = verify_lines([("x", line.encode())], [MAC])
     assert (report.lines, report.findings) == (1, [])
 
 
@@ -96,20 +96,20 @@ def test_each_process_s_stream_has_a_chain_of_its_own_and_none_hides_a_hole() ->
         for number in range(5):
             audit.write(record(name, number))
         lines += [(name, line.encode()) for line in stream.getvalue().splitlines()]
-    whole = verify_lines(reversed(lines), MAC)  # exported in whatever order
+    whole = verify_lines(reversed(lines), [MAC])  # exported in whatever order
     assert [(report.first, report.last, report.findings) for report in whole] == [(0, 4, []), (0, 4, [])]
     assert len({report.chain for report in whole}) == 2
     del lines[7]
-    found = [finding for report in verify_lines(lines, MAC) for finding in report.findings]
+    found = [finding for report in verify_lines(lines, [MAC]) for finding in report.findings]
     assert [(finding.status, finding.seq) for finding in found] == [(PROBLEM, 3)]
     lines[1] = ("a", lines[1][1].replace(b'"ok"', b'"no"'))
-    assert sorted(f.seq for report in verify_lines(lines, MAC) for f in report.findings) == [1, 3]
+    assert sorted(f.seq for report in verify_lines(lines, [MAC]) for f in report.findings) == [1, 3]
 
 
 def test_another_key_verifies_nothing() -> None:
     stream = io.StringIO()
     log(stream).write(record("x", 1))
-    (report,) = verify_lines([("x", stream.getvalue().encode())], Hmac(os.urandom(32)))
+    (report,) = verify_lines([("x", stream.getvalue().encode())], [Hmac(os.urandom(32))])
     assert [finding.status for finding in report.findings] == [PROBLEM]
 
 
@@ -120,7 +120,7 @@ def test_a_line_that_did_not_go_out_leaves_no_hole() -> None:
     with pytest.raises(Unavailable):
         audit.write(msgspec.structs.replace(record("x", 2), principal="\ud800"))
     audit.write(record("x", 3))
-    (report,) = verify_lines((("x", line.encode()) for line in stream.getvalue().splitlines()), MAC)
+    (report,) = verify_lines((("x", line.encode()) for line in stream.getvalue().splitlines()), [MAC])
     assert (report.lines, report.findings) == (2, [])
 
 

@@ -51,7 +51,7 @@ def events(path: Path) -> list[str]:
 
 
 def found(path: Path) -> list[tuple[str, int]]:
-    return [(finding.status, finding.seq) for finding in verify_log(path, MAC).findings]
+    return [(finding.status, finding.seq) for finding in verify_log(path, [MAC]).findings]
 
 
 def fill(path: Path, count: int, max_bytes: int = 1_000_000) -> FileLog:

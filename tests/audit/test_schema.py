@@ -37,6 +37,7 @@ def lines_of_files(folder: Path) -> list[dict[str, Any]]:
     file_log(log).write(record("x", 1))
     log.with_suffix(".head").unlink()
     file_log(log).write(record("x", 1))
+    audit.note("resealed")
     raw = [line for file in (*rotated(log), log) for line in file.read_text().splitlines()]
     return [json.loads(line) for line in raw if line.endswith('"}') and '"mac"' in line]
 

@@ -77,7 +77,7 @@ def test_who_took_the_lock_without_a_look_looks_with_the_next_line(log: Path, me
     writer.write(record("third", 0))
     later.pop()()
     assert numbers(log) == [0, 1, 2, 3, 4, 5]
-    assert verify_log(log, MAC).findings == []
+    assert verify_log(log, [MAC]).findings == []
 
 
 def test_a_line_of_a_stranger_to_the_memory_is_seen(log: Path) -> None:
@@ -143,4 +143,4 @@ def test_processes_make_one_chain(log: Path) -> None:
     assert sum('"action":"Encrypt"' in line for line in found) == 1200
     assert numbers(log) == list(range(len(found)))
     assert not [line for line in found if '"event":"torn"' in line or '"event":"lost"' in line]
-    assert verify_log(log, MAC).findings == []
+    assert verify_log(log, [MAC]).findings == []

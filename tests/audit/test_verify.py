@@ -33,7 +33,7 @@ def files(log: Path) -> list[Path]:
 
 
 def problems(log: Path, **options: object) -> list[str]:
-    report = verify_log(log, MAC, **options)  # type: ignore[arg-type]
+    report = verify_log(log, [MAC], **options)  # type: ignore[arg-type]
     return [finding.found for finding in report.findings if finding.status == PROBLEM]
 
 
@@ -142,13 +142,13 @@ def test_a_line_that_is_added_at_the_end_is_not_taken_for_one_that_was_cut(log: 
 def test_a_line_that_was_changed_at_the_end_of_an_export_is_found(log: Path) -> None:
     lines = log.read_bytes().splitlines()
     exported = [("export", line) for line in [*lines[:-1], added(lines[-1] + b"\n").rstrip()]]
-    (report,) = verify_lines(exported, MAC)
+    (report,) = verify_lines(exported, [MAC])
     assert [finding.status for finding in report.findings if "behind line" in finding.found] == [PROBLEM]
 
 
 def test_a_file_of_no_chain_is_told_of(log: Path) -> None:
     log.with_name(f"{log.name}.1").write_bytes(FORGED + b"\n")
-    (finding,) = verify_log(log, MAC).findings
+    (finding,) = verify_log(log, [MAC]).findings
     assert finding.where == f"{log.name}.1"
     assert "no chain" in finding.found
 
@@ -188,7 +188,7 @@ def test_without_a_head_it_is_said_and_the_next_process_says_so_too(log: Path, l
 def test_a_whole_earlier_state_is_found_by_a_head_that_was_noted(log: Path) -> None:
     kept = {path: path.read_bytes() for path in log.parent.iterdir()}
     file_log(log).write(record("y", 1))
-    noted = parse_head(verify_log(log, MAC).head)
+    noted = parse_head(verify_log(log, [MAC]).head)
     assert problems(log, noted=noted) == []
     for path, data in kept.items():
         path.write_bytes(data)

@@ -264,7 +264,7 @@ def test_a_stack_s_lines_are_read_and_each_process_s_chain_is_verified(stack: An
     lines = [raw for _, raw in chain.from_iterable(of_stack(stack, time.time() - 60))]
     (use, other) = summarise(line for raw in lines if (line := read(raw)))
     assert (use.principal, use.count, other.principal, other.count) == ("a", 3, "b", 4)
-    assert [(r.lines, r.findings) for r in verify_lines(chain.from_iterable(of_stack(stack, 0)), MAC)] == [
+    assert [(r.lines, r.findings) for r in verify_lines(chain.from_iterable(of_stack(stack, 0)), [MAC])] == [
         (3, []),
         (4, []),
     ]
@@ -274,7 +274,7 @@ def test_a_hole_in_a_stack_s_lines_is_found(stack: Any) -> None:
     lines = stack.run("/endpoint", "a", 5)
     stack.put("/encrypt", "copy", lines[:2] + lines[3:])
     stack.logs.delete_log_stream(logGroupName="/endpoint", logStreamName="a")
-    (report,) = verify_lines(chain.from_iterable(of_stack(stack, 0)), MAC)
+    (report,) = verify_lines(chain.from_iterable(of_stack(stack, 0)), [MAC])
     assert [(finding.status, finding.seq) for finding in report.findings] == [(PROBLEM, 2)]
 
 
@@ -319,7 +319,7 @@ def test_the_operator_is_warned_once_an_hour_and_what_is_too_much_is_removed(
     keeper.keep()
     assert capsys.readouterr().err == ""
     assert sum(path.stat().st_size for path in tmp_path.glob("audit*.jsonl")) < 6_500
-    assert verify_log(tmp_path / "audit.jsonl", MAC).findings == []
+    assert verify_log(tmp_path / "audit.jsonl", [MAC]).findings == []
     (tmp_path / "refused.jsonl").unlink()
     (tmp_path / "refused.jsonl").symlink_to("/dev/full")
     broken = FileAudit(tmp_path / "audit.jsonl", tmp_path / "refused.jsonl", key)

@@ -114,19 +114,19 @@ def verify(args: argparse.Namespace) -> int:
         raise UsageError(f"--head: {e}") from None
     if noted and (args.stack or args.files):
         raise UsageError("--head is of the log of a data directory")
-    mac = Hmac(find(args).settings.root.key(AUDIT_KEY))
+    macs = [Hmac(key) for key in find(args).settings.root.all(AUDIT_KEY)]
     reports: list[Report]
     if args.files:
         try:
-            reports = verify_lines(of_files(args.files), mac)
+            reports = verify_lines(of_files(args.files), macs)
         except OSError as e:
             raise Failed(f"{e.filename} cannot be read: {e.strerror}") from e
     elif args.stack:
         since = _since(args.since, time.time()) if args.since else 0
-        reports = verify_lines(chain.from_iterable(_stored(args, since)), mac)
+        reports = verify_lines(chain.from_iterable(_stored(args, since)), macs)
     else:
         log, refused = _logs(args)
-        reports = [verify_log(log, mac, noted), verify_log(refused, mac)]
+        reports = [verify_log(log, macs, noted), verify_log(refused, macs)]
     return _tell(reports, args)
 
 

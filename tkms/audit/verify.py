@@ -9,7 +9,7 @@ import fcntl
 import hashlib
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
@@ -80,11 +80,16 @@ def _lines(first: int, last: int) -> str:
 
 
 class Checker:
-    """Is shown the lines of one chain in their order. `wanted`: lines whose whole HMAC will be asked for."""
+    """Is shown the lines of one chain in their order. `wanted`: lines whose whole HMAC will be asked for.
 
-    def __init__(self, mac: Hmac, wanted: Iterable[int] = ()) -> None:
+    `macs`: of now, and of before each reseal. A line may be under any of them, as processes hear of a reseal one after
+    the other; whoever has an old one can add lines at the end alone, since a line binds what is before it.
+    """
+
+    def __init__(self, macs: Sequence[Hmac], wanted: Iterable[int] = ()) -> None:
         self.report = Report()
-        self._mac = mac
+        self._macs = macs
+        self._newest = True
         self._digests = dict.fromkeys(wanted, b"")
         self._shown: bytes | None = START
         self._first: _Line | None = None
@@ -130,7 +135,7 @@ class Checker:
                 return  # what it is bound to is not there
         if self._shown is None:
             return
-        digest = self._mac(self._shown + line.body)
+        digest = self._digest(self._shown, line)
         if digest[:SHOWN] != line.at.shown:
             self.tell(PROBLEM, where, f"line {seq} is not what was written, or the one before it is not", seq)
         elif line.event.event == "unmarked":
@@ -139,6 +144,16 @@ class Checker:
             self._dropped[line.event.last] = line.event.shown
         if seq in self._digests:
             self._digests[seq] = digest
+
+    def _digest(self, shown: bytes, line: _Line) -> bytes:
+        """The line's whole HMAC, under the key that it is under, if it is under one."""
+        digest = b""
+        for age, mac in enumerate(self._macs):
+            digest = mac(shown + line.body)
+            if digest[:SHOWN] == line.at.shown:
+                self._newest = age == 0
+                break
+        return digest
 
     def _check_stray(self, line: _Line) -> None:
         """What stands between two lines of the chain must be what the second one says."""
@@ -160,6 +175,9 @@ class Checker:
     def end(self, *, whole: bool) -> Report:
         """No more lines. `whole`: the chain was shown from its beginning, or from where a line says."""
         report, first = self.report, self._first
+        if whole and report.lines and not self._newest:
+            found = f"line {report.last} is under a key from before a reseal, which ended with a line under the new one"
+            self.tell(PROBLEM, "", found, report.last)
         if self._stray:
             (data, *more) = self._stray
             torn = not (more or data.endswith(b"\n") or _readable(data))
@@ -170,7 +188,7 @@ class Checker:
             shown = self._dropped.get(before, "")
             status = PROBLEM if whole else NOTE
             if shown:
-                if self._mac(bytes.fromhex(shown) + first.body)[:SHOWN] != first.at.shown:
+                if self._digest(bytes.fromhex(shown), first)[:SHOWN] != first.at.shown:
                     self.tell(PROBLEM, "", f"line {first.at.seq} is not what was written", first.at.seq)
             elif any(before < last for last in self._dropped):
                 self.tell(status, "", f"{_lines(0, before)} missing, where no file was removed", first.at.seq)
@@ -196,12 +214,12 @@ def parse_head(text: str) -> Head:
     return Head(int(seq), bytes.fromhex(shown), b"")
 
 
-def verify_log(path: Path, mac: Hmac, noted: Head | None = None) -> Report:
+def verify_log(path: Path, macs: Sequence[Hmac], noted: Head | None = None) -> Report:
     """The log at `path` with all its files, as they are at this moment: it may be written to meanwhile."""
     with ExitStack() as stack:
         head, files = _snapshot(path, stack)
         wanted = [found.seq for found in (head, noted) if found]
-        checker = Checker(mac, wanted)
+        checker = Checker(macs, wanted)
         for name, file, size in files:
             for count, raw in enumerate(_read(file, size), 1):
                 checker.see(raw, f"{name}:{count}")
@@ -253,7 +271,7 @@ def _read(file: int, size: int) -> Iterator[bytes]:
             yield raw
 
 
-def verify_lines(lines: Iterable[tuple[str, bytes]], mac: Hmac) -> list[Report]:
+def verify_lines(lines: Iterable[tuple[str, bytes]], macs: Sequence[Hmac]) -> list[Report]:
     """Chains of lines that were exported, in whatever order: (where it is from, line)."""
     chains: dict[str, dict[bytes, tuple[int, str]]] = defaultdict(dict)
     for where, raw in lines:
@@ -261,7 +279,7 @@ def verify_lines(lines: Iterable[tuple[str, bytes]], mac: Hmac) -> list[Report]:
             chains[at.chain].setdefault(raw.rstrip(b"\r\n"), (at.seq, where))
     reports = []
     for seen in chains.values():
-        checker = Checker(mac)
+        checker = Checker(macs)
         for raw, (_, where) in sorted(seen.items(), key=lambda item: item[1][0]):
             checker.see(raw, where)
         reports.append(checker.end(whole=False))

@@ -8,7 +8,7 @@ import shutil
 import sqlite3
 import sys
 import tempfile
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import msgspec
@@ -21,7 +21,8 @@ from tenantkms.errors import InvalidCiphertext
 from tenantkms.model.key import Key
 from tenantkms.model.specs import SYMMETRIC
 from tenantkms.model.version import KeyVersion, version_id
-from tenantkms.parent.port import SealBroken, key_binding
+from tenantkms.parent.port import Binding, ParentKey, SealBroken, key_binding
+from tenantkms.parent.root import Root
 from tenantkms.runtime.assemble import SettingsError
 from tkms.backup.asking import opening_secrets, parent_key
 from tkms.backup.contents import PARENT, STORE, unpack
@@ -52,13 +53,12 @@ def open_offline(args: argparse.Namespace) -> int:
             raise UsageError(f"{args.offline} does not say whose it is: --tenant")
         parent = parent_key(args, place.parent, path_text(args.offline))
         key, version = _found(place.store, header.key_id, header.version)
+        parents = _parents(place.store, tenant, parent)
     if key.spec not in SYMMETRIC or SYMMETRIC[key.spec].suite != header.suite:
         raise InvalidCiphertext
-    binding = key_binding(tenant, key.id, version.number, key.spec)
-    try:
-        material = file_parent(parent).unseal(version.sealed, binding)
-    except SealBroken:
-        raise Failed(f"The parent key is another one, or the tenant is not {tenant}.") from None
+    material = _opened(parents, version.sealed, key_binding(tenant, key.id, version.number, key.spec))
+    if material is None:
+        raise Failed(f"The parent key is another one, or the tenant is not {tenant}.")
     opened = plaintext(header.content, open_blob(derive(material), header, blob, canonical(pairs)))
     if args.json:
         print_json(
@@ -95,6 +95,22 @@ def _place(args: argparse.Namespace, given: Path, folder: Path) -> _Place:
         tenant = ""
     parent = given.parent / PARENT
     return _Place(folder / STORE, tenant, parent.read_bytes() if parent.exists() else b"")
+
+
+def _parents(store: Path, tenant: str, spec: bytes) -> list[ParentKey]:
+    """The parent key, and the former one where a copy is from within a reseal."""
+    parent = file_parent(spec)
+    with closing(sqlite3.connect(store)) as db, suppress(sqlite3.Error, SealBroken):  # there may be no root
+        if row := db.execute("SELECT CAST(sealed AS BLOB) FROM root").fetchone():
+            return [parent, *Root(tenant, lambda: (parent,), lambda: row[0], file_parent).opened().before]
+    return [parent]
+
+
+def _opened(parents: list[ParentKey], sealed: bytes, binding: Binding) -> bytes | None:
+    for parent in parents:
+        with suppress(SealBroken):
+            return parent.unseal(sealed, binding)
+    return None
 
 
 def _found(store: Path, key_id: str, number: int) -> tuple[Key, KeyVersion]:

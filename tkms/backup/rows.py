@@ -6,21 +6,21 @@ import secrets
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from functools import partial
 from pathlib import Path
 
 from msgspec import Struct, field
 
 from tenantkms.crypto import asymmetric
-from tenantkms.errors import KmsError
+from tenantkms.errors import KmsError, Unavailable
 from tenantkms.keys.walk import PAGE
 from tenantkms.model.key import Key
 from tenantkms.model.specs import SIZES
 from tenantkms.model.version import KeyVersion
-from tenantkms.parent.file import FileParentKey
-from tenantkms.parent.port import SealBroken, credential_binding, key_binding
-from tenantkms.parent.root import Root
-from tenantkms.store.integrity import PURPOSE, UNCHECKED, RowMac
+from tenantkms.parent.file import parent_of
+from tenantkms.parent.port import ParentKey, SealBroken, credential_binding, key_binding
+from tenantkms.parent.root import AnchoredParentKey, Root
+from tenantkms.runtime.assemble import aws_parent, row_macs
+from tenantkms.store.integrity import UNCHECKED
 from tenantkms.store.port import KeyStore
 from tenantkms.store.sqlite import SqliteStore
 from tkms.output import Failed
@@ -62,11 +62,18 @@ def check_file(path: Path, *, thorough: bool = False) -> list[str]:
     return [] if found == ["ok"] else found
 
 
-def file_parent(key: bytes) -> FileParentKey:
-    """Raises `Failed` for what is no parent key of a file."""
-    if len(key) != 32:
-        raise Failed("The parent key is not 32 bytes long.")
-    return FileParentKey(key)
+def file_parent(spec: bytes) -> ParentKey:
+    """What a parent key's file says. Raises `Failed` for what is none."""
+    try:
+        return parent_of(spec, aws_parent)
+    except Unavailable as e:
+        raise Failed(str(e)) from None
+
+
+def root_of(tenant: str, parent: bytes, store: KeyStore) -> Root:
+    """Of a copy of a store, while a reseal was under way too: then the new parent key opens all of it."""
+    parents = (file_parent(parent),)
+    return Root(tenant, lambda: parents, store.get_root, file_parent)
 
 
 class Rows:
@@ -76,11 +83,12 @@ class Rows:
     """
 
     def __init__(self, store: Path, tenant: str, parent: bytes, name: str) -> None:
-        self._path, self._tenant, self._parent = store, tenant, file_parent(parent)
+        self._path, self._tenant = store, tenant
         self.store = SqliteStore(store, UNCHECKED)
-        root = Root(tenant, self._parent, self.store.get_root)
+        root = root_of(tenant, parent, self.store)
+        self._parent = AnchoredParentKey(root)
         try:
-            self._macs = RowMac(partial(root.key, PURPOSE))
+            self._macs = row_macs(root)
             self._macs.make(())
         except SealBroken:
             raise Failed(f"The parent key is not the one that {name} was sealed with.") from None

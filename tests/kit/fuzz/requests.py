@@ -139,7 +139,7 @@ class _Tenant:
         store = SqliteStore(Path(self.folder.name) / "kms.sqlite3", ROW_MACS)
         parent = FileParentKey(bytes(32))
         store.put_root(parent.seal(bytes(32), root_binding(TENANT)))
-        root = Root(TENANT, parent, store.get_root)
+        root = Root(TENANT, lambda: [parent], store.get_root)
         sealed = parent.seal(MATERIAL[1], key_binding(TENANT, KEY_ID, 1, "AES_256"))
         primary = KeyVersion(number=1, created=NOW, sealed=sealed)
         store.commit(

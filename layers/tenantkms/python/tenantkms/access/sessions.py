@@ -5,7 +5,8 @@
     id      "TKMT" || base32 of the salt's first 15 bytes
     secret  HMAC-SHA-256(key "session secret", token) in hex: base64url may begin with `-`, an option to a command line
 
-The two keys are derived from the tenant's root secret. Another token than the one that was issued makes another secret,
+The two keys are derived from the tenant's root secret; after a reseal also from the one before, as long as a session of
+it may last. Another token than the one that was issued makes another secret,
 so that a token that travels unsigned, as `X-TC-Token` does, is bound to the signature all the same.
 """
 
@@ -13,9 +14,11 @@ from __future__ import annotations
 
 import base64
 import hmac
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 import msgspec
+from msgspec.structs import replace
 
 from tenantkms.access import policy as policies
 from tenantkms.crypto.ciphers import AES_256_GCM, SUITES, InvalidTag
@@ -37,6 +40,8 @@ SHORTEST, LONGEST = 15 * 60, 12 * 3600
 MAX_POLICY = 2_048
 """Bytes of a session's policy without white space: with it a token has at most `MAX_TOKEN` characters."""
 MAX_TOKEN = 3_072
+_TOKEN, _SECRET = "session token", "session secret"
+"""Of the keys, as the root secret's are told apart."""
 _PREFIX = "TKMT"
 _VERSION = b"\x01"
 _SALT_SIZE = 24
@@ -77,6 +82,7 @@ class Sessions:
         self._root = root
         self._random = random
         self._opened: Cache[Session] = Cache(size, seconds, clock)
+        self.forget = self._opened.clear
 
     def issue(self, credential: str, duration: int, policy: str, now: int) -> Session:
         """A session of `duration` seconds for the access key with that id, or the newest active one of that name.
@@ -90,8 +96,9 @@ class Sessions:
         expires = min(now + duration, parent.expires or now + duration)
         content = f"{parent.access_key_id} {expires} {_narrowed(policy)}".encode()
         header = _VERSION + self._random(_SALT_SIZE)
-        token = _base64(header + _SUITE.seal(self._key(header), content, header))
-        return self._session(header, token, content)
+        key = hmac.digest(self._root.key(_TOKEN), header, "sha256")
+        token = _base64(header + _SUITE.seal(key, content, header))
+        return self._session(header, token, content, self._root.key(_SECRET))
 
     def _parent(self, wanted: str, now: float) -> Credential:
         found = [c for c in self._store.list_credentials() if wanted and wanted in (c.access_key_id, c.name)]
@@ -123,14 +130,30 @@ class Sessions:
             header = raw[:_BODY]
             if header[:1] != _VERSION or len(header) != _BODY or _base64(raw) != token:
                 raise InvalidSecurityToken
-            content = _SUITE.open(self._key(header), raw[_BODY:], header)
-        except (InvalidTag, ValueError):  # not base64, not long enough, not of this tenant
+        except ValueError:  # not base64
             raise InvalidSecurityToken from None
-        return self._session(header, token, content)
+        for key, secret, until in self._keys():
+            with suppress(InvalidTag, ValueError):  # not long enough, not of this tenant, or not under this secret
+                content = _SUITE.open(hmac.digest(key, header, "sha256"), raw[_BODY:], header)
+                session = self._session(header, token, content, secret)
+                return replace(session, expires=min(session.expires, until or session.expires))
+        raise InvalidSecurityToken
 
-    def _session(self, header: bytes, token: str, content: bytes) -> Session:
+    def _keys(self) -> Iterator[tuple[bytes, bytes, int]]:
+        """(key of tokens, key of secrets, until when sessions of them are good; 0: as long as they say): what is known
+        first, and then what has come since."""
+        root = self._root
+        for anew in (False, True):
+            if anew and not root.renew():
+                return
+            yield root.key(_TOKEN), root.key(_SECRET), 0
+            for (token, until), (secret, _) in zip(root.for_sessions(_TOKEN), root.for_sessions(_SECRET), strict=False):
+                if until:
+                    yield token, secret, until
+
+    @staticmethod
+    def _session(header: bytes, token: str, content: bytes, key: bytes) -> Session:
         parent, expires, policy = content.decode().split(" ", 2)
-        key = self._root.key("session secret")
         return Session(
             access_key_id=_PREFIX + base64.b32encode(header[len(_VERSION) :][:15]).decode(),
             secret=Secret(hmac.digest(key, token.encode(), "sha256").hex()),
@@ -139,6 +162,3 @@ class Sessions:
             expires=int(expires),
             policy=policy,
         )
-
-    def _key(self, header: bytes) -> bytes:
-        return hmac.digest(self._root.key("session token"), header, "sha256")

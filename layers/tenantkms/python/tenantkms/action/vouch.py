@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -40,6 +40,10 @@ def _mac(key: bytes, until: int, text: str) -> str:
     return hmac.digest(key, b"%d\n%b" % (until, text.encode()), hashlib.sha256().name).hex()
 
 
+def _fits(found: _Vouched, key: bytes) -> bool:
+    return hmac.compare_digest(_mac(key, found.until, found.call).encode(), found.mac.encode())
+
+
 def vouch(call: Mapping[str, Any], key: bytes, now: int) -> bytes:
     """The payload that carries `call`. Raises `UnicodeEncodeError` for what JSON cannot carry."""
     text, until = _encode(call).decode(), now + _SECONDS
@@ -51,11 +55,14 @@ def is_vouched(event: object) -> bool:
     return isinstance(event, dict) and "mac" in event
 
 
-def vouched(event: Mapping[str, Any], key: bytes, now: int) -> dict[str, Any]:
-    """The call in `event`. Raises `MalformedRequest` unless the endpoint has made it, within the last minute."""
+def vouched(event: Mapping[str, Any], keys: Callable[[bool], Sequence[bytes]], now: int) -> dict[str, Any]:
+    """The call in `event`. Raises `MalformedRequest` unless the endpoint has made it, within the last minute.
+
+    `keys` are what it may be under at this time (`Root.valid`).
+    """
     try:
         found = msgspec.convert(event, _Vouched)
-        if not hmac.compare_digest(_mac(key, found.until, found.call).encode(), found.mac.encode()):
+        if not any(_fits(found, key) for anew in (False, True) for key in keys(anew)):
             raise ValueError("the MAC is another one")
         if not now <= found.until <= now + 2 * _SECONDS:
             raise ValueError("it is not of now")

@@ -56,6 +56,10 @@ class Chain:
         self._digest = digest = self._mac(self.shown + body)
         return body + MAC + hexlify(digest[:SHOWN]) + LAST
 
+    def rekey(self, mac: Hmac) -> None:
+        """The next line is under another key; what is before stays bound by it."""
+        self._mac = mac
+
     def taken(self) -> None:
         self.shown, self._hidden = self._digest[:SHOWN], self._digest[SHOWN:]
         self.seq += 1

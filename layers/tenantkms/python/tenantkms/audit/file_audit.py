@@ -67,6 +67,11 @@ class FileAudit:
         for log in (self._calls, self._refused):
             log.settle(_FILE_SECONDS)
 
+    def note_resealed(self) -> None:
+        """To be called once no process writes lines under the former key any more. Raises `Unavailable`."""
+        for log in (self._calls, self._refused):
+            log.note("resealed")
+
     def close(self) -> None:
         """To be called once, at the end, as `settle`."""
         with suppress(Unavailable):

@@ -39,6 +39,8 @@ from tenantkms.errors import Unavailable
 from tenantkms.store.file_lock import FileLock, Later, at_once
 
 _MARK_SECONDS = 1.0
+_KEY_SECONDS = 1.0
+"""How long a process goes on with a key after a reseal has given the log another one."""
 _CLOSING = 256
 """Bytes that are left for the line that closes a file."""
 
@@ -49,7 +51,7 @@ class FileLog:
     Lines are written as they come, or some together. Whoever writes holds the lock of the head, so any number of
     processes and threads may;
     `later` gives it back (`FileLock`), and `end` is what processes share that write by turns. `key` answers the
-    chain's key; it is asked for with the first line.
+    chain's key; it is asked for with the first line, and again every second in which there is one.
     """
 
     def __init__(
@@ -64,7 +66,8 @@ class FileLog:
     ) -> None:
         self.path, self._key, self._max_bytes, self._clock = path, key, max_bytes, clock
         self._limit, self._end = 0, end
-        self._mac: Hmac | None = None
+        self._secret = b""
+        self._key_at = 0.0
         self._chain: Chain | None = None
         self._file = self._head = -1
         self._size = -1
@@ -99,6 +102,8 @@ class FileLog:
         try:
             contents = [encode(each) for each in (record, *more)]
             with self._lock as taken:
+                if monotonic() >= self._key_at:
+                    self._renew_key()
                 chain, lines = self._ready(taken), b""
                 for content in contents:
                     line, size = chain.line(content), self._size + len(lines)
@@ -144,6 +149,12 @@ class FileLog:
         self._unlooked = False
         return chain
 
+    def _renew_key(self) -> None:
+        self._key_at = monotonic() + _KEY_SECONDS
+        if self._chain and (secret := self._key()) != self._secret:
+            self._secret = secret
+            self._chain.rekey(Hmac(secret))
+
     def _put(self, chain: Chain, lines: bytes) -> None:
         """Write `lines`, behind which `chain` is."""
         size, self._size = self._size, -1  # whatever ends this, the next one looks at what is there
@@ -173,7 +184,7 @@ class FileLog:
         """Others have written, or a process ended, or something was done to the files: the chain goes on behind the
         last line that is there, and says what is not as it should be."""
         self._reopen()
-        mac = self._mac = self._mac or Hmac(self._key())
+        self._secret = self._secret or self._key()
         found, stray = end(self._file)
         if link(stray.rpartition(b"\n")[2]):  # of a line nothing but its end was cut off: it is one
             os.write(self._file, b"\n")
@@ -185,7 +196,7 @@ class FileLog:
         last = found.seq if found else -1
         missed = max(last, head.seq if head else -1)
         name = found.chain if found else f"{self.path.stem}-{os.urandom(8).hex()}"
-        chain = Chain(mac, name, missed + 1, found.shown if found else START)
+        chain = Chain(Hmac(self._secret), name, missed + 1, found.shown if found else START)
         self._size = lseek(self._file, 0, SEEK_END)
         self._since = first_time(self._file) or self._clock()
         if found is None and missed < 0:
@@ -236,6 +247,14 @@ class FileLog:
             return False
 
     # -- keeping --
+
+    def note(self, event: str) -> None:
+        """A line about the log itself, under the key as it is now. Raises `Unavailable`."""
+        with self._turn():
+            self._renew_key()
+            chain = self._ready()
+            self._tell(chain, self._event(event))
+            self._mark(chain)
 
     def settle(self, seconds: float = float("inf")) -> None:
         """Bring the head up to the last line, and close a file that was begun `seconds` ago. Never fails.

@@ -26,6 +26,7 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
     `torn`     between this line and the one before it stand `bytes` bytes of lines that could not be written whole
     `lost`     the lines from `last` to this one had been written and were not there any more
     `unmarked` the head of the chain was not there any more
+    `resealed` lines under the key from before end here: what a reseal puts under another parent key has another one
     `dropped`  the file whose last line is `last`, which showed `shown`, was removed: it was old, or there was too much
     """
 

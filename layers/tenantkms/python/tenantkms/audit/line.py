@@ -73,18 +73,21 @@ class StreamAudit:
         self._stream = stream or sys.stdout
         self._chain: Chain | None = None
 
+    def forget(self) -> None:
+        """The key is another one: a chain has one only."""
+        self._chain = None
+
     def content(self, record: Record) -> bytes:
         """A JSON object on one line, without its end."""
         return encode(record)
 
     def write(self, record: Record, *more: Record) -> None:
-        if self._chain is None:
-            self._chain = Chain(Hmac(self._key()), os.urandom(8).hex())
+        chain = self._chain = self._chain or Chain(Hmac(self._key()), os.urandom(8).hex())
         try:
-            self._send(self._chain.line(self.content(record)))
+            self._send(chain.line(self.content(record)))
         except (OSError, ValueError) as e:
             raise Unavailable(NOT_WRITTEN) from e
-        self._chain.taken()
+        chain.taken()
         for each in more:
             self.write(each)
 

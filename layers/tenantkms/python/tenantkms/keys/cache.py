@@ -26,7 +26,7 @@ class Cache(Generic[V]):
 
     def get(self, name: object) -> V | None:
         if self._stamp[0] != self._seen:
-            self._drop_all()
+            self.clear()
         row = self._rows.get(name)
         if row is None:
             return None
@@ -64,7 +64,7 @@ class Cache(Generic[V]):
             del rows[next(iter(rows))]
         rows[name] = (since + self._seconds, value)
 
-    def _drop_all(self) -> None:
+    def clear(self) -> None:
         with self._lock:
             self._dropped += 1
             self._rows.clear()

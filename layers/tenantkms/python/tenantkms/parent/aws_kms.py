@@ -12,6 +12,11 @@ if TYPE_CHECKING:
     from mypy_boto3_kms import KMSClient
 
 
+def _key_id(arn: str) -> str:
+    """The same for a multi-Region key and its replicas."""
+    return arn.rpartition("/")[2]
+
+
 class AwsParentKey:
     """A symmetric AWS KMS key. The binding is its EncryptionContext too, so key policies can demand the tenant."""
 
@@ -57,4 +62,7 @@ class AwsParentKey:
             raise Unavailable("The parent key did not unseal.") from e
         except BotoCoreError as e:
             raise Unavailable("The parent key did not unseal.") from e
+        # AWS KMS refuses what another key has sealed; who stands in for it may not.
+        if _key_id(answer.get("KeyId", self._key_arn)) != _key_id(self._key_arn):
+            raise SealBroken("Sealed material does not open under this parent key.")
         return content(answer["Plaintext"], binding)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from math import inf
 from pathlib import Path
@@ -25,6 +25,7 @@ from tenantkms.keys.keyring import Keyring
 from tenantkms.model.limits import DEFAULT, Limits
 from tenantkms.model.site import Site, check_homes
 from tenantkms.names import SAFE_AGAIN
+from tenantkms.parent.file import ParentFile, parent_of
 from tenantkms.parent.port import ParentKey
 from tenantkms.parent.root import AnchoredParentKey, Root
 from tenantkms.store.buckets import AnyBuckets
@@ -43,6 +44,8 @@ if TYPE_CHECKING:
 
 AUDIT_KEY = "audit"
 """What the key of the audit log's chain is called among those of the root secret."""
+PARENT_FILE = "parent.key"
+"""In a data directory: the parent key, or the ARN of one."""
 AUDIT_FILE, REFUSED_FILE = "audit.jsonl", "refused.jsonl"
 """In a data directory: calls, and what was refused before it was known whose it was."""
 RATES_LOCK = "rates.lock"
@@ -86,7 +89,6 @@ def _assemble(
     site: Site,
     keys: KeyStore,
     access: AccessStore,
-    parent: ParentKey,
     root: Root,
     audit: Audit,
     metrics: Metrics,
@@ -98,8 +100,9 @@ def _assemble(
     fence: Fence = OPEN,
 ) -> Settings:
     clock = time.monotonic
-    parent = AnchoredParentKey(parent, root)
+    parent = AnchoredParentKey(root)
     sessions = Sessions(access, root, os.urandom, clock=clock)
+    root.when_changed(sessions.forget)
     return Settings(
         site=site,
         root=root,
@@ -139,26 +142,27 @@ def one_machine(
     told what the parent key does and which rows are not believed.
     """
     from tenantkms.audit.file_audit import FileAudit
-    from tenantkms.parent.file import FileParentKey
     from tenantkms.store.shared import SharedChanges
     from tenantkms.store.sqlite import SqliteStore
 
-    parent: ParentKey = FileParentKey.load(data_dir / "parent.key")
-    if metrics:
-        parent = MeteredParentKey(parent, metrics)
-    root = Root(site.tenant, parent, lambda: store.get_root())  # noqa: PLW0108 - there is no store yet
     told = metrics or NoMetrics()
+
+    def parent_key(spec: bytes) -> ParentKey:
+        parent = parent_of(spec, aws_parent)
+        return MeteredParentKey(parent, metrics) if metrics else parent
+
+    parents = ParentFile(data_dir / PARENT_FILE, parent_key)
+    root = Root(site.tenant, parents, lambda: store.get_root(), parent_key)  # noqa: PLW0108 - there is no store yet
     rates, failed = _shared_buckets(data_dir / RATES_LOCK, later, memory) if memory else (None, None)
     changes = SharedChanges(memory) if memory else None
-    macs = RowMac(partial(root.key, ROWS_KEY), lambda: told.put(**{INTEGRITY_FAULTS: 1}))
+    macs = row_macs(root, lambda: told.put(**{INTEGRITY_FAULTS: 1}))
     store = SqliteStore(data_dir / "kms.sqlite3", macs, later, rates)
-    audit_key = partial(root.key, AUDIT_KEY)
+    audit_key = partial(root.newest, AUDIT_KEY)
     audit = FileAudit(data_dir / AUDIT_FILE, data_dir / REFUSED_FILE, audit_key, later=later, memory=memory)
     settings = _assemble(
         site,
         store,
         store,
-        parent,
         root,
         audit,
         told,
@@ -181,6 +185,24 @@ def _shared_buckets(path: Path, later: Later, memory: Memory) -> tuple[SharedBuc
         raise Unavailable(f"{path} cannot be opened: {e.strerror}.") from e
 
 
+def row_macs(root: Root, alarm: Callable[[], None] = lambda: None) -> RowMac:
+    """Of rows under the root secret, and while a reseal is under way under the one from before."""
+    macs = RowMac(partial(root.key, ROWS_KEY), alarm, partial(root.valid, ROWS_KEY))
+    root.when_changed(macs.forget)
+    return macs
+
+
+def aws_parent(arn: str) -> ParentKey:
+    """A key of AWS KMS in the region of its ARN, with the AWS settings of this process."""
+    import botocore.session
+
+    from tenantkms.parent.aws_kms import AwsParentKey
+
+    session = botocore.session.get_session()
+    client: Any = session.create_client("kms", region_name=arn.split(":")[3], config=aws_config())
+    return AwsParentKey(client, arn)
+
+
 def aws_config() -> Config:
     """Time-outs and retries of a call of DynamoDB or AWS KMS: at most 2 x (0.5 + 1) s, and a pause of 1 s between them.
 
@@ -201,10 +223,11 @@ def invoke_config() -> Config:
 def on_aws(environment: Mapping[str, str], session: Any = None, *, metered: bool = False) -> Settings:
     """DynamoDB and an AWS KMS key, named by the environment variables that the CDK app sets.
 
-    TENANT, REGION, ACCOUNT, KEYS_TABLE, ACCESS_TABLE, PARENT_KEY_ARN, and optionally STATE_CACHE_SECONDS, LIMITS,
-    OTHER_ARNS (`Site.other_arns`, with commas), WITHOUT_NONCE (Actions, with commas), API_PER_SECOND, how many
-    requests the API lets through at most, EXPLORER, `on` where the endpoint serves that page, and of a tenant that has
-    two regions HERE, this one, and FIRST, where keys are changed until somebody says otherwise.
+    TENANT, REGION, ACCOUNT, KEYS_TABLE, ACCESS_TABLE, PARENT_KEY_ARN, and optionally OTHER_PARENT_KEY_ARN, which the
+    root secret may be under instead, STATE_CACHE_SECONDS, LIMITS, OTHER_ARNS (`Site.other_arns`, with commas),
+    WITHOUT_NONCE (Actions, with commas), API_PER_SECOND, how many requests the API lets through at most, EXPLORER,
+    `on` where the endpoint serves that page, and of a tenant that has two regions HERE, this one, and FIRST, where keys
+    are changed until somebody says otherwise.
     `metered`: what is written to standard output is metrics too, as a Lambda function's is.
     """
     import botocore.session
@@ -221,7 +244,7 @@ def on_aws(environment: Mapping[str, str], session: Any = None, *, metered: bool
             other_arns=check_homes(filter(None, environment.get("OTHER_ARNS", "").split(","))),
         )
         keys_table, access_table = environment["KEYS_TABLE"], environment["ACCESS_TABLE"]
-        parent_arn = environment["PARENT_KEY_ARN"]
+        parent_arns = environment["PARENT_KEY_ARN"], environment.get("OTHER_PARENT_KEY_ARN", "")
         state_seconds = float(environment.get("STATE_CACHE_SECONDS", "1"))
         if not 0 <= state_seconds <= 60:
             raise ValueError("STATE_CACHE_SECONDS is not from 0 to 60")
@@ -235,20 +258,24 @@ def on_aws(environment: Mapping[str, str], session: Any = None, *, metered: bool
     session = session or botocore.session.get_session()
     dynamodb = session.create_client("dynamodb", config=aws_config())
 
-    parent: ParentKey = AwsParentKey(session.create_client("kms", config=aws_config()), parent_arn)
+    kms = session.create_client("kms", config=aws_config())
     metrics: Metrics = NoMetrics()
-    audit: Audit = StreamAudit(lambda: root.key(AUDIT_KEY))
+    stream = StreamAudit(lambda: root.key(AUDIT_KEY))
     if metered:
-        audit = metrics = EmbeddedMetrics(site.tenant, lambda: root.key(AUDIT_KEY))
-        parent = MeteredParentKey(parent, metrics)
-    root = Root(site.tenant, parent, lambda: keys.get_root())  # noqa: PLW0108 - there is no store yet
-    macs = RowMac(partial(root.key, ROWS_KEY), lambda: metrics.put(**{INTEGRITY_FAULTS: 1}))
+        stream = metrics = EmbeddedMetrics(site.tenant, lambda: root.key(AUDIT_KEY))
+
+    def parent_key(spec: bytes) -> ParentKey:
+        parent = AwsParentKey(kms, spec.decode())
+        return MeteredParentKey(parent, metrics) if metered else parent
+
+    parents = [parent_key(arn.encode()) for arn in parent_arns if arn]
+    root = Root(site.tenant, lambda: parents, lambda: keys.get_root(), parent_key)  # noqa: PLW0108 - no store yet
+    root.when_changed(stream.forget)
+    macs = row_macs(root, lambda: metrics.put(**{INTEGRITY_FAULTS: 1}))
     fence = None
     if here := environment.get("HERE"):
         fence = DynamoFence(FenceRows(dynamodb, keys_table, environment.get("FIRST", here)), here, state_seconds)
     keys = DynamoKeyStore(dynamodb, keys_table, macs, fence)
     access = DynamoAccessStore(dynamodb, access_table, macs, fence or OPEN)
-    settings = _assemble(
-        site, keys, access, parent, root, audit, metrics, state_seconds, limits, most, fence=fence or OPEN
-    )
+    settings = _assemble(site, keys, access, root, stream, metrics, state_seconds, limits, most, fence=fence or OPEN)
     return replace(settings, without_nonce=without_nonce, explorer=environment.get("EXPLORER") == "on")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 from tenantkms.action.vouch import CALLS, is_vouched, vouched
@@ -78,7 +78,7 @@ def entry(action: Action[Any]) -> Callable[[Mapping[str, Any], object], dict[str
         if not is_vouched(event):
             return action.run(event, settings.deps, native=True)
         try:
-            call = vouched(event, settings.root.key(CALLS), int(settings.deps.clock()))
+            call = vouched(event, partial(settings.root.valid, CALLS), int(settings.deps.clock()))
         except KmsError as error:
             return action.refuse(error, settings.deps)
         return action.run(call, settings.deps)

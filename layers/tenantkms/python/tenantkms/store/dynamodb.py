@@ -64,7 +64,6 @@ from tenantkms.store.dynamodb_layout import (
     due_of,
     encode,
     item_of,
-    key_of,
     key_pk,
     typed,
     use_pk,
@@ -102,8 +101,7 @@ class DynamoKeyStore(Listings):
             yield from (row for row in answer["Items"] if row[PARTITION_KEY]["S"].startswith(WITH_MAC))
 
     def get(self, key_id: str) -> Key | None:
-        found = self._get(pk=key_pk(key_id), sk=META)
-        return key_of(checked(self._macs, found)) if found else None
+        return self._key(key_id)
 
     def get_version(self, key_id: str, number: int) -> KeyVersion | None:
         found = self._get(pk=key_pk(key_id), sk=version_sk(number))
@@ -185,6 +183,15 @@ class DynamoKeyStore(Listings):
     def _watch_pk(self, job: str) -> str:
         """Time that one region watched is none that another one did, so each epoch has rows of its own."""
         return watch_pk(job, self._fence.active().epoch if self._fence else 0)
+
+    def replace_root(self, before: bytes, after: bytes) -> None:
+        row = {**typed(pk=ROOT, sk=META), SEALED: {"B": after}}
+        condition: dict[str, Any] = {
+            "ConditionExpression": f"{SEALED} IN (:before, :after)",
+            "ExpressionAttributeValues": {":before": {"B": before}, ":after": {"B": after}},
+        }
+        if not self._put(row, condition):
+            raise RevisionConflict
 
     def get_watch(self, job: str) -> Watch | None:
         found = self._get(pk=self._watch_pk(job), sk=META)

@@ -158,11 +158,14 @@ def with_mac(macs: RowMac, row: Row) -> Row:
     return {**row, MAC: {"S": macs.make(row)}}
 
 
+def row_name(row: Row) -> str:
+    return " ".join(row[part]["S"] for part in (PARTITION_KEY, SORT_KEY) if part in row)
+
+
 def _parts(row: Row) -> tuple[Row, Any, str]:
     """(what the MAC is over, the MAC, the row's name)"""
     rest = {name: value for name, value in row.items() if name != MAC}
-    name = " ".join(row[part]["S"] for part in (PARTITION_KEY, SORT_KEY) if part in row)
-    return rest, row[MAC].get("S", "") if MAC in row else None, name
+    return rest, row[MAC].get("S", "") if MAC in row else None, row_name(row)
 
 
 def fault(macs: RowMac, row: Row) -> IntegrityFault | None:
@@ -192,6 +195,11 @@ def key_of(row: Row) -> Key:
         return _decode_key(row[DOC]["S"])
     key = _decode_key(row[RECORD]["S"])
     return replace(key, primary=replace(key.primary, sealed=row[MATERIAL]["B"])) if key.primary else key
+
+
+def with_key(row: Row, key: Key) -> Row:
+    """A key's row as it is for `key`, of which only what is sealed and the revision are other ones."""
+    return {**row, **_of_key(key), **typed(revision=key.revision, token=key.token)}
 
 
 def renewed(row: Row) -> Row:

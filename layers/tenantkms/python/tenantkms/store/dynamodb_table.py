@@ -11,6 +11,8 @@ from uuid import uuid4
 from botocore.exceptions import BotoCoreError, ClientError
 
 from tenantkms.errors import Unavailable
+from tenantkms.model.key import Key
+from tenantkms.parent.port import SealBroken
 from tenantkms.store.dynamodb_layout import (
     ABSENT,
     DOC,
@@ -18,6 +20,7 @@ from tenantkms.store.dynamodb_layout import (
     INDEX_PARTITION_KEY,
     KEY_ID,
     MAC,
+    META,
     PARTITION_KEY,
     RECORD,
     SORT_KEY,
@@ -29,11 +32,15 @@ from tenantkms.store.dynamodb_layout import (
     checked,
     equals,
     fault,
+    key_of,
+    key_pk,
     renewed,
     typed,
     with_mac,
 )
+from tenantkms.store.dynamodb_reseal import Resealing, trouble
 from tenantkms.store.integrity import UNCHECKED, IntegrityFault, RowMac
+from tenantkms.store.port import Renewal, Seen
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -141,6 +148,31 @@ class Table(ABC):
         for row in self._with_macs():
             if MAC not in row and self._give_mac(row):
                 yield
+
+    def reseal(self, renewal: Renewal) -> Iterator[Seen]:
+        resealing = Resealing(self._macs, self._key, renewal)
+        for row in self._with_macs():
+            try:
+                new = resealing.renewed(checked(self._macs, row))
+            except (IntegrityFault, SealBroken) as e:
+                yield Seen(renewed=False, trouble=trouble(row, e))
+                continue
+            if new != row:
+                self._replace(row, new)
+            yield Seen(renewed=new != row)
+
+    def _replace(self, row: Row, new: Row) -> None:
+        """A row that another has changed meanwhile has another MAC, and stays as it is."""
+        condition = equals(MAC, row[MAC]["S"])
+        try:
+            self._client.put_item(TableName=self._table, Item=new, **condition)
+        except FAULTS as e:
+            if not condition_failed(e):
+                raise unavailable() from e
+
+    def _key(self, key_id: str) -> Key | None:
+        found = self._get(pk=key_pk(key_id), sk=META)
+        return key_of(checked(self._macs, found)) if found else None
 
     def _give_mac(self, row: Row) -> bool:
         """Write a row as it is with its MAC, as it is laid out now; False if it was changed meanwhile."""

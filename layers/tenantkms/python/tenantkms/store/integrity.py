@@ -8,7 +8,7 @@ row is as authentic as the newest.
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from msgspec import msgpack
 
@@ -45,12 +45,26 @@ class RowMac:
     """Makes and checks the MACs of a tenant's rows.
 
     `key` gives 32 bytes and is asked when it is first needed: a process starts while the parent key cannot be reached.
-    `alarm` is told of each row that fails.
+    `alarm` is told of each row that fails. `valid` gives all keys that a row may be under at this time; True: whatever
+    was known of them before.
     """
 
-    def __init__(self, key: Callable[[], bytes], alarm: Callable[[], None] = lambda: None) -> None:
-        self._key, self._alarm = key, alarm
+    def __init__(
+        self,
+        key: Callable[[], bytes],
+        alarm: Callable[[], None] = lambda: None,
+        valid: Callable[[bool], Sequence[bytes]] = lambda _anew: (),
+    ) -> None:
+        self._key, self._alarm, self._valid = key, alarm, valid
         self._keyed: Hmac | None = None
+
+    def forget(self) -> None:
+        """The key is another one."""
+        self._keyed = None
+
+    def renew(self) -> None:
+        """What is made from here on is under the key as it is now."""
+        self._valid(True)
 
     def make(self, row: object) -> str:
         """The MAC of a row: everything that is stored of it but the MAC itself. Raises `Unavailable` without a key."""
@@ -61,8 +75,22 @@ class RowMac:
 
     def fits(self, row: object, mac: object) -> bool:
         """Whether the row was found with the MAC that it must have. Raises `Unavailable` without a key."""
+        return self.is_newest(row, mac) or self._fits_another(row, mac)
+
+    def is_newest(self, row: object, mac: object) -> bool:
+        """Whether it is the MAC that `make` makes."""
         right = self.make(row)
         return isinstance(mac, str) and mac.isascii() and hmac.compare_digest(mac, right)
+
+    def _fits_another(self, row: object, mac: object) -> bool:
+        if not (isinstance(mac, str) and mac.isascii()):
+            return False
+        encoded = _encode(row)
+        return any(
+            hmac.compare_digest(mac, Hmac(key)(encoded).hex()[:_SIZE])
+            for anew in (False, True)
+            for key in self._valid(anew)
+        )
 
     def fault(self, row: object, mac: object, *name: object) -> IntegrityFault | None:
         """What is wrong with a row that `name` names and that was found with `mac`. Raises `Unavailable`."""

@@ -82,6 +82,28 @@ MAX_WRITES = 100
 """Writes of one commit, where none deletes a key, which counts twice: what DynamoDB allows in a transaction."""
 
 
+class Renewal(Protocol):
+    """What a reseal makes of what is sealed in a row: the very same object, if nothing is to be done.
+
+    Raises `SealBroken` for what opens under no parent key that is in use, and `Unavailable`.
+    """
+
+    def key(self, key: Key) -> Key:
+        """It counts as a change of the key: who has read it before cannot write it back."""
+
+    def version(self, key: Key, version: KeyVersion) -> KeyVersion: ...
+
+    def credential(self, credential: Credential) -> Credential: ...
+
+
+class Seen(Struct, frozen=True):
+    """Of a row that a reseal has looked at: whether it was `renewed`, and why it is as it was else: empty, if it was
+    right already."""
+
+    renewed: bool
+    trouble: str = ""
+
+
 class AuthenticRows(Protocol):
     """What both ports have in common: each row has a MAC (`integrity.py`).
 
@@ -96,6 +118,11 @@ class AuthenticRows(Protocol):
 
     def take_over(self) -> Iterator[None]:
         """Give each row that has no MAC one, as it is: something for each. Whoever was to end it may begin it again."""
+
+    def reseal(self, renewal: Renewal) -> Iterator[Seen]:
+        """Put each row under the root secret of now, with what `renewal` makes of it: for each what was done, once it
+        was. A row that another changes at the same time is left to the next run. Raises `Unavailable`.
+        """
 
 
 class KeyStore(AuthenticRows, Protocol):
@@ -152,6 +179,9 @@ class KeyStore(AuthenticRows, Protocol):
 
     def put_root(self, sealed: bytes) -> None:
         """Keep a sealed root secret, unless there is one: the first stays."""
+
+    def replace_root(self, before: bytes, after: bytes) -> None:
+        """Raises `RevisionConflict` if there is another one than `before`, unless that is `after`."""
 
     def get_watch(self, job: str) -> Watch | None: ...
 

@@ -28,7 +28,7 @@ from tenantkms.store.buckets import AnyBuckets, Buckets
 from tenantkms.store.file_lock import Later, at_once
 from tenantkms.store.integrity import UNCHECKED, IntegrityFault, RowMac
 from tenantkms.store.nonces import NonceFiles
-from tenantkms.store.port import MAX_BUCKETS, RevisionConflict, Write
+from tenantkms.store.port import MAX_BUCKETS, Renewal, RevisionConflict, Seen, Write
 from tenantkms.store.sqlite_file import Connections, lenient, make_private, statements, transaction
 from tenantkms.store.sqlite_layout import (
     ALIASES,
@@ -42,6 +42,7 @@ from tenantkms.store.sqlite_layout import (
     credential_row,
     where_clause,
 )
+from tenantkms.store.sqlite_reseal import Resealing, replace_root
 from tenantkms.store.sqlite_segments import count_rows, page, snapshot
 
 _decode_key = msgspec.json.Decoder(Key).decode
@@ -53,13 +54,17 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
+def _unavailable() -> Unavailable:
+    return Unavailable("The key store is not available.")
+
+
 def _faults(method: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P], R]:
     @wraps(method)
     def guarded(self: S, *args: P.args, **kwargs: P.kwargs) -> R:
         try:
             return method(self, *args, **kwargs)
         except sqlite3.Error as e:
-            raise Unavailable("The key store is not available.") from e
+            raise _unavailable() from e
 
     return cast("Callable[Concatenate[S, P], R]", guarded)
 
@@ -163,6 +168,7 @@ class SqliteStore:
     @_faults
     def commit(self, writes: Sequence[Write]) -> None:
         with transaction(self._at.db) as db:
+            self._macs.renew()  # in the transaction, so that nothing under a former key comes behind a reseal
             for write in writes:
                 COMMITS[type(write)](db, self._macs, write)
 
@@ -212,6 +218,10 @@ class SqliteStore:
         self._at.db.execute("INSERT OR IGNORE INTO root (only, sealed) VALUES (1, ?)", (sealed,))
 
     @_faults
+    def replace_root(self, before: bytes, after: bytes) -> None:
+        replace_root(self._at.db, before, after)
+
+    @_faults
     def get_watch(self, job: str) -> Watch | None:
         row = self._at.db.execute("SELECT since, seen, place FROM watches WHERE job = ?", (job,)).fetchone()
         return kept(*row) if row else None
@@ -230,6 +240,7 @@ class SqliteStore:
 
     @_faults
     def put_credential(self, credential: Credential, *, new: bool) -> None:
+        self._macs.renew()
         row = CREDENTIALS.with_mac(self._macs, credential_row(credential))
         statement, values = (CREDENTIALS.insert, row) if new else (_UPDATE_CREDENTIAL, (*row, row[0]))
         if not self._at.db.execute(statement, values).rowcount:
@@ -279,7 +290,7 @@ class SqliteStore:
                 for found in db.execute(table.select("")):
                     yield table.fault(self._macs, found)
         except sqlite3.Error as e:
-            raise Unavailable("The key store is not available.") from e
+            raise _unavailable() from e
 
     def take_over(self) -> Iterator[None]:
         for table in TABLES:
@@ -287,6 +298,12 @@ class SqliteStore:
             while page:
                 yield from repeat(None, len(page))
                 page = self._take_over(table, table.beyond, page[-1])
+
+    def reseal(self, renewal: Renewal) -> Iterator[Seen]:
+        try:
+            yield from Resealing(self._at.db, self._macs, self.get, renewal)
+        except sqlite3.Error as e:
+            raise _unavailable() from e
 
     @_faults
     def _take_over(self, table: Table, beyond: str, last: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:

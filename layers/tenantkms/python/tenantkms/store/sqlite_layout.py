@@ -14,6 +14,7 @@ from tenantkms.model.credential import Credential
 from tenantkms.model.key import Key, KeyFilter
 from tenantkms.model.specs import Origin
 from tenantkms.model.states import KeyState
+from tenantkms.model.version import KeyVersion
 from tenantkms.store.integrity import IntegrityFault, RowMac
 from tenantkms.store.port import (
     DeleteAlias,
@@ -152,9 +153,13 @@ CREDENTIALS = Table(name="credentials", columns=("access_key_id", "created", "do
 TABLES = (KEYS, VERSIONS, ALIASES, CREDENTIALS)
 
 
-def _key_row(key: Key) -> tuple[Any, ...]:
+def key_row(key: Key) -> tuple[Any, ...]:
     about = (key.state, key.spec, key.usage, key.origin, key.creator, key.due or None)
     return (key.id, key.revision, key.created, *about, encode(key))
+
+
+def version_row(key_id: str, version: KeyVersion) -> tuple[Any, ...]:
+    return (key_id, version.number, encode(version))
 
 
 def credential_row(credential: Credential) -> tuple[Any, ...]:
@@ -167,7 +172,7 @@ _INSERT_ALIAS, _UPDATE_ALIAS = ALIASES.insert, ALIASES.update("name = ? AND key_
 
 def _put_key(db: sqlite3.Connection, macs: RowMac, write: PutKey) -> None:
     key = write.key
-    row = KEYS.with_mac(macs, _key_row(key))
+    row = KEYS.with_mac(macs, key_row(key))
     if key.revision == 1:
         done = db.execute(_INSERT_KEY, row)
     else:
@@ -177,7 +182,7 @@ def _put_key(db: sqlite3.Connection, macs: RowMac, write: PutKey) -> None:
 
 
 def _put_version(db: sqlite3.Connection, macs: RowMac, write: PutVersion) -> None:
-    row = (write.key_id, write.version.number, encode(write.version))
+    row = version_row(write.key_id, write.version)
     if not db.execute(VERSIONS.insert, VERSIONS.with_mac(macs, row)).rowcount:
         raise RevisionConflict
 
