@@ -30,6 +30,7 @@ from tkms.output import Failed, Run, UsageError, path_text, say, yes_option
 from tkms.places import reason
 from tkms.policies import READY
 from tkms.process import OutputError, drop_output, lacking, open_streams
+from tkms.reseal import options as reseal_options
 from tkms.standby import options as standby_options
 from tkms.transfer import options as transfer_options
 
@@ -166,6 +167,7 @@ def _parser() -> argparse.ArgumentParser:
 
     backup_options.add(words, command, directory, as_json)
     transfer_options.add(words, command, as_json)
+    reseal_options.add(words, command, as_json)
 
     encrypt = command(
         words, "encrypt", "encrypt a few KB; print a ciphertext blob in base64", commands.encrypt, as_json
@@ -219,7 +221,7 @@ def _add_verify(audit: argparse.ArgumentParser) -> None:
     verify.set_defaults(run=audit_commands.verify)
 
 
-_FILES = ("file", "files", "places", "policy", "parent", "tenants", "identity", "passphrase_file", "offline")
+_FILES = ("file", "files", "places", "policy", "parent", "to", "tenants", "identity", "passphrase_file", "offline")
 """What may name a file, whose name may be any bytes. Options of files alone are no text."""
 
 

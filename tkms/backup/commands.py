@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import secrets
 import sys
 import tempfile
 import time
@@ -13,12 +12,9 @@ from pathlib import Path
 from msgspec import Struct
 from msgspec.structs import replace
 
-from tenantkms.audit.line import Record
 from tenantkms.keys.maintenance import JOBS
 from tenantkms.model.profiles import DAY
 from tenantkms.model.watch import Watch
-from tenantkms.names import NATIVE
-from tenantkms.runtime.assemble import Settings
 from tkms.backup.asking import Progress, chosen_closing, opening_secrets, parent_key
 from tkms.backup.compare import WORDS, Difference
 from tkms.backup.container import Plain
@@ -28,6 +24,7 @@ from tkms.backup.rows import Report, Rows, past_their_date
 from tkms.backup.write import back_up
 from tkms.machine.directory import Directory
 from tkms.machine.site_file import read_site, write_site
+from tkms.note import note
 from tkms.output import (
     clear,
     confirm,
@@ -152,7 +149,7 @@ def restore(args: argparse.Namespace) -> int:
                 confirm(args, f"It takes the place of what is in {args.data_dir}.")
             aside = put(plan, time.time())
     if not args.dry_run:
-        _note(directory.open(), "Restore", "ok")
+        note(directory.open(), "Restore", "ok")
     if args.json:
         done = _Restored(
             done=not args.dry_run,
@@ -211,23 +208,6 @@ def _tell_done(data_dir: Path, aside: Path | None) -> None:
     )
 
 
-def _note(settings: Settings, action: str, outcome: str) -> None:
-    """A line of the audit log."""
-    settings.deps.audit.write(
-        Record(
-            time=settings.deps.clock(),
-            request_id=secrets.token_hex(16),
-            tenant=settings.site.tenant,
-            action=action,
-            profile=NATIVE,
-            principal="tkms",
-            outcome=outcome,
-        )
-    )
-    if settings.log:
-        settings.log.close()
-
-
 # -- resume -----------------------------------------------------------------------------------------------
 
 
@@ -247,7 +227,7 @@ def resume(args: argparse.Namespace) -> int:
     confirm(args, f"Keys are rotated again, and from {date(now + DAY)} on destroyed when their date is over.")
     for job in JOBS.values():  # nothing was watched meanwhile: what is due waits a day from now
         store.put_watch(job.name, Watch(since=now, seen=now))
-    _note(settings, "Resume", "ok")
+    note(settings, "Resume", "ok")
     with directory.alone():
         site = read_site(args.data_dir)
         write_site(args.data_dir, replace(site, paused=False, restored=min(site.restored, now + 1)))

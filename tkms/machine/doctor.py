@@ -9,6 +9,7 @@ import stat
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 
 from msgspec import Struct
@@ -45,6 +46,8 @@ from tkms.machine.server_file import read_server, server_since
 from tkms.machine.site_file import NAME
 from tkms.output import Failed, held_text, time_from_now, time_text
 from tkms.places import reason
+from tkms.reseal.found import PARENT as PARENT_KEY
+from tkms.reseal.found import examine_machine
 from tkms.tls.authority import RENEW, Authority
 from tkms.tls.pem import check_dates, check_pair, is_encrypted, read_certificates
 
@@ -269,7 +272,7 @@ CHECKS: dict[str, Callable[[Here], Found]] = {
     "restore": _restored,
     "disk": _disk,
     "clock": _clock,
-    "parent key": _parent_key,
+    PARENT_KEY: lambda here: chain(_parent_key(here), examine_machine(here.directory.path, here.settings)),
     "store": _file,
     ARNS: lambda here: examine_arns(here.settings),
     ROWS: lambda here: examine_rows(here.settings, here.tell),

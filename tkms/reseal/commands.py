@@ -1,0 +1,61 @@
+"""`tkms reseal`."""
+
+from __future__ import annotations
+
+import argparse
+
+from msgspec import Struct
+
+from tkms.machine.directory import Directory
+from tkms.output import Bar, UsageError, clear, print_json, shown
+from tkms.process import end_orderly
+from tkms.reseal.machine import OnMachine, former_files
+from tkms.reseal.work import Report, carry_out
+
+
+class _Done(Struct, frozen=True, kw_only=True):
+    """`former`: files of parent keys from before, which open nothing of what rests here."""
+
+    parent: str
+    found: Report
+    former: list[str]
+
+
+def reseal(args: argparse.Namespace) -> int:
+    end_orderly()
+    bar = Bar("reseal", 0, " rows") if shown(args) else None
+    if args.stack:
+        parent, former, report = _stack(args, bar)
+    else:
+        directory = Directory(args.data_dir)
+        target = OnMachine(directory)
+        with target.alone():
+            target.prepare(args.to, end_sessions=args.end_sessions)
+            report = carry_out(target, bar)
+        parent, former = str(target.file), list(map(str, former_files(directory.path)))
+    if bar:
+        clear()
+    if args.json:
+        print_json(_Done(parent=parent, found=report, former=former))
+        return 0
+    print(
+        f"{report.rows:,} rows are under {parent}: {report.opened:,} secrets were opened, {report.renewed:,} renewed."
+    )
+    if not args.stack:
+        print(
+            f"Keep a copy of {parent} apart from the backups. Those from before open with the former parent key only."
+        )
+    if former:
+        print(f"Nothing here needs {', '.join(former)} any more: tkms doctor says so too, and what to do with it.")
+    return 0
+
+
+def _stack(args: argparse.Namespace, bar: Bar | None) -> tuple[str, list[str], Report]:
+    from tkms.reseal.stack import OnStack  # botocore is not the other commands' to load
+
+    if args.to and not args.to.startswith("arn:"):
+        raise UsageError("with --stack, --to is the ARN of a key of AWS KMS")
+    target = OnStack(args.stack)
+    target.prepare(args.to, end_sessions=args.end_sessions)
+    report = carry_out(target, bar)
+    return target.new, [arn for arn in target.arns if arn != target.new], report
