@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable
 from fcntl import LOCK_EX, LOCK_NB, LOCK_UN, flock
 from pathlib import Path
@@ -111,3 +112,24 @@ def test_files_that_could_not_be_looked_at_are_looked_at_again(tmp_path: Path, m
         with pytest.raises(Unavailable):
             files.use(b"a", now=1_800_000_000, expires=1_800_000_600)
     assert not files.use(b"a", now=1_800_000_000, expires=1_800_000_600)
+
+
+def test_who_waits_keeps_none_that_another_one_waits_for(tmp_path: Path) -> None:
+    """Two processes, each of which keeps what the other is about to take, and gives nothing back by itself."""
+    there, here = (os.pipe() for _ in range(2))
+    child = os.fork()
+    first, second = ("a", "b") if child else ("b", "a")
+    kept, wanted = (FileLock(_open(tmp_path / name), [].append) for name in (first, second))
+    with kept:
+        pass
+    os.write((there if child else here)[1], b".")
+    os.read((here if child else there)[0], 1)
+    if not child:
+        signal.alarm(20)
+    with wanted as taken:
+        pass
+    if not child:
+        os._exit(not taken)
+    wanted.release_kept()
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert taken
