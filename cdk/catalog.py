@@ -176,11 +176,11 @@ def changes(row: Row) -> bool:
 
 
 class Resources(Struct, frozen=True, kw_only=True):
-    """ARNs of a tenant's tables (`keys`, `access`) and of its parent key."""
+    """ARNs of a tenant's tables (`keys`, `access`) and of its parent keys."""
 
     tenant: str
     tables: Mapping[str, str]
-    parent_key: str
+    parent_keys: Sequence[str]
 
 
 def rows_of(folder: str, inline: Iterable[str] = (), *, replicated: bool = False) -> list[Row]:
@@ -220,7 +220,7 @@ def statements(rows: Sequence[Row], on: Resources) -> Iterator[iam.PolicyStateme
         if kinds:
             yield iam.PolicyStatement(
                 actions=[action],
-                resources=[on.parent_key],
+                resources=list(on.parent_keys),
                 conditions={
                     "StringEquals": {
                         "kms:EncryptionContext:tenant": on.tenant,

@@ -147,7 +147,7 @@ class Functions(Construct):
         self._resources = catalog.Resources(
             tenant=tenant.name,
             tables={"keys": tables.keys.table_arn, "access": tables.access.table_arn},
-            parent_key=parent.key.key_arn,
+            parent_keys=parent.arns,
         )
         self._environment = {
             "TENANT": tenant.name,
@@ -158,6 +158,8 @@ class Functions(Construct):
             "STATE_CACHE_SECONDS": f"{tenant.state_cache_seconds:g}",
             **(tenant.regions.environment if tenant.regions else {}),
         }
+        if tenant.other_parent_key_arn:
+            self._environment["OTHER_PARENT_KEY_ARN"] = tenant.other_parent_key_arn
         if tenant.limits:
             self._environment["LIMITS"] = ",".join(f"{name}={figure}" for name, figure in tenant.limits.items())
         self.logs: dict[str, logs.LogGroup] = {}

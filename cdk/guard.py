@@ -106,7 +106,7 @@ class Guard(Construct):
             )
         )
         self.seen: cloudwatch.Metric = self.events.metric_approximate_number_of_messages_visible(statistic="Maximum")
-        key = {"keyId": [parent.key.key_id, parent.key.key_arn]}
+        key = {"keyId": [parent.key.key_id, *parent.arns, *(arn.rpartition("/")[2] for arn in parent.arns[1:])]}
         self._rule("ParentKey", "kms", PARENT_KEY_EVENTS, [key])
         self._tables("", tables.keys, tables.access)
         if tables.events:  # in rules of its own: with its names the others' patterns would be too long

@@ -23,13 +23,15 @@ class ParentKey(Construct):
     administrator who makes the break-glass role is never locked out. Of a multi-Region key only the break-glass role
     makes replicas: whoever makes one says what its policy is.
 
-    A sandbox's key goes with its stack. A key that the tenant names is used as it is, under the policy that it has.
+    A sandbox's key goes with its stack. A key that the tenant names is used as it is, under the policy that it has; so
+    is another one, to which or from which `tkms reseal` goes. `arns` are those of both.
     """
 
     def __init__(self, scope: Construct, name: str, tenant: Tenant) -> None:
         super().__init__(scope, name)
         adopted = tenant.parent_key_arn
         self.key: kms.IKey = kms.Key.from_key_arn(self, "Key", adopted) if adopted else self._made(tenant)
+        self.arns = [self.key.key_arn, *filter(None, [tenant.other_parent_key_arn])]
 
     def _made(self, tenant: Tenant) -> kms.Key:
         key = kms.Key(

@@ -60,6 +60,7 @@ class TenantStack(Stack):
             "Version": __version__,
             "Sandbox": str(tenant.sandbox).lower(),
             **(tenant.regions.outputs if tenant.regions else {}),
+            **({"OtherParentKeyArn": tenant.other_parent_key_arn} if tenant.other_parent_key_arn else {}),
             **sealing.outputs,
         }.items():
             CfnOutput(self, name, value=value)

@@ -123,6 +123,7 @@ class Tenant(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     parent_key_arn: str = ""
     multi_region: bool = True
     standby: Standby | None = None
+    other_parent_key_arn: str = ""
     reserved_concurrency: dict[str, int] = {}
     events: Events | None = None
     private: Private | None = None
@@ -296,6 +297,13 @@ def _is_own(target: Target, tenant: Tenant) -> bool:
 
 
 _ARN = r"arn:aws[a-z-]*"
+
+
+def _is_key(arn: str, tenant: Tenant) -> bool:
+    """Whether it is of a key in the tenant's region, if there is one."""
+    return not arn or _matches(rf"{_ARN}:kms:{tenant.region}:\d{{12}}:key/[\w-]+", arn)
+
+
 _DOMAIN = r"([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}"
 _CHECKS: tuple[Check, ...] = (
     (
@@ -419,10 +427,20 @@ _CHECKS: tuple[Check, ...] = (
     ),
     (
         "parent_key_arn",
-        lambda t: not t.parent_key_arn or _matches(rf"{_ARN}:kms:{t.region}:\d{{12}}:key/[\w-]+", t.parent_key_arn),
+        lambda t: _is_key(t.parent_key_arn, t),
         "the ARN of an AWS KMS key (no alias) in the tenant's region",
     ),
     *standby.CHECKS,
+    (
+        "other_parent_key_arn",
+        lambda t: _is_key(t.other_parent_key_arn, t) and t.other_parent_key_arn != (t.parent_key_arn or " "),
+        "the ARN of another AWS KMS key (no alias) in the tenant's region, for tkms reseal",
+    ),
+    (
+        "other_parent_key_arn",
+        lambda t: not (t.other_parent_key_arn and t.standby),
+        "of a tenant without a standby, whose region would need such a key, too",
+    ),
     (
         "reserved_concurrency",
         lambda t: set(t.reserved_concurrency) <= set(folders()),

@@ -46,6 +46,18 @@ def test_roles_are_as_narrow_as_those_for_the_stack_s_own(adopted: Template, exa
     assert not may(adopted, "encrypt", "kms:Decrypt", templates.ADOPTED_KEY.replace("mrk-6", "mrk-7"), context)
 
 
+def test_another_parent_key_may_be_used_as_the_stack_s_own(full: Template) -> None:
+    """By `tkms reseal` everything goes from one to the other, while functions use both."""
+    other = templates.FULL["other_parent_key_arn"]
+    assert full.outputs["OtherParentKeyArn"] == other
+    for folder in FOLDERS:
+        assert full.functions[folder]["Environment"]["Variables"]["OTHER_PARENT_KEY_ARN"] == other
+    context = {"kms:EncryptionContext:tenant": ["full"], "kms:EncryptionContext:kind": ["1"]}
+    assert may(full, "encrypt", "kms:Decrypt", other, context)
+    assert not may(full, "encrypt", "kms:Encrypt", other, context)
+    assert not may(full, "encrypt", "kms:Decrypt", other, {**context, "kms:EncryptionContext:kind": ["2"]})
+
+
 def test_what_is_made_instead_keeps_its_name_in_the_stack(example: Template) -> None:
     """Another one would replace a deployed table by an empty one."""
     assert set(example.of("AWS::DynamoDB::Table")) == {"TablesKeys6B5A3ABF", "TablesAccessFC9D8B84"}

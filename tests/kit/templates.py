@@ -42,6 +42,7 @@ FULL = {
     "break_glass_role": BREAK_GLASS,
     "operator_roles": ["platform/operators-*"],
     "explorer": True,
+    "other_parent_key_arn": f"arn:aws:kms:{REGION}:{ACCOUNT}:key/7f1e2d3c-1111-4222-8333-444455556666",
     "reserved_concurrency": {"endpoint": 20, "decrypt": 10},
     "standby": {
         "region": "eu-west-1",

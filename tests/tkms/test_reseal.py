@@ -7,6 +7,8 @@ import os
 import shutil
 import sqlite3
 import threading
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -41,11 +43,17 @@ def new(tmp_path: Path) -> Path:
     return parent_file(tmp_path / "new.key")
 
 
-def sound(directory: Directory, *more: str) -> str:
+def doctor(directory: Directory) -> tuple[int, str]:
+    with redirect_stdout(StringIO()) as said:
+        return main(["doctor", "--data-dir", str(directory.path)]), said.getvalue()
+
+
+def sound(directory: Directory) -> str:
     """What the doctor says, where nothing is wrong."""
     assert main(["audit", "verify", "--data-dir", str(directory.path)]) == 0
-    done = run_tkms("doctor", "--data-dir", str(directory.path), *more)
-    return done.stdout
+    status, said = doctor(directory)
+    assert status == 0
+    return said
 
 
 # -- whole --------------------------------------------------------------------------------------------------
@@ -112,9 +120,9 @@ def test_what_a_process_wrote_late_is_told_and_mended(directory: Directory, new:
         patch.setattr(settings.root, "seal", old.seal)
         patch.setattr(settings.deps.keyring, "parent", old)
         late = str(call(settings, "CreateKey", {"alias": "late"})["key"]["id"])  # type: ignore[index]
-    told = run_tkms("doctor", "--data-dir", str(directory.path), check=False)
-    assert told.returncode == 1
-    assert "does not open 1 rows" in told.stdout
+    status, told = doctor(directory)
+    assert status == 1
+    assert "does not open 1 rows" in told
     assert reseal(directory).renewed == 1
     things.blobs.append(encrypted(directory.open(), late))
     things.work(directory.open())
@@ -217,11 +225,12 @@ def test_a_backup_from_within_opens_with_the_new_parent_key_alone(
 ) -> None:
     directory, things = half
     file = backed_up(directory, tmp_path / "backup")
-    assert "not come to its end" in run_tkms("doctor", "--data-dir", str(directory.path), check=False).stdout
+    assert "not come to its end" in doctor(directory)[1]
     plan, _ = restored(tmp_path / "other", file, parent=new)
     assert (plan.report.problems, plan.report.bad) == ([], 0)
-    for blob in things.blobs:
-        run_tkms("open", "--offline", str(file), "--parent", str(new), stdin=blob)
+    for number, blob in enumerate(things.blobs):
+        (text := tmp_path / f"blob-{number}").write_text(blob)
+        assert main(["open", "--offline", str(file), "--parent", str(new), str(text)]) == 0
     other = Directory(tmp_path / "other")
     things.work(other.open())
     assert reseal(other).renewed > 0

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tenantkms.errors import Unavailable
 from tenantkms.parent.file import arn_in, parent_of, read_private
-from tenantkms.parent.port import ParentKey, SealBroken
+from tenantkms.parent.port import ParentKey
 from tenantkms.parent.root import parts
 from tenantkms.runtime.assemble import PARENT_FILE, aws_parent
 from tkms.machine.directory import Directory
@@ -83,7 +83,7 @@ class OnMachine:
     def _opens(self, parent: ParentKey, sealed: bytes) -> bool:
         try:
             parent.unseal(sealed, self.settings.root.binding)
-        except SealBroken:
+        except Unavailable:
             return False
         return True
 

@@ -16,7 +16,6 @@ import functions
 from tenantkms.errors import KmsError
 from tenantkms.runtime.assemble import SettingsError
 from tenantkms.store import dynamodb_layout as layout
-from tenantkms.store.dynamodb_fence import FenceRows
 from tenantkms_events.names import FUNCTIONS as STARTED_BY_EVENTS
 from tkms.events.queues import SOURCES
 from tkms.findings import (
@@ -35,7 +34,9 @@ from tkms.findings import (
 )
 from tkms.output import NotDone
 from tkms.places import reason
+from tkms.reseal.found import PARENT, examine_stack
 from tkms.stack.stack import Stack, aws_errors
+from tkms.standby.found import examine_regions
 
 SETTLED = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE")
 """States of a stack whose last deployment succeeded."""
@@ -146,23 +147,6 @@ def _table(output: str, stack: Stack, _listing: Listing) -> Found:
         yield either(live == "ENABLED", f"old {old} expire", WARNING, f"old {old} stay for ever", expire)
 
 
-def _regions(stack: Stack, _listing: Listing) -> Found:
-    """Of a stack that has two: whether copies are made, and in which of them keys are changed."""
-    peer, name = stack.outputs.get("Peer"), stack.outputs["KeysTable"]
-    if not peer:
-        return
-    client, again = stack.client("dynamodb"), f"tkms standby --stack {stack.name}"
-    for table in (name, stack.outputs["AccessTable"]):
-        replicas = client.describe_table(TableName=table)["Table"].get("Replicas", [])
-        state = {row["RegionName"]: row.get("ReplicaStatus", "ACTIVE") for row in replicas}.get(peer, "missing")
-        yield either(state == "ACTIVE", f"{table} in {peer}", WARNING, f"{table} in {peer} is {state}", again)
-    said = FenceRows(client, name, stack.outputs["First"]).all()
-    active = max(said, key=lambda active: active.epoch)
-    over = f"tkms failover --stack {stack.name} --to {active.to or active.region}"
-    where = f"keys are changed in {active.region}" if active.region else f"no key is changed, on the way to {active.to}"
-    yield either(active.region and len(said) == 1, where, PROBLEM, where, f"Wait a moment, or: {over}")
-
-
 _KEY_ADVICE = {
     "Disabled": "aws kms enable-key --key-id {arn}",
     "PendingDeletion": "aws kms cancel-key-deletion --key-id {arn}; then aws kms enable-key --key-id {arn}",
@@ -178,6 +162,7 @@ def _parent_key(stack: Stack, _listing: Listing) -> Found:
         rotated = client.get_key_rotation_status(KeyId=arn)["KeyRotationEnabled"]
         enable = f"aws kms enable-key-rotation --key-id {arn}"
         yield either(rotated, "rotation is on", WARNING, "rotation is off", enable)
+    yield from examine_stack(stack.settings, arn, stack.outputs.get("OtherParentKeyArn", ""))
 
 
 def _folders() -> list[str]:
@@ -304,8 +289,8 @@ CHECKS: dict[str, Check] = {
     "keys table": partial(_table, "KeysTable"),
     "access table": partial(_table, "AccessTable"),
     "events table": partial(_table, "EventsTableName"),
-    "regions": _regions,
-    "parent key": _parent_key,
+    "regions": lambda stack, _: examine_regions(stack),
+    PARENT: _parent_key,
     "functions": _functions,
     "stopped": _stopped,
     "schedules": _schedules,

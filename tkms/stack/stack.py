@@ -33,8 +33,8 @@ _OUTPUTS = {
     "ParentKeyArn": "PARENT_KEY_ARN",
 }
 """Outputs of the stack -> what its functions are told in their environment."""
-_OF_TWO_REGIONS = {"Here": "HERE", "First": "FIRST"}
-"""The same, of a stack that has another one in a second region."""
+_MAYBE = {"OtherParentKeyArn": "OTHER_PARENT_KEY_ARN", "Here": "HERE", "First": "FIRST"}
+"""As `_OUTPUTS`, of stacks that have it: another parent key, another region."""
 _NEVER_MADE = ("REVIEW_IN_PROGRESS", "ROLLBACK_COMPLETE", "ROLLBACK_FAILED")
 """States of a stack whose first deployment did not succeed."""
 _SWEEP_SECONDS = 310
@@ -112,8 +112,8 @@ class Stack:
     @cached_property
     def settings(self) -> Settings:
         """As the stack's functions have them; nothing is asked of AWS yet."""
-        told = {**_OUTPUTS, **_OF_TWO_REGIONS}
-        environment = {told[output]: value for output, value in self.outputs.items() if output in told}
+        known = {**_OUTPUTS, **_MAYBE}
+        environment = {known[output]: text for output, text in self.outputs.items() if output in known}
         with aws_errors("AWS cannot be asked"):
             return on_aws(environment, self._session)
 

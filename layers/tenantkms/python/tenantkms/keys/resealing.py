@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
-from contextlib import suppress
 
 from msgspec.structs import replace
 
+from tenantkms.errors import Unavailable
 from tenantkms.model.credential import Credential
 from tenantkms.model.key import Key, revised
 from tenantkms.model.version import KeyVersion
-from tenantkms.parent.port import IMPORT_DIGEST, Binding, ParentKey, SealBroken, credential_binding, key_binding
+from tenantkms.parent.port import IMPORT_DIGEST, Binding, ParentKey, credential_binding, key_binding
 from tenantkms.parent.reseal import sealed_by
 from tenantkms.parent.root import Root
 
@@ -51,9 +51,12 @@ class Resealer:
         self.opened += 1
         try:
             root.by.unseal(sealed, binding)
-        except SealBroken:
+        except Unavailable:
             for parent in (*root.before, *self._older):
-                with suppress(SealBroken):
-                    return sealed_by(root.by, parent.unseal(sealed, binding), binding)
+                try:
+                    secret = parent.unseal(sealed, binding)
+                except Unavailable:
+                    continue
+                return sealed_by(root.by, secret, binding)
             raise
         return sealed

@@ -65,4 +65,4 @@ class AwsParentKey:
         # AWS KMS refuses what another key has sealed; who stands in for it may not.
         if _key_id(answer.get("KeyId", self._key_arn)) != _key_id(self._key_arn):
             raise SealBroken("Sealed material does not open under this parent key.")
-        return content(answer["Plaintext"], binding)
+        return content(answer["Plaintext"], binding.header())

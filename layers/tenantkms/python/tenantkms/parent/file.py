@@ -40,11 +40,12 @@ class FileParentKey:
     def unseal(self, sealed: bytes, binding: Binding) -> bytes:
         if sealed[:1] != self._VERSION:
             raise SealBroken("Sealed material has an unknown version.")
+        header = binding.header()
         try:
-            plaintext = self._aead.decrypt(sealed[1:13], sealed[13:], binding.header())
+            plaintext = self._aead.decrypt(sealed[1:13], sealed[13:], header)
         except (InvalidTag, ValueError):
             raise SealBroken("Sealed material does not open under this parent key.") from None
-        return content(plaintext, binding)
+        return content(plaintext, header)
 
 
 _SIZE = 32

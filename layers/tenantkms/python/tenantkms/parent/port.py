@@ -60,9 +60,8 @@ class ParentKey(Protocol):
     def unseal(self, sealed: bytes, binding: Binding) -> bytes: ...
 
 
-def content(plaintext: bytes, binding: Binding) -> bytes:
+def content(plaintext: bytes, header: bytes) -> bytes:
     """What is left of an unsealed secret behind its own name. Raises `SealBroken` if that is another one."""
-    header = binding.header()
     if plaintext[: len(header)] != header:
         raise SealBroken("Sealed material does not belong to the row it was found in.")
     return plaintext[len(header) :]

@@ -14,7 +14,6 @@ import hashlib
 import hmac
 import os
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 
 import msgspec
 from msgspec import Struct
@@ -227,13 +226,16 @@ class Root:
 
     def unseal(self, sealed: bytes, binding: Binding) -> bytes:
         """By any parent key that is in use here. Raises `Unavailable`."""
+        fault: Unavailable = SealBroken("Sealed material does not open under this parent key.")
         for anew in (False, True):
             if anew and not self.renew():
                 break
             for parent in self._readers():
-                with suppress(SealBroken):
+                try:
                     return parent.unseal(sealed, binding)
-        raise SealBroken("Sealed material does not open under this parent key.")
+                except Unavailable as e:  # by which one it was sealed is not known
+                    fault = fault if isinstance(e, SealBroken) else e
+        raise fault
 
     def _readers(self) -> Sequence[ParentKey]:
         opened = self._open

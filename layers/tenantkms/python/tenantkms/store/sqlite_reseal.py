@@ -28,7 +28,7 @@ from tenantkms.store.sqlite_layout import (
 )
 
 Row = tuple[Any, ...]
-_PAGE = 100
+_PAGE = 200
 """Rows of one transaction: others wait for it to end."""
 _decode_key = msgspec.json.Decoder(Key).decode
 _decode_version = msgspec.json.Decoder(KeyVersion).decode

@@ -1,0 +1,129 @@
+"""`tkms reseal --stack`: a stack's tables go under another parent key, while its functions use them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from kit.moto_aws import Tables, WiredSession, kms_client
+from kit.resealing import Things
+from tenantkms.action.vouch import CALLS, vouch, vouched
+from tenantkms.errors import InvalidImportToken, Unavailable
+from tenantkms.parent.aws_kms import AwsParentKey
+from tenantkms.runtime.assemble import Settings, on_aws
+from tkms.cli import main
+from tkms.findings import OK, PROBLEM
+from tkms.machine.directory import call
+from tkms.reseal import stack as resealed
+from tkms.reseal.found import examine_stack
+from tkms.stack import stack
+from tkms.stack.stack import Stack
+
+REAL = Stack
+
+
+class Deployed:
+    """A stack on moto whose functions may use two parent keys."""
+
+    def __init__(self) -> None:
+        self.tables = Tables.fresh()
+        kms = kms_client(self.tables.wire)
+        self.old, self.new, self.third = (kms.create_key()["KeyMetadata"]["Arn"] for _ in range(3))
+        self.outputs = {
+            "Tenant": "acme",
+            "Region": "eu-central-1",
+            "Account": "123456789012",
+            "KeysTable": self.tables.keys,
+            "AccessTable": self.tables.access,
+            "ParentKeyArn": self.old,
+            "OtherParentKeyArn": self.new,
+        }
+
+    def stack(self, name: str) -> Stack:
+        made = REAL.__new__(REAL)
+        made.name, made.outputs, made._session = name, self.outputs, WiredSession(self.tables.wire)  # type: ignore[assignment]
+        return made
+
+    def function(self, *, metered: bool = False) -> Settings:
+        """As a function that starts now."""
+        environment = {
+            "TENANT": "acme",
+            "REGION": "eu-central-1",
+            "ACCOUNT": "123456789012",
+            "KEYS_TABLE": self.tables.keys,
+            "ACCESS_TABLE": self.tables.access,
+            "PARENT_KEY_ARN": self.outputs["ParentKeyArn"],
+            "OTHER_PARENT_KEY_ARN": self.outputs.get("OtherParentKeyArn", ""),
+        }
+        return on_aws(environment, WiredSession(self.tables.wire), metered=metered)
+
+    def doctor(self) -> list[tuple[str, str, str]]:
+        settings = self.stack("tkms-acme").settings
+        return list(examine_stack(settings, self.outputs["ParentKeyArn"], self.outputs.get("OtherParentKeyArn", "")))
+
+
+@pytest.fixture
+def deployed(monkeypatch: pytest.MonkeyPatch) -> Deployed:
+    made = Deployed()
+    monkeypatch.setattr(resealed, "Stack", made.stack)
+    monkeypatch.setattr(stack, "Stack", made.stack)
+    monkeypatch.setattr(resealed.OnStack.__init__, "__defaults__", (0.0,))
+    made.stack("tkms-acme").anchor()
+    return made
+
+
+def vouches(endpoint: Settings, function: Settings) -> bool:
+    event = json.loads(vouch({"v": 1}, endpoint.root.key(CALLS), 1))
+    return bool(vouched(event, lambda anew: function.root.valid(CALLS, anew), 1))
+
+
+def test_a_stack_goes_under_another_key_and_its_functions_go_on(
+    deployed: Deployed, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    running = deployed.function(metered=True)
+    call(running, "CreateKey", {"alias": "default"})
+    things = Things(running)
+    assert main(["reseal", "--stack", "tkms-acme", "--to", deployed.third]) == 1
+    assert "may not use" in capsys.readouterr().err
+    assert [status for status, _, _ in deployed.doctor()] == [OK]
+    seal, left = AwsParentKey.seal, 5
+
+    def unreachable(self: AwsParentKey, *args: Any) -> bytes:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise Unavailable("The parent key did not seal.")
+        return seal(self, *args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(AwsParentKey, "seal", unreachable)
+        assert main(["reseal", "--stack", "tkms-acme", "--to", deployed.new]) == 1
+    half = deployed.function()
+    for settings in (running, half):
+        things.work(settings)
+    assert vouches(running, half)
+    assert vouches(half, running)
+    assert [status for status, _, _ in deployed.doctor()] == [PROBLEM]
+    assert main(["reseal", "--stack", "tkms-acme", "--to", deployed.old]) == 1
+    assert "has not come to its end" in capsys.readouterr().err
+    assert main(["reseal", "--stack", "tkms-acme", "--json"]) == 0
+    printed = capsys.readouterr().out
+    answer = json.loads(printed[printed.find('{\n  "parent"') :])
+    assert answer["parent"] == deployed.new
+    assert answer["found"]["renewed"] > 0
+    ((status, found, advice),) = deployed.doctor()
+    assert (status, "parent_key_arn" in advice) == (OK, True)
+    assert f"{deployed.old} opens nothing of what rests here" in found
+    deployed.outputs = {**deployed.outputs, "ParentKeyArn": deployed.new}
+    del deployed.outputs["OtherParentKeyArn"]
+    fresh = deployed.function()
+    for settings in (running, half, fresh):
+        things.work(settings)
+        assert things.session_is_good(settings)
+        assert settings.root.key("rows") == fresh.root.key("rows")
+        with pytest.raises((InvalidImportToken, Unavailable)):  # of another key moto says "access denied"
+            call(settings, "ImportKeyMaterial", things.pending)
+    assert vouches(running, fresh)
+    assert deployed.doctor() == []
