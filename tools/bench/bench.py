@@ -13,8 +13,8 @@
 6. Instructions of a request with and without the pages that are served beside: `tools.bench.pages`, which
    `make bench ARGS=pages` measures alone.
 
-`make bench ARGS=attack`, `ARGS=backup`, `ARGS=caches`, `ARGS=compare`, `ARGS=export`, `ARGS=load` and `ARGS=scale`
-measure something else instead: `tools.bench.attack` and so on; export is `tools.bench.transfer`, load
+`make bench ARGS=attack`, `ARGS=backup`, `ARGS=caches`, `ARGS=compare`, `ARGS=export`, `ARGS=load`, `ARGS=reseal` and
+`ARGS=scale` measure something else instead: `tools.bench.attack` and so on; export is `tools.bench.transfer`, load
 `tools.bench.load_functions`.
 """
 
@@ -45,7 +45,7 @@ from tenantkms.model.specs import KeySpec, KeyUsage, Origin
 from tenantkms.model.states import KeyState
 from tenantkms.store.port import PutKey
 from tkms.machine.directory import Directory
-from tools.bench import attack, backup, caches, compare, events, files, load, pages, scale, transfer
+from tools.bench import attack, backup, caches, compare, events, files, load, pages, reseal, scale, transfer
 
 ROUNDS, REQUESTS = 20, 300
 RELEASES: list[Callable[[], None]] = []
@@ -276,12 +276,35 @@ def _served(data_dir: Path) -> int:
     return total
 
 
+def _load(args: argparse.Namespace) -> dict[str, Any]:
+    from tools.bench import load_functions  # it has the CDK's library, which takes seconds to import
+
+    return load_functions.rows(args.rps, args.seconds)
+
+
+_MOST = 100_000
+_PARTS: dict[str, Callable[[argparse.Namespace], Any]] = {
+    "attack": lambda args: attack.rows(args.seconds),
+    "backup": lambda args: backup.rows(min(args.keys, _MOST)),
+    "caches": lambda args: caches.rows(args.keys),
+    "compare": lambda args: compare.rows(args.before, args.seconds, args.local_kms),
+    "events": lambda args: events.rows(small=args.small),
+    "export": lambda args: transfer.rows(min(args.keys, _MOST)),
+    "files": lambda args: files.rows(small=args.small),
+    "load": _load,
+    "pages": lambda _args: pages.rows(),
+    "reseal": lambda args: reseal.rows(min(args.keys, _MOST)),
+    "scale": lambda args: scale.rows(args.keys),
+}
+"""What is measured alone."""
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         "what",
         nargs="?",
-        choices=["attack", "backup", "caches", "compare", "events", "export", "files", "load", "pages", "scale"],
+        choices=list(_PARTS),
         help="only: this part",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="save the numbers")
@@ -291,42 +314,15 @@ def main() -> None:
         "--keys",
         type=int,
         default=1_000_000,
-        help="of scale and caches, and of backup and export up to 100000: how many",
+        help="of scale and caches, and of backup, export and reseal up to 100000: how many",
     )
     parser.add_argument("--rps", type=int, default=300, help="of load: requests a second (default: %(default)s)")
     parser.add_argument("--small", action="store_true", help="of files and events: little data, one round")
     parser.add_argument("--before", default=compare.BEFORE, metavar="COMMIT", help="of compare: the other build")
     parser.add_argument("--local-kms", type=Path, metavar="PROGRAM", help="of compare: nsmithuk/local-kms")
     args = parser.parse_args()
-    if args.what == "attack":
-        save(args.json, {"attack": attack.rows(args.seconds)})
-        return
-    if args.what in ("backup", "export"):
-        rows = {"backup": backup.rows, "export": transfer.rows}[args.what]
-        save(args.json, {args.what: rows(min(args.keys, 100_000))})
-        return
-    if args.what == "caches":
-        save(args.json, {"caches": caches.rows(args.keys)})
-        return
-    if args.what == "compare":
-        save(args.json, {"compare": compare.rows(args.before, args.seconds, args.local_kms)})
-        return
-    if args.what == "load":
-        from tools.bench import load_functions  # it has the CDK's library, which takes seconds to import
-
-        save(args.json, {"load": load_functions.rows(args.rps, args.seconds)})
-        return
-    if args.what == "scale":
-        save(args.json, {"scale": scale.rows(args.keys)})
-        return
-    if args.what == "files":
-        save(args.json, {"files": files.rows(small=args.small)})
-        return
-    if args.what == "events":
-        save(args.json, {"events": events.rows(small=args.small)})
-        return
-    if args.what == "pages":
-        save(args.json, {"pages": pages.rows()})
+    if args.what:
+        save(args.json, {args.what: _PARTS[args.what](args)})
         return
     print("CPU per request, event to answer:", flush=True)
     before = hmac_us()
