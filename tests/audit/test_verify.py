@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from kit.audit_writers import MAC, file_log, record
+from kit.audit_writers import MAC, file_log, key, record
+from tenantkms.audit.file_log import FileLog
 from tenantkms.audit.files import rotated
+from tenantkms.crypto.hmacs import Hmac
 from tkms.audit.verify import PROBLEM, parse_head, verify_lines, verify_log
 
 Lines = list[bytes]
@@ -216,3 +219,24 @@ def test_lines_that_were_written_since_the_head_are_no_problem(log: Path) -> Non
 def test_a_head_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"head|hexadecimal"):
         parse_head(text)
+
+
+# -- a reseal -----------------------------------------------------------------------------------------------
+
+
+def test_lines_under_two_keys_are_one_chain_and_the_old_key_adds_none_at_its_end(log: Path) -> None:
+    old, new, keys = bytes(32), os.urandom(32), [key()]
+    audit = FileLog(log, lambda: keys[0])
+    audit.write(record("x", 1))
+    keys[0] = new
+    audit._key_at = 0  # a second later
+    audit.write(record("x", 2))
+    macs = [Hmac(new), Hmac(old), MAC]
+    file_log(log).write(record("x", 3))  # a process that has not heard of it yet
+    assert [f.status for f in verify_log(log, macs).findings] == [PROBLEM]
+    audit.note("resealed")
+    assert verify_log(log, macs).findings == []
+    assert [f.seq for f in verify_log(log, [Hmac(new)]).findings][:1] == [0]
+    file_log(log).write(record("y", 4))  # whoever has the key from before
+    (finding,) = verify_log(log, macs).findings
+    assert "under a key from before a reseal" in finding.found

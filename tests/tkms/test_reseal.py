@@ -25,6 +25,7 @@ from tenantkms.parent.aws_kms import AwsParentKey
 from tenantkms.parent.file import FileParentKey
 from tenantkms.parent.port import SealBroken
 from tenantkms.runtime.assemble import PARENT_FILE, Settings
+from tkms.backup.compare import differences
 from tkms.cli import main
 from tkms.machine.directory import Directory, call
 from tkms.machine.lock import locked
@@ -65,6 +66,7 @@ def test_all_is_under_the_new_parent_key_and_processes_go_on(
 ) -> None:
     running, old = directory.open(), (directory.path / PARENT_FILE).read_bytes()
     things = Things(running)
+    shutil.copytree(directory.path, then := directory.path.with_name("then"))
     row_key = running.root.key("rows")
     during: list[Settings] = []
     resealed = Resealer.key
@@ -81,6 +83,8 @@ def test_all_is_under_the_new_parent_key_and_processes_go_on(
         report = reseal(directory, new, end_sessions=end_sessions)
     assert (directory.path / PARENT_FILE).read_bytes() == new.read_bytes()
     assert report.renewed >= report.rows > 8
+    told = {found.name for found in differences(directory.path / "kms.sqlite3", then / "kms.sqlite3")}
+    assert told <= {f"key {things.external}"}  # its material was imported once more, perhaps in another second
     fresh = directory.open()
     for settings in (running, during[0], fresh):
         things.work(settings)

@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -58,7 +58,7 @@ WORDS = {
 }
 """Sorts of differences -> what is said of them, the worst first."""
 
-T = TypeVar("T", _Key, _Credential)
+T = TypeVar("T", _Key, _Credential, dict[str, Any])
 _PENDING = "PendingDeletion"
 
 
@@ -74,11 +74,31 @@ def differences(now: Path, then: Path) -> Iterator[Difference]:
         db.execute("ATTACH ? AS other", (str(then),))
         keys, credentials = msgspec.json.Decoder(_Key), msgspec.json.Decoder(_Credential)
         for name, here, there in _unequal(db, "keys", "id", "doc"):
+            if _resealed(here, there):
+                continue
             yield _key(name, _read(keys, here), _read(keys, there), here, there)
         for name, here, there in _unequal(db, "aliases", "name", "key_id"):
             yield _row("alias", name, here, there, f"means {here} now, and {there} then")
         for name, here, there in _unequal(db, "credentials", "access_key_id", "doc"):
+            if _resealed(here, there):
+                continue
             yield _credential(name, _read(credentials, here), _read(credentials, there), here, there)
+
+
+_SEALED = {"sealed", "imported", "revision", "token"}
+"""What `tkms reseal` makes another one."""
+
+
+def _resealed(here: object, there: object) -> bool:
+    """Whether two documents differ in nothing else: what opens is the same."""
+    both = [_read(msgspec.json.Decoder(dict[str, Any]), doc) for doc in (here, there)]
+    first, second = (_without_sealed(doc) if doc else None for doc in both)
+    return first is not None and first == second
+
+
+def _without_sealed(doc: dict[str, Any]) -> dict[str, Any]:
+    versions = {name: _without_sealed(doc[name]) for name in ("primary", "spent") if doc.get(name)}
+    return {name: value for name, value in doc.items() if name not in _SEALED} | versions
 
 
 def _unequal(db: sqlite3.Connection, table: str, name: str, column: str) -> Iterator[tuple[str, object, object]]:
