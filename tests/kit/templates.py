@@ -42,7 +42,6 @@ FULL = {
     "break_glass_role": BREAK_GLASS,
     "operator_roles": ["platform/operators-*"],
     "explorer": True,
-    "other_parent_key_arn": f"arn:aws:kms:{REGION}:{ACCOUNT}:key/7f1e2d3c-1111-4222-8333-444455556666",
     "reserved_concurrency": {"endpoint": 20, "decrypt": 10},
     "standby": {
         "region": "eu-west-1",
@@ -70,6 +69,7 @@ ADOPTED = {
     "keys_table": "moved-keys-restored",
     "access_table": "moved-access-restored",
     "parent_key_arn": ADOPTED_KEY,
+    "other_parent_key_arn": f"arn:aws:kms:{REGION}:{ACCOUNT}:key/7f1e2d3c-1111-4222-8333-444455556666",
     "arn_account": "999999999999",
     "arn_region": "eu-west-1",
     "snapstart": ["endpoint", "decrypt"],
