@@ -1,7 +1,7 @@
 """What a release leaves for the tests of later ones, in tests/vectors/releases/<version>: make keep-release
 
-`data.tar.xz` is a small data directory, `backup.tkms` a backup of it, `sealed.tkms` a sealed file, `expected.json` what
-is in them. All are of nobody: their parent key is among them.
+`data.tar.xz` is a small data directory, `backup.tkms` a backup of it, `export.tke` an export, `sealed.tkms` a sealed
+file, `expected.json` what is in them. All are of nobody: their parent key is among them.
 `sources.tar.xz` is the release itself, by which a test goes back one version; that of the release before goes.
 """
 
@@ -85,6 +85,7 @@ def keep(releases: Path = RELEASES) -> Path:
         _tkms(data, "seal", str(file), "--key", "alias/kept", "--context", "kept=release")
         shutil.move(f"{file}.tkms", target / "sealed.tkms")
         _tkms(data, "backup", "--plain", "--with-parent", str(target / "backup.tkms"))
+        _tkms(data, "export", "--plain", str(target / "export.tke"))
         with tarfile.open(target / "data.tar.xz", "w:xz") as tar:
             for path in sorted(data.iterdir()):
                 if path.suffix not in (".lock", ".sqlite3-shm") and path.is_file():

@@ -15,6 +15,7 @@ import msgspec
 import pytest
 
 from kit.backups import act, decrypt, restored, using
+from kit.support import new_directory
 from tenantkms import __version__
 from tenantkms.model.key import Key
 from tenantkms.store.port import PutKey
@@ -75,6 +76,11 @@ def test_what_a_release_left_opens(version: str, tmp_path: Path, capsys: pytest.
 
     restored(tmp_path / "restored", RELEASES / version / "backup.tkms")
     check(Directory(tmp_path / "restored"), expected)
+
+    empty = new_directory(tmp_path / "empty")
+    act(empty, "DeleteAlias", alias="default")
+    assert cli.main(["import", str(RELEASES / version / "export.tke"), "--data-dir", str(empty.path)]) == 0
+    check(empty, expected)
 
 
 def _printed(capsys: pytest.CaptureFixture[str], *words: str) -> str:
