@@ -214,6 +214,18 @@ def test_a_second_region(steps: Steps, shell: Shell) -> None:
         steps.say_why_not()
 
 
+@drill("Many tenants")
+def test_many_tenants(steps: Steps, shell: Shell) -> None:
+    """test_deploy.py deploys, looks at and examines by these commands."""
+    steps.say_why_not()
+
+
+@drill("Another parent key")
+def test_another_parent_key(steps: Steps, shell: Shell) -> None:
+    """tests/tkms/test_reseal.py and test_reseal_stack.py run them."""
+    steps.say_why_not()
+
+
 @drill("Move a tenant to another account or region")
 def test_move(steps: Steps, shell: Shell) -> None:
     """The emulator takes the commands and moves no row; tests/cdk/test_drills.py has the shape of the table."""
