@@ -59,7 +59,7 @@ class Region(Tenant):
         self.audit = ListAudit()
         self.store = DynamoKeyStore(self.tables.client, self.tables.keys, ROW_MACS, self.fence)
         ring = Keyring(TENANT, self.store, parent, clock=clock, state_seconds=0, material_seconds=0, fence=self.fence)
-        self.root = Root(TENANT, parent, self.store.get_root)
+        self.root = Root(TENANT, lambda: [parent], self.store.get_root)
         self.deps = Deps(
             tenant=TENANT,
             account="123456789012",

@@ -74,7 +74,7 @@ class World:
     audit: ListAudit = field(default_factory=ListAudit)
 
     def __post_init__(self) -> None:
-        self.root = Root(TENANT, self.parent, self.keys.get_root)
+        self.root = Root(TENANT, lambda: [self.parent], self.keys.get_root)
         self.root.make(self.keys.put_root)
         made = self.settings().access.create("first", DIALECTS, ALLOW_ALL, int(self.clock()))
         self.credential = made[0].access_key_id, made[1]
