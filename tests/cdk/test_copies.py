@@ -11,6 +11,7 @@ import pytest
 from msgspec.structs import replace
 
 from cdk import copies
+from cdk.standby import Standby
 from cdk.tenants import ROOT, Tenant, parse
 from kit import templates
 from kit.synthesize import COPIED
@@ -75,6 +76,8 @@ def test_who_is_alone_in_its_options_is_synthesized_itself() -> None:
         replace(acme, name="a-name-of-19-letter"),
         replace(acme, name="f", snapstart=("encrypt",)),
         replace(acme, name="g", snapstart=("encrypt",)),
+        replace(acme, name="h", standby=Standby(region="eu-west-1")),
+        replace(acme, name="i", standby=Standby(region="eu-west-1")),
     ]
     alone, found = copies.gather([*alike, *different])
     assert alone == different

@@ -15,7 +15,7 @@ from cdk import copies, node
 from cdk.app import build
 from cdk.listed import listed
 
-COPIED = ("full", "sealing")
+COPIED = ("play", "sealing")
 """Tenants that are compared with their copies."""
 
 if __name__ == "__main__":

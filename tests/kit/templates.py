@@ -58,6 +58,9 @@ SANDBOX = {
     "name": "play",
     "account": ACCOUNT,
     "region": REGION,
+    "domain": "kms.play.example.com",
+    "certificate": f"arn:aws:acm:{REGION}:{ACCOUNT}:certificate/8f1e2d3c-1111-4222-8333-444455556666",
+    "tags": {"team": "platform ä", "cost": "17"},
     "sandbox": True,
     "inline_actions": [*actions().values()],
 }

@@ -7,10 +7,8 @@ site.json     tenant, region, account; `ready` once the first credential and key
 parent.key    32 bytes that seal everything else (mode 0600): back it up apart from the rest
 kms.sqlite3   keys and credentials; kms.sqlite3-nonces/ holds used nonces
 audit.jsonl   one line per call; refused.jsonl what strangers tried; and what of both is closed
-server.lock   held by the running server; server.json says where it serves
-tls/          the certificates of `tkms tls`, if there are any
-backup.json   when tkms backup made the last backup, and where
-credentials-uri   where the last server gave temporary access keys, if it did (mode 0600)
+server.lock   held by the running server; server.json says where it serves, credentials-uri where it gives access keys
+tls/          the certificates of `tkms tls`, if any; backup.json says when `tkms backup` made the last one, and where
 """
 
 from __future__ import annotations
@@ -286,7 +284,7 @@ class Directory:
         """Hold the directory as its one `server`, by the open file that is answered. `lock` is that of the server
         whose place this one takes. Raises `SettingsError` if there is another one.
 
-        A server without a `credentials_uri` takes away what the last one has left of it.
+        Without a `credentials_uri` that of the last server goes.
         """
         where = self.server_url() or "another address"
         held = f"A server is already running on {self.path} ({where}): stop it, or use another --data-dir."
