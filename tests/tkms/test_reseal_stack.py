@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import count
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from kit.resealing import Things, opens
 from tenantkms.action.vouch import CALLS, vouch, vouched
 from tenantkms.errors import InvalidImportToken, Unavailable
 from tenantkms.parent.aws_kms import AwsParentKey
+from tenantkms.parent.port import ROOT, Binding
 from tenantkms.runtime.assemble import Settings, on_aws
 from tkms.cli import main
 from tkms.findings import OK, PROBLEM
@@ -141,3 +143,47 @@ def test_a_stack_goes_under_another_key_and_its_functions_go_on(
             call(settings, "ImportKeyMaterial", things.pending)
     assert vouches(running, fresh)
     assert deployed.doctor() == []
+
+
+def _blinking(monkeypatch: pytest.MonkeyPatch, arn: str, at: int) -> None:
+    """The call of the number `at` fails, of those that the parent key `arn` is asked to unseal the root; no other."""
+    unseal, calls = AwsParentKey.unseal, count(1)
+
+    def blinking(self: AwsParentKey, sealed: bytes, binding: Binding) -> bytes:
+        if self._key_arn == arn and binding.kind == ROOT and next(calls) == at:
+            raise Unavailable("The parent key did not unseal.")
+        return unseal(self, sealed, binding)
+
+    monkeypatch.setattr(AwsParentKey, "unseal", blinking)
+
+
+@pytest.mark.parametrize("at", range(1, 6))
+def test_one_call_that_fails_is_no_reseal_that_is_done(
+    at: int, deployed: Deployed, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    call(deployed.function(), "CreateKey", {"alias": "default"})
+    with monkeypatch.context() as patch:
+        _blinking(patch, deployed.new, at)
+        status = main(["reseal", "--stack", "tkms-acme", "--to", deployed.new])
+    told = capsys.readouterr()
+    opened = deployed.stack("tkms-acme").settings.root.opened()
+    assert status == 1 or (opened.by is opened.parents[1] and not opened.before), told
+    assert main(["reseal", "--stack", "tkms-acme", "--to", deployed.new]) == 0
+    ((found, _, _),) = deployed.doctor()
+    assert found == OK
+
+
+def test_a_function_that_missed_it_once_seals_under_the_new_one_all_the_same(
+    deployed: Deployed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running = deployed.function()
+    call(running, "CreateKey", {"alias": "default"})
+    with monkeypatch.context() as patch:
+        patch.setattr(AwsParentKey, "seal", _after(2, AwsParentKey.seal, Unavailable("The parent key did not seal.")))
+        assert main(["reseal", "--stack", "tkms-acme", "--to", deployed.new]) == 1  # begun
+    with monkeypatch.context() as patch:
+        _blinking(patch, deployed.new, 1)
+        running.root.renew()
+    call(running, "CreateKey", {"alias": "after"})
+    opened = running.root.opened()
+    assert (opened.by is opened.parents[1], len(opened.before)) == (True, 1)

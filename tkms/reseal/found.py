@@ -49,6 +49,8 @@ def examine_stack(settings: Settings, now: str, other: str) -> Found:
     """`now` is the parent key that the stack has, `other` the one that its functions may use besides, if any."""
     if not other or not settings.root.exists():
         return
+    settings.root.opened()
+    settings.root.renew(strict=True)
     opened = settings.root.opened()
     current = (now, other)[opened.parents.index(opened.by)]
     if opened.before:

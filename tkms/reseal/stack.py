@@ -27,6 +27,8 @@ class OnStack:
     def prepare(self, to: str, *, end_sessions: bool) -> None:
         """Begin with it, unless it has begun. Raises `Failed`, and `Unavailable` before anything is changed."""
         root = self.settings.root
+        root.opened()
+        root.renew(strict=True)
         opened = root.opened()
         now = self.arns[opened.parents.index(opened.by)]
         self.new = to or now

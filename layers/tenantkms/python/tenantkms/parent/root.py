@@ -75,7 +75,10 @@ def parts(stored: bytes) -> tuple[bytes, ...]:
 
 
 class Opened(Struct, frozen=True):
-    """A root as it was opened: `by` which parent key, of those that the place was set up with then."""
+    """A root as it was opened: `by` which parent key, of those that the place was set up with then.
+
+    `doubt`: why a newer part of it was not opened, where that may be another time.
+    """
 
     stored: bytes
     parents: tuple[ParentKey, ...]
@@ -83,6 +86,7 @@ class Opened(Struct, frozen=True):
     record: Record
     before: tuple[ParentKey, ...]
     """The former parent key, while things may still be sealed under it."""
+    doubt: Unavailable | None = None
 
 
 def _unmade(spec: bytes) -> ParentKey:
@@ -172,6 +176,7 @@ class Root:
             raise Unavailable("The tenant is not set up: it has no root secret.")
         fault: Unavailable | None = None
         for part in parts(stored):
+            doubt = None if isinstance(fault, SealBroken) else fault
             for parent in parents:
                 try:
                     record = _decoded(parent.unseal(part, self.binding))
@@ -179,21 +184,29 @@ class Root:
                     fault = e if fault is None or isinstance(fault, SealBroken) else fault
                 else:
                     before = (self._make(record.parent),) if record.parent else ()
-                    return Opened(stored, parents, parent, record, before)
+                    return Opened(stored, parents, parent, record, before, doubt)
         raise fault or Unavailable("There is no parent key.")
 
     def renew(self, *, strict: bool = False) -> bool:
         """Open it anew if it is not what was opened; whether it was not.
 
-        What cannot be opened now is as it was, unless `strict`: then it raises as `key` does.
+        What cannot be opened now is as it was, unless `strict`: then it raises as `key` does. So does a newer part of
+        it then, that no parent key answered for: who goes on with the older one works beside all others.
         """
-        if self._open is None:
+        known = self._open
+        if known is None:
             return False
         try:
             stored = self._read()
-            if stored == self._open.stored and tuple(self._parents()) == self._open.parents:
+            same = stored == known.stored and tuple(self._parents()) == known.parents
+            if same and known.doubt is None:
                 return False
-            self._take(self._unseal(stored))
+            opened = self._unseal(stored)
+            if strict and opened.doubt:
+                raise opened.doubt
+            if same and opened.doubt:
+                return False
+            self._take(opened)
         except Unavailable:
             if strict:
                 raise
