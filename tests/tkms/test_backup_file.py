@@ -56,12 +56,20 @@ def test_a_changed_byte_is_noticed(changed: int, directory: Directory, tmp_path:
 
 def test_what_a_file_asks_for_is_bounded(directory: Directory, tmp_path: Path) -> None:
     file = made(directory, tmp_path / "a")
-    for number, (at, value) in enumerate(((5, 31), (5, 0), (6, 255), (7, 255))):
+    for number, (at, value) in enumerate(((5, 31), (5, 0), (5, 1), (6, 255), (7, 255))):
         data = bytearray(file.read_bytes())
         data[at] = value
         (tmp_path / "b").write_bytes(data)
         with pytest.raises(Failed, match="damaged"):
             opened(tmp_path / "b", tmp_path / f"{number}")
+
+
+def test_numbers_that_do_not_go_together_are_damage(directory: Directory, tmp_path: Path) -> None:
+    file = made(directory, tmp_path / "a")
+    data = file.read_bytes()
+    file.write_bytes(data[:5] + bytes((17, 1, 1)) + data[8:])  # N is beyond what r allows
+    with pytest.raises(Failed, match="damaged"):
+        opened(file, tmp_path / "x")
 
 
 def test_recipients_of_age_open_it_and_nobody_else(directory: Directory, tmp_path: Path) -> None:

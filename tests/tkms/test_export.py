@@ -249,6 +249,25 @@ def test_a_file_that_is_not_whole_or_none_leaves_nothing(
     assert "is there already" in tkms(directory, "export", file, "--plain", status=1)
 
 
+def test_a_file_in_its_place_that_is_closed_otherwise_is_refused(
+    directory: Directory, file: Path, tmp_path: Path, tkms: Tkms
+) -> None:
+    """What is under a passphrase is somebody's who has it; what is in clear, or to a public key, is anybody's."""
+    (tmp_path / "passphrase").write_text(PASSPHRASE)
+    given, new = ("--passphrase-file", tmp_path / "passphrase"), tmp_path / "new"
+    recipient, identity = identity_in(tmp_path / "identity")
+    tkms(directory, "export", tmp_path / "age", "--recipient", recipient)
+    tkms(directory, "export", tmp_path / "closed", *given)
+    tkms(directory, "backup", tmp_path / "backup", "--plain", "--with-parent")
+    assert "is not encrypted, and not under a passphrase" in tkms(new, "import", file, *given, status=1)
+    assert "is not encrypted, and not under a passphrase" in tkms(new, "restore", tmp_path / "backup", *given, status=1)
+    assert "is closed to recipients of age, and not under" in tkms(new, "import", tmp_path / "age", *given, status=1)
+    told = tkms(new, "import", tmp_path / "closed", "--identity", identity, status=1)
+    assert "is closed under a passphrase, and not to recipients of age" in told
+    assert "exclude each other" in tkms(new, "import", file, *given, "--identity", identity, status=2)
+    assert not new.exists()
+
+
 def test_a_full_disk_is_said_and_the_next_run_goes_on(
     directory: Directory, file: Path, tmp_path: Path, tkms: Tkms, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,9 +6,10 @@ import argparse
 import getpass
 import sys
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
-from tkms.backup.container import Age, Closing, Passphrase, Plain, Secrets
+from tkms.backup.container import OF_AGE, UNDER_PASSPHRASE, Age, Closing, Passphrase, Plain, Secrets
 from tkms.backup.contents import PARENT
 from tkms.output import Bar, Failed, UsageError, clear, read_bytes, shown
 
@@ -43,7 +44,11 @@ def passphrase(args: argparse.Namespace, *, new: bool = False) -> bytes:
 
 
 def opening_secrets(args: argparse.Namespace) -> Secrets:
-    return Secrets(lambda: passphrase(args), args.identity)
+    """The passphrase is asked for once. Raises `UsageError`."""
+    if args.passphrase_file and args.identity:
+        raise UsageError("--passphrase-file and --identity exclude each other")
+    closed = UNDER_PASSPHRASE if args.passphrase_file else OF_AGE if args.identity else ""
+    return Secrets(cache(lambda: passphrase(args)), args.identity, closed)
 
 
 def parent_key(args: argparse.Namespace, own: bytes, name: str) -> bytes:

@@ -32,6 +32,8 @@ _AGE = (b"age-encryption.org/v1\n", b"-----BEGIN AGE ENCRYPTED FILE-----")
 _TAR = b"ustar"
 _TAR_AT = 257
 T = TypeVar("T")
+UNDER_PASSPHRASE, OF_AGE = "under a passphrase", "to recipients of age"
+"""How a file is closed, as `Secrets.closed` has it."""
 _DAMAGED = "is damaged or not whole"
 _AHEAD = 4
 """Pieces that are made before the first of them is read."""
@@ -66,7 +68,7 @@ class Closing(Protocol):
 
 
 class Passphrase:
-    words = "under a passphrase"
+    words = UNDER_PASSPHRASE
 
     def __init__(self, passphrase: bytes, *, log_n: int = _LOG_N) -> None:
         self._passphrase, self._log_n = passphrase, log_n
@@ -178,10 +180,14 @@ class _Own:
 
 
 class Secrets:
-    """What opens files: `passphrase` is asked when one is needed, `identity` is a file, or none."""
+    """What opens files: `passphrase` is asked when one is needed, `identity` is a file, or none.
 
-    def __init__(self, passphrase: Callable[[], bytes], identity: str = "") -> None:
-        self._passphrase, self._identity = passphrase, identity
+    `closed`: by how the file is said to be closed, if somebody said so. One that is closed otherwise is another file,
+    which whoever can write there may have put in its place: it is not opened.
+    """
+
+    def __init__(self, passphrase: Callable[[], bytes], identity: str = "", closed: str = "") -> None:
+        self._passphrase, self._identity, self._closed = passphrase, identity, closed
 
     def opened(self, file: IO[bytes], name: str) -> Reader:
         """What was closed into `file`, to be read to its end, which alone says that it is whole.
@@ -191,19 +197,31 @@ class Secrets:
         start = file.read(_TAR_AT + len(_TAR))
         file.seek(0)
         if start.startswith(_MAGIC):
+            self._must_be(UNDER_PASSPHRASE, name)
             return Pieces(self._under_passphrase(file, name))
         if start.startswith(_AGE):
+            self._must_be(OF_AGE, name)
             return Pieces(self._of_age(file, name))
         if start[_TAR_AT:] == _TAR:
+            self._must_be("", name)
             return file
         raise Failed(f"{name} is no backup and no export, or its beginning is damaged.")
+
+    def _must_be(self, closed: str, name: str) -> None:
+        if self._closed and closed != self._closed:
+            found = f"closed {closed}" if closed else "not encrypted"
+            raise Failed(f"{name} is {found}, and not {self._closed} as the command line says: is it the right file?")
 
     def _under_passphrase(self, file: IO[bytes], name: str) -> Iterator[memoryview]:
         head = read_full(file, _HEAD)
         log_n, r, p = head[5:8]
         if len(head) < _HEAD or not 0 < log_n <= _MOST_LOG_N or not 0 < r <= _MOST_R or not 0 < p <= _MOST_P:
             raise Failed(f"{name} {_DAMAGED}.")
-        made = _scrypt(self._passphrase(), head)
+        passphrase = self._passphrase()
+        try:
+            made = _scrypt(passphrase, head)
+        except ValueError:  # numbers that do not go together
+            raise Failed(f"{name} {_DAMAGED}.") from None
         if not hmac.compare_digest(made[_CHECK:], head[-_CHECK:]):
             raise Failed(f"{name} was made with another passphrase.")
         try:

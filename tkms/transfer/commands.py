@@ -8,7 +8,6 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from functools import cache
 from itertools import chain
 from pathlib import Path
 from typing import cast
@@ -19,8 +18,8 @@ from msgspec.structs import replace
 
 from tenantkms.model.site import Site
 from tenantkms.runtime.assemble import Settings
-from tkms.backup.asking import Progress, chosen_closing, passphrase
-from tkms.backup.container import Pieces, Plain, Secrets
+from tkms.backup.asking import Progress, chosen_closing, opening_secrets
+from tkms.backup.container import Pieces, Plain
 from tkms.machine.directory import Directory
 from tkms.machine.site_file import NAME as SITE
 from tkms.machine.site_file import read_site, write_site
@@ -125,7 +124,7 @@ class _Imported(Struct, frozen=True, kw_only=True):
 def import_(args: argparse.Namespace) -> int:
     end_orderly()
     name = path_text(args.file)
-    secrets = Secrets(cache(lambda: passphrase(args)), args.identity)
+    secrets = opening_secrets(args)
     chosen = Chosen(frozenset(args.keys), not args.keys and not args.without_credentials, args.keep_changed)
     with ExitStack() as stack:
         source = stack.enter_context(Path(args.file).open("rb"))
