@@ -26,6 +26,9 @@ from tkms.backup.container import Passphrase
 from tkms.backup.contents import tarred
 from tkms.machine.directory import Directory, call
 from tkms.machine.site_file import read_site
+from tkms.output import Failed
+from tkms.transfer.file import Counts
+from tkms.transfer.inward import Arrival
 
 PASSPHRASE = "correct horse battery staple\n"
 Tkms = Callable[..., Any]
@@ -124,6 +127,24 @@ def test_a_tenant_is_elsewhere_with_all_it_has(how: str, directory: Directory, t
     told = tkms(new, "import", file, *opening)
     assert (told["found"]["new"]["keys"], told["made"]["keys"]) == (0, 0)
     assert rows(new) == before
+
+
+def test_requests_of_before_are_refused_where_the_import_was_stopped_at_its_end(
+    directory: Directory, file: Path, tmp_path: Path, tkms: Tkms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new = Directory(tmp_path / "new")
+    with monkeypatch.context() as patch:
+
+        def stopped(arrival: Arrival) -> Counts:
+            finish(arrival)
+            raise Failed("stopped")
+
+        finish = Arrival.finish
+        patch.setattr(Arrival, "finish", stopped)
+        assert "stopped" in tkms(new, "import", file, status=1)
+    assert tkms(new, "import", file)["made"]["credentials"] == 0
+    assert credentials_of(new) == credentials_of(directory)
+    assert new.open().not_before > 0
 
 
 def test_some_keys_go_to_another_tenant(directory: Directory, tmp_path: Path, tkms: Tkms) -> None:

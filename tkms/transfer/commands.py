@@ -144,6 +144,7 @@ def import_(args: argparse.Namespace) -> int:
         made = Counts()
         if not args.dry_run and (found.new.keys or found.file.credentials):
             settings, log = to.written_to()
+            to.forget_requests(found.new)  # who is stopped has made them, and the next run does not make them again
             with Progress(args, "importing", " keys", 0) as tell:
                 arrival = Arrival(settings, chosen, hands, names, log, tell)
                 opened().tell(arrival)
