@@ -101,6 +101,8 @@ class Source:
     def credentials(self) -> Iterator[Row]:
         uses = self._settings.access.store.last_uses()
         every = self._settings.access.store.list_credentials()
+        if every:
+            self._log.write([], "ok")
         for first in range(0, len(every), PAGE):
             for one in self._hands.map(self._clear.credential, every[first : first + PAGE]):
                 yield CredentialRow(one, uses.get(one.access_key_id, 0))
