@@ -11,6 +11,7 @@ import time
 import urllib.request
 from argparse import ArgumentTypeError
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -201,6 +202,25 @@ def test_the_dashboard_and_the_documents_ask_for_what_there_is(running: tuple[St
     }, "what is told is asked for"
     page = (ROOT / "docs" / "metrics.md").read_text()
     assert [name for name in there if re.sub("_(bucket|sum|count)$", "", name) not in page] == []
+
+
+def test_who_asks_slowly_keeps_nobody_out(running: tuple[Start, str, Signer]) -> None:
+    _, url, _ = running
+    host, port = url.split("/")[2].split(":")
+    slow = [socket.create_connection((host, int(port))) for _ in range(8)]
+    for each in slow:
+        each.sendall(b"GET /metrics HTTP/1.1\r\nx: ")
+    deadline, asked = time.monotonic() + 15, ""
+    while not asked:
+        assert time.monotonic() < deadline
+        for each in slow:
+            with suppress(OSError):
+                each.sendall(b"x")
+        with suppress(OSError):
+            asked = _asked(url)
+        time.sleep(0.5)
+    for each in slow:
+        each.close()
 
 
 # -- ends -------------------------------------------------------------------------------------------------

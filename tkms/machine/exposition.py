@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from http.server import HTTPServer
 from socketserver import ThreadingMixIn
-from threading import BoundedSemaphore, Lock
+from threading import BoundedSemaphore, Lock, Timer
 from typing import Any
 
 from prometheus_client import CollectorRegistry, MetricsHandler
@@ -121,6 +121,27 @@ class Numbers(Collector):
 
 class _Handler(MetricsHandler):
     timeout = _SECONDS
+    """Of each piece of a question, and of the whole answer."""
+
+    def setup(self) -> None:
+        super().setup()
+        self._late = Timer(_SECONDS, self._end)
+        self._late.daemon = True
+        self._late.start()
+
+    def _end(self) -> None:
+        """Who sends a question by single bytes would keep its place for ever."""
+        with suppress(OSError):
+            self.connection.shutdown(socket.SHUT_RDWR)
+
+    def parse_request(self) -> bool:
+        parsed = super().parse_request()
+        self._late.cancel()
+        return parsed
+
+    def finish(self) -> None:
+        self._late.cancel()
+        super().finish()
 
 
 class _Server(ThreadingMixIn, HTTPServer):
