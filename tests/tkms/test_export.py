@@ -147,6 +147,29 @@ def test_requests_of_before_are_refused_where_the_import_was_stopped_at_its_end(
     assert new.open().not_before > 0
 
 
+def test_versions_that_a_stopped_import_left_are_made_again_after_a_reseal(
+    directory: Directory, tmp_path: Path, tkms: Tkms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No reseal can open them: what they are bound to stands in the row of the key that is not there."""
+    monkeypatch.setattr("tkms.transfer.inward.MAX_WRITES", 3)
+    monkeypatch.setattr("tkms.reseal.machine.OnMachine.__init__.__defaults__", (0.0,))
+    key = create(directory, alias="app")
+    blob = encrypt(directory, key)
+    for _ in range(4):
+        act(directory, "CreateKeyVersion", key_id=key)
+    tkms(directory, "export", file := tmp_path / "file", "--plain", "--keys", key)
+    new = Directory(tmp_path / "new")
+    with monkeypatch.context() as patch:
+        patch.setattr(Arrival, "_put_keys", lambda _: (_ for _ in ()).throw(Failed("stopped")))
+        assert "stopped" in tkms(new, "import", file, status=1)
+    (tmp_path / "parent").write_bytes(os.urandom(32))
+    (tmp_path / "parent").chmod(0o600)
+    for former in tkms(new, "reseal", "--to", tmp_path / "parent")["former"]:
+        Path(former).unlink()
+    assert tkms(new, "import", file)["made"] == {"keys": 1, "versions": 5, "aliases": 1, "credentials": 0}
+    assert decrypt(new, blob) == b"secret"
+
+
 def test_some_keys_go_to_another_tenant(directory: Directory, tmp_path: Path, tkms: Tkms) -> None:
     """Without access keys, and with their own policies; what has an account in it is told."""
     account = read_site(directory.path).account

@@ -20,8 +20,9 @@ from tenantkms.model.alias import Alias
 from tenantkms.model.credential import Credential
 from tenantkms.model.key import Key
 from tenantkms.model.version import KeyVersion
+from tenantkms.parent.port import SealBroken
 from tenantkms.runtime.assemble import Settings
-from tenantkms.store.port import MAX_WRITES, PutAlias, PutKey, PutVersion, RevisionConflict, Write
+from tenantkms.store.port import MAX_WRITES, DeleteVersion, PutAlias, PutKey, PutVersion, RevisionConflict, Write
 from tkms.each import retried
 from tkms.output import Failed
 from tkms.transfer.check import THERE, Chosen, Own, arriving
@@ -164,11 +165,18 @@ class Arrival:
     def _put_some(self, key: Key, versions: list[KeyVersion]) -> None:
         """As far as a run that was stopped, or a try whose answer was lost, has not written them."""
         rows = self._own.store.list_versions(key.id, versions[0].number, versions[-1].number)
-        there = {row.number: self._own.clear.version(key, row) for row in rows}
+        there, closed = dict[int, KeyVersion](), list[int]()
+        for row in rows:
+            try:
+                there[row.number] = self._own.clear.version(key, row)
+            except SealBroken:  # a reseal since then has passed it over, since there is no key that it is of
+                closed.append(row.number)
         if any(there.get(version.number, version) != version for version in versions):
             raise Failed(f"Versions of a key {key.id} that is not here are, and they are others: tkms doctor.")
         lacking = [version for version in versions if version.number not in there]
         sealed = self._hands.map(partial(self._sealed.version, key), lacking)
+        if closed:  # by itself: DynamoDB takes nothing away and puts it in one transaction
+            self._keyring.commit([DeleteVersion(key.id, number) for number in closed])
         try:
             self._keyring.commit([PutVersion(key.id, version) for version in sealed])
         except RevisionConflict:
