@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 import errno
 import gc
 import io
 import json
 import os
+import re
 import resource
 import sqlite3
 import stat
+import tarfile
 from collections.abc import Callable
 from contextlib import closing
 from functools import partial
@@ -23,7 +26,7 @@ from kit.backups import act, backed_up, create, credentials_of, decrypt, encrypt
 from kit.support import new_directory
 from tkms import cli
 from tkms.backup.container import Passphrase
-from tkms.backup.contents import tarred
+from tkms.backup.contents import SUMS, tarred
 from tkms.machine.directory import Directory, call
 from tkms.machine.site_file import read_site
 from tkms.output import Failed
@@ -291,6 +294,25 @@ def test_a_file_that_is_not_whole_or_none_leaves_nothing(
     assert "is an export: tkms import" in tkms(new, "restore", file, status=1)
     assert not new.exists()
     assert "is there already" in tkms(directory, "export", file, "--plain", status=1)
+
+
+def test_a_key_that_nobody_can_have_made_is_refused(
+    directory: Directory, file: Path, tmp_path: Path, tkms: Tkms
+) -> None:
+    with tarfile.open(file) as tar:
+        found = [(member.name, tar.extractfile(member).read()) for member in tar if member.name != SUMS]  # type: ignore[union-attr]
+    material = re.findall(rb'"sealed":"([^"]*)"', found[1][1])[0]
+    for old, new, why in (
+        (b'"sealed":"' + material, b'"sealed":"' + base64.b64encode(b"12345"), "its material is none of AES_256"),
+        (b'"spec":"AES_256"', b'"spec":"RSA_2048"', "its material is none of RSA_2048"),
+        (b'"key":{"id":"', b'"key":{"id":"x', "its id is none"),
+        (b'"aliases":["', b'"aliases":["a b', "An alias has 1 to 255"),
+    ):
+        assert old in found[1][1]
+        rows_ = [(name, io.BytesIO(data.replace(old, new, 1))) for name, data in found]
+        (tmp_path / "bad").write_bytes(b"".join(tarred(rows_, 1)))
+        assert why in tkms(tmp_path / "new", "import", tmp_path / "bad", status=1)
+        assert not (tmp_path / "new").exists()
 
 
 def test_a_file_in_its_place_that_is_closed_otherwise_is_refused(

@@ -8,13 +8,14 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
+from cryptography.exceptions import UnsupportedAlgorithm
 from msgspec import Struct, field
 
 from tenantkms.crypto import asymmetric
 from tenantkms.errors import KmsError, Unavailable
 from tenantkms.keys.walk import PAGE
 from tenantkms.model.key import Key
-from tenantkms.model.specs import SIZES
+from tenantkms.model.specs import SIZES, KeySpec
 from tenantkms.model.version import KeyVersion
 from tenantkms.parent.file import parent_of
 from tenantkms.parent.port import ParentKey, SealBroken, credential_binding, key_binding
@@ -47,6 +48,16 @@ class Report(Struct, kw_only=True):
         self.bad += 1
         if self.bad <= _SHOWN:
             self.problems.append(text)
+
+
+def material_fits(spec: KeySpec, material: bytes) -> bool:
+    """Whether it is material of a key of that spec. Raises `ValueError` for what is no private key at all."""
+    if spec in SIZES:
+        return len(material) == SIZES[spec]
+    try:
+        return asymmetric.spec_of(asymmetric.load(material)) == spec
+    except (TypeError, UnsupportedAlgorithm):  # under a password; of no kind that there is here
+        return False
 
 
 def check_file(path: Path, *, thorough: bool = False) -> list[str]:
@@ -143,10 +154,7 @@ class Rows:
     def _check_version(self, key: Key, version: KeyVersion, report: Report) -> None:
         try:
             material = self._parent.unseal(version.sealed, key_binding(self._tenant, key.id, version.number, key.spec))
-            if key.spec in SIZES:
-                fits = len(material) == SIZES[key.spec]
-            else:
-                fits = asymmetric.spec_of(asymmetric.load(material)) == key.spec
+            fits = material_fits(key.spec, material)
         except (KmsError, ValueError) as e:
             report.problem(f"key {key.id}, version {version.number}: {e}")
             return

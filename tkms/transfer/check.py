@@ -8,23 +8,25 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection
+from contextlib import suppress
 
 from msgspec import Struct, field
 from msgspec.structs import replace
 
 from tenantkms.access.credentials import MAX_ACTIVE
 from tenantkms.action.limits import check_limits
-from tenantkms.errors import LimitExceeded
+from tenantkms.errors import InvalidAlias, LimitExceeded
 from tenantkms.keys.walk import PAGE
-from tenantkms.model.alias import ALIAS_PREFIX, Alias
+from tenantkms.model.alias import ALIAS_PREFIX, Alias, check_alias
 from tenantkms.model.credential import Credential
 from tenantkms.model.key import Key
 from tenantkms.model.profiles import DAY
 from tenantkms.model.states import KeyState
-from tenantkms.model.version import KeyVersion
+from tenantkms.model.version import UUID_FORM, KeyVersion
 from tenantkms.names import NATIVE
 from tenantkms.runtime.assemble import Settings
 from tenantkms.store.port import KeyStore, PutKey
+from tkms.backup.rows import material_fits
 from tkms.transfer.clear import Changed, Digest
 from tkms.transfer.file import AT_ONCE, About, Counts, CredentialRow, KeyRow
 from tkms.transfer.work import Hands, Names
@@ -152,11 +154,28 @@ class Check:
         self._item = None
         if self._chosen.has(key):
             self._item = _Item(key, Digest(key, undated=overdue(key, self._now)))
+            if not UUID_FORM.fullmatch(key.id):
+                self.findings.problem(f"the key {key.id}: its id is none")
+            for alias in key.aliases:
+                try:
+                    check_alias(alias)
+                except InvalidAlias as e:
+                    self.findings.problem(f"{ALIAS_PREFIX}{alias}: {e}")
+            self._check_material(key, key.newest)
 
     def versions(self, versions: list[KeyVersion]) -> None:
         if self._item:
             for version in versions:
                 self._item.digest.add(version)
+                self._check_material(self._item.key, version)
+
+    def _check_material(self, key: Key, version: KeyVersion | None) -> None:
+        """What would be used as it is, however weak."""
+        if version and version.sealed:
+            with suppress(ValueError):
+                if material_fits(key.spec, version.sealed):
+                    return
+            self.findings.problem(f"the key {key.id}, version {version.number}: its material is none of {key.spec}")
 
     def end_key(self) -> None:
         if self._item:
