@@ -129,3 +129,25 @@ def test_what_is_in_no_backup_is_refused(kind: bytes, directory: Directory, tmp_
         tar.addfile(info)
     with pytest.raises(Failed, match="no backup"):
         opened(file, tmp_path / "x")
+
+
+@pytest.mark.parametrize("how", ["gnu", "pax"])
+def test_a_file_with_holes_fills_no_disk(how: str, directory: Directory, tmp_path: Path) -> None:
+    """A few bytes that say they are 4 GiB."""
+    del directory
+    info = tarfile.TarInfo("kms.sqlite3")
+    info.size, large = 512, 4 << 30
+    if how == "pax":
+        info.pax_headers = {"GNU.sparse.size": str(large), "GNU.sparse.numblocks": "1", "GNU.sparse.map": "0,512"}
+        head = info.tobuf(tarfile.PAX_FORMAT)
+    else:
+        info.type = tarfile.GNUTYPE_SPARSE
+        head_ = bytearray(info.tobuf(tarfile.GNU_FORMAT))
+        head_[386:410] = b"%011o\0%011o\0" % (0, 512)
+        head_[483:495] = b"%011o\0" % large
+        head_[148:156] = b" " * 8
+        head_[148:156] = b"%06o\0 " % sum(head_)
+        head = bytes(head_)
+    (tmp_path / "a").write_bytes(head + b"x" * 512 + bytes(1024))
+    with pytest.raises(Failed, match="no backup"):
+        opened(tmp_path / "a", tmp_path / "x")

@@ -119,7 +119,8 @@ def untarred(source: Reader, name: str) -> Iterator[Packed]:
     try:
         with tarfile.open(fileobj=cast("IO[bytes]", source), mode="r|", bufsize=SEGMENT) as tar:  # which only reads
             for member in tar:
-                file = tar.extractfile(member) if member.isreg() else None
+                # One with holes says how large it is to be, whatever there is of it: it would fill the disk.
+                file = tar.extractfile(member) if member.type == tarfile.REGTYPE and not member.issparse() else None
                 if file is None or member.name in sums:
                     raise Failed(f"{name} has what is in no backup and no export: {member.name!r}.")
                 found = Packed(member.name, file, member.size, name)
