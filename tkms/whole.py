@@ -7,7 +7,7 @@ import os
 import re
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -81,6 +81,14 @@ def _become(temporary: Path, path: Path) -> None:
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Write a file with mode 0600 in place of what was there."""
+    """Write a file with mode 0600 in place of what was there. Root's is of whose that was, in a directory of theirs."""
     with writing(path) as file:
         file.write(data)
+        if os.geteuid() == 0:
+            with suppress(FileNotFoundError):
+                _give(file.fileno(), path.lstat(), path.parent.stat())
+
+
+def _give(file: int, before: os.stat_result, directory: os.stat_result) -> None:
+    if before.st_uid == directory.st_uid:  # who may put a file into another's directory gets nothing by it
+        os.fchown(file, before.st_uid, before.st_gid)

@@ -22,6 +22,7 @@ from tenantkms.model.key import KeyFilter
 from tenantkms.store.port import DeleteAlias, DeleteKey
 from tkms.machine.directory import Directory, call
 from tkms.machine.serve import _reached, _warn_of
+from tkms.machine.site_file import read_site, write_site
 
 HELLO = "aGVsbG8="
 
@@ -343,3 +344,19 @@ def test_without_tls_beyond_this_machine_it_says_what_that_means(
 )
 def test_programs_are_given_an_address_that_they_can_reach(host: str, address: str, named: str) -> None:
     assert _reached(host, address) == named
+
+
+def test_what_root_writes_stays_the_owners(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before it has its name: a server of that user reads it at any time."""
+    data = tmp_path / "data"
+    new_directory(data)
+    given = list[tuple[int, int]]()
+
+    def fchown(_file: int, user: int, group: int) -> None:
+        given.append((user, group))
+
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(os, "fchown", fchown)
+    write_site(data, read_site(data))
+    owner = data.stat()
+    assert given == [(owner.st_uid, owner.st_gid)]
