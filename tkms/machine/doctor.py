@@ -48,6 +48,7 @@ from tkms.output import Failed, held_text, time_from_now, time_text
 from tkms.places import reason
 from tkms.reseal.found import PARENT as PARENT_KEY
 from tkms.reseal.found import examine_machine
+from tkms.reseal.machine import changed
 from tkms.tls.authority import RENEW, Authority
 from tkms.tls.pem import check_dates, check_pair, is_encrypted, read_certificates
 
@@ -264,6 +265,10 @@ def _backup(here: Here) -> Found:
         yield WARNING, "tkms backup has made none here yet", _BACK_UP
     else:
         text = f"the last one was made {time_from_now(last.created, now)}: {last.file}"
+        if last.created < changed(here.directory.path):
+            text += ", before the parent key became another one, which does not open it"
+            yield WARNING, text, _BACK_UP
+            return
         yield either(now - last.created < _BACKUP, text, WARNING, text, _BACK_UP)
 
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import sys
 
 from msgspec import Struct
 
 from tkms.machine.directory import Directory
-from tkms.output import Bar, UsageError, clear, print_json, shown
+from tkms.output import Bar, UsageError, clear, print_json, say, shown
 from tkms.process import end_orderly
 from tkms.reseal.machine import OnMachine, former_files
-from tkms.reseal.work import Report, carry_out
+from tkms.reseal.work import Report, Target, carry_out
 
 
 class _Done(Struct, frozen=True, kw_only=True):
@@ -31,7 +32,7 @@ def reseal(args: argparse.Namespace) -> int:
         target = OnMachine(directory)
         with target.alone():
             target.prepare(args.to, end_sessions=args.end_sessions)
-            report = carry_out(target, bar)
+            report = _carried_out(target, bar, "")
         parent, former = str(target.file), list(map(str, former_files(directory.path)))
     if bar:
         clear()
@@ -43,11 +44,24 @@ def reseal(args: argparse.Namespace) -> int:
     )
     if not args.stack:
         print(
-            f"Keep a copy of {parent} apart from the backups. Those from before open with the former parent key only."
+            f"Keep a copy of {parent} apart from the backups. Those from before open with the former parent key only:"
+            " make one now (tkms backup)."
         )
     if former:
         print(f"Nothing here needs {', '.join(former)} any more: tkms doctor says so too, and what to do with it.")
     return 0
+
+
+def _carried_out(target: Target, bar: Bar | None, place: str) -> Report:
+    try:
+        return carry_out(target, bar)
+    except (KeyboardInterrupt, SystemExit):
+        if bar:
+            clear()
+        if target.settings.root.opened().before:
+            told = f"It has not come to its end, and both parent keys are needed: tkms reseal{place} ends it."
+            say(f"tkms: {told}", sys.stderr)
+        raise
 
 
 def _stack(args: argparse.Namespace, bar: Bar | None) -> tuple[str, list[str], Report]:
@@ -57,5 +71,5 @@ def _stack(args: argparse.Namespace, bar: Bar | None) -> tuple[str, list[str], R
         raise UsageError("with --stack, --to is the ARN of a key of AWS KMS")
     target = OnStack(args.stack)
     target.prepare(args.to, end_sessions=args.end_sessions)
-    report = carry_out(target, bar)
+    report = _carried_out(target, bar, f" --stack {args.stack}")
     return target.new, [arn for arn in target.arns if arn != target.new], report

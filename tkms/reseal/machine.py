@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
 
 from tenantkms.errors import Unavailable
@@ -22,6 +23,7 @@ from tkms.whole import write_whole
 
 FORMER = "parent-until-*.key"
 """Files of parent keys from before."""
+_BEFORE_STAMP, _STAMP = "parent-until-", "%Y%m%dT%H%M%S"
 _LOCK = "reseal.lock"
 SETTLE = 3.0
 """Seconds: a state is remembered for one, and the audit log's key is looked at every second."""
@@ -29,6 +31,15 @@ SETTLE = 3.0
 
 def former_files(data_dir: Path) -> list[Path]:
     return sorted(data_dir.glob(FORMER))
+
+
+def changed(data_dir: Path) -> float:
+    """When a reseal last began to make it another one, in Unix seconds; 0: no file of one from before is kept here."""
+    times = []
+    for file in former_files(data_dir):
+        with suppress(ValueError):  # named by somebody else
+            times.append(datetime.strptime(file.name[: len(_BEFORE_STAMP) + 16], f"{_BEFORE_STAMP}{_STAMP}%z"))
+    return max((moment.timestamp() for moment in times), default=0)
 
 
 def spec_of(to: str) -> bytes:
@@ -107,7 +118,7 @@ class OnMachine:
         for file in former_files(self._directory.path):
             if file.read_bytes() == old:
                 return file
-        stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+        stamp = time.strftime(f"{_STAMP}Z", time.gmtime())
         return self._directory.path / FORMER.replace("*", f"{stamp}-{os.urandom(2).hex()}")
 
     @staticmethod
