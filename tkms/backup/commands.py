@@ -201,6 +201,12 @@ def _some(names: list[str]) -> str:
 
 def _tell_done(data_dir: Path, aside: Path | None) -> None:
     print(f"{data_dir} is restored." + (f" What was there is in {aside}: remove it when nobody asks." if aside else ""))
+    if aside and (aside / PARENT).exists():
+        print(
+            f"The parent key is another one now. The one of before is {aside / PARENT}:\n"
+            "backups that were made under it open with it alone, so keep it as long as one of them.\n"
+            "Lines of the audit log that were written under it are problems to tkms audit verify."
+        )
     print(
         "Nothing is rotated or destroyed until you say so: tkms maintain --dry-run counts what is due,\n"
         "tkms key list shows it, tkms key cancel-deletion keeps a key; then tkms resume.\n"
