@@ -54,9 +54,11 @@ _SWITCH_SECONDS = 0.0005
 
 
 _ANY_PORT = ' --port 0 takes any free one (make run ARGS="--port 0").'
+_ANY_METRICS_PORT = " --metrics 0 takes any free one."
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def _listen(host: str, port: int, way_out: str) -> socket.socket:
+    """`way_out`: what to do where the port is taken. Raises `SettingsError`."""
     if not 0 <= port <= 65535:  # the resolver would take it modulo 65536
         raise SettingsError(f"Cannot listen on {host}:{port}: a port is a number from 0 to 65535.")
     try:
@@ -65,8 +67,8 @@ def _listen(host: str, port: int) -> socket.socket:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
     except (OSError, OverflowError) as e:
-        way_out = _ANY_PORT if getattr(e, "errno", None) == errno.EADDRINUSE else ""
-        raise SettingsError(f"Cannot listen on {host}:{port}: {e}.{way_out}") from e
+        taken_by_another = getattr(e, "errno", None) == errno.EADDRINUSE
+        raise SettingsError(f"Cannot listen on {host}:{port}: {e}.{way_out if taken_by_another else ''}") from e
     return listener
 
 
@@ -134,7 +136,10 @@ def serve(args: argparse.Namespace, seed: Callable[[], Seed | None]) -> int:
         raise SettingsError(f"--other-arns: {e}.") from e
     directory = partial(Directory, args.data_dir, limits, other_arns=other_arns)
     files = given()
-    with files.socket or _listen(args.host, args.port) as listening, _metrics(args, files, listening) as metrics:
+    with (
+        files.socket or _listen(args.host, args.port, _ANY_PORT) as listening,
+        _metrics(args, files, listening) as metrics,
+    ):
         return _Serving(args, directory, seed, tls, listening, metrics, files).run()
 
 
@@ -147,7 +152,8 @@ def _metrics(
     # Neither listens yet, so the kernel would let both have one port.
     if args.metrics[1] == listening.getsockname()[1]:
         raise SettingsError(f"--metrics: port {args.metrics[1]} is the API's: choose another one.")
-    return taken(files.metrics) or _listen(*args.metrics)
+    host, port = args.metrics
+    return taken(files.metrics) or _listen(host, port, _ANY_METRICS_PORT)
 
 
 class _Serving:
