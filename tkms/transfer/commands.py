@@ -225,9 +225,13 @@ def _tell(args: argparse.Namespace, to: _Target, said: About, found: Findings, m
     here = args.stack or args.data_dir
     print(f"{printable(path_text(args.file))}: tenant {said.tenant}, {date(said.created)}, {_counts(found.file)}")
     if args.dry_run:
-        print(f"New are {_counts(found.new)}; what else is in it is in {here} already. Nothing is changed.")
+        rest = "" if found.new == found.file else f"; what else is in it is in {here} already"
+        print(f"New are {_counts(found.new)}{rest}. Nothing is changed.")
+    elif made == Counts():
+        print(f"Nothing of it is new: all was in {here} already.")
     else:
-        print(f"{_counts(made)} are made in {here}, read back and compared; what else is in it was there already.")
+        rest = "" if made == found.file else "; what else is in it was there already"
+        print(f"{_counts(made)} are made in {here}, read back and compared{rest}.")
     for ids, what in (
         (found.changed, "were changed here, and stay so"),
         (found.put_off, "are past the date of their deletion: it is put off to a day from now"),
@@ -240,7 +244,9 @@ def _tell(args: argparse.Namespace, to: _Target, said: About, found: Findings, m
             print(f"{', '.join(ids)}{' and others' if len(ids) == SHOWN else ''} {what}.")
     site = to.site
     if (site.region, site.account) != (said.region, said.account):
+        before = f"{said.region}:{said.account}"
+        way = f"{before} is one of other_arns" if args.stack else f"it is served with --other-arns {before}"
         print(
-            f"ARNs have {site.region}:{site.account} here. Those of before name keys once {said.region}:{said.account}"
-            " is one of other_arns; what an AWS encryption SDK has written names its own ARN: docs/moving.md."
+            f"ARNs have {site.region}:{site.account} here. Those of before name keys once {way};"
+            " what an AWS encryption SDK has written names its own ARN: docs/moving.md."
         )
