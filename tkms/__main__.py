@@ -11,8 +11,10 @@ def main() -> int:
     bundled = Path(__file__).parent / "bundled"
     if bundled.is_dir():
         sys.path.insert(0, str(bundled))
-    from tkms.cli import main as run
-
+    try:
+        from tkms.cli import main as run
+    except KeyboardInterrupt:  # while it is loaded
+        return 130
     return run()
 
 
