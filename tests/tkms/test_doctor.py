@@ -111,6 +111,12 @@ def _note(directory: Directory, days: int) -> None:
     (directory.path / "backup.json").write_text(json.dumps({"created": int(time.time()) - days * DAY, "file": "/b"}))
 
 
+def _former(directory: Directory, name: str) -> None:
+    file = directory.path / time.strftime(name, time.gmtime())
+    file.write_bytes(os.urandom(32))
+    file.chmod(0o600)
+
+
 SPOILT: dict[str, tuple[Spoil, str, str, str]] = {
     "open file": (lambda d, _: (d.path / "site.json").chmod(0o644), "files", WARNING, "is open to others (mode 0644)"),
     "open parent": (lambda d, _: (d.path / "parent.key").chmod(0o640), "directory", PROBLEM, "chmod 600 it"),
@@ -154,6 +160,12 @@ SPOILT: dict[str, tuple[Spoil, str, str, str]] = {
     ),
     "no backup": (lambda d, _: (d.path / "backup.json").unlink(), "backup", WARNING, "has made none here yet"),
     "an old backup": (lambda d, _: _note(d, 8), "backup", WARNING, "8 days ago: /b"),
+    "a backup from before a reseal": (
+        lambda d, _: (_note(d, 1), _former(d, "parent-until-%Y%m%dT%H%M%SZ-0f0f.key"))[-1],
+        "backup",
+        WARNING,
+        "before the parent key became another one",
+    ),
 }
 if os.geteuid() == 0:
     SPOILT["a file of another"] = (lambda d, _: os.chown(d.path / "tls" / "ca.pem", 1, 1), "files", PROBLEM, "chown 0")
@@ -169,6 +181,21 @@ def test_what_is_spoilt_is_found(directory: Directory, tmp_path: Path, name: str
     assert text in f"{first.found} {first.advice}"
     assert {finding.check for finding in told} - {check} <= ({"rows"} if check in ("versions", "rows") else set())
     assert not others or check in ("store", "credentials")
+
+
+def test_an_access_key_that_was_rotated_with_an_overlap_is_in_order(directory: Directory) -> None:
+    with using(directory) as settings:
+        settings.access.create("app", DIALECTS, ALLOW_ALL, int(time.time()))
+        del settings
+    _expiring(directory)
+    findings = found(directory)
+    assert {finding.status for finding in findings} == {OK}
+    assert any("and another access key of that name goes on" in finding.found for finding in findings)
+
+
+def test_a_parent_key_that_somebody_has_named_says_nothing_of_backups(directory: Directory) -> None:
+    _former(directory, "parent-until-someday.key")
+    assert {finding.status for finding in found(directory)} == {OK}
 
 
 def test_indexes_that_do_not_fit_are_found_where_all_is_asked_for(directory: Directory) -> None:
