@@ -7,7 +7,7 @@ import re
 import time
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
-from itertools import chain
+from itertools import chain, groupby
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +15,13 @@ from tenantkms.crypto.hmacs import Hmac
 from tenantkms.model.alias import ALIAS_PREFIX
 from tenantkms.runtime.assemble import AUDIT_FILE, AUDIT_KEY, REFUSED_FILE
 from tkms.audit.lines import Found, Line, Raw, Wanted, follow_logs, in_turn, of_files, of_log, read, summarise
-from tkms.audit.verify import PROBLEM, Report, parse_head, verify_lines, verify_log
+from tkms.audit.verify import PROBLEM, Finding, Report, parse_head, verify_lines, verify_log
 from tkms.output import Failed, UsageError, painted, print_json, printable, table, time_text
 from tkms.places import Place, find
 
 _AGO = re.compile(r"(\d+)([smhd])")
+_EACH = 5
+"""Findings of one kind in a row that are told one by one."""
 _SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 
 
@@ -130,6 +132,23 @@ def verify(args: argparse.Namespace) -> int:
     return _tell(reports, args)
 
 
+def _sort(found: Finding) -> tuple[str, str]:
+    """What those of many lines in a row have in common, as of all that were written under another key."""
+    return found.status, found.found.removeprefix(f"line {found.seq} ")
+
+
+def _tell_run(run: list[Finding]) -> None:
+    for found in run if len(run) <= _EACH else run[:1]:
+        _tell_one(found, found.found)
+    if len(run) > _EACH:
+        _tell_one(run[-1], f"and so on with {len(run) - 1} more, to line {run[-1].seq} (--json has each)")
+
+
+def _tell_one(found: Finding, text: str) -> None:
+    mark = "!!" if found.status == PROBLEM else " !"
+    print(f"{painted(mark)}  {found.where + ': ' if found.where else ''}{text}")
+
+
 def _tell(reports: list[Report], args: argparse.Namespace) -> int:
     for report in reports:
         report.findings = [found for found in report.findings if found.seq >= args.first]
@@ -143,8 +162,7 @@ def _tell(reports: list[Report], args: argparse.Namespace) -> int:
         for report in reports:
             if report.lines:
                 print(f"{report.chain}: {report.lines} lines, {report.first} to {report.last}; head {report.head}")
-            for found in report.findings:
-                mark = "!!" if found.status == PROBLEM else " !"
-                print(f"{painted(mark)}  {found.where + ': ' if found.where else ''}{found.found}")
+            for _, run in groupby(report.findings, _sort):
+                _tell_run(list(run))
         print(f"{counts[PROBLEM]} problems, {counts['note']} notes")
     return 1 if counts[PROBLEM] else 0
