@@ -55,7 +55,7 @@ class Source:
             alias = self._store.get_alias(name.removeprefix(ALIAS_PREFIX)) if name.startswith(ALIAS_PREFIX) else None
             key = self._store.get(alias.key_id if alias else name)
             if key is None:
-                raise Failed(f"There is no key {name}: tkms key list")
+                raise Failed(f"There is no key {name}: name it by its id or as alias/NAME (tkms key list).")
             found.append(key.id)
         return list(dict.fromkeys(found))
 
