@@ -218,7 +218,10 @@ def _refuse(found: Findings, name: str, args: argparse.Namespace) -> None:
     if found.bad:
         more = f", {found.bad - len(found.problems)} of which are not told" if found.bad > len(found.problems) else ""
         where = args.stack or args.data_dir
-        raise Failed(f"Nothing of {name} is imported: {found.bad} things stand against it{more}. {where} is as it was.")
+        raise Failed(
+            f"Nothing of {name} is imported: {found.bad} things stand against it{more}. {where} is as it was."
+            " What to do about each: docs/export.md."
+        )
 
 
 def _tell(args: argparse.Namespace, to: _Target, said: About, found: Findings, made: Counts) -> None:
