@@ -10,7 +10,7 @@ from msgspec import Struct
 from tkms.machine.directory import Directory
 from tkms.output import Bar, UsageError, clear, print_json, say, shown
 from tkms.process import end_orderly
-from tkms.reseal.machine import OnMachine, former_files
+from tkms.reseal.machine import OnMachine, others
 from tkms.reseal.work import Report, Target, carry_out
 
 
@@ -33,7 +33,7 @@ def reseal(args: argparse.Namespace) -> int:
         with target.alone():
             target.prepare(args.to, end_sessions=args.end_sessions)
             report = _carried_out(target, bar, "")
-        parent, former = str(target.file), list(map(str, former_files(directory.path)))
+        parent, former = str(target.file), list(map(str, others(directory.path)))
     if bar:
         clear()
     if args.json:

@@ -11,7 +11,7 @@ from tenantkms.model.version import KeyVersion
 from tenantkms.runtime.assemble import Settings
 from tkms.anchor import stores
 from tkms.findings import OK, PROBLEM, Found
-from tkms.reseal.machine import former_files
+from tkms.reseal.machine import others
 
 PARENT = "parent key"
 _UNDER_WAY = "a reseal has not come to its end: both parent keys are needed"
@@ -41,7 +41,7 @@ def examine_machine(data_dir: Path, settings: Settings) -> Found:
     """Nothing where there never was another one."""
     if settings.root.exists() and settings.root.opened().before:
         yield PROBLEM, _UNDER_WAY, "tkms reseal"
-    elif former := former_files(data_dir):
+    elif former := others(data_dir):
         yield from _opened(settings, [f"{file.name} opens nothing of what rests here" for file in former], _GONE)
 
 

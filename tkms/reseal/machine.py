@@ -33,6 +33,12 @@ def former_files(data_dir: Path) -> list[Path]:
     return sorted(data_dir.glob(FORMER))
 
 
+def others(data_dir: Path) -> list[Path]:
+    """Those of them that are not the parent key again, as they are after a restore of a backup from before."""
+    now = (data_dir / PARENT_FILE).read_bytes()
+    return [file for file in former_files(data_dir) if file.read_bytes() != now]
+
+
 def changed(data_dir: Path) -> float:
     """When a reseal last began to make it another one, in Unix seconds; 0: no file of one from before is kept here."""
     times = []
