@@ -55,6 +55,7 @@ class Numbers(Collector):
     def __init__(self, settings: Settings, crew: Crew, counts: Counts, timings: Timings) -> None:
         self._settings, self._crew, self._counts, self._timings = settings, crew, counts, timings
         self._keys, self._counted = dict[str, int](), 0
+        self._began = settings.deps.clock()
         self._lock = Lock()
 
     def collect(self) -> Iterator[Metric]:
@@ -104,8 +105,8 @@ class Numbers(Collector):
         )
         age = GaugeMetricFamily("tkms_sweep_age_seconds", HELP["SweepAge"], labels=["work"])
         for name, job in JOBS.items():
-            if watch := store.get_watch(job.name):
-                age.add_metric([name], max(0, now - watch.seen))
+            watch = store.get_watch(job.name)  # of a number that is missing no alarm would ring
+            age.add_metric([name], max(0, now - (watch.seen if watch else self._began)))
         yield age
 
     def _by_state(self, store: KeyStore, now: int) -> dict[str, int]:

@@ -33,7 +33,7 @@ HELP: Mapping[str, str] = {
     "Workers": "Workers of the server.",
     "StoreUp": "Whether the store could be read.",
     "Keys": "Keys, by state.",
-    "SweepAge": "Seconds since the last run of scheduled work.",
+    "SweepAge": "Seconds since the last run of scheduled work, or since the server began if there was none yet.",
 }
 
 
