@@ -235,6 +235,12 @@ def _tell(args: argparse.Namespace, to: _Target, said: About, found: Findings, m
     else:
         rest = "" if made == found.file else "; what else is in it was there already"
         print(f"{_counts(made)} are made in {here}, read back and compared{rest}.")
+    if made.credentials and not args.stack and Directory(args.data_dir).running():
+        print(
+            "A server runs here. Start it again: until then it serves requests of these access keys that were captured"
+            " where they come from.",
+            file=sys.stderr,
+        )
     for ids, what in (
         (found.changed, "were changed here, and stay so"),
         (found.put_off, "are past the date of their deletion: it is put off to a day from now"),
