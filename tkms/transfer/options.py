@@ -13,6 +13,9 @@ from this machine to a stack, with the AWS settings of this shell:
   tkms export kms.tke
   tkms import kms.tke --stack tkms-acme --from-tenant local --dry-run
   tkms import kms.tke --stack tkms-acme --from-tenant local
+
+into a data directory, which is made if there is none:
+  tkms import kms.tke --data-dir ./new
 """
 
 
