@@ -24,6 +24,7 @@ import pytest
 from kit.backup_files import QUICK, identity_in
 from kit.backups import act, backed_up, create, credentials_of, decrypt, encrypt, found, using
 from kit.support import new_directory
+from tenantkms.access.policy import ALLOW_ALL
 from tkms import cli
 from tkms.backup.container import Passphrase
 from tkms.backup.contents import SUMS, tarred
@@ -217,6 +218,7 @@ def test_what_stands_against_it_is_told_before_anything_is_written(
     with using(directory) as settings:
         for number in range(2):
             settings.access.create("app", ("aws",), "", 1_700_000_000 + number)
+        wide, _ = settings.access.create("narrow", ("aws",), ALLOW_ALL, 1_700_000_000)
         (first,) = (c for c in settings.access.store.list_credentials() if c.name == "first")
         del settings
     file = tmp_path / "file"
@@ -230,6 +232,7 @@ def test_what_stands_against_it_is_told_before_anything_is_written(
     other = create(new, alias="taken")
     with using(new) as settings:
         settings.access.create("app", ("aws",), "", 1_700_000_000)
+        narrow, _ = settings.access.create("narrow", ("aws",), "", 1_700_000_000)
         settings.access.create("first", ("aws",), "", 1, given=(first.access_key_id, "another secret of some length"))
         del settings
     before = rows(new)
@@ -240,11 +243,12 @@ def test_what_stands_against_it_is_told_before_anything_is_written(
         f"alias/taken is of the key {other} here",
         f"the access key {first.access_key_id} is here with other secret, dialects, policy, created\n",
         "app would have 3 active access keys: 2 at most",
-        "5 things stand against it",
+        f"{wide.access_key_id}: its name narrow is that of {narrow.access_key_id} here, with another policy",
+        "6 things stand against it",
     ):
         assert text in told
     assert keys["same"] not in told
-    assert "3 things stand against it" in tkms(new, "import", file, "--keep-changed", status=1)
+    assert "4 things stand against it" in tkms(new, "import", file, "--keep-changed", status=1)
     assert "it has no key alias/nobody" in tkms(new, "import", file, "--keys", "alias/nobody", status=1)
     assert rows(new) == before
 

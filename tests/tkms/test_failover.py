@@ -19,9 +19,9 @@ from tenantkms.store.fence import Active
 from tenantkms.store.sqlite import SqliteStore
 from tkms.findings import OK, PROBLEM, WARNING
 from tkms.output import Failed
-from tkms.stack import doctor
 from tkms.stack.stack import Stack
 from tkms.standby import commands, copies
+from tkms.standby.found import examine_regions
 
 STACK = "tkms-acme"
 
@@ -131,7 +131,7 @@ def test_the_doctor_says_where_keys_are_changed(world: TwoRegions) -> None:
     stack = cast("Stack", Deployed(world))
 
     def found() -> list[tuple[str, str, str]]:
-        return list(doctor._regions(stack, list))
+        return list(examine_regions(stack))
 
     assert [status for status, _, _ in found()] == [WARNING, WARNING, OK]  # moto has no replicas
     assert found()[2][1] == f"keys are changed in {FIRST}"

@@ -88,7 +88,7 @@ def test_what_cannot_be_restored_leaves_nothing(directory: Directory, file: Path
     refused = {
         (file, None): "has no parent key",
         (file, "other"): "is not the one that",
-        (file, "short"): "not 32 bytes",
+        (file, "short"): "that has 32 bytes",
         (tmp_path / "cut", None): "damaged or not whole",
         (tmp_path / "empty", None): "is no backup",
     }

@@ -257,7 +257,14 @@ class Check:
             self.findings.problem(f"the key {key.id}: {e}")
 
     def _check_room(self) -> None:
-        """A name may have so many active access keys, here as there."""
+        """A name may have so many active access keys, here as there, and all of it have one policy: a session that is
+        issued for a name has that of the newest.
+        """
+        for row in self._new:
+            for own in self._credentials.values():
+                if row.name and row.name == own.name and own.active(self._now) and row.policy != own.policy:
+                    other = f"{own.access_key_id} here, with another policy: --without-credentials leaves them out"
+                    self.findings.problem(f"the access key {row.access_key_id}: its name {row.name} is that of {other}")
         rows = [*self._credentials.values(), *self._new]
         active = Counter(row.name for row in rows if row.name and row.active(self._now))
         for name in dict.fromkeys(row.name for row in self._new):
