@@ -50,7 +50,7 @@ class _Credential(Struct):
 GONE, BACK, ROTATED, DELETION, STATE, CHANGED = "gone", "back", "rotated", "deletion", "state", "changed"
 WORDS = {
     GONE: "made since, and gone then; what was encrypted with such a key stays closed",
-    BACK: "destroyed or deleted since, and back then",
+    BACK: "destroyed or deleted since, and would be back",
     ROTATED: "rotated since: the newest versions are gone, and what was encrypted with these stays closed",
     DELETION: "whose deletion was cancelled since, and is scheduled again then",
     STATE: "in another state since, and in the old one again then",
