@@ -82,6 +82,6 @@ def test_it_leaves_the_tab_by_no_way(place: str, visit: Visit, tenant: Tenant) -
     assert not any(secret in text for text in (stored, page.content(), *sent, *log))
     known = False
     for memory in memories(tenant.server.process.pid):
-        known = known or tenant.access_key_id.encode() in memory
+        known = known or str(tenant.server.data_dir).encode() in memory
         assert secret.encode() not in memory
     assert known, "the memory that was looked at is the server's"
