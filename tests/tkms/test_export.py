@@ -23,7 +23,6 @@ import pytest
 
 from kit.backup_files import QUICK, identity_in
 from kit.backups import act, backed_up, create, credentials_of, decrypt, encrypt, found, using
-from kit.support import new_directory
 from tenantkms.access.policy import ALLOW_ALL
 from tkms import cli
 from tkms.backup.container import Passphrase
@@ -41,13 +40,6 @@ Tkms = Callable[..., Any]
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tkms.backup.asking.Passphrase", partial(Passphrase, log_n=QUICK))
-
-
-@pytest.fixture
-def directory(tmp_path: Path) -> Directory:
-    made = new_directory(tmp_path / "data")
-    gc.collect()
-    return made
 
 
 @pytest.fixture

@@ -26,18 +26,10 @@ from kit.backups import (
     tkms,
 )
 from kit.connections import starting
-from kit.support import new_directory
 from tkms.backup.contents import PARENT, STORE
 from tkms.machine.directory import RESTORING, Directory
 from tkms.machine.site_file import read_site
 from tkms.output import Failed
-
-
-@pytest.fixture
-def directory(tmp_path: Path) -> Directory:
-    made = new_directory(tmp_path / "data")
-    gc.collect()
-    return made
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import sqlite3
 import time
@@ -28,20 +27,13 @@ from kit.backups import (
     using,
 )
 from kit.connections import Wire, starting, tencent
-from kit.support import Signer, new_directory, run_tkms
+from kit.support import Signer, run_tkms
 from tenantkms.model.states import KeyState
 from tkms.backup.compare import BACK, CHANGED, DELETION, GONE, ROTATED, STATE, differences
 from tkms.backup.contents import PARENT, STORE
 from tkms.backup.restore import prepared
 from tkms.machine.directory import Directory
 from tkms.machine.site_file import read_site
-
-
-@pytest.fixture
-def directory(tmp_path: Path) -> Directory:
-    made = new_directory(tmp_path / "data")
-    gc.collect()
-    return made
 
 
 @pytest.fixture

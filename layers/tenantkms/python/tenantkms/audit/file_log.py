@@ -102,7 +102,8 @@ class FileLog:
         try:
             contents = [encode(each) for each in (record, *more)]
             with self._lock as taken:
-                if monotonic() >= self._key_at:
+                now = monotonic()
+                if now >= self._key_at:
                     self._renew_key()
                 chain, lines = self._ready(taken), b""
                 for content in contents:
@@ -115,7 +116,7 @@ class FileLog:
                     chain.taken()
                     lines += line
                 self._put(chain, lines)
-                if monotonic() >= self._mark_at:
+                if now >= self._mark_at:
                     self._mark(chain)
         except (OSError, ValueError) as e:
             self.fault = getattr(e, "strerror", "") or type(e).__name__
