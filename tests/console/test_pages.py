@@ -6,6 +6,7 @@ import json
 import time
 from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from kit.support import Kms
 from tenantkms.model.limits import Limits
 from tenantkms.names import DIALECTS
 from tenantkms.store.shared import Memory
+from tkms.audit.tail import Tail
 from tkms.console import pages
 from tkms.console.here import WINDOW, Here
 from tkms.console.pages import Console
@@ -167,6 +169,26 @@ def test_nothing_is_told_to_who_is_not_signed_in(path: str, browser: Browser) ->
 
 
 # -- what is seen and done -------------------------------------------------------------------------------
+
+
+def test_a_short_log_is_read_each_time_and_a_long_one_seldom(kms: Kms, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would not show what somebody has just done, or take a processor whenever many look."""
+    clock = [0.0]
+    monkeypatch.setattr("tkms.console.here.time", SimpleNamespace(monotonic=lambda: clock[0], time=time.time))
+    reads: list[float] = []
+
+    def tail(seconds: float) -> Tail:
+        reads.append(clock[0])
+        clock[0] += seconds
+        return Tail([], 0)
+
+    here = Here(kms.settings, Path(), InlineDispatcher(kms.settings.deps), Timings(Memory()))
+    for seconds in (0.0, 0.5):
+        monkeypatch.setattr("tkms.console.here.tail_of", lambda _, seconds=seconds: tail(seconds))
+        for _ in range(30):
+            here.audit(0)
+            clock[0] += 1
+    assert reads == [*map(float, range(31)), 40.5, 51.0]
 
 
 def test_all_keys_are_listed_page_by_page(admin: Browser, kms: Kms, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -251,7 +251,8 @@ class Connection(Reader, asyncio.Protocol):
             self._guests.outbox.flush()
 
     def _send(self, method: str, response: Response) -> None:
-        self._empty_outbox()
+        if self._unsent:
+            self._empty_outbox()
         self._write(method, response, last=self._last)
 
     def _write(self, method: str, response: Response, *, last: bool) -> None:

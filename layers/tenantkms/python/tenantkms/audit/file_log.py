@@ -100,7 +100,7 @@ class FileLog:
     def write(self, record: Struct, *more: Struct) -> None:
         """Raises `Unavailable` when the lines are not written, of which there may be some then."""
         try:
-            contents = [encode(each) for each in (record, *more)]
+            contents = [*map(encode, (record, *more))] if more else [encode(record)]
             with self._lock as taken:
                 now = monotonic()
                 if now >= self._key_at:
