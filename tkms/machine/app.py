@@ -95,7 +95,10 @@ class PageWork:
 
 
 class Pages(NamedTuple):
-    """What is served beside the API: `brief` answers at once what it knows; `mine` says whether `long` answers."""
+    """What is served beside the API, at other paths than `/`.
+
+    `brief` answers at once what it knows; `mine` says whether `long` answers.
+    """
 
     brief: Callable[[Request], Response | None] = lambda _: None
     mine: Callable[[Request], bool] = lambda _: False
@@ -129,17 +132,8 @@ class App:
     def begin(self, request: Request, *, together: bool = False) -> Answer | PageWork:
         """`together`: what takes no time may be left `unwritten` until `settle`."""
         began = perf_counter()
-        if request.path == "/readyz" and request.method in ("GET", "HEAD") and not (request.query or request.body):
-            answer = Answer(request, "")
-            answer.response = self._readiness.response()
-            return answer
-        page = self._pages.brief(request)
-        if page:
-            answer = Answer(request, "")
-            answer.response = page
-            return answer
-        if self._pages.long and self._pages.mine(request):
-            return PageWork(request, self._pages.long)
+        if request.path != "/" and (other := self._beside(request)):  # nearly all calls of the API go there
+            return other
         answer = self._endpoint.begin(request)
         answer.began = began
         if answer.response is None and answer.operation.action in BRIEF and _LONG.isdisjoint(answer.call["params"]):
@@ -149,6 +143,18 @@ class App:
             else:
                 self.finish(answer)
         return answer
+
+    def _beside(self, request: Request) -> Answer | PageWork | None:
+        """What is not the endpoint's."""
+        if request.path == "/readyz" and request.method in ("GET", "HEAD") and not (request.query or request.body):
+            brief: Response | None = self._readiness.response()
+        else:
+            brief = self._pages.brief(request)
+        if brief:
+            answer = Answer(request, "")
+            answer.response = brief
+            return answer
+        return PageWork(request, self._pages.long) if self._pages.long and self._pages.mine(request) else None
 
     def finish(self, work: Answer | PageWork) -> Response:
         if isinstance(work, PageWork):

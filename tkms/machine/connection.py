@@ -251,8 +251,7 @@ class Connection(Reader, asyncio.Protocol):
             self._guests.outbox.flush()
 
     def _send(self, method: str, response: Response) -> None:
-        if self._unsent:
-            self._empty_outbox()
+        self._empty_outbox()
         self._write(method, response, last=self._last)
 
     def _write(self, method: str, response: Response, *, last: bool) -> None:
@@ -264,7 +263,7 @@ class Connection(Reader, asyncio.Protocol):
             self._transport.close()
         elif not self._unread:
             self._deadline = self._until() if self._arriving else self._loop.time() + IDLE_SECONDS
-            if self._guests.crew.connections == 1:
+            if len(self._guests.all) == 1 and self._guests.crew.alone:
                 self._awake_until = perf_counter() + SPIN_SECONDS
                 if not self._awake:
                     self._stay_awake()

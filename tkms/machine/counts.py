@@ -35,6 +35,7 @@ STANDS = (AUDIT_TROUBLE, *(job.metric(outcome) for job in JOBS.values() for outc
 _LABELS = (*ACTIONS, OTHER)
 _PLACES: Mapping[str, int] = {name: at for at, name in enumerate((*TOTALS, *STANDS))}
 _FIRST: Mapping[str, int] = {action: len(_PLACES) + at * len(BY_ACTION) for at, action in enumerate(_LABELS)}
+_OTHER = _FIRST[OTHER]
 _SIZE = len(_PLACES) + len(_LABELS) * len(BY_ACTION)
 _COLUMNS: Mapping[str, int] = {name: at for at, name in enumerate(BY_ACTION)}
 
@@ -66,7 +67,7 @@ class Counts:
         """An audit line: that of a call's end counts the call. Scheduled work tells what it did itself."""
         if record.outcome == INTENT or record.profile == "maintenance":
             return
-        own, first = self._own, _FIRST.get(record.action) or _FIRST[OTHER]
+        own, first = self._own, _FIRST.get(record.action, _OTHER)
         own[first] += 1
         if record.outcome != "ok":
             for name in self._kinds(record.outcome):
@@ -92,7 +93,8 @@ class CountedAudit:
 
     def write(self, record: Record, *more: Record) -> None:
         self._write(record, *more)
-        for each in (record, *more):
+        self._count(record)
+        for each in more:
             self._count(each)
 
     def refuse(self, record: Record) -> None:
