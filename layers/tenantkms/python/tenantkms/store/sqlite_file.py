@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+_CACHE_KB = 4_096
+"""Of each connection, as far as it is used: what a page of a million keys touches fits, not in SQLite's own 2 MB."""
 _PATIENCE = 10  # seconds that a writer waits for others
 
 
@@ -40,6 +42,7 @@ class Connections(threading.local):
         )
         _enter_wal(db)
         db.execute("PRAGMA synchronous=FULL")
+        db.execute(f"PRAGMA cache_size={-_CACHE_KB}")
         return db
 
 
