@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import shutil
@@ -12,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from kit.backups import act, create, rewritten, using
+from kit.backups import act, backed_up, create, restored, rewritten, using
+from kit.resealing import parent_file, reseal
 from kit.sdk_clients import make_certificate
 from kit.support import new_directory, run_tkms
 from tenantkms.access.policy import ALLOW_ALL
@@ -25,8 +27,10 @@ from tkms.backup.write import back_up
 from tkms.findings import OK, PROBLEM, WARNING, Finding
 from tkms.machine.directory import Directory
 from tkms.machine.doctor import CHECKS, examine
+from tkms.machine.parents import fingerprint
 from tkms.machine.server_file import ServerFile, write_server
 from tkms.tls.authority import Authority
+from tkms.whole import write_whole
 
 Spoil = Callable[[Directory, Path], object]
 
@@ -117,6 +121,14 @@ def _former(directory: Directory, name: str) -> None:
     file.chmod(0o600)
 
 
+def _needs(directory: Directory, name: str) -> None:
+    """A last backup that is under the parent key of this file, which says nothing of when it was replaced."""
+    _former(directory, name)
+    last = json.loads((directory.path / "backup.json").read_bytes())
+    last["parent_fingerprint"] = fingerprint((directory.path / name).read_bytes())
+    (directory.path / "backup.json").write_text(json.dumps(last))
+
+
 SPOILT: dict[str, tuple[Spoil, str, str, str]] = {
     "open file": (lambda d, _: (d.path / "site.json").chmod(0o644), "files", WARNING, "is open to others (mode 0644)"),
     "open parent": (lambda d, _: (d.path / "parent.key").chmod(0o640), "directory", PROBLEM, "chmod 600 it"),
@@ -164,7 +176,13 @@ SPOILT: dict[str, tuple[Spoil, str, str, str]] = {
         lambda d, _: (_note(d, 1), _former(d, "parent-until-%Y%m%dT%H%M%SZ-0f0f.key"))[-1],
         "backup",
         WARNING,
-        "before the parent key became another one",
+        "under another parent key than that of now, and opens with that alone",
+    ),
+    "a backup that needs a parent key from before": (
+        lambda d, _: _needs(d, "parent-until-someday.key"),
+        "backup",
+        WARNING,
+        "than that of now, and opens with parent-until-someday.key alone",
     ),
 }
 if os.geteuid() == 0:
@@ -191,6 +209,24 @@ def test_an_access_key_that_was_rotated_with_an_overlap_is_in_order(directory: D
     findings = found(directory)
     assert {finding.status for finding in findings} == {OK}
     assert any("and another access key of that name goes on" in finding.found for finding in findings)
+
+
+def test_the_last_backup_is_of_the_parent_key_that_a_restore_took_away(directory: Directory, tmp_path: Path) -> None:
+    """It is younger than all that tells of a reseal."""
+
+    def said() -> list[tuple[str, bool]]:
+        told = [finding for finding in found(directory) if finding.check == "backup"]
+        return [(finding.status, "under another parent key than that of now" in finding.found) for finding in told]
+
+    first, old = backed_up(directory, tmp_path / "first"), tmp_path / "old.key"
+    write_whole(old, (directory.path / "parent.key").read_bytes())
+    reseal(directory, parent_file(tmp_path / "new.key"))
+    assert said() == [(WARNING, True)]
+    backed_up(directory, tmp_path / "last")
+    assert said() == [(OK, False)]
+    gc.collect()  # and with it what is open of the store
+    restored(directory.path, first, replacing=True, parent=old)
+    assert said() == [(WARNING, True)]
 
 
 def test_a_parent_key_that_somebody_has_named_says_nothing_of_backups(directory: Directory) -> None:

@@ -29,8 +29,8 @@ from tkms.backup.compare import differences
 from tkms.cli import main
 from tkms.machine.directory import Directory, call
 from tkms.machine.lock import locked
+from tkms.machine.parents import former_files
 from tkms.reseal import work
-from tkms.reseal.machine import former_files
 from tkms.whole import write_whole
 
 

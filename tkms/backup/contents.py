@@ -30,6 +30,7 @@ _MOST_SUMS = 1 << 26
 class About(Struct, frozen=True, kw_only=True):
     """`created` in Unix seconds, when the store was copied. `audit_head` is the audit log's last line then, SEQ:MAC.
 
+    `parent_fingerprint` says which parent key opens it (`tkms.machine.parents`); empty in those of earlier releases.
     Of each key one version more than `older_versions` has is there, if it has material.
     """
 
@@ -42,6 +43,7 @@ class About(Struct, frozen=True, kw_only=True):
     credentials: int
     parent_key: bool
     audit_head: str = ""
+    parent_fingerprint: str = ""
 
 
 Told = Callable[[int], None]

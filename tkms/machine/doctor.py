@@ -42,13 +42,13 @@ from tkms.findings import (
     shortened,
 )
 from tkms.machine.directory import Directory
+from tkms.machine.parents import file_of
 from tkms.machine.server_file import read_server, server_since
 from tkms.machine.site_file import NAME
 from tkms.output import Failed, held_text, time_from_now, time_text
 from tkms.places import reason
 from tkms.reseal.found import PARENT as PARENT_KEY
 from tkms.reseal.found import examine_machine
-from tkms.reseal.machine import changed
 from tkms.tls.authority import RENEW, Authority
 from tkms.tls.pem import check_dates, check_pair, is_encrypted, read_certificates
 
@@ -265,8 +265,9 @@ def _backup(here: Here) -> Found:
         yield WARNING, "tkms backup has made none here yet", _BACK_UP
     else:
         text = f"the last one was made {time_from_now(last.created, now)}: {last.file}"
-        if last.created < changed(here.directory.path):
-            text += ", before the parent key became another one, which does not open it"
+        if not last.opens(here.directory.path):
+            file = file_of(here.directory.path, last.parent_fingerprint)
+            text += f", under another parent key than that of now, and opens with {file.name if file else 'that'} alone"
             yield WARNING, text, _BACK_UP
             return
         yield either(now - last.created < _BACKUP, text, WARNING, text, _BACK_UP)

@@ -9,9 +9,10 @@ from msgspec import Struct
 
 from tkms.backup.write import last_backup
 from tkms.machine.directory import Directory
+from tkms.machine.parents import others
 from tkms.output import Bar, UsageError, clear, print_json, say, shown
 from tkms.process import end_orderly
-from tkms.reseal.machine import OnMachine, changed, others
+from tkms.reseal.machine import OnMachine
 from tkms.reseal.work import Report, Target, carry_out
 
 
@@ -48,7 +49,7 @@ def reseal(args: argparse.Namespace) -> int:
             f"Keep a copy of {parent} apart from the backups. Those from before open with the former parent key only."
         )
         last = last_backup(args.data_dir)
-        if former and not (last and last.created >= changed(args.data_dir)):
+        if former and not (last and last.opens(args.data_dir)):
             print("None that was made here opens with this one: make one now (tkms backup).")
     if former:
         print(f"Nothing here needs {', '.join(former)} any more: tkms doctor says so too, and what to do with it.")

@@ -11,7 +11,7 @@ from tenantkms.model.version import KeyVersion
 from tenantkms.runtime.assemble import Settings
 from tkms.anchor import stores
 from tkms.findings import OK, PROBLEM, Found
-from tkms.reseal.machine import others
+from tkms.machine.parents import others
 
 PARENT = "parent key"
 _UNDER_WAY = "a reseal has not come to its end: both parent keys are needed"

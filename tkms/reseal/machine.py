@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
-from datetime import datetime
+from contextlib import contextmanager
 from pathlib import Path
 
 from tenantkms.errors import Unavailable
@@ -16,36 +14,15 @@ from tenantkms.parent.root import parts
 from tenantkms.runtime.assemble import PARENT_FILE, aws_parent
 from tkms.machine.directory import Directory
 from tkms.machine.lock import locked
+from tkms.machine.parents import former_files, former_name
 from tkms.note import note
 from tkms.output import Failed, path_text
 from tkms.reseal.work import start
 from tkms.whole import write_whole
 
-FORMER = "parent-until-*.key"
-"""Files of parent keys from before."""
-_BEFORE_STAMP, _STAMP = "parent-until-", "%Y%m%dT%H%M%S"
 _LOCK = "reseal.lock"
 SETTLE = 3.0
 """Seconds: a state is remembered for one, and the audit log's key is looked at every second."""
-
-
-def former_files(data_dir: Path) -> list[Path]:
-    return sorted(data_dir.glob(FORMER))
-
-
-def others(data_dir: Path) -> list[Path]:
-    """Those of them that are not the parent key again, as they are after a restore of a backup from before."""
-    now = (data_dir / PARENT_FILE).read_bytes()
-    return [file for file in former_files(data_dir) if file.read_bytes() != now]
-
-
-def changed(data_dir: Path) -> float:
-    """When a reseal last began to make it another one, in Unix seconds; 0: no file of one from before is kept here."""
-    times = []
-    for file in former_files(data_dir):
-        with suppress(ValueError):  # named by somebody else
-            times.append(datetime.strptime(file.name[: len(_BEFORE_STAMP) + 16], f"{_BEFORE_STAMP}{_STAMP}%z"))
-    return max((moment.timestamp() for moment in times), default=0)
 
 
 def spec_of(to: str) -> bytes:
@@ -124,8 +101,7 @@ class OnMachine:
         for file in former_files(self._directory.path):
             if file.read_bytes() == old:
                 return file
-        stamp = time.strftime(f"{_STAMP}Z", time.gmtime())
-        return self._directory.path / FORMER.replace("*", f"{stamp}-{os.urandom(2).hex()}")
+        return self._directory.path / former_name(os.urandom(2).hex())
 
     @staticmethod
     def _give(file: Path, owner: os.stat_result) -> None:
