@@ -33,7 +33,8 @@ def backed_up(directory: Directory, target: Path) -> Path:
 def restored(
     path: Path, file: Path, *, replacing: bool = False, parent: Path | None = None
 ) -> tuple[Plan, Path | None]:
-    with prepared(Directory(path), file, NOTHING, parent, replacing=replacing, tell=None) as plan:
+    named = str(parent) if parent else ""
+    with prepared(Directory(path), file, NOTHING, named, replacing=replacing, tell=None) as plan:
         return plan, put(plan, time.time())
 
 

@@ -99,7 +99,7 @@ def test_a_backup_that_is_killed_is_there_whole_or_not_at_all(directory: Directo
 
 
 def _restore(path: Path, file: Path, parent: Path, *, replacing: bool) -> None:
-    with prepared(Directory(path), file, NOTHING, parent, replacing=replacing, tell=None) as plan:
+    with prepared(Directory(path), file, NOTHING, str(parent), replacing=replacing, tell=None) as plan:
         put(plan, time.time())
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import os
 import shutil
 import sqlite3
@@ -26,8 +27,10 @@ from kit.backups import (
     tkms,
 )
 from kit.connections import starting
+from kit.resealing import parent_file, reseal
 from tkms.backup.contents import PARENT, STORE
 from tkms.machine.directory import RESTORING, Directory
+from tkms.machine.parents import former_files
 from tkms.machine.site_file import read_site
 from tkms.output import Failed
 
@@ -97,6 +100,16 @@ def test_what_cannot_be_restored_leaves_nothing(directory: Directory, file: Path
         restored(new, file, parent=directory.path / PARENT, replacing=True)
 
 
+def test_a_dry_run_makes_nothing(directory: Directory, file: Path, tmp_path: Path) -> None:
+    new, parent = Directory(tmp_path / "new"), directory.path / PARENT
+    assert tkms(new, "restore", file, "--parent", parent, "--dry-run").endswith("Nothing is changed.\n")
+    assert not new.path.exists()
+    gc.collect()
+    before = {path.name for path in directory.path.iterdir()}, contents(directory.path)
+    tkms(directory, "restore", file, "--replace", "--dry-run")
+    assert ({path.name for path in directory.path.iterdir()}, contents(directory.path)) == before
+
+
 def test_what_would_be_replaced_has_to_be_said(directory: Directory, file: Path) -> None:
     before = contents(directory.path)
     with pytest.raises(Failed, match="There is a data directory at"):
@@ -114,6 +127,29 @@ def test_a_file_of_another_tenant_is_refused(file: Path, tmp_path: Path) -> None
         with pytest.raises(Failed, match="choose another --data-dir"):
             restored(other.path, file, replacing=True)
         assert contents(other.path) == before
+
+
+@pytest.mark.parametrize("release", ["this", "before fingerprints"])
+def test_one_from_before_a_reseal_opens_with_the_parent_key_that_it_left(
+    release: str, directory: Directory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if release != "this":
+        monkeypatch.setattr("tkms.backup.write.fingerprint", lambda _: "")
+    (blob := tmp_path / "blob").write_text(encrypt(directory))
+    file = backed_up(directory, tmp_path / "backup")
+    reseal(directory, parent_file(tmp_path / "new.key"))
+    (former,) = former_files(directory.path)
+    assert tkms(directory, "backup", "verify", file).endswith(f"It opens with {former}\n")
+    assert json.loads(tkms(directory, "backup", "verify", file, "--json"))["parent"] == str(former)
+    assert tkms(directory, "open", "--offline", file, blob) == "secret"
+    gc.collect()
+    assert f"It opens with {former}\n" in tkms(directory, "restore", file, "--replace", "--yes")
+    assert decrypt(directory, blob.read_text()) == b"secret"
+    for each in (directory.path / PARENT, former):
+        each.write_bytes(os.urandom(32))
+    told = tkms(directory, "backup", "verify", file, status=1)
+    assert "is not the one that" in told
+    assert "Nor does" in told
 
 
 # -- in place of something --------------------------------------------------------------------------------
@@ -170,7 +206,9 @@ def test_a_damaged_directory_is_restored(damage: str, directory: Directory, file
 
 def test_a_server_and_whoever_works_with_the_store_are_waited_for(directory: Directory, file: Path) -> None:
     with starting(directory.path):
+        said = tkms(directory, "restore", file, "--replace", "--dry-run")
         told = tkms(directory, "restore", file, "--replace", "--yes", status=1)
+    assert said.endswith("What is there is the same.\nNothing is changed.\n")
     assert told == f"tkms: A server runs on {directory.path}: stop it.\n"
     before = contents(directory.path)
     holding = "import sqlite3, sys; db = sqlite3.connect(sys.argv[1]); db.execute('SELECT * FROM keys').fetchone(); "

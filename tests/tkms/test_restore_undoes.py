@@ -77,7 +77,7 @@ def test_what_it_undoes_is_told(directory: Directory, tmp_path: Path) -> None:
     tkms(directory, "credential", "disable", credentials["stopped"])
     credentials |= credentials_of(directory)
 
-    with prepared(directory, then, NOTHING, None, replacing=True, tell=None) as plan:
+    with prepared(directory, then, NOTHING, "", replacing=True, tell=None) as plan:
         assert plan.differences
         told = {(d.what, d.name) for d in plan.differences}
         texts = {d.name: d.text for d in plan.differences}

@@ -7,10 +7,8 @@ import getpass
 import sys
 from collections.abc import Callable
 from functools import cache
-from pathlib import Path
 
 from tkms.backup.container import OF_AGE, UNDER_PASSPHRASE, Age, Closing, Passphrase, Plain, Secrets
-from tkms.backup.contents import PARENT
 from tkms.output import Bar, Failed, UsageError, clear, read_bytes, shown
 
 
@@ -49,17 +47,6 @@ def opening_secrets(args: argparse.Namespace) -> Secrets:
         raise UsageError("--passphrase-file and --identity exclude each other")
     closed = UNDER_PASSPHRASE if args.passphrase_file else OF_AGE if args.identity else ""
     return Secrets(cache(lambda: passphrase(args)), args.identity, closed)
-
-
-def parent_key(args: argparse.Namespace, own: bytes, name: str) -> bytes:
-    """The one that the command line names, the backup's `own`, or the data directory's. Raises `Failed`."""
-    if args.parent or own:
-        return read_bytes(args.parent) if args.parent else own
-    path: Path = args.data_dir / PARENT
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        raise Failed(f"{name} has no parent key, nor is there {path}: name the file with --parent.") from None
 
 
 class Progress:

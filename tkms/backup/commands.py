@@ -15,12 +15,13 @@ from msgspec.structs import replace
 from tenantkms.keys.maintenance import JOBS
 from tenantkms.model.profiles import DAY
 from tenantkms.model.watch import Watch
-from tkms.backup.asking import Progress, chosen_closing, opening_secrets, parent_key
+from tkms.backup.asking import Progress, chosen_closing, opening_secrets
 from tkms.backup.compare import WORDS, Difference
 from tkms.backup.container import Plain
 from tkms.backup.contents import PARENT, About, unpack
+from tkms.backup.parents import candidates, rows_of
 from tkms.backup.restore import Plan, prepared, put
-from tkms.backup.rows import Report, Rows, past_their_date
+from tkms.backup.rows import Report, past_their_date
 from tkms.backup.write import back_up
 from tkms.machine.directory import Directory
 from tkms.machine.site_file import read_site, write_site
@@ -78,8 +79,11 @@ def _counts(about: About | Report) -> str:
 
 
 class _Verified(Struct, frozen=True, kw_only=True):
+    """`parent`: where the parent key is that opens it, in words."""
+
     file: str
     tenant: str
+    parent: str
     about: About
     found: Report
 
@@ -91,8 +95,8 @@ def verify(args: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory(prefix="tkms-") as folder:
         with file.open("rb") as source, Progress(args, "reading") as tell:
             unpacked = unpack(opening_secrets(args).opened(source, name), name, Path(folder), tell)
-        parent = parent_key(args, unpacked.parent, name)
-        rows = Rows(unpacked.store, unpacked.site.tenant, parent, name)
+        wanted = unpacked.about.parent_fingerprint
+        rows, parent = rows_of(unpacked, candidates(args.parent, unpacked.parent, args.data_dir, name, wanted), name)
         with Progress(args, "opening", " keys", 0) as tell:
             report = rows.check(every=args.all, tell=tell)
         del rows
@@ -100,10 +104,12 @@ def verify(args: argparse.Namespace) -> int:
         if getattr(report, what) != getattr(unpacked.about, what):
             report.problem(f"there are {getattr(report, what)} {what}, and it says {getattr(unpacked.about, what)}")
     if args.json:
-        print_json(_Verified(file=name, tenant=unpacked.site.tenant, about=unpacked.about, found=report))
+        tenant, about = unpacked.site.tenant, unpacked.about
+        print_json(_Verified(file=name, tenant=tenant, parent=parent.words, about=about, found=report))
     else:
         print(f"{printable(name)}: tenant {unpacked.site.tenant}, {date(unpacked.about.created)}, {_counts(report)}")
         print(f"{report.opened:,} versions and all access keys were opened; {report.rows:,} rows were looked at")
+        print(f"It opens with {printable(parent.words)}")
         _tell_problems(report)
     return 1 if report.bad else 0
 
@@ -119,11 +125,14 @@ def _tell_problems(report: Report) -> None:
 
 
 class _Restored(Struct, frozen=True, kw_only=True):
-    """`done` is false of what would be done. `aside` is the folder of what was there."""
+    """`done` is false of what would be done. `parent`: where the parent key is that opens it, in words. `aside` is the
+    folder of what was there.
+    """
 
     done: bool
     data_dir: str
     tenant: str
+    parent: str
     about: About
     found: Report
     due: list[str]
@@ -134,10 +143,12 @@ class _Restored(Struct, frozen=True, kw_only=True):
 def restore(args: argparse.Namespace) -> int:
     end_orderly()
     directory, file = Directory(args.data_dir), Path(args.file)
-    parent = Path(args.parent) if args.parent else None
+    secrets = opening_secrets(args)
     with (
         Progress(args, "reading") as tell,
-        prepared(directory, file, opening_secrets(args), parent, replacing=args.replace, tell=tell) as plan,
+        prepared(
+            directory, file, secrets, args.parent, replacing=args.replace, tell=tell, dry_run=args.dry_run
+        ) as plan,
     ):
         if tell:
             clear()
@@ -155,6 +166,7 @@ def restore(args: argparse.Namespace) -> int:
             done=not args.dry_run,
             data_dir=path_text(args.data_dir),
             tenant=plan.unpacked.site.tenant,
+            parent=plan.parent,
             about=plan.unpacked.about,
             found=plan.report,
             due=plan.due,
@@ -172,6 +184,7 @@ def restore(args: argparse.Namespace) -> int:
 def _tell(plan: Plan) -> None:
     about, site = plan.unpacked.about, plan.unpacked.site
     print(f"The backup: tenant {site.tenant}, {date(about.created)}, {_counts(plan.report)}")
+    print(f"It opens with {printable(plan.parent)}")
     _tell_problems(plan.report)
     if about.audit_head:
         print(f"The audit log's last line then: {about.audit_head} (tkms audit verify --head)")

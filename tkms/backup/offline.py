@@ -8,7 +8,9 @@ import shutil
 import sqlite3
 import sys
 import tempfile
+from collections.abc import Iterable
 from contextlib import closing, suppress
+from itertools import chain
 from pathlib import Path
 
 import msgspec
@@ -24,8 +26,9 @@ from tenantkms.model.version import KeyVersion, version_id
 from tenantkms.parent.port import Binding, ParentKey, SealBroken, key_binding
 from tenantkms.parent.root import Root
 from tenantkms.runtime.assemble import SettingsError
-from tkms.backup.asking import opening_secrets, parent_key
+from tkms.backup.asking import opening_secrets
 from tkms.backup.contents import PARENT, STORE, unpack
+from tkms.backup.parents import candidates
 from tkms.backup.rows import file_parent
 from tkms.commands import context, read_blob
 from tkms.machine.site_file import read_site
@@ -35,11 +38,14 @@ _SQLITE = b"SQLite format 3\0"
 
 
 class _Place(Struct, frozen=True):
-    """`store` is a copy of its own. `tenant` and `parent` are empty if they are to be named."""
+    """`store` is a copy of its own. `tenant` and `parent` are empty if they are to be named. `wanted`: the parent key's
+    fingerprint, if that is known.
+    """
 
     store: Path
     tenant: str
     parent: bytes
+    wanted: str = ""
 
 
 def open_offline(args: argparse.Namespace) -> int:
@@ -51,12 +57,12 @@ def open_offline(args: argparse.Namespace) -> int:
         tenant = args.tenant or place.tenant
         if not tenant:
             raise UsageError(f"{args.offline} does not say whose it is: --tenant")
-        parent = parent_key(args, place.parent, path_text(args.offline))
+        found = candidates(args.parent, place.parent, args.data_dir, path_text(args.offline), place.wanted)
         key, version = _found(place.store, header.key_id, header.version)
-        parents = _parents(place.store, tenant, parent)
-    if key.spec not in SYMMETRIC or SYMMETRIC[key.spec].suite != header.suite:
-        raise InvalidCiphertext
-    material = _opened(parents, version.sealed, key_binding(tenant, key.id, version.number, key.spec))
+        if key.spec not in SYMMETRIC or SYMMETRIC[key.spec].suite != header.suite:
+            raise InvalidCiphertext
+        parents = chain.from_iterable(_parents(place.store, tenant, each.spec) for each in found)
+        material = _opened(parents, version.sealed, key_binding(tenant, key.id, version.number, key.spec))
     if material is None:
         raise Failed(f"The parent key is another one, or the tenant is not {tenant}.")
     opened = plaintext(header.content, open_blob(derive(material), header, blob, canonical(pairs)))
@@ -84,7 +90,8 @@ def _place(args: argparse.Namespace, given: Path, folder: Path) -> _Place:
             source.seek(0)
             name = path_text(given)
             unpacked = unpack(opening_secrets(args).opened(source, name), name, folder)
-            return _Place(unpacked.store, unpacked.site.tenant, unpacked.parent)
+            wanted = unpacked.about.parent_fingerprint
+            return _Place(unpacked.store, unpacked.site.tenant, unpacked.parent, wanted)
     for end in ("", "-wal"):  # the latter has what is new, where a server runs or was killed
         beside = given.with_name(given.name + end)
         if beside.exists():
@@ -106,7 +113,7 @@ def _parents(store: Path, tenant: str, spec: bytes) -> list[ParentKey]:
     return [parent]
 
 
-def _opened(parents: list[ParentKey], sealed: bytes, binding: Binding) -> bytes | None:
+def _opened(parents: Iterable[ParentKey], sealed: bytes, binding: Binding) -> bytes | None:
     for parent in parents:
         with suppress(SealBroken):
             return parent.unseal(sealed, binding)

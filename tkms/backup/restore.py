@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
@@ -24,7 +25,8 @@ from tenantkms.runtime.assemble import SettingsError
 from tkms.backup.compare import Difference, differences, existing
 from tkms.backup.container import Secrets
 from tkms.backup.contents import PARENT, STORE, Told, Unpacked, unpack
-from tkms.backup.rows import Report, Rows, past_their_date
+from tkms.backup.parents import candidates, rows_of
+from tkms.backup.rows import Report, past_their_date
 from tkms.machine.directory import HARMLESS, RESTORING, Directory
 from tkms.machine.lock import locked
 from tkms.machine.site_file import NAME, SiteFile, read_site
@@ -36,10 +38,13 @@ _FILES = (NAME, STORE, f"{STORE}-wal", f"{STORE}-shm")
 
 
 class Plan(Struct, frozen=True, kw_only=True):
-    """What is ready in `.restoring`. `differences` is None where there is nothing to compare with, and says `why`."""
+    """What is ready in `staged`. `parent`: where the parent key is that opens it, in words. `differences` is None where
+    there is nothing to compare with, and says `why`.
+    """
 
     path: Path
     staged: Path
+    parent: str
     unpacked: Unpacked
     report: Report
     due: list[str]
@@ -50,40 +55,47 @@ class Plan(Struct, frozen=True, kw_only=True):
 
 @contextmanager
 def prepared(
-    directory: Directory, file: Path, secrets: Secrets, parent: Path | None, *, replacing: bool, tell: Told | None
+    directory: Directory,
+    file: Path,
+    secrets: Secrets,
+    parent: str,
+    *,
+    replacing: bool,
+    tell: Told | None,
+    dry_run: bool = False,
 ) -> Iterator[Plan]:
     """All that can be done without touching what is there; it is taken away again unless `put` follows.
 
-    `replacing`: there may be a data directory. Raises `Failed` and `SettingsError`, and `OSError`.
+    `parent` is the file of the parent key, if it is named. `replacing`: there may be a data directory. `dry_run`: a
+    server may go on in it, and `put` is not to follow. Raises `Failed` and `SettingsError`, and `OSError`.
     """
     path = directory.path
-    made = not path.exists()
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    staged = path / RESTORING
+    _check_owner(path)
     with ExitStack() as stack:
-        if made:
-            stack.callback(_remove_empty, path)
-        _check_owner(path)
-        stack.enter_context(locked(path / "setup.lock", held=""))
-        there = _what_is_there(path, replacing=replacing)
-        if there:
-            stack.enter_context(locked(path / "server.lock", held=f"A server runs on {path}: stop it."))
-        stack.callback(shutil.rmtree, staged, ignore_errors=True)
-        shutil.rmtree(staged, ignore_errors=True)
-        staged.mkdir(mode=0o700)
+        if dry_run:
+            there = path.exists() and _what_is_there(path, replacing=replacing)
+            staged = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tkms-")))
+        else:
+            there = _taken(stack, path, replacing=replacing)
+            staged = path / RESTORING
+            stack.callback(shutil.rmtree, staged, ignore_errors=True)
+            shutil.rmtree(staged, ignore_errors=True)
+            staged.mkdir(mode=0o700)
         name = path_text(file)
         with file.open("rb") as source:
             unpacked = unpack(secrets.opened(source, name), name, staged, tell)
         _check_tenant(path, unpacked.site, name)
-        key = _parent_key(path, unpacked, parent)
-        rows = Rows(unpacked.store, unpacked.site.tenant, key, name)
+        wanted = unpacked.about.parent_fingerprint
+        rows, key = rows_of(unpacked, candidates(parent, unpacked.parent, path, name, wanted), name)
         report, due = rows.check(every=False), past_their_date(rows.store, int(time.time()))
         del rows  # and with it what it had open of the store
-        write_whole(staged / PARENT, key)
+        if not dry_run:
+            write_whole(staged / PARENT, key.spec)
         found, why = _compared(path, unpacked) if there else (None, "")
         yield Plan(
             path=path,
             staged=staged,
+            parent=key.words,
             unpacked=unpacked,
             report=report,
             due=due,
@@ -91,6 +103,19 @@ def prepared(
             differences=found,
             why=why,
         )
+
+
+def _taken(stack: ExitStack, path: Path, *, replacing: bool) -> bool:
+    """Nobody else changes the directory until the `stack` ends; whether there is something to be replaced."""
+    made = not path.exists()
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if made:
+        stack.callback(_remove_empty, path)
+    stack.enter_context(locked(path / "setup.lock", held=""))
+    there = _what_is_there(path, replacing=replacing)
+    if there:
+        stack.enter_context(locked(path / "server.lock", held=f"A server runs on {path}: stop it."))
+    return there
 
 
 def _remove_empty(path: Path) -> None:
@@ -103,6 +128,8 @@ def _remove_empty(path: Path) -> None:
 
 def _check_owner(path: Path) -> None:
     """Raises `Failed`: what is restored belongs to who restores it, and only its owner can use it."""
+    if not path.exists():
+        return
     owner = path.stat().st_uid
     if owner != os.geteuid():
         raise Failed(f"The directory {path} belongs to user {owner}, and this is user {os.geteuid()}: run it as that.")
@@ -137,20 +164,6 @@ def _check_tenant(path: Path, site: SiteFile, name: str) -> None:
                 f"{name} is of {what} {getattr(site, what)!r}, and {path} of {getattr(here, what)!r}:"
                 " choose another --data-dir."
             )
-
-
-def _parent_key(path: Path, unpacked: Unpacked, given: Path | None) -> bytes:
-    """The one that is given, that is in the backup, or that lies in the directory. Raises `Failed`."""
-    if given:
-        return given.read_bytes()
-    if unpacked.parent:
-        return unpacked.parent
-    try:
-        return (path / PARENT).read_bytes()
-    except FileNotFoundError:
-        raise Failed(
-            f"The backup has no parent key: name the file with --parent, or put it into {path} as {PARENT}."
-        ) from None
 
 
 def _compared(path: Path, unpacked: Unpacked) -> tuple[list[Difference] | None, str]:
