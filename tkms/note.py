@@ -1,26 +1,61 @@
-"""What an operator does with a data directory as a whole, in its audit log."""
+"""What an operator does with a place as a whole, in its audit log."""
 
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 
-from tenantkms.audit.line import Record
+from tenantkms.audit.line import INTENT, Audit, Record
+from tenantkms.errors import KmsError
 from tenantkms.names import NATIVE
-from tenantkms.runtime.assemble import Settings
+from tenantkms.runtime.assemble import Settings, SettingsError
+
+OPERATOR = "tkms"
 
 
-def note(settings: Settings, action: str, outcome: str) -> None:
-    """A line of the audit log."""
-    settings.deps.audit.write(
-        Record(
-            time=settings.deps.clock(),
-            request_id=secrets.token_hex(16),
-            tenant=settings.site.tenant,
-            action=action,
-            profile=NATIVE,
-            principal="tkms",
-            outcome=outcome,
+class Log:
+    """Lines of the audit log, of the operator."""
+
+    def __init__(self, settings: Settings, audit: Audit, action: str, request_id: str) -> None:
+        self._settings, self._audit, self._action = settings, audit, action
+        self.request_id = request_id
+
+    def write(self, keys: Sequence[str], outcome: str, text: str = "") -> None:
+        """Raises `Unavailable`."""
+        self._audit.write(
+            Record(
+                time=self._settings.deps.clock(),
+                request_id=self.request_id,
+                tenant=self._settings.site.tenant,
+                action=self._action,
+                profile=NATIVE,
+                principal=OPERATOR,
+                outcome=outcome,
+                keys=tuple(keys),
+                note=text,
+            )
         )
-    )
+
+
+def note(settings: Settings, action: str, outcome: str, text: str = "", request_id: str = "") -> None:
+    """A line of a data directory's audit log. Raises `Unavailable`."""
+    Log(settings, settings.deps.audit, action, request_id or secrets.token_hex(16)).write([], outcome, text)
     if settings.log:
         settings.log.close()
+
+
+@contextmanager
+def noted(opened: Callable[[], Settings], action: str, text: str) -> Iterator[Callable[[str], None]]:
+    """Lines before and behind the block: `intent`, and then `ok` with the text that the block has handed over, or the
+    name of the error. `opened` gives the settings for each line: nothing is open meanwhile. Raises `Unavailable`.
+    """
+    request_id, said = secrets.token_hex(16), [text]
+    note(opened(), action, INTENT, text, request_id)
+    try:
+        yield said.append
+    except BaseException as e:
+        with suppress(KmsError, SettingsError):  # what went wrong is told in any case
+            note(opened(), action, type(e).__name__, text, request_id)
+        raise
+    note(opened(), action, "ok", said[-1], request_id)

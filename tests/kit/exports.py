@@ -10,11 +10,12 @@ from typing import Any
 from kit.campaign.world import World, make_world
 from tenantkms.audit.line import Audit
 from tenantkms.runtime.assemble import Settings
+from tkms.note import Log
 from tkms.transfer.check import Check, Chosen, Findings
 from tkms.transfer.file import Counts, Export, packed
 from tkms.transfer.inward import Arrival
 from tkms.transfer.outward import Source, about
-from tkms.transfer.work import EXPORT, IMPORT, Hands, Log, distinct_names
+from tkms.transfer.work import EXPORT, IMPORT, Hands, distinct_names
 
 ALL = Chosen()
 REQUEST = "a" * 32

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import gc
+import hashlib
 import json
 import os
 import resource
@@ -266,6 +268,37 @@ def test_verify_names_what_does_not_open(directory: Directory, tmp_path: Path) -
     assert f"keys {bad} is not what its MAC says" in told
     assert f"key {bad}, version 1: Sealed material does not open" in told
     assert good not in told
+
+
+def test_the_audit_log_says_which_file_has_the_keys_now(directory: Directory, tmp_path: Path) -> None:
+    """Whether it was made, and when one was put back."""
+    file = tmp_path / "a"
+    _tkms(directory, "backup", "--plain", file)
+    _tkms(directory, "backup", "--plain", file, status=1)
+    gc.collect()  # and with it what is open of the store
+    _tkms(directory, "restore", file, "--replace", "--yes")
+    text = f"{file}: 1 keys, SHA-256 {hashlib.sha256(file.read_bytes()).hexdigest()}"
+    lines = [json.loads(line) for line in (directory.path / "audit.jsonl").read_bytes().splitlines()]
+    told = [line for line in lines if line.get("action") in ("Backup", "Restore")]
+    assert [(line["action"], line["outcome"], line["note"]) for line in told] == [
+        ("Backup", "intent", str(file)),
+        ("Backup", "ok", text),
+        ("Backup", "intent", str(file)),
+        ("Backup", "FileExistsError", str(file)),
+        ("Restore", "ok", text),
+    ]
+    first, second, third, fourth, _ = (line["request_id"] for line in told)
+    assert (first, third, first == third) == (second, fourth, False)
+    assert {(line["principal"], line["profile"]) for line in told} == {("tkms", "native")}
+    _tkms(directory, "audit", "verify")
+
+
+def test_without_its_line_no_backup_is_made(directory: Directory, tmp_path: Path) -> None:
+    log = directory.path / "audit.jsonl"
+    log.unlink()
+    log.mkdir()
+    _tkms(directory, "backup", "--plain", tmp_path / "a", status=1)
+    assert not (tmp_path / "a").exists()
 
 
 def test_a_terminal_asks_twice(directory: Directory, tmp_path: Path) -> None:

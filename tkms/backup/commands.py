@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import sys
 import tempfile
 import time
@@ -25,7 +26,7 @@ from tkms.backup.rows import Report, past_their_date
 from tkms.backup.write import back_up
 from tkms.machine.directory import Directory
 from tkms.machine.site_file import read_site, write_site
-from tkms.note import note
+from tkms.note import note, noted
 from tkms.output import (
     clear,
     confirm,
@@ -52,8 +53,10 @@ def backup(args: argparse.Namespace) -> int:
     directory, file = Directory(args.data_dir), Path(args.file)
     directory.open()  # or say what is wrong: nothing is backed up that its parent key does not open
     closing = chosen_closing(args)
-    with Progress(args, "backup") as tell:
-        about = back_up(directory, file, closing, with_parent=args.with_parent, tell=tell)
+    with noted(directory.open, "Backup", path_text(file.absolute())) as say:
+        with Progress(args, "backup") as tell:
+            about = back_up(directory, file, closing, with_parent=args.with_parent, tell=tell)
+        say(_as_noted(file, about.keys))
     made = _Made(file=path_text(file), bytes=file.stat().st_size, closed=closing.words, about=about)
     if args.json:
         print_json(made)
@@ -68,6 +71,13 @@ def backup(args: argparse.Namespace) -> int:
             file=sys.stderr,
         )
     return 0
+
+
+def _as_noted(file: Path, keys: int) -> str:
+    """What the audit log has of a backup: which file, and how many keys went with it."""
+    with file.open("rb") as content:
+        digest = hashlib.file_digest(content, "sha256").hexdigest()
+    return f"{path_text(file.absolute())}: {keys} keys, SHA-256 {digest}"
 
 
 def _counts(about: About | Report) -> str:
@@ -160,7 +170,7 @@ def restore(args: argparse.Namespace) -> int:
                 confirm(args, f"It takes the place of what is in {args.data_dir}.")
             aside = put(plan, time.time())
     if not args.dry_run:
-        note(directory.open(), "Restore", "ok")
+        note(directory.open(), "Restore", "ok", _as_noted(file, plan.report.keys))
     if args.json:
         done = _Restored(
             done=not args.dry_run,

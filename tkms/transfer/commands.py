@@ -23,6 +23,7 @@ from tkms.backup.container import Pieces, Plain
 from tkms.machine.directory import Directory
 from tkms.machine.site_file import NAME as SITE
 from tkms.machine.site_file import read_site, write_site
+from tkms.note import Log
 from tkms.output import Failed, date, path_text, print_json, printable
 from tkms.places import OneMachine, Place, find
 from tkms.process import end_orderly
@@ -30,7 +31,7 @@ from tkms.transfer.check import SHOWN, Check, Chosen, Findings
 from tkms.transfer.file import About, Counts, Export, packed
 from tkms.transfer.inward import Arrival
 from tkms.transfer.outward import Source, about
-from tkms.transfer.work import EXPORT, IMPORT, Hands, Log, distinct_names
+from tkms.transfer.work import EXPORT, IMPORT, Hands, distinct_names
 from tkms.whole import writing
 
 _ON_AWS = 8

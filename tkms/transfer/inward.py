@@ -24,11 +24,12 @@ from tenantkms.parent.port import SealBroken
 from tenantkms.runtime.assemble import Settings
 from tenantkms.store.port import MAX_WRITES, DeleteVersion, PutAlias, PutKey, PutVersion, RevisionConflict, Write
 from tkms.each import retried
+from tkms.note import Log
 from tkms.output import Failed
 from tkms.transfer.check import THERE, Chosen, Own, arriving
 from tkms.transfer.clear import Changed, Digest
 from tkms.transfer.file import AT_ONCE, Counts, CredentialRow, KeyRow
-from tkms.transfer.work import Hands, Log, Names
+from tkms.transfer.work import Hands, Names
 
 _MOST_BYTES = 1 << 21
 """Of the rows of one commit, about: DynamoDB allows 4 MB."""

@@ -15,10 +15,11 @@ from tenantkms.model.key import Key
 from tenantkms.runtime.assemble import Settings
 from tenantkms.store.sqlite import SqliteStore
 from tkms.each import retried
+from tkms.note import Log
 from tkms.output import Failed
 from tkms.transfer.clear import Changed
 from tkms.transfer.file import AT_ONCE, FORMAT, About, CredentialRow, KeyRow, Row, VersionsRow
-from tkms.transfer.work import Hands, Log, Names
+from tkms.transfer.work import Hands, Names
 
 
 def about(settings: Settings, *, whole: bool) -> About:

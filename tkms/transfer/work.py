@@ -1,21 +1,17 @@
-"""What both directions share: several calls of a parent key at a time, names that must be one's own, audit lines."""
+"""What both directions share: several calls of a parent key at a time, and names that must be one's own."""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from typing import Self, TypeVar
 
-from tenantkms.audit.line import Audit, Record
-from tenantkms.names import NATIVE
-from tenantkms.runtime.assemble import Settings
 from tkms.each import retried
 from tkms.output import Failed
 
 EXPORT, IMPORT = "Export", "Import"
-OPERATOR = "tkms"
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -64,26 +60,3 @@ def distinct_names(name: str) -> Iterator[Names]:
         db.execute("PRAGMA synchronous=OFF")
         db.execute("BEGIN")
         yield Names(db, name)
-
-
-class Log:
-    """Lines of the audit log, of the operator."""
-
-    def __init__(self, settings: Settings, audit: Audit, action: str, request_id: str) -> None:
-        self._settings, self._audit, self._action = settings, audit, action
-        self.request_id = request_id
-
-    def write(self, keys: Sequence[str], outcome: str) -> None:
-        """Raises `Unavailable`."""
-        self._audit.write(
-            Record(
-                time=self._settings.deps.clock(),
-                request_id=self.request_id,
-                tenant=self._settings.site.tenant,
-                action=self._action,
-                profile=NATIVE,
-                principal=OPERATOR,
-                outcome=outcome,
-                keys=tuple(keys),
-            )
-        )

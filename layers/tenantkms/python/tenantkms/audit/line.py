@@ -31,7 +31,8 @@ class Record(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     A line may stand for `count` refusals of the same kind, the first of them at `since`, the last one at `time`; the
     rest is then of the last one. `session` is the access key id of the session by which `principal` called, if any.
-    `note` tells what else was done, in a word of the code's own. `trace` is the trace id that the request came with.
+    `note` tells what else was done, in words of the code's own, or with which file. `trace` is the trace id that the
+    request came with.
     """
 
     time: float
