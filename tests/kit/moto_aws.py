@@ -57,9 +57,10 @@ class Wire:
 
     def send(self, request: AWSPreparedRequest) -> AWSResponse:
         with self._lock:
-            target = request.headers["X-Amz-Target"]
+            target = request.headers.get("X-Amz-Target", "")
             operation = (target.decode() if isinstance(target, bytes) else target).rpartition(".")[2]
-            self.sent.append((operation, json.loads(request.body)))
+            if operation:  # of services that speak JSON
+                self.sent.append((operation, json.loads(request.body)))
             fault = next((f for f in self.faults if f.operation == operation and f.times), None)
             if fault is None or fault.done:
                 answered = self._moto.process_request(request)
@@ -102,6 +103,10 @@ def dynamodb_client(wire: Wire, config: Config | None = None, region: str = REGI
     return client
 
 
+def any_client(service: str, wire: Wire) -> Any:
+    return _client(service, wire, None)
+
+
 def kms_client(wire: Wire, config: Config | None = None, region: str = REGION) -> KMSClient:
     client: KMSClient = _client("kms", wire, config, region)
     return client
@@ -113,7 +118,8 @@ class WiredSession:
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
 
-    def create_client(self, service: str, *, config: Config) -> Any:
+    def create_client(self, service: str, *, config: Config, region_name: str | None = None) -> Any:
+        assert region_name is None
         return _client(service, self._wire, config)
 
 

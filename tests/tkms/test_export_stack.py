@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import gc
-import io
 import json
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +12,7 @@ import pytest
 
 from kit.backups import act, create, credentials_of, decrypt, encrypt, using
 from kit.moto_aws import REGION
-from kit.moto_stack import STACK, Aws, moto_stack
+from kit.moto_stack import STACK, Aws, moto_stack, with_create_key
 from kit.support import new_directory
 from tkms import cli
 from tkms.machine.directory import Directory
@@ -26,15 +24,6 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[Aws]:
         for name, value in made.environment.items():
             monkeypatch.setenv(name, value)
         yield made
-
-
-def with_create_key(aws: Aws) -> None:
-    role = aws.client("iam").create_role(RoleName="r", AssumeRolePolicyDocument="{}")["Role"]["Arn"]
-    code = io.BytesIO()
-    with zipfile.ZipFile(code, "w") as file:
-        file.writestr("handler.py", "")
-    how = {"Runtime": "python3.13", "Role": role, "Handler": "handler.handler", "Code": {"ZipFile": code.getvalue()}}
-    aws.client("lambda").create_function(FunctionName="tkms-acme-create_key", **how)
 
 
 def test_a_tenant_goes_to_a_stack_and_comes_back(aws: Aws, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -55,7 +44,7 @@ def test_a_tenant_goes_to_a_stack_and_comes_back(aws: Aws, tmp_path: Path, capsy
     tkms("export", file, "--plain", "--data-dir", here.path)
     to_stack = ("import", file, "--stack", STACK, "--from-tenant", "local")
     assert "The function tkms-acme-create_key cannot be read" in tkms(*to_stack, status=1)
-    with_create_key(aws)  # nothing was written without its line in the log
+    with_create_key(aws.client)  # nothing was written without its line in the log
     made = tkms(*to_stack)["made"]
     assert made == {"keys": 4, "versions": 6, "aliases": 4, "credentials": 1}
     lines = tkms("audit", "--lines", "--stack", STACK)

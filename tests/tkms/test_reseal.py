@@ -242,6 +242,18 @@ def test_a_backup_from_within_opens_with_the_new_parent_key_alone(
     capfd.readouterr()
 
 
+def test_the_audit_log_says_what_came_of_each(half: tuple[Directory, Things]) -> None:
+    directory, _ = half
+    reseal(directory)
+    reseal(directory)  # there is nothing to do
+    lines = [json.loads(line) for line in (directory.path / "audit.jsonl").read_bytes().splitlines()]
+    told = [(line["request_id"], line["outcome"]) for line in lines if line.get("action") == "Reseal"]
+    assert [outcome for _, outcome in told] == ["intent", "Unavailable", "intent", "ok"]
+    (first, _), (second, _), (third, _), (fourth, _) = told
+    assert (first, third, first == third) == (second, fourth, False)
+    sound(directory)
+
+
 def test_another_one_is_refused_until_it_has_come_to_its_end(
     half: tuple[Directory, Things], new: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

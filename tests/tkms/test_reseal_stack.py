@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from itertools import count
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
-from kit.moto_aws import Tables, Wire, WiredSession, kms_client
+from kit.moto_aws import Tables, Wire, WiredSession, any_client, kms_client
+from kit.moto_stack import with_create_key
 from kit.resealing import Things, opens
 from tenantkms.action.vouch import CALLS, vouch, vouched
 from tenantkms.errors import InvalidImportToken, Unavailable
@@ -42,7 +45,17 @@ class Deployed:
             "AccessTable": self.tables.access,
             "ParentKeyArn": self.old,
             "OtherParentKeyArn": self.new,
+            "FunctionPrefix": f"tkms-{uuid4().hex}-",
         }
+        client = partial(any_client, wire=self.tables.wire)
+        with_create_key(client, self.outputs["FunctionPrefix"])
+        self.logs, self.group = client("logs"), f"/aws/lambda/{self.outputs['FunctionPrefix']}create_key"
+        self.logs.create_log_group(logGroupName=self.group)
+
+    def lines(self) -> list[dict[str, Any]]:
+        """Of the operator, in the order in which they were written."""
+        events = self.logs.filter_log_events(logGroupName=self.group)["events"]
+        return [json.loads(event["message"]) for event in sorted(events, key=lambda event: event["timestamp"])]
 
     def stack(self, name: str) -> Stack:
         made = REAL.__new__(REAL)
@@ -143,6 +156,30 @@ def test_a_stack_goes_under_another_key_and_its_functions_go_on(
             call(settings, "ImportKeyMaterial", things.pending)
     assert vouches(running, fresh)
     assert deployed.doctor() == []
+
+
+def test_the_log_says_what_came_of_each(
+    deployed: Deployed, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    call(deployed.function(), "CreateKey", {"alias": "default"})
+    with monkeypatch.context() as patch:
+        patch.setattr(AwsParentKey, "seal", _after(2, AwsParentKey.seal, Unavailable("The parent key did not seal.")))
+        assert main(["reseal", "--stack", "tkms-acme", "--to", deployed.new]) == 1
+    assert main(["reseal", "--stack", "tkms-acme"]) == 0
+    assert main(["reseal", "--stack", "tkms-acme"]) == 0  # there is nothing to do
+    told = [(line["action"], line["outcome"]) for line in deployed.lines()]
+    assert told == [("Reseal", outcome) for outcome in ("intent", "Unavailable", "intent", "ok")]
+    first, second, third, fourth = (line["request_id"] for line in deployed.lines())
+    assert (first, third, first == third) == (second, fourth, False)
+
+
+def test_nothing_is_begun_without_its_line(deployed: Deployed, capsys: pytest.CaptureFixture[str]) -> None:
+    call(deployed.function(), "CreateKey", {"alias": "default"})
+    before = deployed.function().root.opened().stored
+    deployed.logs.delete_log_group(logGroupName=deployed.group)
+    assert main(["reseal", "--stack", "tkms-acme", "--to", deployed.new]) == 1
+    assert "cannot be written" in capsys.readouterr().err
+    assert deployed.function().root.opened().stored == before
 
 
 def _blinking(monkeypatch: pytest.MonkeyPatch, arn: str, at: int) -> None:

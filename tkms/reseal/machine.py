@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from tenantkms.audit.line import INTENT
 from tenantkms.errors import Unavailable
 from tenantkms.parent.file import arn_in, parent_of, read_private
 from tenantkms.parent.port import ParentKey
@@ -17,7 +19,7 @@ from tkms.machine.lock import locked
 from tkms.machine.parents import former_files, former_name
 from tkms.note import note
 from tkms.output import Failed, path_text
-from tkms.reseal.work import start
+from tkms.reseal.work import ACTION, start
 from tkms.whole import write_whole
 
 _LOCK = "reseal.lock"
@@ -45,7 +47,7 @@ class OnMachine:
     def __init__(self, directory: Directory, settle: float = SETTLE) -> None:
         self._directory, self.settings, self.settle = directory, directory.open(), settle
         self.file = directory.path / PARENT_FILE
-        self._new = self.file.read_bytes()
+        self._new, self._request_id = self.file.read_bytes(), secrets.token_hex(16)
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -59,12 +61,14 @@ class OnMachine:
         stored = root.opened().stored
         self._new = spec_of(to) if to else self._begun(stored, old)
         if self._new == old:
+            if root.opened().before:
+                self.note(INTENT)
             return
         if root.opened().before:
             raise Failed("An earlier reseal has not come to its end: tkms reseal, without --to, ends it first.")
         new = parent_of(self._new, aws_parent)
+        self.note(INTENT)
         if not (len(parts(stored)) > 1 and self._opens(new, parts(stored)[0])):
-            note(self.settings, "Reseal", "intent")
             write = self.settings.deps.keyring.store.replace_root
             start(root, new, old.strip() if arn_in(old) else old, write, end_sessions=end_sessions)
 
@@ -111,3 +115,6 @@ class OnMachine:
     def end(self) -> None:
         if self.settings.log:
             self.settings.log.note_resealed()
+
+    def note(self, outcome: str) -> None:
+        note(self.settings, ACTION, outcome, request_id=self._request_id)

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
+from functools import cached_property
 
+from tenantkms.audit.line import INTENT
 from tenantkms.errors import Unavailable
 from tenantkms.parent.port import ParentKey, SealBroken
 from tenantkms.runtime.assemble import SettingsError
+from tkms.note import Log
 from tkms.output import Failed
-from tkms.reseal.work import start
+from tkms.reseal.work import ACTION, start
 from tkms.stack.stack import Stack
+from tkms.transfer.cloud import audit_of
 
 SETTLE = 75.0
 """Seconds: a state is remembered for 60 at most, and a function's call has ended by then."""
@@ -38,6 +43,8 @@ class OnStack:
                 f" tenant's entry, deploy, then run it again. They may use {' and '.join(self.arns)}."
             )
         if self.new == now:
+            if opened.before:
+                self.note(INTENT)
             return
         if opened.before:
             raise Failed(f"An earlier reseal, to {now}, has not come to its end: tkms reseal, without --to, ends it.")
@@ -46,6 +53,7 @@ class OnStack:
             new.unseal(new.seal(b"a probe", root.binding), root.binding)
         except SealBroken as e:
             raise Unavailable("The new parent key does not open what it has sealed.") from e
+        self.note(INTENT)
         write = self.settings.deps.keyring.store.replace_root
         start(root, new, now.encode(), write, end_sessions=end_sessions)
 
@@ -57,3 +65,13 @@ class OnStack:
 
     def end(self) -> None:
         """Each process has a chain of its own, which ends when the process hears of it."""
+
+    def note(self, outcome: str) -> None:
+        self._log.write([], outcome)
+
+    @cached_property
+    def _log(self) -> Log:
+        request_id = secrets.token_hex(16)
+        audit = audit_of(self._stack, request_id)
+        self.settings.root.when_changed(audit.forget)
+        return Log(self.settings, audit, ACTION, request_id)

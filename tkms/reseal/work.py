@@ -12,19 +12,22 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Protocol
 
 from msgspec import Struct
 
 from tenantkms.access.sessions import LONGEST
+from tenantkms.errors import KmsError
 from tenantkms.keys.resealing import Resealer
 from tenantkms.parent.port import ParentKey
 from tenantkms.parent.reseal import begin, finish
 from tenantkms.parent.root import Root
-from tenantkms.runtime.assemble import Settings
+from tenantkms.runtime.assemble import Settings, SettingsError
 from tkms.anchor import stores
 from tkms.output import Failed
 
+ACTION = "Reseal"
 _SLACK = 600
 """Seconds in which a process may still issue sessions under the former secret."""
 _SHOWN = 20
@@ -54,6 +57,9 @@ class Target(Protocol):
     def end(self) -> None:
         """Before the former one is forgotten. Raises `Unavailable`."""
 
+    def note(self, outcome: str) -> None:
+        """A line of the audit log, all of one with the same request id. Raises `Unavailable` and `SettingsError`."""
+
 
 def start(root: Root, new: ParentKey, old: bytes, write: Callable[[bytes, bytes], None], *, end_sessions: bool) -> None:
     sessions = 0 if end_sessions else int(time.time()) + LONGEST + _SLACK
@@ -65,19 +71,35 @@ def carry_out(target: Target, tell: Callable[[int], None] | None) -> Report:
     target.named()
     root = target.settings.root
     root.renew(strict=True)
+    if not root.opened().before:  # somebody looks whether all is under it
+        report = _passes(target, tell)
+        if report.renewed:  # a process had been late
+            target.note("ok")
+        return report
+    try:
+        report = _passes(target, tell)
+        target.end()
+        finish(root, target.settings.deps.keyring.store.replace_root)
+    except BaseException as e:
+        with suppress(KmsError, SettingsError):  # what went wrong is told in any case
+            target.note(type(e).__name__)
+        raise
+    target.note("ok")
+    return report
+
+
+def _passes(target: Target, tell: Callable[[int], None] | None) -> Report:
+    """Until one finds nothing more to do."""
     began, renewed, passed = time.monotonic(), 0, 0
     while True:
         report = _pass(target, passed, tell)
         renewed, passed = renewed + report.renewed, passed + report.rows
         left = target.settle - (time.monotonic() - began)
-        if not report.renewed and (left <= 0 or not root.opened().before):
+        if not report.renewed and (left <= 0 or not target.settings.root.opened().before):
             break
         if not report.renewed:
             time.sleep(left)
     report.renewed = renewed
-    if root.opened().before:
-        target.end()
-        finish(root, target.settings.deps.keyring.store.replace_root)
     return report
 
 
