@@ -254,6 +254,15 @@ def test_the_audit_log_says_what_came_of_each(half: tuple[Directory, Things]) ->
     sound(directory)
 
 
+def test_one_that_goes_on_is_no_problem(half: tuple[Directory, Things]) -> None:
+    directory, _ = half
+    with locked(directory.path / "reseal.lock", "held"):
+        status, said = doctor(directory)
+    assert (status, "a reseal is under way" in said) == (0, True)
+    status, said = doctor(directory)
+    assert (status, "has not come to its end" in said) == (1, True)
+
+
 def test_another_one_is_refused_until_it_has_come_to_its_end(
     half: tuple[Directory, Things], new: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

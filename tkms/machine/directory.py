@@ -35,7 +35,7 @@ from tenantkms.runtime.invoke import Dispatcher, ask
 from tenantkms.store.file_lock import Later, at_once
 from tenantkms.store.shared import Memory
 from tkms.anchor import anchor, take_over
-from tkms.machine.lock import closing, locked
+from tkms.machine.lock import closing, is_held, locked
 from tkms.machine.server_file import ServerFile, read_server, write_server
 from tkms.machine.site_file import NAME, SiteFile, new_site, read_site, write_site
 from tkms.whole import WRITING, write_whole
@@ -298,11 +298,7 @@ class Directory:
 
     def running(self) -> bool:
         """Whether a server holds the directory now."""
-        try:
-            with locked(self.path / "server.lock", held="it is held"):
-                return False
-        except SettingsError:
-            return True
+        return is_held(self.path / "server.lock")
 
     def server_url(self) -> str | None:
         """Where the last server of this directory served."""

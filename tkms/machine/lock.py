@@ -29,3 +29,12 @@ def locked(path: Path, held: str) -> Iterator[int]:
         except BlockingIOError:
             raise SettingsError(held) from None
         yield file
+
+
+def is_held(path: Path) -> bool:
+    """Whether a process holds it now."""
+    try:
+        with locked(path, "it is held"):
+            return False
+    except SettingsError:
+        return True

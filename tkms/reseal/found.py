@@ -10,11 +10,13 @@ from tenantkms.model.key import Key
 from tenantkms.model.version import KeyVersion
 from tenantkms.runtime.assemble import Settings
 from tkms.anchor import stores
-from tkms.findings import OK, PROBLEM, Found
+from tkms.findings import OK, PROBLEM, Found, either
 from tkms.machine.parents import others
+from tkms.reseal.machine import under_way
 
 PARENT = "parent key"
-_UNDER_WAY = "a reseal has not come to its end: both parent keys are needed"
+_STANDS = "a reseal has not come to its end: both parent keys are needed"
+_GOES_ON = "a reseal is under way: until its end both parent keys are needed"
 _GONE = "It can go. Backups from before it was replaced open with it alone: as long as one is kept, keep it apart."
 
 
@@ -40,7 +42,7 @@ class _Looking:
 def examine_machine(data_dir: Path, settings: Settings) -> Found:
     """Nothing where there never was another one."""
     if settings.root.exists() and settings.root.opened().before:
-        yield PROBLEM, _UNDER_WAY, "tkms reseal"
+        yield either(under_way(data_dir), _GOES_ON, PROBLEM, _STANDS, "tkms reseal")
     elif former := others(data_dir):
         yield from _opened(settings, [f"{file.name} opens nothing of what rests here" for file in former], _GONE)
 
@@ -54,7 +56,7 @@ def examine_stack(settings: Settings, now: str, other: str) -> Found:
     opened = settings.root.opened()
     current = (now, other)[opened.parents.index(opened.by)]
     if opened.before:
-        yield PROBLEM, _UNDER_WAY, "tkms reseal --stack ..."
+        yield PROBLEM, _STANDS, "tkms reseal --stack ..., unless one runs somewhere."
         return
     former = other if current == now else now
     entry = "take other_parent_key_arn" if current == now else f"write {current} as parent_key_arn and take the other"

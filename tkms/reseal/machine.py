@@ -15,7 +15,7 @@ from tenantkms.parent.port import ParentKey
 from tenantkms.parent.root import parts
 from tenantkms.runtime.assemble import PARENT_FILE, aws_parent
 from tkms.machine.directory import Directory
-from tkms.machine.lock import locked
+from tkms.machine.lock import is_held, locked
 from tkms.machine.parents import former_files, former_name
 from tkms.note import note
 from tkms.output import Failed, path_text
@@ -25,6 +25,11 @@ from tkms.whole import write_whole
 _LOCK = "reseal.lock"
 SETTLE = 3.0
 """Seconds: a state is remembered for one, and the audit log's key is looked at every second."""
+
+
+def under_way(data_dir: Path) -> bool:
+    """Whether a process is at it now."""
+    return is_held(data_dir / _LOCK)
 
 
 def spec_of(to: str) -> bytes:
