@@ -46,7 +46,7 @@ def writing(path: Path, *, mode: int = 0o600, replace: bool = True) -> Iterator[
     """
     if not replace:
         _must_be_free(path)
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=WRITING, delete=False) as file:  # made with mode 0600
+    with _begun(path) as file:
         temporary = Path(file.name)
         try:
             yield file
@@ -61,6 +61,16 @@ def writing(path: Path, *, mode: int = 0o600, replace: bool = True) -> Iterator[
             temporary.unlink(missing_ok=True)
             raise
     sync_directory(path.parent)
+
+
+def _begun(path: Path) -> IO[bytes]:
+    """With mode 0600. Raises `OSError` of `path`: nobody has named the file that it is until it is whole."""
+    try:
+        return tempfile.NamedTemporaryFile(dir=path.parent, prefix=WRITING, delete=False)
+    except FileNotFoundError:
+        raise FileNotFoundError(errno.ENOENT, "the directory does not exist", str(path)) from None
+    except OSError as e:
+        raise OSError(e.errno, e.strerror, str(path)) from None
 
 
 def _must_be_free(path: Path) -> None:

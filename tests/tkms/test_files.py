@@ -23,6 +23,7 @@ from tenantkms.crypto.sealed import read_head
 from tenantkms.crypto.streaming import SEGMENT, sealed_size
 from tenantkms.errors import InvalidCiphertext, KmsError
 from tkms.files import sealed
+from tkms.machine.directory import Directory
 from tkms.output import NotDone
 from tkms.places import OneMachine
 from tkms.whole import WRITING, writing
@@ -318,6 +319,17 @@ def test_who_is_told_to_end_leaves_nothing_half_done(place: OneMachine, work: Pa
         out, err = sealing.communicate(timeout=60)
     assert (sealing.returncode, out, err) == (128 + signal.SIGTERM, b"", b"")
     assert [path.name for path in work.iterdir()] == ["a"]
+
+
+@pytest.mark.parametrize("words", [("backup", "--plain"), ("export", "--plain"), ("tls", "--copy-ca")])
+def test_a_file_in_no_directory_is_told_by_its_own_name(
+    words: tuple[str, ...], directory: Directory, tmp_path: Path
+) -> None:
+    told = run_tkms(*words, str(file := tmp_path / "none" / "x"), "--data-dir", str(directory.path), check=False)
+    assert told.returncode == 1
+    assert f"tkms: {file}" in told.stderr
+    assert "the directory does not exist" in told.stderr
+    assert WRITING not in told.stderr
 
 
 def test_what_is_written_appears_whole_or_not_at_all(work: Path) -> None:
