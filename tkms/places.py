@@ -109,8 +109,9 @@ def reason(error: Exception) -> str:
         return f"{error} A key is named by its id, alias/NAME or ARN: tkms key list"
     if isinstance(error, IntegrityFault):
         return f"The row {error.details}: tkms doctor finds all such rows."
-    behind = isinstance(error, Unavailable) and error.__cause__
-    return f"{error} ({behind})" if behind else str(error)
+    behind = error.__cause__ if isinstance(error, Unavailable) else None
+    said = getattr(behind, "strerror", None) or str(behind)
+    return f"{error} ({behind})" if behind and said not in str(error) else str(error)
 
 
 def key_of(place: Place, text: str) -> str:

@@ -308,7 +308,10 @@ def test_what_cannot_be_is_refused_before_anything_is_changed(
     for to, said in (
         (str(short), "has 32 bytes"),
         (str(open_), "chmod 600"),
-        (str(tmp_path / "none"), "cannot be read"),
+        (
+            str(tmp_path / "none"),
+            f"tkms: The parent key {tmp_path / 'none'} cannot be read: No such file or directory.\n",
+        ),
         ("arn:aws:kms:eu-central-1:1:alias/x", "is not the ARN"),
     ):
         assert main(["reseal", "--to", to, "--data-dir", str(directory.path)]) == 1
