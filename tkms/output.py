@@ -9,6 +9,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
+from getpass import getpass
 from itertools import islice
 from pathlib import Path
 from time import monotonic, time
@@ -205,6 +206,15 @@ def confirm(args: argparse.Namespace, question: str, answer: str = "yes") -> Non
     print(f"{question} Type {answer} to go on: ", end="", file=sys.stderr, flush=True)
     if sys.stdin.readline().strip() != answer:
         raise Failed("Nothing is changed.")
+
+
+def typed(prompt: str) -> bytes:
+    """What is typed at the terminal, which does not show it; nothing of it where the input ends (Ctrl-D)."""
+    try:
+        return getpass(prompt).encode()
+    except EOFError:
+        print(file=sys.stderr)
+        return b""
 
 
 def up_to(most: int) -> Callable[[str], int]:

@@ -301,32 +301,52 @@ def test_without_its_line_no_backup_is_made(directory: Directory, tmp_path: Path
     assert not (tmp_path / "a").exists()
 
 
-def test_a_terminal_asks_twice(directory: Directory, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("answers", "told"),
+    [
+        (["the passphrase", "the passphrase"], ""),
+        (["the passphrase", "another"], "The two passphrases are not the same: nothing is made."),
+        ([""], "No passphrase was typed."),
+        (["\x04"], "No passphrase was typed."),
+    ],
+)
+def test_a_terminal_asks_twice(answers: list[str], told: str, directory: Directory, tmp_path: Path) -> None:
     """On a terminal of its own; what is typed is not shown."""
-    for again, status in (("the passphrase", 0), ("another", 1)):
-        file = tmp_path / f"a{status}"
-        program = (
-            "import os, pty, sys, time\n"
-            "process, terminal = pty.fork()\n"
-            "if not process:\n"
-            "    os.execv(sys.executable, [sys.executable, '-m', 'tkms.cli', *sys.argv[2:]])\n"
-            "said, answers = b'', ['the passphrase', sys.argv[1]]\n"
-            "try:\n"
-            "    while piece := os.read(terminal, 1000):\n"
-            "        said += piece\n"
-            "        if answers and said.rstrip().endswith(b':'):\n"
-            "            os.write(terminal, answers.pop(0).encode() + b'\\n')\n"
-            "            said += b'|'\n"
-            "except OSError: pass\n"
-            "print(said.decode())\n"
-            "sys.exit(os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]))\n"
-        )
-        command = [sys.executable, "-c", program, again, "backup", str(file), "--data-dir", str(directory.path)]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=ROOT)
-        assert done.returncode == status, done
-        assert "the passphrase" not in done.stdout
-        assert file.exists() is (status == 0)
-    assert opened(tmp_path / "a0", tmp_path / "x", lambda: b"the passphrase").about.keys == 1
+    file = tmp_path / "a"
+    program = (
+        "import json, os, pty, sys\n"
+        "process, terminal = pty.fork()\n"
+        "if not process:\n"
+        "    os.execv(sys.executable, [sys.executable, '-m', 'tkms.cli', *sys.argv[2:]])\n"
+        "said, answers = b'', json.loads(sys.argv[1])\n"
+        "try:\n"
+        "    while piece := os.read(terminal, 1000):\n"
+        "        said += piece\n"
+        "        if answers and said.rstrip().endswith(b':'):\n"
+        "            os.write(terminal, answers.pop(0).encode() + b'\\n')\n"
+        "            said += b'|'\n"
+        "except OSError: pass\n"
+        "print(said.decode())\n"
+        "sys.exit(os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]))\n"
+    )
+    command = [sys.executable, "-c", program, json.dumps(answers), "backup", str(file)]
+    done = subprocess.run(
+        [*command, "--data-dir", str(directory.path)], capture_output=True, text=True, timeout=60, cwd=ROOT
+    )
+    assert done.returncode == bool(told), done
+    assert told in done.stdout
+    assert "the passphrase" not in done.stdout
+    assert file.exists() is not bool(told)
+    if not told:
+        assert opened(file, tmp_path / "x", lambda: b"the passphrase").about.keys == 1
+
+
+def test_an_empty_file_has_no_passphrase(directory: Directory, tmp_path: Path) -> None:
+    (empty := tmp_path / "empty").write_bytes(b"\n")
+    there, new = made(directory, tmp_path / "there"), tmp_path / "new"
+    for *words, file in (("backup", new), ("export", new), ("backup", "verify", there), ("import", there)):
+        told = _tkms(directory, *words, file, "--passphrase-file", empty, status=1)
+        assert told == f"tkms: {empty} has no passphrase: it is empty.\n"
 
 
 # -- whoever has nothing of the project -------------------------------------------------------------------

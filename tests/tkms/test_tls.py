@@ -308,6 +308,9 @@ def test_an_encrypted_key_without_a_terminal_says_so(tmp_path: Path) -> None:
     password.write_text("wrong\n")
     told = _failed("serve", "--port", "0", "--data-dir", str(tmp_path / "data"), *files)
     assert f"{key} cannot be used: the password is wrong" in told
+    password.write_text("\n")
+    told = _failed("serve", "--port", "0", "--data-dir", str(tmp_path / "data"), *files)
+    assert f"{password} has no password: it is empty." in told
     password.write_text("pass word\n")
     with starting(tmp_path / "data", *files) as start:
         assert _status("127.0.0.1", start.port, cert) == 200

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import getpass
 import sys
 from collections.abc import Callable
 from functools import cache
 
 from tkms.backup.container import OF_AGE, UNDER_PASSPHRASE, Age, Closing, Passphrase, Plain, Secrets
-from tkms.output import Bar, Failed, UsageError, clear, read_bytes, shown
+from tkms.output import Bar, Failed, UsageError, called, clear, read_bytes, shown, typed
 
 
 def chosen_closing(args: argparse.Namespace) -> Closing:
@@ -29,15 +28,17 @@ def passphrase(args: argparse.Namespace, *, new: bool = False) -> bytes:
     """Of a file without the end of its line, or of who sits at the terminal: twice for a `new` one."""
     if args.passphrase_file:
         found = read_bytes(args.passphrase_file).removesuffix(b"\n").removesuffix(b"\r")
-    elif sys.stdin.isatty():
-        found = getpass.getpass("Passphrase: ").encode()
-        if new and getpass.getpass("Again: ").encode() != found:
-            raise Failed("The two are not the same.")
-    else:
+        if not found:
+            raise Failed(f"{called(args.passphrase_file)} has no passphrase: it is empty.")
+        return found
+    if not sys.stdin.isatty():
         others = ", --recipient or --plain" if new else ""
         raise UsageError(f"without a terminal nobody can be asked for a passphrase: --passphrase-file{others}")
+    found = typed("Passphrase: ")
     if not found:
-        raise Failed("The passphrase is empty.")
+        raise Failed("No passphrase was typed.")
+    if new and typed("Again: ") != found:
+        raise Failed("The two passphrases are not the same: nothing is made.")
     return found
 
 

@@ -9,13 +9,13 @@ import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from getpass import getpass
 from pathlib import Path
 
 from msgspec import Struct
 
 from tenantkms.runtime.assemble import Settings, SettingsError
 from tkms.machine.directory import Directory
+from tkms.output import typed
 from tkms.tls.authority import RENEW, Authority
 from tkms.tls.pem import Password, check_pair, is_encrypted, read
 
@@ -75,14 +75,17 @@ def _password(file: Path | None, key: Path) -> Password:
     def password() -> bytes:
         if not known:
             if file:
-                known.append(read(file).rstrip(b"\r\n"))
+                given, where = read(file).rstrip(b"\r\n"), f"{file} has no password: it is empty."
             elif sys.stdin.isatty():
-                known.append(getpass(f"Password of {key}: ").encode())
+                given, where = typed(f"Password of {key}: "), "No password was typed."
             else:
                 raise SettingsError(
                     f"The private key in {key} is encrypted, and there is no terminal to ask for its password: name a"
                     " file with it by --tls-key-password-file."
                 )
+            if not given:
+                raise SettingsError(where)
+            known.append(given)
         return known[0]
 
     if not file and sys.stdin.isatty() and is_encrypted(key):
