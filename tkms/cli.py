@@ -221,7 +221,19 @@ def _add_verify(audit: argparse.ArgumentParser) -> None:
     verify.set_defaults(run=audit_commands.verify)
 
 
-_FILES = ("file", "files", "places", "policy", "parent", "to", "tenants", "identity", "passphrase_file", "offline")
+_FILES = (
+    "file",
+    "files",
+    "places",
+    "policy",
+    "parent",
+    "to",
+    "tenants",
+    "identity",
+    "passphrase_file",
+    "offline",
+    "recipient",
+)
 """What may name a file, whose name may be any bytes. Options of files alone are no text."""
 
 

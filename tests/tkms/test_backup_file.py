@@ -89,6 +89,34 @@ def test_recipients_of_age_open_it_and_nobody_else(directory: Directory, tmp_pat
         opened(file, tmp_path / "z", identity=str(tmp_path / "none"))
 
 
+def test_recipients_may_stand_in_a_file(directory: Directory, tmp_path: Path) -> None:
+    """As in age's own: one on each line, and comments."""
+    pairs = [identity_in(tmp_path / f"identity-{number}") for number in range(2)]
+    (listed := tmp_path / "recipients").write_text("# ours\n" + "\n\n".join(recipient for recipient, _ in pairs) + "\n")
+    closing = Age([str(listed)])
+    assert closing.words == "to 2 recipients of age"
+    file = made(directory, tmp_path / "a", closing)
+    for number, (_, identity) in enumerate(pairs):
+        assert opened(file, tmp_path / f"{number}", identity=identity).about.keys == 1
+
+
+def test_what_is_no_recipient_is_told_and_no_secret_is_repeated(tmp_path: Path) -> None:
+    recipient, identity = identity_in(tmp_path / "identity")
+    secret = Path(identity).read_text().splitlines()[1]
+    (empty := tmp_path / "empty").write_text("# nobody yet\n")
+    for given, told in {
+        "nonsense": "'nonsense' is no recipient of age, and no file of some: one is age1..",
+        f"{recipient}x": f"'{recipient}x' is no recipient of age: one is age1..",
+        secret: "An identity is no recipient of age",
+        identity: f"Line 2 of {identity} is no recipient of age",
+        str(empty): f"{empty} has no recipient of age",
+    }.items():
+        with pytest.raises(UsageError) as refused:
+            Age([given])
+        assert str(refused.value).startswith(told)
+        assert secret not in str(refused.value)
+
+
 def test_an_ssh_key_is_a_recipient(directory: Directory, tmp_path: Path) -> None:
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", tmp_path / "key"], check=True)
     file = made(directory, tmp_path / "a.age", Age([(tmp_path / "key.pub").read_text()]))

@@ -16,11 +16,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from queue import Queue
 from threading import Thread
-from typing import IO, Any, Protocol, Self, TypeVar
+from typing import IO, Protocol, Self, TypeVar
 
 from tenantkms.crypto.streaming import SEGMENT, Reader, open_stream, read_full, seal_stream
 from tenantkms.errors import InvalidCiphertext
-from tkms.output import Failed, UsageError, called
+from tkms.backup.recipients import identities, recipients
+from tkms.output import Failed, called
 
 _MAGIC = b"TKB1\x01"
 _LOG_N, _R, _P = 17, 8, 1
@@ -110,33 +111,20 @@ class Plain:
 
 
 class Age:
-    """To whoever has an identity of one of the recipients, `age1..` or public keys of SSH. Raises `UsageError`."""
+    """To whoever has an identity of one of the recipients: `age1..`, public keys of SSH, or files that have some.
 
-    def __init__(self, recipients: list[str]) -> None:
-        import pyrage  # few have use for it
+    Raises `UsageError`.
+    """
 
-        self.words = f"to {len(recipients)} recipient{'s' if len(recipients) > 1 else ''} of age"
-        self._recipients = [_parsed(pyrage, "Recipient", text) for text in recipients]
+    def __init__(self, given: list[str]) -> None:
+        self._recipients = recipients(given)
+        self.words = f"to {len(self._recipients)} recipient{'s' if len(self._recipients) > 1 else ''} of age"
 
     def close(self, source: Reader, out: IO[bytes]) -> None:
-        import pyrage
+        import pyrage  # few have use for it
 
         with _Own(source, out) as files:
             pyrage.encrypt_io(files, files, self._recipients)
-
-
-def _parsed(pyrage: Any, what: str, text: str) -> Any:
-    """A recipient or an identity. Raises `UsageError`."""
-    ssh = not text.startswith(("age1", "AGE-SECRET-KEY-"))
-    try:
-        if ssh:
-            found = getattr(pyrage.ssh, what)
-            return found.from_buffer(text.encode()) if what == "Identity" else found.from_str(text)
-        return getattr(pyrage.x25519, what).from_str(text.strip())
-    except (pyrage.RecipientError, pyrage.IdentityError, ValueError, OSError) as e:
-        # An identity is a secret; what a library says of it is not repeated.
-        told = f"{text[:100]!r} is no recipient of age ({e})" if what == "Recipient" else "This is no identity of age"
-        raise UsageError(f"{told}.") from None
 
 
 class _Writer(Protocol):
@@ -234,13 +222,11 @@ class Secrets:
 
         if not self._identity:
             raise Failed(f"{name} is for recipients of age: --identity FILE names the file that opens it.")
-        text = Path(self._identity).read_text("utf-8")
-        keys = [line for line in text.splitlines() if line.startswith("AGE-SECRET-KEY-")] or [text]
-        identities = [_parsed(pyrage, "Identity", key) for key in keys]
+        keys = identities(Path(self._identity).read_text("utf-8"))
 
         def decrypt(out: _Handed) -> None:
             with _Own(file, out) as files:
-                pyrage.decrypt_io(files, files, identities)
+                pyrage.decrypt_io(files, files, keys)
 
         try:
             yield from _Handed(decrypt).pieces()

@@ -55,7 +55,8 @@ def closing_options() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="RECIPIENT",
-        help="encrypt it to this recipient of age, age1.. or an SSH public key, not under a passphrase; repeat",
+        help="encrypt it to this recipient of age, age1.. or an SSH public key, or to those of a file that has one on"
+        " each line, not under a passphrase; repeat",
     )
     parser.add_argument("--plain", action="store_true", help="do not encrypt it")
     return parser
