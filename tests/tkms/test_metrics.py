@@ -11,8 +11,12 @@ import time
 import urllib.request
 from argparse import ArgumentTypeError
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
+from email.message import Message
+from http.client import HTTPConnection
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as open_families
@@ -26,6 +30,7 @@ from tenantkms.keys.maintenance import JOBS
 from tenantkms.names import ACTIONS
 from tenantkms.store.shared import Memory
 from tkms.machine.counts import AUDIT_TROUBLE, OTHER, REQUESTS, CountedAudit, Counts
+from tkms.machine.exposition import _Server
 from tkms.machine.metric_names import HELP, name_of
 from tkms.machine.options import _address
 
@@ -221,6 +226,55 @@ def test_who_asks_slowly_keeps_nobody_out(running: tuple[Start, str, Signer]) ->
         time.sleep(0.5)
     for each in slow:
         each.close()
+
+
+def _answered(url: str, method: str, path: str) -> tuple[int, Message, bytes]:
+    connection = HTTPConnection(url.split("/")[2], timeout=20)
+    with closing(connection):
+        connection.request(method, path)
+        answer = connection.getresponse()
+        return answer.status, answer.headers, answer.read()
+
+
+def test_the_port_answers_what_is_asked_of_metrics_and_nothing_else(running: tuple[Start, str, Signer]) -> None:
+    _, url, _ = running
+    expected = {
+        ("GET", "/metrics"): 200,
+        ("GET", "/metrics?name[]=tkms_workers"): 200,
+        ("HEAD", "/metrics"): 200,
+        ("POST", "/metrics"): 405,
+        ("BREW", "/metrics"): 405,
+        ("GET", "/"): 404,
+        ("HEAD", "/"): 404,
+        ("GET", "/metrics/"): 404,
+        ("GET", "/favicon.ico"): 404,
+        ("POST", "/x"): 404,
+    }
+    answers = {asked: _answered(url, *asked) for asked in expected}
+    assert {asked: status for asked, (status, _, _) in answers.items()} == expected
+    assert {headers["Server"] for _, headers, _ in answers.values()} == {"tkms"}
+    assert answers["POST", "/metrics"][1]["Allow"] == "GET, HEAD"
+    _, head, none = answers["HEAD", "/metrics"]
+    assert (head["Content-Type"], none) == (answers["GET", "/metrics"][1]["Content-Type"], b"")
+    assert b"tkms_" not in b"".join(body for status, _, body in answers.values() if status != 200)
+
+
+def test_who_finds_no_thread_leaves_the_place_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(_: Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        server = _Server(listening, BaseHTTPRequestHandler)
+        with monkeypatch.context() as patch:
+            patch.setattr(Thread, "start", refused)
+            for _ in range(9):
+                with socket.create_connection(listening.getsockname()) as client:
+                    server.handle_request()
+                    assert client.recv(1) == b""
+        with socket.create_connection(listening.getsockname()) as client:
+            server.handle_request()
+            client.sendall(b"GET / HTTP/1.0\r\n\r\n")
+            assert client.makefile("rb").readline().startswith(b"HTTP/1.0 501 ")
 
 
 # -- ends -------------------------------------------------------------------------------------------------

@@ -10,10 +10,13 @@ import select
 import socket
 from collections.abc import Iterator
 from contextlib import suppress
+from http import HTTPStatus
 from http.server import HTTPServer
+from io import BytesIO
 from socketserver import ThreadingMixIn
 from threading import BoundedSemaphore, Lock, Timer
 from typing import Any
+from urllib.parse import urlsplit
 
 from prometheus_client import CollectorRegistry, MetricsHandler
 from prometheus_client.core import (
@@ -47,6 +50,8 @@ _KEEP_SECONDS = 15
 _SECONDS = 5
 """How long who asks may take for the question, and for taking the answer."""
 _AT_ONCE = 8
+_PATH = "/metrics"
+_METHODS = ("GET", "HEAD")
 
 
 class Numbers(Collector):
@@ -135,10 +140,35 @@ class _Handler(MetricsHandler):
         with suppress(OSError):
             self.connection.shutdown(socket.SHUT_RDWR)
 
+    def version_string(self) -> str:
+        """Not the versions of Python and its library, which are nobody's to know."""
+        return "tkms"
+
     def parse_request(self) -> bool:
         parsed = super().parse_request()
         self._late.cancel()
-        return parsed
+        return parsed and self._is_served()
+
+    def _is_served(self) -> bool:
+        """What is not is answered here."""
+        if urlsplit(self.path).path != _PATH:
+            self.send_error(HTTPStatus.NOT_FOUND)
+        elif self.command not in _METHODS:
+            self.send_response(HTTPStatus.METHOD_NOT_ALLOWED)
+            self.send_header("Allow", ", ".join(_METHODS))
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+        else:
+            return True
+        return False
+
+    def do_HEAD(self) -> None:  # noqa: N802 - the library calls it so
+        """The head of what GET answers."""
+        out, self.wfile = self.wfile, (whole := BytesIO())
+        self.do_GET()
+        head, end, _ = whole.getvalue().partition(b"\r\n\r\n")
+        self.wfile = out
+        out.write(head + end)
 
     def finish(self) -> None:
         self._late.cancel()
@@ -159,6 +189,13 @@ class _Server(ThreadingMixIn, HTTPServer):
 
     def verify_request(self, *_: object) -> bool:
         return self._room.acquire(blocking=False)
+
+    def process_request(self, *args: Any) -> None:
+        try:
+            super().process_request(*args)
+        except BaseException:  # no thread was begun that would make room
+            self._room.release()
+            raise
 
     def process_request_thread(self, *args: Any) -> None:
         try:
