@@ -10,7 +10,7 @@ from itertools import chain
 from tkms.anchor import check_rows, take_over
 from tkms.findings import ENDPOINT, PROBLEM, WARNING, Finding, examine_endpoint
 from tkms.machine.directory import Directory
-from tkms.output import Bar, UsageError, clear, confirm, painted, print_json, shown
+from tkms.output import Bar, UsageError, clear, confirm, counted, painted, print_json, shown
 
 _SHOWN = 20
 _STEP = 100
@@ -46,7 +46,7 @@ def doctor(args: argparse.Namespace) -> int:
     if args.json:
         print_json(findings)
     else:
-        print(f"{counts[PROBLEM]} problems, {counts[WARNING]} warnings")
+        print(f"{counted(counts[PROBLEM], 'problem')}, {counted(counts[WARNING], 'warning')}")
     return 1 if counts[PROBLEM] else 0
 
 
@@ -61,8 +61,9 @@ def take_over_rows(args: argparse.Namespace) -> int:
         if not bare:
             print("No row is without a MAC: there is nothing to take over.")
             return 0
+        have = counted(len(bare), "row has", "rows have")
         print(
-            f"{len(bare)} rows have no MAC, although others have one: {', '.join(bare[:_SHOWN])}\n"
+            f"{have} no MAC, although others have one: {', '.join(bare[:_SHOWN])}\n"
             "If an earlier take-over did not end, this is what it left. If it did, somebody wrote them: stop here."
         )
     else:
@@ -74,5 +75,5 @@ def take_over_rows(args: argparse.Namespace) -> int:
         count += 1
         if sys.stderr.isatty() and count % _STEP == 0:
             print(f"\r{count} rows", end="", file=sys.stderr, flush=True)
-    print(f"{count} rows have got their MAC. Now: tkms doctor --stack {stack.name}")
+    print(f"{counted(count, 'row has got its', 'rows have got their')} MAC. Now: tkms doctor --stack {stack.name}")
     return 0

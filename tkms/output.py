@@ -151,6 +151,11 @@ def time_text(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if seconds else "never"
 
 
+def counted(count: int, one: str, several: str = "") -> str:
+    """`1 key`, `2,000 keys`: how many there are of what one is called, and `several`, if not by an s."""
+    return f"{count:,} {one if count == 1 else several or f'{one}s'}"
+
+
 _UNITS = ((86_400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
 
 
@@ -160,7 +165,7 @@ def time_from_now(seconds: float, now: float) -> str:
     for size, unit in _UNITS:
         if far >= size:
             count = round(far / size)
-            words = f"{count} {unit}{'s' if count > 1 else ''}"
+            words = counted(count, unit)
             return f"in {words}" if seconds > now else f"{words} ago"
     return "now"
 

@@ -146,7 +146,7 @@ def test_verify_says_that_all_is_well_and_what_is_not(tkms: Tkms, data: Path) ->
         done = tkms("verify")
         assert done.returncode == 1
         assert "!!  audit.jsonl:" in done.stdout
-        assert "1 problems" in done.stdout
+        assert "1 problem, " in done.stdout
         exported = tkms("verify", "--json", str(log))
         assert exported.returncode == 1
         after = json.loads(exported.stdout)[0]["findings"][0]["seq"] + 1

@@ -236,7 +236,7 @@ def test_it_is_made_and_verified(directory: Directory, tmp_path: Path) -> None:
     for _ in range(5):
         act(directory, "CreateKeyVersion", key_id=key)
     told = _tkms(directory, "backup", file, "--passphrase-file", passphrase)
-    assert "9 keys with 5 older versions, 1 aliases, 1 access keys" in told
+    assert "9 keys with 5 older versions, 1 alias, 1 access key;" in told
     assert "The parent key is not in it" in told
     assert "is there already" in _tkms(directory, "backup", file, "--passphrase-file", passphrase, status=1)
 
@@ -277,7 +277,7 @@ def test_the_audit_log_says_which_file_has_the_keys_now(directory: Directory, tm
     _tkms(directory, "backup", "--plain", file, status=1)
     gc.collect()  # and with it what is open of the store
     _tkms(directory, "restore", file, "--replace", "--yes")
-    text = f"{file}: 1 keys, SHA-256 {hashlib.sha256(file.read_bytes()).hexdigest()}"
+    text = f"{file}: 1 key, SHA-256 {hashlib.sha256(file.read_bytes()).hexdigest()}"
     lines = [json.loads(line) for line in (directory.path / "audit.jsonl").read_bytes().splitlines()]
     told = [line for line in lines if line.get("action") in ("Backup", "Restore")]
     assert [(line["action"], line["outcome"], line["note"]) for line in told] == [

@@ -62,7 +62,7 @@ def test_one_with_nothing_to_find(directory: Directory) -> None:
         findings = found(directory, every=every)
         assert {finding.status for finding in findings} == {OK}
         assert {finding.check for finding in findings} == {"files", *CHECKS} - {"restore", "imported"}
-        assert "4 versions of 3 keys open, and 1 access keys" in [finding.found for finding in findings]
+        assert "4 versions of 3 keys and 1 access key open" in [finding.found for finding in findings]
 
 
 # -- what is spoilt ---------------------------------------------------------------------------------------
@@ -148,7 +148,7 @@ SPOILT: dict[str, tuple[Spoil, str, str, str]] = {
         "version 1: Sealed material",
     ),
     "a row": (lambda d, _: _sql(d, "UPDATE aliases SET mac = 'x'"), "rows", PROBLEM, "is not what its MAC says"),
-    "work that waits": (lambda d, _: _due(d, time.time()), "sweeps", WARNING, "destroy: 1 keys are due"),
+    "work that waits": (lambda d, _: _due(d, time.time()), "sweeps", WARNING, "destroy: 1 key is due"),
     "a jump": (lambda d, _: _due(d, time.time() - 7200), "sweeps", PROBLEM, "tkms maintain --trust-clock"),
     "an access key": (lambda d, _: _expiring(d), "credentials", WARNING, "(app) expires on"),
     "no access key": (

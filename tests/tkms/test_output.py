@@ -107,3 +107,8 @@ def test_a_long_table_is_shown_by_pages(monkeypatch: pytest.MonkeyPatch, capsys:
     lines = capsys.readouterr().out.splitlines()
     assert [line.split() for line in lines] == [["NAME", "STATE"], *(["x" * (n + 1), "on"] for n in range(7))]
     assert lines[1] == "x     on"
+
+
+def test_one_of_a_thing_is_not_several() -> None:
+    assert [output.counted(number, "key") for number in (0, 1, 2, 2000)] == ["0 keys", "1 key", "2 keys", "2,000 keys"]
+    assert [output.counted(number, "alias", "aliases") for number in (1, 2)] == ["1 alias", "2 aliases"]

@@ -126,7 +126,7 @@ def test_what_a_process_wrote_late_is_told_and_mended(directory: Directory, new:
         late = str(call(settings, "CreateKey", {"alias": "late"})["key"]["id"])  # type: ignore[index]
     status, told = doctor(directory)
     assert status == 1
-    assert "does not open 1 rows" in told
+    assert "does not open 1 row:" in told
     assert reseal(directory).renewed == 1
     things.blobs.append(encrypted(directory.open(), late))
     things.work(directory.open())

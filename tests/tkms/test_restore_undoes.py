@@ -147,7 +147,7 @@ def test_nothing_is_swept_until_that_is_said(directory: Directory, tmp_path: Pat
 
     assert "asks before it begins" in tkms(directory, "resume", status=2)
     said = tkms(directory, "resume", "--yes")
-    assert f"1 keys are past their date: {key}" in said
+    assert f"1 key is past its date ({key})" in said
     assert not read_site(directory.path).paused
     assert tkms(directory, "resume") == "Nothing waits for that.\n"
     tkms(directory, "maintain")

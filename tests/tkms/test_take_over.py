@@ -118,7 +118,7 @@ def test_the_doctor_names_every_row_that_is_not_believed(data: Path) -> None:
         f"ok  arns          arn:aws:kms:{site.region}:{site.account}: stands in messages of encryption SDKs, for ever",
         "ok  rows          3 are authentic",
     ]
-    assert told[-1] == "0 problems, 1 warnings"  # there is no backup
+    assert told[-1] == "0 problems, 1 warning"  # there is no backup
     sql(data, "UPDATE aliases SET mac = 'x'; UPDATE keys SET due = 5; UPDATE credentials SET mac = NULL;")
     done = run_tkms("doctor", "--json", "--data-dir", str(data), check=False)
     assert done.returncode == 1

@@ -16,7 +16,7 @@ from tenantkms.model.alias import ALIAS_PREFIX
 from tenantkms.runtime.assemble import AUDIT_FILE, AUDIT_KEY, REFUSED_FILE
 from tkms.audit.lines import Found, Line, Raw, Wanted, follow_logs, in_turn, of_files, of_log, read, summarise
 from tkms.audit.verify import PROBLEM, Finding, Report, parse_head, verify_lines, verify_log
-from tkms.output import Failed, UsageError, painted, print_json, printable, table, time_text
+from tkms.output import Failed, UsageError, counted, painted, print_json, printable, table, time_text
 from tkms.places import Place, find
 
 _AGO = re.compile(r"(\d+)([smhd])")
@@ -161,8 +161,9 @@ def _tell(reports: list[Report], args: argparse.Namespace) -> int:
     else:
         for report in reports:
             if report.lines:
-                print(f"{report.chain}: {report.lines} lines, {report.first} to {report.last}; head {report.head}")
+                lines = counted(report.lines, "line")
+                print(f"{report.chain}: {lines}, {report.first} to {report.last}; head {report.head}")
             for _, run in groupby(report.findings, _sort):
                 _tell_run(list(run))
-        print(f"{counts[PROBLEM]} problems, {counts['note']} notes")
+        print(f"{counted(counts[PROBLEM], 'problem')}, {counted(counts['note'], 'note')}")
     return 1 if counts[PROBLEM] else 0

@@ -19,6 +19,7 @@ from msgspec import Struct, field
 from tenantkms.audit.chain import LAST, MAC, SHOWN, START, Head, Link, link
 from tenantkms.audit.files import Event, number, read_head, rotated
 from tenantkms.crypto.hmacs import Hmac
+from tkms.output import counted
 
 PROBLEM, NOTE = "problem", "note"
 
@@ -165,7 +166,9 @@ class Checker:
         if not event.bytes or not same or data[event.bytes :] not in (b"", b"\n"):
             self.tell(PROBLEM, where, f"before line {line.at.seq} something was added or changed", line.at.seq)
         elif event.event == "began":
-            self.tell(NOTE, where, f"{event.bytes} bytes from before the chain, as they were then", line.at.seq)
+            self.tell(
+                NOTE, where, f"{counted(event.bytes, 'byte')} from before the chain, as they were then", line.at.seq
+            )
         elif _readable(data):
             self.tell(PROBLEM, where, f"before line {line.at.seq} a line was added", line.at.seq)
         else:

@@ -27,14 +27,7 @@ from tkms.backup.write import back_up
 from tkms.machine.directory import Directory
 from tkms.machine.site_file import read_site, write_site
 from tkms.note import note, noted
-from tkms.output import (
-    clear,
-    confirm,
-    date,
-    path_text,
-    print_json,
-    printable,
-)
+from tkms.output import clear, confirm, counted, date, path_text, print_json, printable
 from tkms.process import end_orderly
 
 _SHOWN = 20
@@ -61,7 +54,7 @@ def backup(args: argparse.Namespace) -> int:
     if args.json:
         print_json(made)
         return 0
-    print(f"{printable(made.file)}: {_counts(about)}; {made.bytes:,} bytes, {made.closed}")
+    print(f"{printable(made.file)}: {_counts(about)}; {counted(made.bytes, 'byte')}, {made.closed}")
     parent = args.data_dir / PARENT
     if not args.with_parent:
         print(f"The parent key is not in it, and nothing opens without that: keep a copy of {parent} apart from it.")
@@ -77,12 +70,16 @@ def _as_noted(file: Path, keys: int) -> str:
     """What the audit log has of a backup: which file, and how many keys went with it."""
     with file.open("rb") as content:
         digest = hashlib.file_digest(content, "sha256").hexdigest()
-    return f"{path_text(file.absolute())}: {keys} keys, SHA-256 {digest}"
+    return f"{path_text(file.absolute())}: {counted(keys, 'key')}, SHA-256 {digest}"
 
 
 def _counts(about: About | Report) -> str:
-    of_each = f"{about.versions:,}" if isinstance(about, Report) else f"{about.older_versions:,} older"
-    return f"{about.keys:,} keys with {of_each} versions, {about.aliases:,} aliases, {about.credentials:,} access keys"
+    if isinstance(about, Report):
+        versions = counted(about.versions, "version")
+    else:
+        versions = counted(about.older_versions, "older version")
+    aliases = counted(about.aliases, "alias", "aliases")
+    return f"{counted(about.keys, 'key')} with {versions}, {aliases}, {counted(about.credentials, 'access key')}"
 
 
 # -- verify -----------------------------------------------------------------------------------------------
@@ -118,7 +115,8 @@ def verify(args: argparse.Namespace) -> int:
         print_json(_Verified(file=name, tenant=tenant, parent=parent.words, about=about, found=report))
     else:
         print(f"{printable(name)}: tenant {unpacked.site.tenant}, {date(unpacked.about.created)}, {_counts(report)}")
-        print(f"{report.opened:,} versions and all access keys were opened; {report.rows:,} rows were looked at")
+        looked = counted(report.rows, "row was", "rows were")
+        print(f"{counted(report.opened, 'version')} and all access keys were opened; {looked} looked at")
         print(f"It opens with {printable(parent.words)}")
         _tell_problems(report)
     return 1 if report.bad else 0
@@ -199,7 +197,7 @@ def _tell(plan: Plan) -> None:
     if about.audit_head:
         print(f"The audit log's last line then: {about.audit_head} (tkms audit verify --head)")
     if plan.due:
-        print(f"{len(plan.due)} keys in it are past their date and would be destroyed: {_some(plan.due)}")
+        print(f"{_past(plan.due)} and would be destroyed")
     if plan.why:
         print(f"What it undoes cannot be told: {plan.why}.")
     elif plan.differences is not None:
@@ -216,6 +214,12 @@ def _tell_differences(found: list[Difference]) -> None:
                 print(f"    {printable(each.name)}{f': {printable(each.text)}' if each.text else ''}")
             if len(some) > _SHOWN:
                 print(f"    and {len(some) - _SHOWN} more (--json has all)")
+
+
+def _past(due: list[str]) -> str:
+    """Keys that are past the date at which they are destroyed."""
+    of = counted(len(due), "key is past its date", "keys are past their date")
+    return f"{of}{f' ({_some(due)})' if due else ''}"
 
 
 def _some(names: list[str]) -> str:
@@ -252,7 +256,7 @@ def resume(args: argparse.Namespace) -> int:
     now, store = int(settings.deps.clock()), settings.deps.keyring.store
     due = past_their_date(store, now)
     if not args.json:
-        print(f"{len(due)} keys are past their date{f': {_some(due)}' if due else ''}")
+        print(_past(due))
     confirm(args, f"Keys are rotated again, and from {date(now + DAY)} on destroyed when their date is over.")
     for job in JOBS.values():  # nothing was watched meanwhile: what is due waits a day from now
         store.put_watch(job.name, Watch(since=now, seen=now))

@@ -21,7 +21,7 @@ from typing import IO, Protocol, Self, TypeVar
 from tenantkms.crypto.streaming import SEGMENT, Reader, open_stream, read_full, seal_stream
 from tenantkms.errors import InvalidCiphertext
 from tkms.backup.recipients import identities, recipients
-from tkms.output import Failed, called
+from tkms.output import Failed, called, counted
 
 _MAGIC = b"TKB1\x01"
 _LOG_N, _R, _P = 17, 8, 1
@@ -118,7 +118,7 @@ class Age:
 
     def __init__(self, given: list[str]) -> None:
         self._recipients = recipients(given)
-        self.words = f"to {len(self._recipients)} recipient{'s' if len(self._recipients) > 1 else ''} of age"
+        self.words = f"to {counted(len(self._recipients), 'recipient')} of age"
 
     def close(self, source: Reader, out: IO[bytes]) -> None:
         import pyrage  # few have use for it

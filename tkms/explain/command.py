@@ -21,6 +21,7 @@ from tkms.output import (
     Failed,
     UsageError,
     called,
+    counted,
     painted,
     print_json,
     printable,
@@ -142,11 +143,11 @@ def _named(rows: tuple[Named, ...], texts: dict[str, str]) -> Iterator[str]:
 
 
 def _print(refusal: Refusal, mine: str) -> None:
-    ago = time_from_now(refusal.time, time.time())
+    ago, size = time_from_now(refusal.time, time.time()), counted(refusal.body_bytes, "byte")
     facts = {
         "request": f"{refusal.request_id}, {time_text(refusal.time)} ({ago}), from {refusal.source_ip}",
         "client": f"{refusal.dialect}, {refusal.algorithm}, access key {refusal.access_key_id}",
-        "sent": f"{refusal.method} {refusal.path}, {refusal.body_bytes} bytes of body, SHA-256 {refusal.body_sha256}",
+        "sent": f"{refusal.method} {refusal.path}, {size} of body, SHA-256 {refusal.body_sha256}",
         "refused": f"{refusal.reason} ({refusal.error})",
     }
     for name, fact in facts.items():

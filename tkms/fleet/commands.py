@@ -11,7 +11,7 @@ from tkms.fleet import deploy as deploying
 from tkms.fleet.tenants import Tenant, listed
 from tkms.fleet.work import Examined, Row, Status, each, examined
 from tkms.fleet.work import status as status_of
-from tkms.output import Bar, clear, confirm, print_json, printable, say, shown, table
+from tkms.output import Bar, clear, confirm, counted, print_json, printable, say, shown, table
 
 
 def status(args: argparse.Namespace) -> int:
@@ -42,7 +42,10 @@ def deploy(args: argparse.Namespace) -> int:
     tenants = listed(args.tenants, args.only)
     folder = deploying.ROOT / "build/fleet"
     deploying.program()
-    confirm(args, f"{len(tenants)} stacks are deployed: {', '.join(tenant.name for tenant in tenants)}.")
+    confirm(
+        args,
+        f"{counted(len(tenants), 'stack is', 'stacks are')} deployed: {', '.join(tenant.name for tenant in tenants)}.",
+    )
     folder.mkdir(parents=True, exist_ok=True)
     say("writing the templates ...", sys.stderr)
     one = deploying.deployer(deploying.synthesized(args.tenants, folder), folder)
@@ -78,5 +81,5 @@ def _told(args: argparse.Namespace, rows: Sequence[Row], cells: Sequence[Sequenc
         table(cells)
         for row in bad:
             print(f"{row.tenant}: {printable(row.reason)}")
-        print(f"{len(rows)} tenants, {len(bad)} of them with a problem")
+        print(f"{counted(len(rows), 'tenant')}, {len(bad)} of them with a problem")
     return 1 if bad else 0

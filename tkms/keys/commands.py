@@ -9,7 +9,17 @@ from typing import Any
 
 from tenantkms.model.alias import ALIAS_PREFIX
 from tkms.keys.show import done, show, words
-from tkms.output import Failed, UsageError, confirm, date, print_json, print_json_rows, printable, table
+from tkms.output import (
+    Failed,
+    UsageError,
+    confirm,
+    counted,
+    date,
+    print_json,
+    print_json_rows,
+    printable,
+    table,
+)
 from tkms.places import Place, find, key_of
 
 _PAGE = 1000
@@ -67,7 +77,10 @@ def rotate(args: argparse.Namespace) -> int:
 
 
 def schedule_deletion(args: argparse.Namespace) -> int:
-    confirm(args, f"{printable(args.key)} stops working now, and {args.days} days later its material is destroyed.")
+    confirm(
+        args,
+        f"{printable(args.key)} stops working now, and {counted(args.days, 'day')} later its material is destroyed.",
+    )
     return show(find(args).call("ScheduleKeyDeletion", {"key_id": args.key, "days": args.days}), args.json)
 
 

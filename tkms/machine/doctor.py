@@ -45,7 +45,7 @@ from tkms.machine.directory import Directory
 from tkms.machine.parents import file_of
 from tkms.machine.server_file import read_server, server_since
 from tkms.machine.site_file import NAME
-from tkms.output import Failed, held_text, time_from_now, time_text
+from tkms.output import Failed, counted, held_text, time_from_now, time_text
 from tkms.places import reason
 from tkms.reseal.found import PARENT as PARENT_KEY
 from tkms.reseal.found import examine_machine
@@ -186,8 +186,8 @@ def _versions(here: Here) -> Found:
         yield PROBLEM, f"and {report.bad - len(report.problems)} more", _DAMAGED
     if not report.bad:
         of_all = "" if report.keys >= count else f" of {count:,} (--all: of each)"
-        what = f"{report.opened:,} versions of {report.keys:,} keys{of_all} open"
-        yield OK, f"{what}, and {report.credentials:,} access keys", ""
+        versions = f"{counted(report.opened, 'version')} of {counted(report.keys, 'key')}{of_all}"
+        yield OK, f"{versions} and {counted(report.credentials, 'access key')} open", ""
 
 
 def _sweeps(here: Here) -> Found:
@@ -200,16 +200,17 @@ def _sweeps(here: Here) -> Found:
         watch = deps.keyring.store.get_watch(job.name)
         last = watch.seen if watch else 0
         since = f"the last run was at {time_text(last)}" if last else "it never ran yet"
+        due = f"{name}: {counted(report.due, 'key is', 'keys are')} due"
         if report.held and report.due:
-            yield PROBLEM, f"{name}: {report.due} keys are due, and {held_text(report.held)}", ""
+            yield PROBLEM, f"{due}, and {held_text(report.held)}", ""
         elif running and now - max(last, server_since(here.directory.path)) > _LATE:
             again = "Its standard error says why. Stop and start it."
             yield PROBLEM, f"{name}: {since}, and a server runs", again
         elif report.failed:
-            yield PROBLEM, f"{name}: {report.failed} keys cannot be read", "They are among the rows above."
+            yield PROBLEM, f"{name}: {counted(report.failed, 'key')} cannot be read", "They are among the rows above."
         else:
             good = f"{name}: nothing is due, {since}"
-            yield either(not report.due, good, WARNING, f"{name}: {report.due} keys are due, {since}", _DUE)
+            yield either(not report.due, good, WARNING, f"{due}, {since}", _DUE)
 
 
 def _imported(here: Here) -> Found:

@@ -12,7 +12,7 @@ from tkms.moving import items
 from tkms.moving.keys import KeysReport, MakeKeys, read_map
 from tkms.moving.vendor import Vendor, Where
 from tkms.moving.work import KeyMap, Move, Report
-from tkms.output import Bar, Failed, UsageError, clear, print_json, printable, shown, table
+from tkms.output import Bar, Failed, UsageError, clear, counted, print_json, printable, shown, table
 from tkms.places import Place, find
 
 
@@ -78,7 +78,7 @@ def _make_keys(args: argparse.Namespace, place: Place, vendor: Vendor) -> int:
     counts = f"{report.moved:,} made, {report.already:,} made before, {report.others:,} not yours or going"
     if report.keys and not args.json:
         table([("KEY THERE", "KEY HERE"), *report.keys.items()])
-    return _tell(args, report, f"{report.found:,} keys, {counts}")
+    return _tell(args, report, f"{counted(report.found, 'key')}, {counts}")
 
 
 def _move(args: argparse.Namespace, place: Place, vendor: Vendor) -> int:

@@ -21,7 +21,7 @@ from tenantkms.crypto.strings import decode_base64
 from tenantkms.errors import InvalidCiphertext
 from tkms.files.sealed import reading
 from tkms.moving.work import Found, Item, Moved
-from tkms.output import Failed, NotDone, UsageError, path_text
+from tkms.output import Failed, NotDone, UsageError, counted, path_text
 from tkms.whole import is_unfinished, make_directory, writing
 
 _LARGEST = 65_536
@@ -62,7 +62,7 @@ def _load(source: Path, target: Path, context: Mapping[str, str], ours: Collecti
     with reading(source) as file:
         status = os.fstat(file.fileno())
         if not 0 < status.st_size <= _LARGEST:
-            raise NotDone(f"has {status.st_size} bytes: it is no ciphertext of the API's")
+            raise NotDone(f"has {counted(status.st_size, 'byte')}: it is no ciphertext of the API's")
         sealed = file.read(_LARGEST)
     if os.path.lexists(target):
         if _is_ours(target, ours) and target.lstat().st_mtime_ns >= status.st_mtime_ns:

@@ -10,7 +10,7 @@ from msgspec import Struct
 from tkms.backup.write import last_backup
 from tkms.machine.directory import Directory
 from tkms.machine.parents import others
-from tkms.output import Bar, UsageError, clear, print_json, say, shown
+from tkms.output import Bar, UsageError, clear, counted, print_json, say, shown
 from tkms.process import end_orderly
 from tkms.reseal.machine import OnMachine
 from tkms.reseal.work import Report, Target, carry_out
@@ -41,9 +41,8 @@ def reseal(args: argparse.Namespace) -> int:
     if args.json:
         print_json(_Done(parent=parent, found=report, former=former))
         return 0
-    print(
-        f"{report.rows:,} rows are under {parent}: {report.opened:,} secrets were opened, {report.renewed:,} renewed."
-    )
+    rows, opened = counted(report.rows, "row is", "rows are"), counted(report.opened, "secret was", "secrets were")
+    print(f"{rows} under {parent}: {opened} opened, {report.renewed:,} renewed.")
     if not args.stack:
         print(
             f"Keep a copy of {parent} apart from the backups. Those from before open with the former parent key only."

@@ -12,6 +12,7 @@ from tenantkms.runtime.assemble import Settings
 from tkms.anchor import stores
 from tkms.findings import OK, PROBLEM, Found, either
 from tkms.machine.parents import others
+from tkms.output import counted
 from tkms.reseal.machine import under_way
 
 PARENT = "parent key"
@@ -70,7 +71,7 @@ def _opened(settings: Settings, said: list[str], advice: str) -> Found:
     troubles = [seen.trouble for store in stores(settings) for seen in store.reseal(_Looking(resealer)) if seen.trouble]
     if troubles:
         advice = "Keep all parent keys, and run tkms reseal: a process may have been late."
-        yield PROBLEM, f"the parent key does not open {len(troubles)} rows: {troubles[0]}", advice
+        yield PROBLEM, f"the parent key does not open {counted(len(troubles), 'row')}: {troubles[0]}", advice
         return
     for text in said:
-        yield OK, f"{text}: {resealer.opened:,} secrets open without it", advice
+        yield OK, f"{text}: {counted(resealer.opened, 'secret opens', 'secrets open')} without it", advice

@@ -28,7 +28,7 @@ from tenantkms.names import NATIVE
 from tenantkms.parent.port import key_binding
 from tenantkms.runtime.assemble import Settings, SettingsError
 from tenantkms.store.port import PutAlias, PutKey, RevisionConflict, Write
-from tkms.output import say
+from tkms.output import counted, say
 from tkms.seed.file import SeedCredential, SeedFile, SeedKey
 
 _OPERATOR = "tkms"
@@ -70,7 +70,7 @@ class Seed:
             ) from None
         made, of = (len(new_keys), len(new_credentials)), (len(self._file.keys), len(self._file.credentials))
         say(
-            f"seed {self._file.path}: {made[0]} keys and {made[1]} access keys made,"
+            f"seed {self._file.path}: {counted(made[0], 'key')} and {counted(made[1], 'access key')} made,"
             f" {of[0] - made[0]} and {of[1] - made[1]} were there"
         )
 

@@ -32,7 +32,7 @@ from tkms.findings import (
     examine_credentials,
     examine_rows,
 )
-from tkms.output import NotDone
+from tkms.output import NotDone, counted
 from tkms.places import reason
 from tkms.reseal.found import PARENT, examine_stack
 from tkms.stack.stack import Stack, aws_errors
@@ -185,7 +185,11 @@ def _functions(stack: Stack, listing: Listing) -> Found:
             yield PROBLEM, f"{name} is {state}, its last update {updated}: {reason}", "Deploy again."
     if len(versions) == 1:
         ((runtime, layers),) = versions
-        yield OK, f"{len(wanted & deployed)} functions, {runtime}, layer {':'.join(layers[0].split(':')[-2:])}", ""
+        yield (
+            OK,
+            f"{counted(len(wanted & deployed), 'function')}, {runtime}, layer {':'.join(layers[0].split(':')[-2:])}",
+            "",
+        )
     else:
         yield PROBLEM, f"{len(versions)} versions of runtime and layer side by side", f"cdk deploy {stack.name}"
 

@@ -24,7 +24,7 @@ from tkms.machine.directory import Directory
 from tkms.machine.site_file import NAME as SITE
 from tkms.machine.site_file import read_site, write_site
 from tkms.note import Log
-from tkms.output import Failed, date, path_text, print_json, printable
+from tkms.output import Failed, counted, date, path_text, print_json, printable
 from tkms.places import OneMachine, Place, find
 from tkms.process import end_orderly
 from tkms.transfer.check import SHOWN, Check, Chosen, Findings
@@ -40,8 +40,8 @@ _ON_AWS = 8
 
 def _counts(counts: Counts) -> str:
     return (
-        f"{counts.keys:,} keys with {counts.versions:,} versions, {counts.aliases:,} aliases,"
-        f" {counts.credentials:,} access keys"
+        f"{counted(counts.keys, 'key')} with {counted(counts.versions, 'version')},"
+        f" {counted(counts.aliases, 'alias', 'aliases')}, {counted(counts.credentials, 'access key')}"
     )
 
 
@@ -99,9 +99,9 @@ def export(args: argparse.Namespace) -> int:
     if args.json:
         print_json(made)
         return 0
-    print(f"{printable(made.file)}: {_counts(counts)}; {made.bytes:,} bytes, {made.closed}")
+    print(f"{printable(made.file)}: {_counts(counts)}; {counted(made.bytes, 'byte')}, {made.closed}")
     if source.passed_over:
-        print(f"{len(source.passed_over)} keys are being destroyed, and are not in it.")
+        print(f"{counted(len(source.passed_over), 'key is', 'keys are')} being destroyed, and not in it.")
     whose = "whoever reads this file has" if isinstance(closing, Plain) else "Whoever opens it has"
     print(
         f"{whose} all keys in it, with no parent key: remove it when it is imported.",
@@ -218,9 +218,9 @@ def _refuse(found: Findings, name: str, args: argparse.Namespace) -> None:
         print(f"tkms: {printable(problem)}", file=sys.stderr)
     if found.bad:
         more = f", {found.bad - len(found.problems)} of which are not told" if found.bad > len(found.problems) else ""
-        where = args.stack or args.data_dir
+        where, stand = args.stack or args.data_dir, counted(found.bad, "thing stands", "things stand")
         raise Failed(
-            f"Nothing of {name} is imported: {found.bad} things stand against it{more}. {where} is as it was."
+            f"Nothing of {name} is imported: {stand} against it{more}. {where} is as it was."
             " What to do about each: docs/export.md."
         )
 
