@@ -48,7 +48,8 @@ def with_create_key(client: Callable[[str], Any], prefix: str = "tkms-acme-") ->
 
 
 @contextmanager
-def moto_stack() -> Iterator[Aws]:
+def moto_stack(*, parents: int = 1, **outputs: str) -> Iterator[Aws]:
+    """With one parent key or two, and more `outputs`."""
     server = ThreadedMotoServer("127.0.0.1", 0)
     server.start()
     host, port = server.get_host_and_port()
@@ -60,16 +61,17 @@ def moto_stack() -> Iterator[Aws]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     made = Aws(url, {**kept, **settings, **keys}, "/tkms/acme/endpoint")
     create_tables(made.client("dynamodb"), "keys", "access")
-    arn = made.client("kms").create_key()["KeyMetadata"]["Arn"]
+    arns = [made.client("kms").create_key()["KeyMetadata"]["Arn"] for _ in range(parents)]
     outputs = {
         "Tenant": "acme",
         "Region": REGION,
         "Account": "123456789012",
         "KeysTable": "keys",
         "AccessTable": "access",
-        "ParentKeyArn": arn,
+        **dict(zip(("ParentKeyArn", "OtherParentKeyArn"), arns, strict=False)),
         "Url": "https://kms.example.test",
         "FunctionPrefix": "tkms-acme-",
+        **outputs,
     }
     groups = {"Log": made.group, "Changes": made.changes}
     template = {
