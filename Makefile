@@ -57,8 +57,8 @@ check: .venv/ready ## format, lint and types
 	@$(RUN) ruff check --quiet --output-format concise .
 	@$(RUN) mypy
 
-campaign: .venv/ready ## the stateful tests for longer, from a new seed: make campaign TIMES=100
-	@TKMS_CAMPAIGN=$(or $(TIMES),20) $(RUN) pytest -q -n 2 tests/lifecycle/test_stateful.py tests/lifecycle/test_moves.py
+campaign: .venv/ready ## the stateful tests for longer, from a new seed: make campaign TIMES=100 (OF=tests/lifecycle/test_moves.py)
+	@TKMS_CAMPAIGN=$(or $(TIMES),20) $(RUN) pytest -q -n 2 -rP $(or $(OF),tests/lifecycle/test_stateful.py tests/lifecycle/test_moves.py)
 
 differential: .venv/ready ## our verifiers against the vendors' own signers: make differential ARGS="--count 10000"
 	@$(TOOL) tools.differential $(ARGS)
