@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
+from tenantkms.keys.walk import PAGE
 from tenantkms.runtime.assemble import Settings
+from tenantkms.store.integrity import IntegrityFault
+from tenantkms.store.port import KeyStore
 from tkms.anchor import check_rows, has_rows
 from tkms.output import time_text
 
@@ -31,7 +34,7 @@ class Finding(Struct, frozen=True):
 Found = Iterator[tuple[str, str, str]]
 """(status, what was found, advice)"""
 
-ARNS, ENDPOINT, ROWS, CREDENTIALS = "arns", "endpoint", "rows", "credentials"
+ARNS, ENDPOINT, ROWS, CREDENTIALS, IMPORTED = "arns", "endpoint", "rows", "credentials", "imported"
 SOON = 14 * 86_400
 """Seconds before something expires, in which it is told."""
 _SHOWN = 20
@@ -72,6 +75,24 @@ def examine_credentials(settings: Settings, status: str, place: str) -> Found:
                 yield OK, f"{what}, and another access key of that name goes on", ""
             else:
                 yield WARNING, what, f"tkms credential rotate {credential.access_key_id}{place}"
+
+
+def examine_imported(settings: Settings) -> Found:
+    """Imported material that soon expires."""
+    yield from shortened(_expiring(settings.deps.keyring.store, int(time.time()) + SOON))
+
+
+def _expiring(store: KeyStore, end: int) -> Found:
+    after = (0, "")
+    while page := store.list_due(end, limit=PAGE, after=after):
+        for after in page:
+            try:
+                key = store.get(after[1])
+            except IntegrityFault:  # it is told among the rows
+                continue
+            if key and key.primary and 0 < key.material_expires <= end:
+                what = f"the material of key {key.id} expires on {time_text(key.material_expires)}"
+                yield WARNING, what, "Import it again, with a later date or none, before or after that."
 
 
 def examine_arns(settings: Settings) -> Found:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,11 @@ import pytest
 from kit.backups import act, create, credentials_of, decrypt, encrypt, using
 from kit.moto_aws import REGION
 from kit.moto_stack import STACK, Aws, moto_stack, with_create_key
+from kit.resealing import Things
 from kit.support import new_directory
 from tkms import cli
-from tkms.machine.directory import Directory
+from tkms.machine.directory import Directory, call
+from tkms.stack import doctor
 
 
 @pytest.fixture
@@ -61,3 +64,24 @@ def test_a_tenant_goes_to_a_stack_and_comes_back(aws: Aws, tmp_path: Path, capsy
     with using(new) as settings:
         assert (settings.site.tenant, settings.site.region) == ("acme", REGION)
         del settings
+
+
+def test_a_stack_s_doctor_tells_of_imported_material_that_expires(
+    aws: Aws, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_create_key(aws)
+    here, now = new_directory(tmp_path / "here"), int(time.time())
+    for days in (1, 30):
+        key = create(here, origin="EXTERNAL", alias=f"for-{days}")
+        with using(here) as settings:
+            call(settings, "ImportKeyMaterial", {**Things.brought(settings, key), "expires": now + days * 86_400})
+            del settings
+    file = ("--plain", "--data-dir", str(here.path), "--keys", "alias/for-1", "--keys", "alias/for-30")
+    assert cli.main(["export", str(tmp_path / "file"), *file]) == 0
+    assert cli.main(["import", str(tmp_path / "file"), "--stack", STACK, "--from-tenant", "local"]) == 0
+    monkeypatch.setattr(doctor, "CHECKS", {"imported": doctor.CHECKS["imported"]})
+    capsys.readouterr()
+    assert cli.main(["doctor", "--stack", STACK, "--json"]) == 0
+    (found,) = json.loads(capsys.readouterr().out)
+    assert (found["check"], found["status"]) == ("imported", "warning")
+    assert " expires on 20" in found["found"]

@@ -18,7 +18,6 @@ from tenantkms.audit.file_audit import disk_trouble
 from tenantkms.audit.files import last_time
 from tenantkms.errors import KmsError
 from tenantkms.keys import maintenance
-from tenantkms.keys.walk import PAGE
 from tenantkms.model.watch import SKEW
 from tenantkms.runtime.assemble import AUDIT_FILE, Settings, SettingsError
 from tenantkms.store.integrity import IntegrityFault
@@ -28,16 +27,17 @@ from tkms.backup.write import last_backup
 from tkms.findings import (
     ARNS,
     CREDENTIALS,
+    IMPORTED,
     OK,
     PROBLEM,
     ROWS,
-    SOON,
     WARNING,
     Finding,
     Found,
     either,
     examine_arns,
     examine_credentials,
+    examine_imported,
     examine_rows,
     shortened,
 )
@@ -213,20 +213,6 @@ def _sweeps(here: Here) -> Found:
             yield either(not report.due, good, WARNING, f"{due}, {since}", _DUE)
 
 
-def _imported(here: Here) -> Found:
-    """Imported material that soon expires."""
-    store, now, after = here.settings.deps.keyring.store, int(time.time()), (0, "")
-    while page := store.list_due(now + SOON, limit=PAGE, after=after):
-        for after in page:
-            try:
-                key = store.get(after[1])
-            except IntegrityFault:  # it is told among the rows
-                continue
-            if key and key.primary and 0 < key.material_expires <= now + SOON:
-                what = f"the material of key {key.id} expires on {time_text(key.material_expires)}"
-                yield WARNING, what, "Import it again, with a later date or none, before or after that."
-
-
 def _certificate(here: Here) -> Found:
     """That of the last server, if its command line named one, and that of `tkms tls`."""
     server = read_server(here.directory.path)
@@ -286,7 +272,7 @@ CHECKS: dict[str, Callable[[Here], Found]] = {
     "versions": _versions,
     "sweeps": _sweeps,
     CREDENTIALS: lambda here: examine_credentials(here.settings, WARNING, ""),
-    "imported": lambda here: shortened(_imported(here)),
+    IMPORTED: lambda here: examine_imported(here.settings),
     "certificate": _certificate,
     "backup": _backup,
 }

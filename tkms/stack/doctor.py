@@ -21,6 +21,7 @@ from tkms.events.queues import SOURCES
 from tkms.findings import (
     ARNS,
     CREDENTIALS,
+    IMPORTED,
     OK,
     PROBLEM,
     ROWS,
@@ -30,6 +31,7 @@ from tkms.findings import (
     either,
     examine_arns,
     examine_credentials,
+    examine_imported,
     examine_rows,
 )
 from tkms.output import NotDone, counted
@@ -303,5 +305,6 @@ CHECKS: dict[str, Check] = {
     ARNS: _arns,
     ROWS: _rows,
     CREDENTIALS: _credentials,
+    IMPORTED: lambda stack, _: examine_imported(stack.settings),
     "service": _service,
 }
