@@ -52,6 +52,7 @@ class Endpoint:
         self._limiter, self._sessions = settings.limiter, settings.sessions
         self._without_nonce, self._not_before = settings.without_nonce, settings.not_before
         self._audit, self._clock, self._fence = settings.deps.audit, settings.deps.clock, settings.deps.fence
+        self._judged: tuple[Credential, int] | None = None
         self._tenant, self._view = settings.site.tenant, View(settings.site)
         self._answers = answers or Answers()
         self._doors = Doors(explorer=settings.explorer, machine=settings.log is not None)
@@ -97,6 +98,13 @@ class Endpoint:
         """`answer`, of which nothing has left, becomes that to `error`."""
         answer.response = self._failed(answer, error)
 
+    def _since(self, credential: Credential) -> int:
+        """Before when no request of `credential` is good: asked whenever that was read from the store anew."""
+        judged = self._judged
+        if judged is None or judged[0] is not credential:
+            judged = self._judged = credential, self._not_before()
+        return judged[1]
+
     def _failed(self, answer: Answer, error: Exception) -> Response:
         try:
             if isinstance(error, e.KmsError):
@@ -136,7 +144,7 @@ class Endpoint:
         if answer.session and answer.session.expires <= now:
             raise e.ExpiredSecurityToken
         credential = self._access.admit(credential, dialect.name, now)
-        check_time(claim, scheme.window, now, self._not_before)
+        check_time(claim, scheme.window, now, self._since(credential))
         if uncovered:
             raise e.MalformedRequest("A value begins with '@', which this client does not sign: it is not accepted.")
         answer.action, version, params = dialect.parse(request, scheme, parameters)

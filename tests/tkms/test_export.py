@@ -140,7 +140,7 @@ def test_requests_of_before_are_refused_where_the_import_was_stopped_at_its_end(
         assert "stopped" in tkms(new, "import", file, status=1)
     assert tkms(new, "import", file)["made"]["credentials"] == 0
     assert credentials_of(new) == credentials_of(directory)
-    assert new.open().not_before > 0
+    assert new.open().not_before() > 0
 
 
 def test_versions_that_a_stopped_import_left_are_made_again_after_a_reseal(

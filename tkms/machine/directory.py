@@ -37,7 +37,7 @@ from tenantkms.store.shared import Memory
 from tkms.anchor import anchor, take_over
 from tkms.machine.lock import closing, is_held, locked
 from tkms.machine.server_file import ServerFile, read_server, write_server
-from tkms.machine.site_file import NAME, SiteFile, new_site, read_site, write_site
+from tkms.machine.site_file import NAME, Restored, SiteFile, made, new_site, read_site, write_site
 from tkms.whole import WRITING, write_whole
 
 DEFAULT_ALIAS = "default"
@@ -126,7 +126,7 @@ class Directory:
                     raise SettingsError(f"{self.path} belongs to tenant {site.tenant!r}, not to {tenant!r}.")
                 self._check_arns(site, region, account)
             else:
-                site = new_site(tenant, region, account)
+                site = new_site(tenant, region, account, empty=empty)
             if seed:
                 seed.check(site.account)
             if not self._site.exists():
@@ -250,12 +250,12 @@ class Directory:
                 pass
         if seed:
             seed.apply(settings)
-        if not site.ready and not empty:
+        if not (site.ready or site.empty or empty):
             self._first_contents(settings)
-        done = msgspec.structs.replace(site, ready=True, authenticated=True, welcomed=site.welcomed or empty)
+        done = made(site, empty=empty)
         if done != site:
             write_site(self.path, done)
-        return msgspec.structs.replace(settings, not_before=site.restored)
+        return msgspec.structs.replace(settings, not_before=Restored(self.path))
 
     def _first_contents(self, settings: Settings) -> None:
         if not settings.access.store.list_credentials():

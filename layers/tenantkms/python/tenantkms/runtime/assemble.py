@@ -58,8 +58,8 @@ class Settings(Struct, frozen=True, kw_only=True):
 
     `log` is `deps.audit` where that rests in files of this machine, which somebody has to look after. Of Actions
     `without_nonce` a signed request may be sent again, as long as its time is good. `explorer`: the endpoint serves the
-    page of that name. No request that is dated before `not_before` (Unix seconds) is good: a store that was restored
-    has forgotten which ones were served.
+    page of that name. No request that is dated before what `not_before` answers (Unix seconds) is good: a store that
+    was restored has forgotten which ones were served. It may raise `Unavailable`.
     """
 
     site: Site
@@ -72,7 +72,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     log: FileAudit | None = None
     without_nonce: frozenset[str] = frozenset()
     explorer: bool = False
-    not_before: int = 0
+    not_before: Callable[[], int] = int
 
 
 class SettingsError(Exception):
