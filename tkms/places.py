@@ -115,15 +115,18 @@ def reason(error: Exception) -> str:
 
 
 def key_of(place: Place, text: str) -> str:
+    """As `named_by`, there."""
+    site = place.settings.site
+    return named_by(text, site.region, site.account)
+
+
+def named_by(text: str, region: str, account: str) -> str:
     """The id or alias/NAME that `text` is, or is the ARN of. Raises `Failed` for an ARN that is of elsewhere."""
     arn = _ARN.fullmatch(text)
     if arn is None:
         return text
-    site = place.settings.site
-    if (arn[1], arn[2]) != (site.region, site.account):
-        raise Failed(
-            f"There is no key {text}: ARNs of this tenant have the region {site.region} and the account {site.account}."
-        )
+    if (arn[1], arn[2]) != (region, account):
+        raise Failed(f"There is no key {text}: ARNs of this tenant have the region {region} and the account {account}.")
     return arn[3]
 
 

@@ -13,14 +13,14 @@ from tenantkms.action.action import action
 from tenantkms.action.call import Params, Result
 from tenantkms.action.scope import Scope
 from tenantkms.errors import InvalidParameter, LimitExceeded
-from tenantkms.model.grant import MAX_GRANTS, MAX_SIZE, Grant, operations_of
+from tenantkms.model.grant import MAX_GRANTS, MAX_SIZE, PRINCIPAL, Grant, operations_of
 from tenantkms.model.key import Key
 from tenantkms.model.specs import ANY_KEY, SYMMETRIC
 from tenantkms.model.states import USE
 from tenantkms.runtime.lambda_entry import entry
 from tenantkms.store.port import PutKey, Write
 
-Principal = Annotated[str, Meta(pattern=r"^(\*|[A-Za-z0-9_+=,.@-]{1,128})$")]
+Principal = Annotated[str, Meta(pattern=PRINCIPAL)]
 Pairs = Annotated[dict[str, str], Meta(max_length=8)]
 
 

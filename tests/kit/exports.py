@@ -58,9 +58,10 @@ def imported(settings: Settings, data: bytes, chosen: Chosen = ALL, at_a_time: i
     with distinct_names("it") as names, Hands(at_a_time) as hands:
         found = _checked(settings, data, chosen, names)
         assert not found.problems
-        arrival = Arrival(settings, chosen, hands, names, _log(settings, IMPORT))
+        made = Counts()
+        arrival = Arrival(settings, chosen, hands, names, _log(settings, IMPORT), made)
         Export(io.BytesIO(data), "it").tell(arrival)
-        made = arrival.finish()
+        arrival.finish()
     assert made == found.new
     return found, made
 

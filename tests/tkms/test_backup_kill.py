@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import gc
-import os
 import shutil
-import signal
-import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from kit.killed import killed_at
 from kit.support import new_directory
 from tenantkms.runtime.assemble import SettingsError
 from tkms.backup.container import Plain, Secrets
@@ -23,33 +20,6 @@ from tkms.machine.directory import Directory, call
 from tkms.machine.site_file import read_site
 
 NOTHING = Secrets(lambda: b"")
-STEPS = ("open", "os.rename", "os.mkdir", "os.remove", "os.rmdir", "os.link", "sqlite3.connect", "os.truncate")
-"""Events of the interpreter that touch files: what is done before one is done, what is behind it is not."""
-
-
-def killed_at(step: int, work: Callable[[], object], beneath: Path) -> bool:
-    """Whether `work`, in a process of its own, was killed before its step of that number; else it came to its end."""
-    process = os.fork()
-    if process:
-        return os.WIFSIGNALED(os.waitpid(process, 0)[1])
-    left = step
-
-    def hook(event: str, args: tuple[object, ...]) -> None:
-        nonlocal left
-        if event in STEPS and any(
-            isinstance(arg, str | bytes | os.PathLike) and str(beneath) in str(arg) for arg in args
-        ):
-            left -= 1
-            if left < 0:
-                os.kill(os.getpid(), signal.SIGKILL)
-
-    status = 1
-    try:
-        sys.addaudithook(hook)
-        work()
-        status = 0
-    finally:
-        os._exit(status)
 
 
 @pytest.fixture

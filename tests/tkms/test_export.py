@@ -30,10 +30,10 @@ from tkms.backup.contents import SUMS, tarred
 from tkms.machine.directory import Directory, call
 from tkms.machine.site_file import read_site
 from tkms.output import Failed
-from tkms.transfer.file import Counts
 from tkms.transfer.inward import Arrival
 
 PASSPHRASE = "correct horse battery staple\n"
+NARROW = '{"Statement": []}'
 Tkms = Callable[..., Any]
 
 
@@ -131,7 +131,7 @@ def test_requests_of_before_are_refused_where_the_import_was_stopped_at_its_end(
     new = Directory(tmp_path / "new")
     with monkeypatch.context() as patch:
 
-        def stopped(arrival: Arrival) -> Counts:
+        def stopped(arrival: Arrival) -> None:
             finish(arrival)
             raise Failed("stopped")
 
@@ -200,6 +200,44 @@ def test_some_keys_go_to_another_tenant(directory: Directory, tmp_path: Path, tk
     assert not (tmp_path / "b").exists()
 
 
+def test_another_tenant_of_the_same_name_has_to_be_named(
+    directory: Directory, file: Path, tmp_path: Path, tkms: Tkms
+) -> None:
+    """Most machines are `local`: without a word its access keys would be callers here."""
+    other = Directory(tmp_path / "other")
+    other.make("local")
+    accounts = [read_site(each.path).account for each in (directory, other)]
+    before, only = credentials_of(other), ("import", file, "--keys", create(other, alias="x"))
+    why = tkms(other, "import", file, status=1)
+    assert f"is of tenant 'local' of the account {accounts[0]}, and {other.path} of 'local' of {accounts[1]}" in why
+    assert "--from-tenant local" in why
+    assert "--from-tenant local" in tkms(other, *only, status=1)
+    assert credentials_of(other) == before
+    assert "it has no key" in tkms(other, *only, "--from-tenant", "local", status=1)
+
+
+def test_keys_are_named_as_everywhere(directory: Directory, tmp_path: Path, tkms: Tkms) -> None:
+    """By id in any case, alias and ARN of both vendors' dialects: of where they come from, when they arrive, too."""
+    key, site = create(directory, alias="app"), read_site(directory.path)
+    for number, name in enumerate(
+        (
+            key.upper(),
+            "alias/app",
+            f"arn:aws:kms:{site.region}:{site.account}:key/{key}",
+            f"arn:aws:kms:{site.region}:{site.account}:alias/app",
+            f"acs:kms:{site.region}:{site.account}:key/{key}",
+        )
+    ):
+        file, whole, new = (tmp_path / f"{what}-{number}" for what in ("file", "whole", "new"))
+        assert tkms(directory, "export", file, "--plain", "--keys", name)["counts"]["keys"] == 1, name
+        tkms(directory, "export", whole, "--plain")
+        for each in (file, whole):
+            assert tkms(new, "import", each, "--keys", name, "--dry-run")["found"]["file"]["keys"] == 1
+    elsewhere = f"arn:aws:kms:{site.region}:999999999999:key/{key}"
+    assert "There is no key arn:" in tkms(directory, "export", tmp_path / "b", "--plain", "--keys", elsewhere, status=1)
+    assert "There is no key arn:" in tkms(tmp_path / "n", "import", whole, "--keys", elsewhere, status=1)
+
+
 # -- nothing of it ----------------------------------------------------------------------------------------
 
 
@@ -209,7 +247,7 @@ def test_what_stands_against_it_is_told_before_anything_is_written(
     keys = {name: create(directory, alias=name) for name in ("same", "moved", "turned", "tagged", "taken")}
     with using(directory) as settings:
         for number in range(2):
-            settings.access.create("app", ("aws",), "", 1_700_000_000 + number)
+            settings.access.create("app", ("aws",), NARROW, 1_700_000_000 + number)
         wide, _ = settings.access.create("narrow", ("aws",), ALLOW_ALL, 1_700_000_000)
         (first,) = (c for c in settings.access.store.list_credentials() if c.name == "first")
         del settings
@@ -223,8 +261,8 @@ def test_what_stands_against_it_is_told_before_anything_is_written(
     act(new, "DisableKey", key_ids=[keys["tagged"]])
     other = create(new, alias="taken")
     with using(new) as settings:
-        settings.access.create("app", ("aws",), "", 1_700_000_000)
-        narrow, _ = settings.access.create("narrow", ("aws",), "", 1_700_000_000)
+        settings.access.create("app", ("aws",), NARROW, 1_700_000_000)
+        narrow, _ = settings.access.create("narrow", ("aws",), NARROW, 1_700_000_000)
         settings.access.create("first", ("aws",), "", 1, given=(first.access_key_id, "another secret of some length"))
         del settings
     before = rows(new)
@@ -299,8 +337,8 @@ def test_a_key_that_nobody_can_have_made_is_refused(
         found = [(member.name, tar.extractfile(member).read()) for member in tar if member.name != SUMS]  # type: ignore[union-attr]
     material = re.findall(rb'"sealed":"([^"]*)"', found[1][1])[0]
     for old, new, why in (
-        (b'"sealed":"' + material, b'"sealed":"' + base64.b64encode(b"12345"), "its material is none of AES_256"),
-        (b'"spec":"AES_256"', b'"spec":"RSA_2048"', "its material is none of RSA_2048"),
+        (b'"sealed":"' + material, b'"sealed":"' + base64.b64encode(b"12345"), "version 1: its material is none"),
+        (b'"spec":"AES_256"', b'"spec":"RSA_2048"', "version 1: its material is none"),
         (b'"key":{"id":"', b'"key":{"id":"x', "its id is none"),
         (b'"aliases":["', b'"aliases":["a b', "An alias has 1 to 255"),
     ):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import stat
 from collections import Counter
 from collections.abc import Callable
@@ -16,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from msgspec import Struct
 
 from tenantkms.access import policy
-from tenantkms.access.credentials import MAX_ACTIVE
+from tenantkms.access.credentials import ID_FORM, MAX_ACTIVE, SECRET_FORM
 from tenantkms.crypto import asymmetric, wrapping
 from tenantkms.crypto.strings import decode_base64
 from tenantkms.errors import InvalidParameter, KmsError
@@ -28,8 +27,6 @@ from tenantkms.names import DIALECTS, NATIVE
 from tenantkms.runtime.assemble import SettingsError
 from tkms.policies import READY
 
-_ACCESS_KEY_ID = re.compile(r"[A-Za-z0-9._-]{3,128}")
-_SECRET = re.compile(r"[!-~]{1,128}")
 T = TypeVar("T")
 
 
@@ -198,7 +195,7 @@ class SeedFile:
     # -- access keys --
 
     def _credential(self, where: str, row: _Credential) -> SeedCredential:
-        if not _ACCESS_KEY_ID.fullmatch(row.id):
+        if not ID_FORM.fullmatch(row.id):
             raise self.wrong(f"{where}.id", "an access key id has 3 to 128 letters, digits, '.', '_' and '-'.")
         if not row.dialects or not set(row.dialects) <= set(DIALECTS):
             raise self.wrong(f"{where}.dialects", f"one or more of {', '.join(DIALECTS)}.")
@@ -218,7 +215,7 @@ class SeedFile:
         if secret is None:
             where = f"{where}.secret_file"
             secret = self._text(self._secret_file(row.secret_file or ""), "ascii").rstrip("\r\n")
-        if not _SECRET.fullmatch(secret):
+        if not SECRET_FORM.fullmatch(secret):
             raise self.wrong(where, "a secret has 1 to 128 characters of ASCII, and no blanks.")
         return secret
 

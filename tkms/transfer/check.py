@@ -7,28 +7,29 @@ alias that another key has, are what an import ends with before it begins.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterable
+from typing import Self
 
 from msgspec import Struct, field
 from msgspec.structs import replace
 
 from tenantkms.access.credentials import MAX_ACTIVE
 from tenantkms.action.limits import check_limits
-from tenantkms.errors import InvalidAlias, LimitExceeded
+from tenantkms.errors import LimitExceeded
 from tenantkms.keys.walk import PAGE
-from tenantkms.model.alias import ALIAS_PREFIX, Alias, check_alias
+from tenantkms.model.alias import ALIAS_PREFIX, Alias
 from tenantkms.model.credential import Credential
 from tenantkms.model.key import Key
 from tenantkms.model.profiles import DAY
 from tenantkms.model.states import KeyState
-from tenantkms.model.version import UUID_FORM, KeyVersion
+from tenantkms.model.version import KeyVersion
 from tenantkms.names import NATIVE
 from tenantkms.runtime.assemble import Settings
 from tenantkms.store.port import KeyStore, PutKey
-from tkms.backup.rows import material_fits
+from tkms.transfer.about import About
 from tkms.transfer.clear import Changed, Digest
-from tkms.transfer.file import AT_ONCE, About, Counts, CredentialRow, KeyRow
+from tkms.transfer.file import AT_ONCE, Counts, CredentialRow, KeyRow
+from tkms.transfer.valid import credential_flaws, key_flaws, version_flaws
 from tkms.transfer.work import Hands, Names
 
 KEY, ALIAS, ACCESS_KEY, THERE = "the key", "the alias", "the access key", "there:"
@@ -45,6 +46,12 @@ class Chosen(Struct, frozen=True):
     names: Collection[str] = ()
     credentials: bool = True
     keep_changed: bool = False
+
+    @classmethod
+    def of(cls, names: Collection[str], *, credentials: bool = True, keep_changed: bool = False) -> Self:
+        """Where keys are named there are no access keys; ids are spelled in any case."""
+        spelled = (name if name.startswith(ALIAS_PREFIX) else name.lower() for name in names)
+        return cls(frozenset(spelled), credentials and not names, keep_changed)
 
     def has(self, key: Key) -> bool:
         return not self.names or not {key.id, *named(key)}.isdisjoint(self.names)
@@ -153,29 +160,21 @@ class Check:
     def key(self, key: Key) -> None:
         self._item = None
         if self._chosen.has(key):
-            self._item = _Item(key, Digest(key, undated=overdue(key, self._now)))
-            if not UUID_FORM.fullmatch(key.id):
-                self.findings.problem(f"the key {key.id}: its id is none")
-            for alias in key.aliases:
-                try:
-                    check_alias(alias)
-                except InvalidAlias as e:
-                    self.findings.problem(f"{ALIAS_PREFIX}{alias}: {e}")
-            self._check_material(key, key.newest)
+            self._missing -= {key.id, *named(key)}
+            if not self._flawed(key_flaws(key)):
+                self._item = _Item(key, Digest(key, undated=overdue(key, self._now)))
 
     def versions(self, versions: list[KeyVersion]) -> None:
         if self._item:
             for version in versions:
                 self._item.digest.add(version)
-                self._check_material(self._item.key, version)
+                self._flawed(version_flaws(self._item.key, version))
 
-    def _check_material(self, key: Key, version: KeyVersion | None) -> None:
-        """What would be used as it is, however weak."""
-        if version and version.sealed:
-            with suppress(ValueError):
-                if material_fits(key.spec, version.sealed):
-                    return
-            self.findings.problem(f"the key {key.id}, version {version.number}: its material is none of {key.spec}")
+    def _flawed(self, flaws: Iterable[str]) -> bool:
+        before = self.findings.bad
+        for flaw in flaws:
+            self.findings.problem(flaw)
+        return self.findings.bad > before
 
     def end_key(self) -> None:
         if self._item:
@@ -184,7 +183,7 @@ class Check:
                 self._look()
 
     def credential(self, row: CredentialRow) -> None:
-        if not self._chosen.credentials:
+        if not self._chosen.credentials or self._flawed(credential_flaws(row.credential, row.last_used)):
             return
         theirs = row.credential
         self._names.add(ACCESS_KEY, [theirs.access_key_id])
@@ -210,7 +209,6 @@ class Check:
         for item in items:
             self._names.add(KEY, [item.key.id])
             self._names.add(ALIAS, item.key.aliases)
-            self._missing -= {item.key.id, *named(item.key)}
             self.findings.file.add(KeyRow(item.key))
         for item, here in zip(items, self._hands.map(self._compared, items), strict=True):
             for alias in here.taken:

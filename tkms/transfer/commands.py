@@ -6,7 +6,7 @@ import argparse
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from itertools import chain
 from pathlib import Path
@@ -24,11 +24,12 @@ from tkms.machine.directory import Directory
 from tkms.machine.site_file import NAME as SITE
 from tkms.machine.site_file import read_site, write_site
 from tkms.note import Log
-from tkms.output import Failed, counted, date, path_text, print_json, printable
-from tkms.places import OneMachine, Place, find
+from tkms.output import Failed, counted, date, path_text, print_json, printable, say
+from tkms.places import OneMachine, Place, find, key_of, named_by
 from tkms.process import end_orderly
+from tkms.transfer.about import About
 from tkms.transfer.check import SHOWN, Check, Chosen, Findings
-from tkms.transfer.file import About, Counts, Export, packed
+from tkms.transfer.file import Counts, Export, packed
 from tkms.transfer.inward import Arrival
 from tkms.transfer.outward import Source, about
 from tkms.transfer.work import EXPORT, IMPORT, Hands, distinct_names
@@ -43,6 +44,16 @@ def _counts(counts: Counts) -> str:
         f"{counted(counts.keys, 'key')} with {counted(counts.versions, 'version')},"
         f" {counted(counts.aliases, 'alias', 'aliases')}, {counted(counts.credentials, 'access key')}"
     )
+
+
+@contextmanager
+def _stopped(so_far: Callable[[], str]) -> Iterator[None]:
+    """Who stops the block is told what is there now."""
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit):
+        say(f"tkms: Stopped. {so_far()}", sys.stderr)
+        raise
 
 
 def _hands(args: argparse.Namespace) -> Hands:
@@ -82,7 +93,8 @@ def export(args: argparse.Namespace) -> int:
         names = stack.enter_context(distinct_names("What is there"))
         source = Source(settings, stack.enter_context(_hands(args)), _log(place, EXPORT), names)
         stack.enter_context(source.of_one_moment())
-        ids = source.find(args.keys) if args.keys else None
+        ids = source.find([key_of(place, name) for name in args.keys]) if args.keys else None
+        stack.enter_context(_stopped(lambda: _is_there(file)))
         with Progress(args, "export", " keys", 0) as tell, writing(file, replace=False) as out:
             rows = source.keys(ids, tell)
             if not args.keys and not args.without_credentials:
@@ -110,6 +122,11 @@ def export(args: argparse.Namespace) -> int:
     return 0
 
 
+def _is_there(file: Path) -> str:
+    whole = "is whole" if file.exists() else "is not there, and nothing of it: run it again"
+    return f"{printable(path_text(file))} {whole}."
+
+
 # -- import -----------------------------------------------------------------------------------------------
 
 
@@ -126,7 +143,6 @@ def import_(args: argparse.Namespace) -> int:
     end_orderly()
     name = path_text(args.file)
     secrets = opening_secrets(args)
-    chosen = Chosen(frozenset(args.keys), not args.keys and not args.without_credentials, args.keep_changed)
     with ExitStack() as stack:
         source = stack.enter_context(Path(args.file).open("rb"))
 
@@ -135,21 +151,22 @@ def import_(args: argparse.Namespace) -> int:
             return Export(secrets.opened(source, name), name)
 
         first = opened()
-        to = _Target(args, first.about, name)
+        chosen = _chosen(args, first.about)
+        to, made = _Target(args, first.about, name), Counts()
+        stack.enter_context(_stopped(lambda: _made_so_far(made, to.where)))
         hands, names = stack.enter_context(_hands(args)), stack.enter_context(distinct_names(name))
         with to.looked_at() as settings, Progress(args, "checking", " keys", 0) as tell:
             check = Check(settings, first.about, chosen, hands, names, tell)
             first.tell(check)
             found = check.finish()
         _refuse(found, name, args)
-        made = Counts()
         if not args.dry_run and (found.new.keys or found.file.credentials):
             settings, log = to.written_to()
             to.forget_requests(found.new)  # who is stopped has made them, and the next run does not make them again
             with Progress(args, "importing", " keys", 0) as tell:
-                arrival = Arrival(settings, chosen, hands, names, log, tell)
+                arrival = Arrival(settings, chosen, hands, names, log, made, tell)
                 opened().tell(arrival)
-                made = arrival.finish()
+                arrival.finish()
             to.forget_requests(made)
             if made != found.new:
                 raise Failed(f"{_counts(made)} were made, and {_counts(found.new)} were to be: run it again.")
@@ -160,6 +177,18 @@ def import_(args: argparse.Namespace) -> int:
     return 0
 
 
+def _chosen(args: argparse.Namespace, said: About) -> Chosen:
+    """Its keys have the ARNs of where they come from. Raises `Failed`."""
+    names = [named_by(name, said.region, said.account) for name in args.keys]
+    return Chosen.of(names, credentials=not args.without_credentials, keep_changed=args.keep_changed)
+
+
+def _made_so_far(made: Counts, where: str) -> str:
+    if made == Counts():
+        return f"No key and no access key of it was made in {where}: run it again."
+    return f"{_counts(made)}, at least, were made in {where}, whole, and stay. Run it again: it goes on."
+
+
 class _Target:
     """Where an export goes. Raises `Failed` if that is of another tenant, and nobody has said that it is meant."""
 
@@ -168,12 +197,17 @@ class _Target:
         self._place: Place | None = None
         if args.stack or ((args.data_dir / SITE).exists() and read_site(args.data_dir).ready):
             self._place = find(args)
-            here = self._place.settings.site.tenant
-            if here != about_.tenant and args.from_tenant != about_.tenant:
+            here = self._place.settings.site
+            # Most machines are `local`: they are told apart by the account, which `tkms init` made up.
+            if (here.tenant, here.account) != (about_.tenant, about_.account) and args.from_tenant != about_.tenant:
                 raise Failed(
-                    f"{name} is of tenant {about_.tenant!r}, and {args.stack or args.data_dir} of {here!r}: if that is"
-                    f" meant, --from-tenant {about_.tenant}"
+                    f"{name} is of tenant {about_.tenant!r} of the account {about_.account}, and {self.where} of"
+                    f" {here.tenant!r} of {here.account}: if that is meant, --from-tenant {about_.tenant}"
                 )
+
+    @property
+    def where(self) -> str:
+        return str(self._args.stack or self._args.data_dir)
 
     @contextmanager
     def looked_at(self) -> Iterator[Settings]:
@@ -195,7 +229,10 @@ class _Target:
         return self._place.settings, _log(self._place, IMPORT)
 
     def forget_requests(self, made: Counts) -> None:
-        """Of access keys that came just now nobody knows which requests were served where they come from."""
+        """Of access keys that came just now nobody knows which requests were served where they come from.
+
+        A server that runs reads this after an access key: who calls with one that is new, was written before it.
+        """
         if made.credentials and not self._args.stack:
             path = self._args.data_dir
             with Directory(path).alone():
@@ -226,7 +263,7 @@ def _refuse(found: Findings, name: str, args: argparse.Namespace) -> None:
 
 
 def _tell(args: argparse.Namespace, to: _Target, said: About, found: Findings, made: Counts) -> None:
-    here = args.stack or args.data_dir
+    here = to.where
     print(f"{printable(path_text(args.file))}: tenant {said.tenant}, {date(said.created)}, {_counts(found.file)}")
     if args.dry_run:
         rest = "" if found.new == found.file else f"; what else is in it is in {here} already"
@@ -236,12 +273,6 @@ def _tell(args: argparse.Namespace, to: _Target, said: About, found: Findings, m
     else:
         rest = "" if made == found.file else "; what else is in it was there already"
         print(f"{_counts(made)} are made in {here}, read back and compared{rest}.")
-    if made.credentials and not args.stack and Directory(args.data_dir).running():
-        print(
-            "A server runs here. Start it again: until then it serves requests of these access keys that were captured"
-            " where they come from.",
-            file=sys.stderr,
-        )
     for ids, what in (
         (found.changed, "were changed here, and stay so"),
         (found.put_off, "are past the date of their deletion: it is put off to a day from now"),

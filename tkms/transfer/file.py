@@ -22,6 +22,8 @@ from tenantkms.model.version import KeyVersion
 from tkms.backup.contents import ABOUT as BACKUP
 from tkms.backup.contents import EXPORTED, damaged, tarred, untarred
 from tkms.output import Failed
+from tkms.transfer.about import About
+from tkms.transfer.valid import about_flaws
 
 FORMAT = 1
 AT_ONCE = 90
@@ -30,18 +32,8 @@ _COUNTS = "counts.json"
 _CHUNK = 1 << 20
 """Bytes of one file of rows, about; the last row may be beyond."""
 _LARGEST = 1 << 24
-
-
-class About(Struct, frozen=True, kw_only=True):
-    """`created` in Unix seconds; `region` and `account` stood in the ARNs of the keys. `whole`: of all keys."""
-
-    format: int
-    release: str
-    created: int
-    tenant: str
-    region: str
-    account: str
-    whole: bool
+_SAID = 200
+"""Characters of what somebody else has written."""
 
 
 class KeyRow(Struct, tag_field="row", tag="key"):
@@ -135,14 +127,16 @@ class Export:
         with self._decoding():
             self.about = msgspec.json.decode(first.content(), type=About)
         if self.about.format > FORMAT:
-            raise Failed(f"{name} was made by a newer release, {self.about.release}: install that.")
+            raise Failed(f"{name} was made by a newer release, {self.about.release[:_SAID]}: install that.")
+        for flaw in about_flaws(self.about):
+            raise damaged(name, flaw)
 
     @contextmanager
     def _decoding(self) -> Iterator[None]:
         try:
             yield
         except msgspec.DecodeError as e:
-            raise damaged(self._name, e) from None
+            raise damaged(self._name, str(e)[:_SAID]) from None  # which quotes what it does not know
 
     def tell(self, taker: Taker) -> Counts:
         """Tell `taker` all rows; answers how many there are, which the file says as well."""

@@ -53,7 +53,7 @@ class _Item(Struct, frozen=True):
 
 
 class Arrival:
-    """Takes all rows of an export that was checked; `made` counts what is there when `finish` was called."""
+    """Takes all rows of an export that was checked; `made` counts what is here, all when `finish` was called."""
 
     def __init__(
         self,
@@ -62,6 +62,7 @@ class Arrival:
         hands: Hands,
         names: Names,
         log: Log,
+        made: Counts,
         tell: Callable[[int], None] | None = None,
     ) -> None:
         self._settings, self._chosen, self._hands, self._names = settings, chosen, hands, names
@@ -73,7 +74,7 @@ class Arrival:
         self._item: _Item | None = None
         self._items, self._rows = list[_Item](), list[CredentialRow]()
         self._writes = self._size = 0  # of the items
-        self.made = Counts()
+        self.made = made
 
     # -- what is told --
 
@@ -108,10 +109,9 @@ class Arrival:
             if len(self._rows) >= PAGE:
                 self._put_credentials()
 
-    def finish(self) -> Counts:
+    def finish(self) -> None:
         self._put_keys()
         self._put_credentials()
-        return self.made
 
     # -- keys --
 

@@ -54,7 +54,7 @@ def add(words: Any, command: Any, as_json: argparse.ArgumentParser) -> None:
             action="append",
             default=[],
             metavar="KEY",
-            help="this one only, by id or alias/NAME, and no access keys; repeat",
+            help="this one only, by id, alias/NAME or ARN, and no access keys; repeat",
         )
         parser.add_argument("--without-credentials", action="store_true", help="no access keys")
     import_.add_argument(

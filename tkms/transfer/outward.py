@@ -17,8 +17,9 @@ from tenantkms.store.sqlite import SqliteStore
 from tkms.each import retried
 from tkms.note import Log
 from tkms.output import Failed
+from tkms.transfer.about import About
 from tkms.transfer.clear import Changed
-from tkms.transfer.file import AT_ONCE, FORMAT, About, CredentialRow, KeyRow, Row, VersionsRow
+from tkms.transfer.file import AT_ONCE, FORMAT, CredentialRow, KeyRow, Row, VersionsRow
 from tkms.transfer.work import Hands, Names
 
 
@@ -50,13 +51,13 @@ class Source:
         return self._store.snapshot() if isinstance(self._store, SqliteStore) else nullcontext()
 
     def find(self, wanted: Sequence[str]) -> list[str]:
-        """Ids of the keys of these ids and aliases, each once. Raises `Failed`."""
+        """Ids of the keys of these ids and aliases (`alias/NAME`), each once. Raises `Failed`."""
         found = []
         for name in wanted:
             alias = self._store.get_alias(name.removeprefix(ALIAS_PREFIX)) if name.startswith(ALIAS_PREFIX) else None
-            key = self._store.get(alias.key_id if alias else name)
+            key = self._store.get(alias.key_id if alias else name.lower())
             if key is None:
-                raise Failed(f"There is no key {name}: name it by its id or as alias/NAME (tkms key list).")
+                raise Failed(f"There is no key {name}: name it by its id, alias/NAME or ARN (tkms key list).")
             found.append(key.id)
         return list(dict.fromkeys(found))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import string
 from collections import deque
@@ -28,6 +29,9 @@ from tenantkms.store.port import AccessStore
 AGAIN = 5
 """Seconds between the arrivals of the first and the last of the requests that were signed in one second: what a cold
 start, or a connection's second try, may take."""
+ID_FORM = re.compile(r"[A-Za-z0-9._-]{3,128}")
+SECRET_FORM = re.compile(r"[!-~]{1,128}")
+"""What may be given as the id and as the secret of an access key."""
 _ALPHABET = string.ascii_letters + string.digits
 _LONGEST_ID = 128
 """Characters of an access key id. Strangers choose them, and what they choose is remembered."""

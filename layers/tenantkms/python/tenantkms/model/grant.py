@@ -13,6 +13,8 @@ MAX_SIZE = 65_536
 """Bytes of the grants of one key as JSON: they stand in its row, which DynamoDB lets have 400 KB."""
 EVERYBODY = "*"
 """As a grantee: every access key, within its own policy."""
+PRINCIPAL = r"^(\*|[A-Za-z0-9_+=,.@-]{1,128})$"
+"""What may be a grantee, or retire."""
 
 
 class Grant(Struct, frozen=True, kw_only=True, omit_defaults=True):
