@@ -69,7 +69,7 @@ def test_a_tenant_goes_to_a_stack_and_comes_back(aws: Aws, tmp_path: Path, capsy
 def test_a_stack_s_doctor_tells_of_imported_material_that_expires(
     aws: Aws, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with_create_key(aws)
+    with_create_key(aws.client)
     here, now = new_directory(tmp_path / "here"), int(time.time())
     for days in (1, 30):
         key = create(here, origin="EXTERNAL", alias=f"for-{days}")
