@@ -21,8 +21,8 @@ from tenantkms.model.key import KeyFilter
 from tenantkms.runtime.assemble import SettingsError
 from tkms import cli
 from tkms.machine.directory import Directory
+from tkms.note import Log
 from tkms.transfer.check import Own
-from tkms.transfer.work import Log
 
 
 class _Source:
@@ -153,7 +153,7 @@ def test_who_stops_it_is_told_what_is_there_and_what_to_do(
         assert told == f"tkms: Stopped. {file} is not there, and nothing of it: run it again.\n"
         assert not [*tmp_path.glob(".writing-*")]
     else:
-        counts = r"[12] keys with [1-9]\d* versions, [12] aliases, 0 access keys"
+        counts = r"[12] keys? with [1-9]\d* versions?, [12] alias(es)?, 0 access keys"
         assert re.fullmatch(
             f"tkms: Stopped. {counts}, at least, were made in {new}, whole, and stay. Run it again: it goes on.\n", told
         )
