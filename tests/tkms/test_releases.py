@@ -79,7 +79,8 @@ def test_what_a_release_left_opens(version: str, tmp_path: Path, capsys: pytest.
 
     empty = new_directory(tmp_path / "empty")
     act(empty, "DeleteAlias", alias="default")
-    assert cli.main(["import", str(RELEASES / version / "export.tke"), "--data-dir", str(empty.path)]) == 0
+    file = str(RELEASES / version / "export.tke")
+    assert cli.main(["import", file, "--data-dir", str(empty.path), "--from-tenant", "local"]) == 0
     check(empty, expected)
 
 
