@@ -9,6 +9,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,12 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from functions.endpoint.answer import Answer
 from functions.endpoint.dispatch import InlineDispatcher
 from functions.endpoint.handler import Endpoint
-from kit.connections import Wire, request_bytes
+from kit.connections import Wire, listening, request_bytes
 from kit.support import Kms, Server, Signer
 from tenantkms.errors import Unavailable
 from tenantkms.names import ACTIONS
-from tenantkms.wire.http import Request, request_from_event
-from tkms.machine.app import BRIEF, App, Readiness
+from tenantkms.wire.http import Request, Response, request_from_event
+from tkms.machine.app import BRIEF, App, PageWork, Readiness, threads
 from tkms.machine.directory import Directory
 from tkms.machine.threads import Threads
 
@@ -186,41 +187,46 @@ def test_many_threads_on_one_store_answer_right(port: int, signer: Signer) -> No
     assert wrong == []
 
 
-def test_who_signs_without_end_keeps_nobody_waiting(port: int, signer: Signer) -> None:
-    """Four clients sign with RSA-4096 as fast as they can; an Encrypt meanwhile waits for none of these."""
-    with Wire(port) as wire:
-        made = wire.ask(signer.alibaba_acs3("CreateKey", {"KeySpec": "RSA_4096", "KeyUsage": "SIGN/VERIFY"}))[
-            "KeyMetadata"
-        ]
+class _Held(App):
+    """Signatures wait in their threads until they may go on."""
+
+    def __init__(self, kms: Kms) -> None:
+        super().__init__(Endpoint(kms.settings, InlineDispatcher(kms.settings.deps)), {})
+        self.begun, self.go_on, self.signed = threading.Semaphore(0), threading.Event(), list[str]()
+
+    def finish(self, work: Answer | PageWork) -> Response:
+        if isinstance(work, Answer) and work.operation.action == "AsymmetricSign":
+            self.begun.release()
+            assert self.go_on.wait(timeout=60)
+            self.signed.append(work.request_id)
+        return super().finish(work)
+
+
+def test_who_signs_without_end_keeps_nobody_waiting(kms: Kms) -> None:
+    """More clients than there are threads ask for signatures; what else their access key asks for waits for none."""
+    made = kms.alibaba("CreateKey", KeySpec="RSA_2048", KeyUsage="SIGN/VERIFY")["KeyMetadata"]
     sign = {
         "KeyId": made["KeyId"],
         "KeyVersionId": made["PrimaryKeyVersion"],
         "Algorithm": "RSA_PSS_SHA_256",
         "Digest": base64.b64encode(bytes(32)).decode(),
     }
-    count, signed, used = 60, [0], [0]
-    ended = threading.Event()
-
-    def attack(wire: Wire) -> None:
-        wire.send(b"".join(request_bytes(signer.alibaba_acs3("AsymmetricSign", sign)) for _ in range(count)))
-        for _ in range(count):
-            assert "Value" in json.loads(wire.answer()[2])
-            signed[0] += 1
-        ended.set()
-
-    wires = [Wire(port) for _ in range(4)]
-    threads = [threading.Thread(target=attack, args=(wire,)) for wire in wires]
-    with Wire(port) as honest:
-        for thread in threads:
-            thread.start()
-        while not ended.is_set():
-            assert honest.ask(signer.tencent("GenerateRandom", {"NumberOfBytes": 1}))["Response"]["Plaintext"]
-            used[0] += 1
-    for thread, wire in zip(threads, wires, strict=True):
-        thread.join(timeout=30)
-        wire.close()
-    assert signed[0] == 4 * count
-    assert used[0] > count / 2  # in turn behind all four it would have been a quarter of it at most
+    app = _Held(kms)
+    with app.pool, listening(app) as port, ExitStack() as stack:
+        stack.callback(app.go_on.set)
+        wires = [stack.enter_context(Wire(port)) for _ in range(threads() + 2)]
+        for wire in wires:
+            wire.send(b"".join(request_bytes(kms.signer.alibaba_acs3("AsymmetricSign", sign)) for _ in range(5)))
+        for _ in range(threads()):
+            assert app.begun.acquire(timeout=20)
+        with Wire(port) as honest:
+            for _ in range(50):
+                asked = honest.ask(kms.signer.tencent("GenerateRandom", {"NumberOfBytes": 1}))
+                assert asked["Response"]["Plaintext"]
+        assert app.signed == []
+        app.go_on.set()
+        assert all("Value" in json.loads(wire.answer()[2]) for wire in wires for _ in range(5))
+    assert len(app.signed) == 5 * len(wires)
 
 
 def test_who_makes_keys_without_end_has_others_wait_for_few_of_them(kms: Kms) -> None:
