@@ -50,6 +50,10 @@ class Prices(Struct, frozen=True, kw_only=True):
     event: float = 1.00
     s3_write: float = 5.00
     s3_read: float = 0.40
+    balancer_hour: float = 0.0225
+    balancer_unit_hour: float = 0.008
+    balancer_unit_gb: float = 0.4
+    """An application load balancer's unit (LCU) takes so much an hour to functions and back."""
 
 
 class Waits(Struct, frozen=True, kw_only=True):

@@ -8,7 +8,7 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from cdk.cost import CASES, Case, Measured, Prices, Waits, encrypt
+from cdk.cost import CASES, GB, HOURS, MILLION, Case, Fixed, Measured, Prices, Waits, encrypt, fixed_month
 
 
 class Bill(Struct, frozen=True, kw_only=True):
@@ -27,6 +27,8 @@ class Bill(Struct, frozen=True, kw_only=True):
 Change = Callable[[Bill], Bill]
 USED = 0.6
 """Of provisioned capacity, on the average of a month: automatic scaling aims at 0.7 and follows a load by minutes."""
+BALANCED = 4096
+"""Bytes of a call that a load balancer takes to the endpoint and back, TLS and headers among them."""
 
 
 def _case(**changes: Any) -> Change:
@@ -54,6 +56,12 @@ def _per_million(unit_hour: float) -> float:
     return unit_hour / 3600 * 1_000_000 / USED
 
 
+def balanced(prices: Prices) -> float:
+    """Dollars of a million calls that come through a load balancer, its hours apart."""
+    return BALANCED * MILLION / GB / prices.balancer_unit_gb * prices.balancer_unit_hour
+
+
+_NO_ACCESS_LOG = _case(access_log=False)
 OPTIONS: Mapping[str, Change] = {
     '`inline_actions: ["Encrypt"]`': _case(inline=True),
     '`without_nonce: ["Encrypt"]`': _case(nonce=False),
@@ -62,8 +70,8 @@ OPTIONS: Mapping[str, Change] = {
     "`platform_lines: true`, as it was": _case(platform_lines=True),
     "`state_cache_seconds` as long as keys rest": _case(warm=True),
     "`standby`": _prices(lambda p: {"write_1kb": 2 * p.write_1kb}),
+    "`private`, for calls that come there": _both(_prices(lambda p: {"http_api": balanced(p)}), _NO_ACCESS_LOG),
 }
-_NO_ACCESS_LOG = _case(access_log=False)
 REJECTED: Mapping[str, Change] = {
     "each success tells its metrics itself, as it was": _measured(lambda m: {"audit_bytes": m.lone_bytes}),
     "names of one letter in audit lines": _measured(lambda m: {"audit_bytes": m.audit_bytes - m.name_bytes}),
@@ -89,6 +97,13 @@ def changes(of: Mapping[str, Change], measured: Measured, prices: Prices, waits:
     return {
         name: {bill.case.name: change(bill).dollars - bill.dollars for bill in bills} for name, change in of.items()
     }
+
+
+def month(alarms: int, private_alarms: int, prices: Prices) -> dict[str, dict[str, float]]:
+    """By option, dollars of a month without a request. `alarms`: those of a stack; `private_alarms`: those besides."""
+    second = {**fixed_month(Fixed(alarms=alarms), prices), "metrics": 0.0, "load balancer": 0.0}
+    inside = {"alarms": private_alarms * prices.alarm_month, "load balancer": HOURS * prices.balancer_hour}
+    return {"`standby`": second, "`private`": {**dict.fromkeys(second, 0.0), **inside}}
 
 
 SHOWN = ("split, read each time, nonce", "split, warm, nonce", "inline, warm, TC3")

@@ -141,6 +141,22 @@ def test_a_table_of_changes_has_signs_and_leaves_out_nothings() -> None:
     assert list(cost_options.table({"row": cases}, "first"))[2] == "| row | +0.10 | -1.00 |  |"
 
 
+def test_a_call_at_a_private_address_is_the_balancer_s_and_has_no_access_log() -> None:
+    assert cost_options.balanced(PRICES) == pytest.approx(4.096 / 0.4 * 0.008)
+    options = cost_options.changes(cost_options.OPTIONS, MEASURED, PRICES, WAITS)
+    by_case = options["`private`, for calls that come there"]
+    access_log = (400 + cost.LOG_EVENT) / 1000 * 0.5
+    assert list(by_case.values()) == [pytest.approx(0.08192 - 1 - access_log)] * len(cost.CASES)
+
+
+def test_a_second_region_and_a_private_address_have_their_month() -> None:
+    found = cost_options.month(18, 3, PRICES)
+    second, inside = found["`standby`"], found["`private`"]
+    assert sum(second.values()) == pytest.approx(1 + 1.8 + 3 + second["sweepers"])
+    assert sum(inside.values()) == pytest.approx(730 * 0.0225 + 0.3)
+    assert list(second) == list(inside)
+
+
 def test_keys_cost_by_their_number_and_hardly_anything() -> None:
     one, ten = (sum(cost.keys_month(count, MEASURED, PRICES).values()) for count in (1000, 10_000))
     assert ten == pytest.approx(10 * one)

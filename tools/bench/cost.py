@@ -25,6 +25,7 @@ from cdk import cost, cost_options
 from cdk.api import ACCESS_LOG
 from cdk.app import build
 from cdk.listed import listed
+from cdk.private_entry import Private
 from cdk.progress import step
 from cdk.tenants import Events, Messages, Objects, Target
 from functions.encrypt.handler import encrypt
@@ -244,6 +245,8 @@ BOTH = Events(
     objects=Objects(key="alias/inbox"),
 )
 """An entry's `events` with both sources."""
+INSIDE = Private(domain="kms.example.com", certificate="a", vpc="v", subnets=("s", "t"), clients=("10.0.0.0/16",))
+"""An entry's `private`."""
 
 
 def _alarms(**more: Any) -> int:
@@ -262,8 +265,8 @@ def report() -> dict[str, Any]:
         measured = measure()
     with step("counting alarms of a tenant"):
         alarms = _alarms()
-    with step("counting those of what seals events"):
-        sealing_alarms = _alarms(events=BOTH) - alarms
+    with step("counting those of what seals events, and of a private address"):
+        sealing_alarms, private_alarms = _alarms(events=BOTH) - alarms, _alarms(private=INSIDE) - alarms
     return {
         "prices_from": cost.PRICES_FROM,
         "measured": msgspec.to_builtins(measured),
@@ -274,6 +277,7 @@ def report() -> dict[str, Any]:
         "rejected": cost_options.changes(cost_options.REJECTED, measured, prices, waits),
         "keys_month": {f"{n:,} keys": cost.keys_month(n, measured, prices) for n in (1000, 10_000)},
         "tenant_month": {"one tenant": cost.fixed_month(cost.Fixed(alarms=alarms), prices)},
+        "options_month": cost_options.month(alarms, private_alarms, prices),
         "sealing": {**cost.sealing(prices, waits), **_objects_only(cost.sealing(prices, waits, 100))},
         "sealing_month": {"both sources": cost.sealing_month(sealing_alarms, prices)},
         "elsewhere": cost.elsewhere(prices),
@@ -297,6 +301,7 @@ def show(found: Mapping[str, Any]) -> None:
     for title, name, first in (
         ("Dollars of keeping keys for a month", "keys_month", "keys"),
         ("Dollars of a tenant's month before the first request", "tenant_month", ""),
+        ("Dollars of an option a month before the first request", "options_month", "option"),
         ("Dollars of sealing a million, targets of messages apart", "sealing", "a million"),
         ("Dollars of `events` a month before there is anything to seal", "sealing_month", ""),
     ):
