@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from kit import loaded
 from kit.emulator import ACCOUNT, REGION, Emulator
 from kit.loopback import relay
 from kit.sdk_clients import Login, make_certificate
@@ -35,14 +36,7 @@ class Deployment:
 def tkms(
     emulator: Emulator, *args: str, stdin: str = "", status: int = 0, stack: str = STACK
 ) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        [sys.executable, "-m", "tkms.cli", *args, "--stack", stack],
-        env=emulator.environment,
-        input=stdin,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+    done = loaded.run([*args, "--stack", stack], stdin=stdin, env=emulator.environment, timeout=120)
     assert done.returncode == status, done.stdout + done.stderr
     return done
 

@@ -20,6 +20,7 @@ from uuid import uuid4
 
 from functions.endpoint.dispatch import InlineDispatcher
 from functions.endpoint.handler import Endpoint
+from kit import loaded
 from tenantkms.runtime.assemble import Settings
 from tkms.machine.directory import Directory
 
@@ -292,8 +293,10 @@ class Tenant(NamedTuple):
 
 
 def run_tkms(*args: str, stdin: str = "", check: bool = True) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "tkms.cli", *args]
-    return subprocess.run(command, input=stdin, capture_output=True, text=True, check=check, timeout=60)
+    done = loaded.run(args, stdin=stdin)
+    if check:
+        done.check_returncode()
+    return done
 
 
 def new_directory(path: Path) -> Directory:

@@ -270,7 +270,7 @@ def test_one_that_was_left_is_no_server_and_the_next_server_has_its_own(tmp_path
         with starting(data, "--workers", "1") as start:
             assert ask(data) == b"\x90"  # an empty list
             start.process.send_signal(signal_)
-            start.process.wait()
+            start.process.communicate(timeout=20)  # until its worker has let go of its output, too
             assert "does not run" in explain(data, check=False).stderr
 
 

@@ -23,6 +23,7 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
+from kit import loaded
 from kit.connections import command
 from kit.sdk_aws import Boto
 from kit.sdk_clients import Login, Tea, Tencent, login
@@ -67,14 +68,7 @@ def run(
 ) -> subprocess.CompletedProcess[str]:
     """`tkms import-from`, with the credentials of `at` in its environment."""
     where = ["--endpoint", endpoint or f"http://{at.host}", "--data-dir", str(data)]
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-m", "tkms.cli", "import-from", vendor, *where, *args],
-        input=stdin,
-        env=_environment(at),
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+    done = loaded.run(["import-from", vendor, *where, *args], stdin=stdin, env=_environment(at), timeout=120)
     assert done.returncode == status, done.stderr + done.stdout
     assert "Traceback" not in done.stderr
     assert not any(secret.decode() in done.stdout + done.stderr for secret in SECRETS.values())
