@@ -41,16 +41,16 @@ unit: .venv/ready .clients/ready .browser/ready ## the tests but those of a depl
 	@if test -n "$(PYTHON313)" && ! $(RUN) python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))'; then \
 	    echo "tests of what is deployed, on $$($(PYTHON313) --version), the deployed runtime, in .venv-3.13" >&2; \
 	    UV_PROJECT_ENVIRONMENT=.venv-3.13 $(SYNC) --python $(PYTHON313) && \
-	    UV_PROJECT_ENVIRONMENT=.venv-3.13 $(RUN) --python $(PYTHON313) pytest -q -n 2 $(addprefix --ignore tests/,e2e $(NOT_DEPLOYED)) && \
+	    UV_PROJECT_ENVIRONMENT=.venv-3.13 $(RUN) --python $(PYTHON313) pytest -q -n 2 --dist worksteal $(addprefix --ignore tests/,e2e $(NOT_DEPLOYED)) && \
 	    echo "the other tests, on $$($(RUN) python --version)" >&2 && \
-	    $(RUN) pytest -q -n 2 $(if $(EVERY),--ignore tests/e2e,$(addprefix tests/,$(NOT_DEPLOYED))); \
+	    $(RUN) pytest -q -n 2 --dist worksteal $(if $(EVERY),--ignore tests/e2e,$(addprefix tests/,$(NOT_DEPLOYED))); \
 	else \
 	    echo "tests on $$($(RUN) python --version)" >&2; \
-	    $(RUN) pytest -q -n 2 --ignore tests/e2e; \
+	    $(RUN) pytest -q -n 2 --dist worksteal --ignore tests/e2e; \
 	fi
 
 e2e: .venv/ready .venv-ministack/ready .cdk/ready .clients/ready .browser/ready ## deploy on an emulator of AWS, and drive it with the vendors' SDKs
-	@$(RUN) pytest -q -n 2 --dist loadfile tests/e2e
+	@$(RUN) pytest -q -n 2 --dist loadgroup tests/e2e
 
 check: .venv/ready ## format, lint and types
 	@$(RUN) ruff format --check --quiet . || { echo "formatting differs: make format"; exit 1; }

@@ -13,6 +13,17 @@ from kit.loopback import resolve_localhost
 from kit.sdk_clients import without_proxies
 from tkms.stack.stack import Stack
 
+DEPLOYMENTS = ("guarded", "fresh")
+"""Fixtures of those that several files use."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where several processes run the tests, those of one deployment stay in one of them, which alone makes it."""
+    for item in items:
+        if isinstance(item, pytest.Function) and item.path.parent == Path(__file__).parent:
+            group = next((name for name in DEPLOYMENTS if name in item.fixturenames), item.path.stem)
+            item.add_marker(pytest.mark.xdist_group(group))
+
 
 @pytest.fixture(scope="session", autouse=True)
 def _names() -> Iterator[None]:

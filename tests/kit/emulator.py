@@ -28,6 +28,7 @@ from cdk.tenants import ROOT
 ACCOUNT, REGION = "123456789012", "us-east-1"
 HOST = "localhost"
 PROGRAM = ROOT / ".venv-ministack/bin/ministack"
+_UNPACKS_ONCE = [PROGRAM.with_name("python"), "-P", Path(__file__).with_name("unpacked_once.py")]
 
 
 @dataclass(frozen=True)
@@ -140,7 +141,7 @@ def emulating(folder: Path, *, auth: bool = False) -> Iterator[Emulator]:
     log = folder / "emulator.log"
     with log.open("wb") as out:
         process = subprocess.Popen(
-            [PROGRAM], env=environment, cwd=folder, stdout=out, stderr=out, start_new_session=True
+            _UNPACKS_ONCE, env=environment, cwd=folder, stdout=out, stderr=out, start_new_session=True
         )
         try:
             _wait(process, emulator.port, log)
