@@ -5,9 +5,10 @@ One deployment, in the order of this file: the last drills leave little of it.
 
 from __future__ import annotations
 
+import base64
 import json
-import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,9 +16,9 @@ import pytest
 
 from cdk.listed import PROJECT, VARIABLE
 from cdk.tenants import ROOT
-from kit.drills import Shell, Steps, checkout, environment, sections
+from kit.drills import Shell, Steps, checkout, environment, pattern, sections, typed
 from kit.emulator import ACCOUNT, Emulator, emulating
-from kit.sdk_clients import Login, Tea
+from kit.sdk_clients import Login, Tea, refused
 
 REGION = "eu-central-1"
 STACK = "tkms-acme"
@@ -31,7 +32,15 @@ PLACES = {
     "<MFA device>": f"arn:aws:iam::{ACCOUNT}:mfa/somebody",
     "<code>": "123456",
     "<name>": "unbelieved",
+    "tkms reseal": """python -c "import sys; from tkms.cli import main; from tkms.reseal.stack import OnStack
+OnStack.__init__.__defaults__ = (1.0,); sys.exit(main(sys.argv[1:]))" reseal""",
 }
+"""What the page has -> what is run. `tkms reseal` waits for a second, not for 75."""
+ELSEWHERE = {
+    "tkms events": "tests/e2e/test_events.py",
+    "tkms reseal --end-sessions": "tests/tkms/test_pages.py",
+}
+"""Commands of the page's text that another file runs."""
 EMULATOR = {"keys table", "access table", "alarms", "service"}
 """Checks of the doctor that find something on an emulator whatever is done, as README says."""
 FAILED = "A first deployment that failed"
@@ -59,7 +68,7 @@ def deployed(shell: Shell) -> Shell:
         shell(line if line.startswith("make") else f"{path}\n{line}")
     list_tenants(shell, json.loads(PROJECT.read_text())["context"]["tenants"][0])
     before = "\n".join([path, PAGE["Drills"][0], PAGE["Stop and start a tenant"][0]])
-    return Shell(shell.folder, {**shell.environment, VARIABLE: "tenants.json"}, before)
+    return replace(shell, environment={**shell.environment, VARIABLE: "tenants.json"}, before=before)
 
 
 def list_tenants(shell: Shell, entry: dict[str, Any]) -> None:
@@ -111,13 +120,19 @@ def test_readme_s_commands_deploy_without_a_terminal(deployed: Shell) -> None:
     assert not (ROOT / "try.py").is_symlink()
 
 
-@pytest.mark.parametrize("command", ["deploy", "diff"])
+WAYS = {
+    "deploy": 'export TKMS_TENANTS={}; make cdk ARGS="deploy tkms-unasked"',
+    "diff": 'make cdk ARGS="-c tenants={} diff tkms-unasked"',
+}
+"""Command -> how it is told of a list of tenants."""
+
+
+@pytest.mark.parametrize("command", WAYS)
 def test_a_deployment_that_nobody_agrees_to_makes_nothing(deployed: Shell, command: str) -> None:
     """And says so. A change set made a protected stack first, and failed to take it away."""
     tenants = deployed.folder.parent / "unasked.json"
     tenants.write_text(json.dumps([{"name": "unasked", "account": ACCOUNT, "region": REGION}]))
-    script = f'make cdk ARGS="{command} tkms-unasked" 2>&1 || true'
-    said = deployed(script, **{VARIABLE: str(tenants)})
+    said = deployed(WAYS[command].format(tenants) + " 2>&1 || true")
     assert ("terminal (TTY) is not attached" in said) == (command == "deploy")
     assert "cannot be deleted" not in said
     listed = deployed("aws cloudformation describe-stacks --query 'Stacks[].StackName' --output text").split()
@@ -172,6 +187,13 @@ def test_send_calls_of_iam_to_the_tenant_s_region(steps: Steps, shell: Shell) ->
     assert shell(asked).strip() == f"arn:aws:events:{REGION}:{ACCOUNT}:event-bus/default"
 
 
+def test_what_an_upgrade_asks_for_finds_nothing_to_do(deployed: Shell) -> None:
+    """And the audit log, where the page has it looked at."""
+    deployed("tkms take-over --stack $STACK")
+    assert "0" in deployed("tkms maintain --stack $STACK")
+    assert "CreateKey" in deployed("tkms audit --lines --stack $STACK")
+
+
 @drill("Restore from point-in-time recovery")
 def test_restore(steps: Steps, shell: Shell) -> None:
     def create(alias: str) -> str:
@@ -184,7 +206,8 @@ def test_restore(steps: Steps, shell: Shell) -> None:
     old, waiting = shell("echo $KEYS").strip(), create("waiting")
     made = json.loads(shell("tkms credential create --name sdk --stack $STACK --json"))
     login = Login(shell("output Url").strip().removeprefix("http://"), made["access_key_id"], made["access_key_secret"])
-    Tea(login, read_timeout=30_000).ask("ScheduleKeyDeletion", KeyId=waiting, PendingWindowInDays=7)
+    user = Tea(login, read_timeout=30_000)
+    user.ask("ScheduleKeyDeletion", KeyId=waiting, PendingWindowInDays=7)
     on = "--point-in-time-recovery-specification PointInTimeRecoveryEnabled=true"
     shell(f"aws dynamodb update-continuous-backups --table-name $KEYS {on}; stop")
     steps.run(WHEN=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}")
@@ -198,12 +221,19 @@ def test_restore(steps: Steps, shell: Shell) -> None:
     steps.run()
     assert doctor(shell) == stopped("rotate_due_keys", "delete_due_keys")
     assert shell(f"echo {blob} | tkms decrypt --stack $STACK") == "before\n"
+    assert user.ask("Decrypt", CiphertextBlob=blob)["Plaintext"] == base64.b64encode(b"before\n").decode()
+    with refused(user, "Forbidden.AliasNotFound", 404):
+        user.ask("DescribeKey", KeyId="alias/later")
+    steps.run(ID=waiting)
+    assert user.ask("DescribeKey", KeyId=waiting)["KeyMetadata"]["KeyState"] == "Enabled"
     steps.run()
     assert doctor(shell) == {}
     steps.say_why_not()
     steps.name("NEW", old)
     steps.run(ID=later)
     assert later in keys()
+    steps.run(ALIAS="later")
+    assert json.loads(shell("tkms key describe alias/later --stack $STACK --json"))["id"] == later
     assert "rows" not in doctor(shell)
 
 
@@ -222,8 +252,20 @@ def test_many_tenants(steps: Steps, shell: Shell) -> None:
 
 @drill("Another parent key")
 def test_another_parent_key(steps: Steps, shell: Shell) -> None:
-    """tests/tkms/test_reseal.py and test_reseal_stack.py run them."""
+    """tests/tkms/test_pages.py runs those of one machine."""
+    blob = shell("echo kept | tkms encrypt --key alias/default --stack $STACK").strip()
+    old = shell("echo $PARENT").strip()
+    new = shell("aws kms create-key --query KeyMetadata.Arn --output text").strip()
+    shell(f"aws kms enable-key-rotation --key-id {new}")
+    (entry,) = json.loads((shell.folder / "tenants.json").read_text())
     steps.say_why_not()
+    list_tenants(shell, {**entry, "other_parent_key_arn": new})
+    steps.run()
+    assert f"{old} opens nothing of what rests here" in steps.run(TO=new)
+    list_tenants(shell, {**entry, "parent_key_arn": new})
+    steps.run()
+    assert shell("echo $PARENT").strip() == new
+    assert shell(f"echo {blob} | tkms decrypt --stack $STACK") == "kept\n"
 
 
 @drill("Move a tenant to another account or region")
@@ -258,7 +300,7 @@ def test_begin_again(deployed: Shell) -> None:
         json.dumps([{"name": "failed", "account": ACCOUNT, "region": REGION}])
     )
     environment = {**deployed.environment, VARIABLE: str(deployed.folder.parent / "failed.json")}
-    shell = Shell(deployed.folder, environment, deployed.before.replace("NAME=acme", "NAME=failed"))
+    shell = replace(deployed, environment=environment, before=deployed.before.replace("NAME=acme", "NAME=failed"))
     assembly = shell.folder.parent / "failed"
     deployed("python -m cdk.app", CDK_OUTDIR=str(assembly), **{VARIABLE: environment[VARIABLE]})
     template = assembly / "tkms-failed.template.json"
@@ -280,8 +322,16 @@ def test_begin_again(deployed: Shell) -> None:
     assert doctor(shell, "tkms-failed").keys() == {"credentials"}
 
 
-def test_every_command_of_the_page_is_in_a_test() -> None:
+def test_every_command_of_the_page_is_run(deployed: Shell) -> None:
+    """By the tests above, or by those that `ELSEWHERE` names: blocks, and what stands in the text to be typed."""
     assert PAGE.keys() == DRILLED
-    text = (ROOT / "docs/operations.md").read_text("utf-8")
-    drills = re.sub(r"```.*?```", "", text[text.index("\n## Drills") :], flags=re.DOTALL)
-    assert re.findall(r"`(?:aws|make|tkms)\b[^`]*\$[^`]*`", drills) == []
+    ran = "\n".join(deployed.scripts).replace("$STACK", STACK)
+    if "create-role" not in ran:
+        pytest.skip("the drills before this one were not run")
+    asked = [command for command in typed("docs/operations.md") if not pattern(command).search(ran)]
+    found = {command: next((start for start in ELSEWHERE if command.startswith(start)), "") for command in asked}
+    assert [command for command, start in found.items() if not start] == []
+    for command, start in found.items():
+        words = [word for word in command.partition(" --stack")[0].split()[1:] if not word.startswith("<")]
+        text = (ROOT / ELSEWHERE[start]).read_text("utf-8")
+        assert all(word in text for word in words), command

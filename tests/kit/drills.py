@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import textwrap
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from cdk.tenants import ROOT
@@ -16,6 +16,8 @@ from kit.sdk_programs import AWS_CLI, installed
 
 UNRUN = "# not on an emulator: "
 """What a block begins with that no test runs; the rest of the line says why."""
+ON_AWS = "only on AWS"
+"""What stands in brackets behind a command in the text that no test runs, with the reason."""
 _FENCE = re.compile(r"^( *)```sh\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 _FINDINGS_ARE_NO_FAULT = """
 tkms() { local s=0; command tkms "$@" || s=$?; [ "$1" = doctor ] && [ $s = 1 ] && s=0; return $s; }
@@ -24,14 +26,32 @@ _MADE_BY_COMMANDS = ("cdk.out", "try.py", "policy.json", "tkms-data", "tenants.j
 
 
 def sections(page: str) -> dict[str, list[str]]:
-    """Headings -> the shell blocks beneath each."""
+    """Headings -> the shell blocks beneath each; those before the first heading beneath none."""
     text, found = (ROOT / page).read_text("utf-8"), {}
-    for part in re.split(r"^##+ ", text, flags=re.MULTILINE)[1:]:  # with one `#` begin comments of the shell
+    for part in re.split(r"^##+ ", f"## \n{text}", flags=re.MULTILINE)[1:]:  # with one `#` begin comments of the shell
         heading, _, body = part.partition("\n")
         if blocks := [textwrap.dedent(block) for _, block in _FENCE.findall(body)]:
             found[heading] = blocks
-    assert sum(map(len, found.values())) == text[text.index("\n## ") :].count("```sh\n"), "a block is not read"
+    assert sum(map(len, found.values())) == text.count("```sh\n"), "a block is not read"
     return found
+
+
+_TYPED = re.compile(r"`((?:export|git|make|tkms|aws) [^`]*(?:--|[<=$])[^`]*)`(?! \(" + ON_AWS + ")")
+
+
+def typed(page: str) -> list[str]:
+    """Commands that stand in the text, outside of blocks, with what a reader types behind their name.
+
+    Those that only name a command, such as `tkms doctor`, are none.
+    """
+    text = _FENCE.sub("", (ROOT / page).read_text("utf-8"))
+    return [" ".join(command.split()) for command in _TYPED.findall(text)]
+
+
+def pattern(command: str) -> re.Pattern[str]:
+    """Finds a command of the text in scripts: `<name>` is any word, `...` anything."""
+    parts = (re.escape(part).replace(r"\.\.\.", ".*") for part in re.split(r"<[^>]*>", command))
+    return re.compile(r"[^\s\"]+".join(parts))
 
 
 def checkout(folder: Path) -> Path:
@@ -44,10 +64,12 @@ def checkout(folder: Path) -> Path:
     return folder
 
 
+_ASKED = re.compile(r"(\w+)=\$\([^()]*\) ?")
+
+
 def _needed(before: str, script: str) -> str:
-    """`before` without the lines that only ask for what the script does not use: each asking takes seconds."""
-    asked = {line: re.findall(r"(\w+)=\$\(", line) for line in before.splitlines()}
-    return "\n".join(line for line, names in asked.items() if not names or any(f"${name}" in script for name in names))
+    """`before` without what only asks for values that the script does not use: each asking takes seconds."""
+    return _ASKED.sub(lambda asked: asked[0] if f"${asked[1]}" in script else "", before)
 
 
 @dataclass(frozen=True)
@@ -57,9 +79,12 @@ class Shell:
     folder: Path
     environment: Mapping[str, str]
     before: str = ""
+    scripts: list[str] = field(default_factory=list)
+    """All that were run, by those that were made of this one, too."""
 
     def __call__(self, script: str, **more: str) -> str:
         """What the script prints; every command of it has to succeed, but for a doctor that finds something."""
+        self.scripts.append(script)
         done = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", f"{_FINDINGS_ARE_NO_FAULT}\n{_needed(self.before, script)}\n{script}"],
             cwd=self.folder,
