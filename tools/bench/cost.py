@@ -245,7 +245,10 @@ BOTH = Events(
     objects=Objects(key="alias/inbox"),
 )
 """An entry's `events` with both sources."""
-INSIDE = Private(domain="kms.example.com", certificate="a", vpc="v", subnets=("s", "t"), clients=("10.0.0.0/16",))
+_SUBNETS = ("subnet-01234567", "subnet-01234568")
+INSIDE = Private(
+    domain="kms.example.com", certificate="a", vpc="vpc-01234567", subnets=_SUBNETS, clients=("10.0.0.0/16",)
+)
 """An entry's `private`."""
 
 
