@@ -18,6 +18,7 @@ from tkms import commands, completion, credential_options, doctor_commands, poli
 from tkms.audit import commands as audit_commands
 from tkms.backup import options as backup_options
 from tkms.console import options as console_options
+from tkms.drill import options as drill_options
 from tkms.events import commands as event_commands
 from tkms.explain import options as explain_options
 from tkms.files import options as file_options
@@ -193,6 +194,7 @@ def _parser() -> argparse.ArgumentParser:
     event_commands.add(words, command, deployed, as_json)
     fleet_options.add(words, command, as_json)
     standby_options.add(words, command, deployed, as_json)
+    drill_options.add(words, command, as_json)
     shell = command(
         words,
         "completion",

@@ -20,7 +20,7 @@ def imported_table() -> Any:
     functions = [line for line in lines if line.startswith(("index() {", "attributes() {"))]
     assert len(functions) == 2
     _, _, rest = PAGE.partition("--table-creation-parameters ")
-    parameters, _, _ = rest.partition("\n   ```")
+    parameters, _, _ = rest.partition(")\n   imported() ")
     script = "\n".join([*functions, f"echo {parameters}"])
     return json.loads(subprocess.run(["bash", "-ec", script], capture_output=True, text=True, check=True).stdout)
 

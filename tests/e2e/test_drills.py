@@ -5,32 +5,27 @@ One deployment, in the order of this file: the last drills leave little of it.
 
 from __future__ import annotations
 
-import base64
 import json
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
-from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from cdk.listed import PROJECT, VARIABLE
 from cdk.tenants import ROOT
-from kit.drills import Shell, Steps, checkout, environment, pattern, sections, typed
+from kit.drills import Recorded, Steps, environment, pattern, typed
 from kit.emulator import ACCOUNT, Emulator, emulating
-from kit.sdk_clients import Login, Tea, refused
+from tkms.drill.drills import DRILLS
+from tkms.drill.page import checkout, sections, unrun
 
 REGION = "eu-central-1"
 STACK = "tkms-acme"
-PAGE, README = sections("docs/operations.md"), sections("README.md")
+PAGE, README = sections(), sections("README.md")
 PLACES = {
     "<account>": ACCOUNT,
-    "<old account>": ACCOUNT,
     "<region>": REGION,
-    "<bucket>": "moving",
-    "<export id>": "none",
-    "<MFA device>": f"arn:aws:iam::{ACCOUNT}:mfa/somebody",
-    "<code>": "123456",
     "<name>": "unbelieved",
     "tkms reseal": """python -c "import sys; from tkms.cli import main; from tkms.reseal.stack import OnStack
 OnStack.__init__.__defaults__ = (1.0,); sys.exit(main(sys.argv[1:]))" reseal""",
@@ -44,7 +39,7 @@ ELSEWHERE = {
 EMULATOR = {"keys table", "access table", "alarms", "service"}
 """Checks of the doctor that find something on an emulator whatever is done, as README says."""
 FAILED = "A first deployment that failed"
-DRILLED: set[str] = {"Drills", FAILED}
+DRILLED: set[str] = {"Drills", FAILED, *(drill.section for drill in DRILLS.values())}
 
 
 @pytest.fixture(scope="module")
@@ -54,33 +49,38 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
 
 
 @pytest.fixture(scope="module")
-def shell(emulator: Emulator) -> Shell:
+def shell(emulator: Emulator) -> Recorded:
     """In a checkout, with the emulator's settings."""
-    return Shell(checkout(emulator.folder / "checkout"), environment(emulator.environment, REGION))
+    return Recorded(checkout(emulator.folder / "checkout"), environment(emulator.environment, REGION), [])
 
 
 @pytest.fixture(scope="module")
-def deployed(shell: Shell) -> Shell:
+def deployed(shell: Recorded) -> Recorded:
     """After README's commands, line by line."""
-    (block,) = README["Deploy"]
-    path = next(line for line in block.splitlines() if line.startswith("export PATH="))
-    for line in block.splitlines():
-        shell(line if line.startswith("make") else f"{path}\n{line}")
+    for line in README["Deploy"][0].splitlines():
+        shell(line)
     list_tenants(shell, json.loads(PROJECT.read_text())["context"]["tenants"][0])
-    before = "\n".join([path, PAGE["Drills"][0], PAGE["Stop and start a tenant"][0]])
-    return replace(shell, environment={**shell.environment, VARIABLE: "tenants.json"}, before=before)
+    after = Recorded(shell.folder, {**shell.environment, VARIABLE: "tenants.json"}, shell.scripts)
+    for block in (path(), PAGE["Drills"][-1], PAGE["Stop and start a tenant"][0]):
+        after(block)
+    return after
 
 
-def list_tenants(shell: Shell, entry: dict[str, Any]) -> None:
+def path() -> str:
+    """README's line that puts `tkms` on it."""
+    return next(line for line in README["Deploy"][0].splitlines() if line.startswith("export PATH="))
+
+
+def list_tenants(shell: Recorded, entry: dict[str, Any]) -> None:
     (shell.folder / "tenants.json").write_text(json.dumps([entry]))
 
 
-def drill(section: str) -> Callable[[Callable[[Steps, Shell], None]], Callable[[Shell], None]]:
+def drill(section: str) -> Callable[[Callable[[Steps, Recorded], None]], Callable[[Recorded], None]]:
     """A test of all blocks of a section."""
     DRILLED.add(section)
 
-    def wrap(run: Callable[[Steps, Shell], None]) -> Callable[[Shell], None]:
-        def test(deployed: Shell) -> None:
+    def wrap(run: Callable[[Steps, Recorded], None]) -> Callable[[Recorded], None]:
+        def test(deployed: Recorded) -> None:
             steps = Steps(PAGE[section], deployed, PLACES)
             run(steps, deployed)
             steps.end()
@@ -90,7 +90,7 @@ def drill(section: str) -> Callable[[Callable[[Steps, Shell], None]], Callable[[
     return wrap
 
 
-def doctor(shell: Shell, stack: str = STACK) -> dict[str, list[str]]:
+def doctor(shell: Recorded, stack: str = STACK) -> dict[str, list[str]]:
     """What it finds to be wrong, by check, but for what an emulator always has."""
     found: dict[str, list[str]] = {}
     for row in json.loads(shell(f"tkms doctor --stack {stack} --json")):
@@ -105,13 +105,13 @@ def stopped(*folders: str) -> dict[str, list[str]]:
     return {"stopped": [f"{STACK}-{name} is stopped: its reserved concurrency is 0" for name in sorted(folders)]}
 
 
-def answer(shell: Shell) -> int:
+def answer(shell: Recorded) -> int:
     """The status of the endpoint's health, asked for as its name would be."""
     ask = 'curl -s -o /dev/null -m 30 -w "%{http_code}" -H "Host: ${URL#http://}" "http://127.0.0.1:${URL##*:}/healthz"'
     return int(shell(f"URL=$(output Url); {ask}"))
 
 
-def test_readme_s_commands_deploy_without_a_terminal(deployed: Shell) -> None:
+def test_readme_s_commands_deploy_without_a_terminal(deployed: Recorded) -> None:
     assert doctor(deployed) == {}
     assert answer(deployed) == 200
     program = (deployed.folder / "try.py").read_text()
@@ -120,19 +120,13 @@ def test_readme_s_commands_deploy_without_a_terminal(deployed: Shell) -> None:
     assert not (ROOT / "try.py").is_symlink()
 
 
-WAYS = {
-    "deploy": 'export TKMS_TENANTS={}; make cdk ARGS="deploy tkms-unasked"',
-    "diff": 'make cdk ARGS="-c tenants={} diff tkms-unasked"',
-}
-"""Command -> how it is told of a list of tenants."""
-
-
-@pytest.mark.parametrize("command", WAYS)
-def test_a_deployment_that_nobody_agrees_to_makes_nothing(deployed: Shell, command: str) -> None:
+@pytest.mark.parametrize("command", ["deploy", "diff"])
+def test_a_deployment_that_nobody_agrees_to_makes_nothing(deployed: Recorded, command: str) -> None:
     """And says so. A change set made a protected stack first, and failed to take it away."""
     tenants = deployed.folder.parent / "unasked.json"
     tenants.write_text(json.dumps([{"name": "unasked", "account": ACCOUNT, "region": REGION}]))
-    said = deployed(WAYS[command].format(tenants) + " 2>&1 || true")
+    script = f'make cdk ARGS="{command} tkms-unasked" 2>&1 || true'
+    said = deployed(script, **{VARIABLE: str(tenants)})
     assert ("terminal (TTY) is not attached" in said) == (command == "deploy")
     assert "cannot be deleted" not in said
     listed = deployed("aws cloudformation describe-stacks --query 'Stacks[].StackName' --output text").split()
@@ -141,7 +135,7 @@ def test_a_deployment_that_nobody_agrees_to_makes_nothing(deployed: Shell, comma
 
 
 @drill("Stop and start a tenant")
-def test_stop_and_start(steps: Steps, shell: Shell) -> None:
+def test_stop_and_start(steps: Steps, shell: Recorded) -> None:
     steps.run()
     said = steps.run()
     assert all(f"{STACK}-{f} is stopped" in said for f in ("endpoint", "rotate_due_keys", "delete_due_keys"))
@@ -154,7 +148,7 @@ def test_stop_and_start(steps: Steps, shell: Shell) -> None:
 
 
 @drill("Rotate an access key, or end one")
-def test_rotate_and_end_an_access_key(steps: Steps, shell: Shell) -> None:
+def test_rotate_and_end_an_access_key(steps: Steps, shell: Recorded) -> None:
     def rows() -> list[Any]:
         return list(json.loads(shell(f"tkms credential list --stack {STACK} --json")))
 
@@ -168,7 +162,7 @@ def test_rotate_and_end_an_access_key(steps: Steps, shell: Shell) -> None:
 
 
 @drill("Rows that are not believed")
-def test_take_a_row_away(steps: Steps, shell: Shell) -> None:
+def test_take_a_row_away(steps: Steps, shell: Recorded) -> None:
     shell(
         "tkms key create --alias unbelieved --stack $STACK; aws dynamodb update-item --table-name $KEYS"
         """ --key '{"pk":{"S":"ALIAS#unbelieved"},"sk":{"S":"META"}}' --update-expression 'SET k = :k'"""
@@ -181,77 +175,34 @@ def test_take_a_row_away(steps: Steps, shell: Shell) -> None:
 
 
 @drill("Calls of IAM")
-def test_send_calls_of_iam_to_the_tenant_s_region(steps: Steps, shell: Shell) -> None:
+def test_send_calls_of_iam_to_the_tenant_s_region(steps: Steps, shell: Recorded) -> None:
     steps.run()
     asked = "aws events list-targets-by-rule --region us-east-1 --rule tkms-iam --query Targets[].Arn --output text"
     assert shell(asked).strip() == f"arn:aws:events:{REGION}:{ACCOUNT}:event-bus/default"
 
 
-def test_what_an_upgrade_asks_for_finds_nothing_to_do(deployed: Shell) -> None:
+def test_what_an_upgrade_asks_for_finds_nothing_to_do(deployed: Recorded) -> None:
     """And the audit log, where the page has it looked at."""
     deployed("tkms take-over --stack $STACK")
     assert "0" in deployed("tkms maintain --stack $STACK")
     assert "CreateKey" in deployed("tkms audit --lines --stack $STACK")
 
 
-@drill("Restore from point-in-time recovery")
-def test_restore(steps: Steps, shell: Shell) -> None:
-    def create(alias: str) -> str:
-        return str(json.loads(shell(f"tkms key create --alias {alias} --stack $STACK --json"))["id"])
-
-    def keys() -> set[str]:
-        return {row["id"] for row in json.loads(shell("tkms key list --stack $STACK --json"))}
-
-    blob = shell("echo before | tkms encrypt --key alias/default --stack $STACK").strip()
-    old, waiting = shell("echo $KEYS").strip(), create("waiting")
-    made = json.loads(shell("tkms credential create --name sdk --stack $STACK --json"))
-    login = Login(shell("output Url").strip().removeprefix("http://"), made["access_key_id"], made["access_key_secret"])
-    user = Tea(login, read_timeout=30_000)
-    user.ask("ScheduleKeyDeletion", KeyId=waiting, PendingWindowInDays=7)
-    on = "--point-in-time-recovery-specification PointInTimeRecoveryEnabled=true"
-    shell(f"aws dynamodb update-continuous-backups --table-name $KEYS {on}; stop")
-    steps.run(WHEN=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}")
-    later = create("later")
-    assert f"KEY#{waiting}" in steps.run()
-    entry = json.loads(PROJECT.read_text())["context"]["tenants"][0]
-    list_tenants(shell, {**entry, "keys_table": f"{STACK}-keys-restored"})
-    steps.run()
-    assert shell("echo $KEYS").strip() == f"{STACK}-keys-restored"
-    assert later not in keys()
-    steps.run()
-    assert doctor(shell) == stopped("rotate_due_keys", "delete_due_keys")
-    assert shell(f"echo {blob} | tkms decrypt --stack $STACK") == "before\n"
-    assert user.ask("Decrypt", CiphertextBlob=blob)["Plaintext"] == base64.b64encode(b"before\n").decode()
-    with refused(user, "Forbidden.AliasNotFound", 404):
-        user.ask("DescribeKey", KeyId="alias/later")
-    steps.run(ID=waiting)
-    assert user.ask("DescribeKey", KeyId=waiting)["KeyMetadata"]["KeyState"] == "Enabled"
-    steps.run()
-    assert doctor(shell) == {}
-    steps.say_why_not()
-    steps.name("NEW", old)
-    steps.run(ID=later)
-    assert later in keys()
-    steps.run(ALIAS="later")
-    assert json.loads(shell("tkms key describe alias/later --stack $STACK --json"))["id"] == later
-    assert "rows" not in doctor(shell)
-
-
 @drill("A second region")
-def test_a_second_region(steps: Steps, shell: Shell) -> None:
+def test_a_second_region(steps: Steps, shell: Recorded) -> None:
     """What an emulator can do of it is in test_standby.py."""
     for _ in range(6):
         steps.say_why_not()
 
 
 @drill("Many tenants")
-def test_many_tenants(steps: Steps, shell: Shell) -> None:
+def test_many_tenants(steps: Steps, shell: Recorded) -> None:
     """test_deploy.py deploys, looks at and examines by these commands."""
     steps.say_why_not()
 
 
 @drill("Another parent key")
-def test_another_parent_key(steps: Steps, shell: Shell) -> None:
+def test_another_parent_key(steps: Steps, shell: Recorded) -> None:
     """tests/tkms/test_pages.py runs those of one machine."""
     blob = shell("echo kept | tkms encrypt --key alias/default --stack $STACK").strip()
     old = shell("echo $PARENT").strip()
@@ -264,43 +215,50 @@ def test_another_parent_key(steps: Steps, shell: Shell) -> None:
     assert f"{old} opens nothing of what rests here" in steps.run(TO=new)
     list_tenants(shell, {**entry, "parent_key_arn": new})
     steps.run()
+    shell(PAGE["Drills"][-1])  # what there is has another name now
     assert shell("echo $PARENT").strip() == new
     assert shell(f"echo {blob} | tkms decrypt --stack $STACK") == "kept\n"
 
 
-@drill("Move a tenant to another account or region")
-def test_move(steps: Steps, shell: Shell) -> None:
-    """The emulator takes the commands and moves no row; tests/cdk/test_drills.py has the shape of the table."""
-    shell("aws s3api create-bucket --bucket moving --create-bucket-configuration LocationConstraint=$AWS_REGION")
-    assert "export/" in steps.run()
-    assert "tkms-acme-keys" in steps.run()
+BY_HAND = {
+    ("restore", "make the table the stack's own again"): "it needs a terminal",
+    ("move", "it serves in another account or region"): "a sandbox has one account and region",
+    ("break-glass", "who names no tenant is refused the parent key"): "an emulator holds nobody",
+    ("break-glass", "who is not break-glass is refused a deletion and a policy"): "a sandbox's parent key",
+    ("rollback", "go back: the release before"): "there is no tag",
+}
 
 
-@drill("Break-glass")
-def test_break_glass(steps: Steps, shell: Shell) -> None:
-    def state() -> str:
-        return shell("aws kms describe-key --key-id $PARENT --query KeyMetadata.KeyState --output text").strip()
+def test_the_drills_of_the_command(deployed: Recorded) -> None:
+    """From start to end, on one sandbox: restore, move, break-glass, rollback. Its promises are the assertions."""
+    line = [sys.executable, "-m", "tkms.cli", "drill", "all", "--sandbox", "--json", "--release", "none"]
+    done = subprocess.run(line, env=deployed.environment, capture_output=True, text=True, timeout=900)
+    report = json.loads(done.stdout)
+    failed = [row for row in report["rows"] if row["state"] not in ("ok", "by hand")]
+    assert (failed, report["state"], done.returncode) == ([], "ok", 0), done.stderr
+    assert report["emulator"]
+    assert not report["kept"]
+    by_hand = {(row["drill"], row["title"]): row["reason"] for row in report["rows"] if row["state"] == "by hand"}
+    assert by_hand.keys() == BY_HAND.keys()
+    assert all(reason.startswith(BY_HAND[which]) for which, reason in by_hand.items())
+    promised = {row["drill"] for row in report["rows"] if row["kind"] == "promise" and row["state"] == "ok"}
+    assert promised == DRILLS.keys()
+    assert len(done.stderr.splitlines()) == len(report["rows"])
+    left = "aws dynamodb list-tables; aws s3api list-buckets; aws iam list-roles; aws cloudformation describe-stacks"
+    said = deployed(left)
+    assert report["stack"] not in said
+    assert STACK in said
 
-    steps.run()
-    asked = "aws kms get-key-policy --key-id $PARENT --policy-name default --query Policy --output text"
-    before = json.loads(shell(asked))
-    steps.run()
-    assert json.loads(shell(asked)) == before
-    steps.run()
-    assert state() == "PendingDeletion"
-    assert doctor(shell)["parent key"] == ["PendingDeletion: every call is answered 503"]
-    steps.run()
-    assert (state(), doctor(shell)) == ("Enabled", {})
 
-
-def test_begin_again(deployed: Shell) -> None:
+def test_begin_again(deployed: Recorded) -> None:
     """After a deployment whose last resource could not be made."""
     section = FAILED
     (deployed.folder.parent / "failed.json").write_text(
         json.dumps([{"name": "failed", "account": ACCOUNT, "region": REGION}])
     )
     environment = {**deployed.environment, VARIABLE: str(deployed.folder.parent / "failed.json")}
-    shell = replace(deployed, environment=environment, before=deployed.before.replace("NAME=acme", "NAME=failed"))
+    shell = Recorded(deployed.folder, environment, deployed.scripts)
+    shell(f"{path()}\nNAME=failed STACK=tkms-failed")
     assembly = shell.folder.parent / "failed"
     deployed("python -m cdk.app", CDK_OUTDIR=str(assembly), **{VARIABLE: environment[VARIABLE]})
     template = assembly / "tkms-failed.template.json"
@@ -322,12 +280,12 @@ def test_begin_again(deployed: Shell) -> None:
     assert doctor(shell, "tkms-failed").keys() == {"credentials"}
 
 
-def test_every_command_of_the_page_is_run(deployed: Shell) -> None:
+def test_every_command_of_the_page_is_run(deployed: Recorded) -> None:
     """By the tests above, or by those that `ELSEWHERE` names: blocks, and what stands in the text to be typed."""
     assert PAGE.keys() == DRILLED
-    ran = "\n".join(deployed.scripts).replace("$STACK", STACK)
-    if "create-role" not in ran:
-        pytest.skip("the drills before this one were not run")
+    drilled = [block for each in DRILLS.values() for block in PAGE[each.section] if not unrun(block)]
+    ran = "\n".join([*deployed.scripts, *drilled]).replace("$STACK", STACK)
+    assert "python -m cdk.app" in ran, "the tests before this one are a part of it"
     asked = [command for command in typed("docs/operations.md") if not pattern(command).search(ran)]
     found = {command: next((start for start in ELSEWHERE if command.startswith(start)), "") for command in asked}
     assert [command for command, start in found.items() if not start] == []

@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from cdk.tenants import ROOT
-from kit.drills import Shell, sections
+from tkms.drill.page import sections
+from tkms.drill.shell import Shell
 from tkms.machine.directory import Directory
 
 ASKED = """tkms() {
@@ -50,7 +51,8 @@ def shell(directory: Directory, tmp_path: Path) -> Shell:
         "TKMS_DATA_DIR": str(directory.path),
         "PASSPHRASE": str(tmp_path / "passphrase.txt"),
     }
-    made = Shell(tmp_path, environment, ASKED)
+    made = Shell(tmp_path, environment)
+    made(ASKED)
     made("echo secret | tkms encrypt --key alias/default --context app=shop > blob.txt")
     return made
 

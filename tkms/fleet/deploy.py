@@ -9,12 +9,12 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import tkms
+from tkms import checkout
 from tkms.fleet.tenants import Tenant
 from tkms.fleet.work import FAILED, Row, row
 from tkms.output import Failed
 
-ROOT = Path(tkms.__file__).parent.parent
+ROOT = checkout.ROOT
 _LINES = 3
 """Of what the command line said last, for a row."""
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
@@ -22,8 +22,7 @@ _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 def program() -> list[str]:
     """The CDK's command line. Raises `Failed` where this is not a checkout with it."""
-    if not (ROOT / "cdk/app.py").exists():
-        raise Failed("Stacks are deployed from a checkout: there is none around this command.")
+    checkout.require("Stacks are deployed", "cdk/app.py", root=ROOT)
     if not (ROOT / ".cdk/ready").exists():
         raise Failed(f"The CDK's command line is not installed yet: make .cdk/ready in {ROOT}")
     return [sys.executable, "-m", "cdk.node", "cdk"]
