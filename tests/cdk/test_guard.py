@@ -66,7 +66,9 @@ def names(template: Template) -> tuple[str, str]:
     return template.outputs["KeysTable"], template.outputs["ParentKeyArn"]
 
 
-@pytest.mark.parametrize("name", ["DisableKey", "ScheduleKeyDeletion", "PutKeyPolicy", "CreateGrant"])
+@pytest.mark.parametrize(
+    "name", ["DisableKey", "ScheduleKeyDeletion", "PutKeyPolicy", "CreateGrant", "ReplicateKey", "UpdatePrimaryRegion"]
+)
 def test_the_parent_key(template: Template, name: str) -> None:
     _, arn = names(template)
     assert noticed(template, "kms", name, keyId=arn)
