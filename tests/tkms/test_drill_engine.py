@@ -57,8 +57,9 @@ def test_a_block_takes_values_for_what_it_assigns_once() -> None:
 
 
 def test_a_block_says_why_it_is_left_to_a_person() -> None:
-    assert unrun(f"{UNRUN}it needs a terminal\nmake x\n") == "it needs a terminal"
-    assert unrun("make x # not on an emulator: no\n") == ""
+    for mark in UNRUN:
+        assert unrun(f"{mark}it needs a terminal\nmake x\n") == "it needs a terminal"
+        assert unrun(f"make x {mark}no\n") == ""
 
 
 def test_what_commands_write_is_not_written_into_the_checkout(tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ from tkms.checkout import ROOT
 from tkms.output import Failed
 
 PAGE = "docs/operations.md"
-UNRUN = "# not on an emulator: "
-"""What a block begins with that is left to a person; the rest of the line says why."""
+UNRUN = ("# only on AWS: ", "# not in a drill: ")
+"""What a block begins with that is left to a person, or is not of a stack; the rest of the line says why."""
 _FENCE = re.compile(r"^( *)```sh\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 _MADE_BY_COMMANDS = ("alias.json", "cdk.out", "try.py", "policy.json", "tkms-data", "tenants.json")
 
@@ -39,7 +39,8 @@ def prose(text: str) -> str:
 
 def unrun(block: str) -> str:
     """Why a block is left to a person; empty for one that is not."""
-    return block.partition("\n")[0].removeprefix(UNRUN) if block.startswith(UNRUN) else ""
+    first = block.partition("\n")[0]
+    return next((first.removeprefix(mark) for mark in UNRUN if first.startswith(mark)), "")
 
 
 def filled(block: str, values: Mapping[str, str]) -> str:
