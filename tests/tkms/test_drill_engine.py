@@ -138,7 +138,7 @@ def test_a_promise_that_is_broken_ends_nothing(shell: Shell) -> None:
 
 
 def test_a_block_has_to_say_what_is_waited_for(shell: Shell) -> None:
-    blocks = ["X=1\necho it is $X\n", "echo it is $X\n", f"{UNRUN}it needs a terminal\nfalse\n"]
+    blocks = ["X=1\necho it is $X\n", "echo it is $X\n", f"{UNRUN[0]}it needs a terminal\nfalse\n"]
     acts = (page("one", says="it is $X", X="2"), page("two", says="it is 3"), page("three"))
     one, two, three = play("d", plan(acts, blocks, HERE), shell, Quiet())
     assert (one.state, one.command, two.state, two.reason) == (
