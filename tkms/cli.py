@@ -27,7 +27,7 @@ from tkms.keys import options as key_options
 from tkms.machine import options as serve_options
 from tkms.machine.directory import DEFAULT_ALIAS, default_directory
 from tkms.moving import options as moving_options
-from tkms.output import Failed, Run, UsageError, path_text, say, yes_option
+from tkms.output import Failed, Run, UsageError, path_text, printable, say, yes_option
 from tkms.places import reason
 from tkms.policies import READY
 from tkms.process import OutputError, drop_output, lacking, open_streams
@@ -247,6 +247,11 @@ def _check_text(args: argparse.Namespace) -> None:
                 raise UsageError(f"{path_text(text)} is not UTF-8")
 
 
+def _tell(error: str) -> None:
+    """What an error says may be of a file that others have made."""
+    say("\n".join(map(printable, f"tkms: {error}".split("\n"))), sys.stderr)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit status: 0 done, 1 refused or failed (the reason on standard error), 2 a command line that cannot be right.
 
@@ -261,10 +266,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         finally:
             sys.stdout.flush()  # what fails only when Python ends would have a status of its own
     except UsageError as e:
-        say(f"tkms: {e}", sys.stderr)
+        _tell(str(e))
         return 2
     except (SettingsError, Failed, KmsError, RevisionConflict) as e:
-        say(f"tkms: {reason(e)}", sys.stderr)
+        _tell(reason(e))
         return 1
     except ImportError as e:
         if not (told := lacking(e)):
@@ -280,7 +285,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     except OSError as e:  # of a file of the command line
         where = f"{path_text(e.filename)}: " if e.filename else ""
-        say(f"tkms: {where}{e.strerror or e}", sys.stderr)
+        _tell(f"{where}{e.strerror or e}")
         return 1
     except KeyboardInterrupt:
         return 130

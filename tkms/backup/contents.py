@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from tenantkms.crypto.streaming import SEGMENT, Reader
+from tkms.backup.valid import backup_flaws
 from tkms.machine.site_file import SiteFile
 from tkms.output import Failed
 
@@ -25,6 +26,8 @@ _BLOCK = tarfile.BLOCKSIZE
 _SMALL = 1 << 20
 """Bytes that any other file than the store has at most."""
 _MOST_SUMS = 1 << 26
+_BROKEN = (tarfile.TarError, EOFError, ValueError)
+"""What the library raises of a tar that is none: the last one of numbers and names in it."""
 
 
 class About(Struct, frozen=True, kw_only=True):
@@ -96,7 +99,7 @@ class Packed:
         """Raises `Failed`."""
         try:
             piece = self._file.read(size)
-        except (tarfile.TarError, EOFError) as e:
+        except _BROKEN as e:
             raise damaged(self._whole, e) from None
         self.digest.update(piece)
         return piece
@@ -131,14 +134,13 @@ def untarred(source: Reader, name: str) -> Iterator[Packed]:
                 else:
                     yield found
                 sums[member.name] = found.digest.hexdigest()
-    except (tarfile.TarError, EOFError) as e:
+    except _BROKEN as e:
         raise damaged(name, e) from None
     while source.read(SEGMENT):  # the end of a stream is what says that it is whole
         pass
-    if (
-        SUMS not in sums
-        or told != "".join(f"{digest}  {each}\n" for each, digest in sums.items() if each != SUMS).encode()
-    ):
+    if SUMS not in sums or told != "".join(
+        f"{digest}  {each}\n" for each, digest in sums.items() if each != SUMS
+    ).encode("utf-8", "surrogateescape"):
         raise damaged(name)
 
 
@@ -171,6 +173,8 @@ def unpack(source: Reader, name: str, folder: Path, tell: Told | None = None) ->
         site = msgspec.json.decode(found[SITE], type=SiteFile)
     except msgspec.DecodeError as e:
         raise damaged(name, e) from None
+    for flaw in backup_flaws(about, site):
+        raise damaged(name, flaw)
     return Unpacked(about=about, site=site, store=store, parent=found.get(PARENT, b""))
 
 

@@ -6,14 +6,12 @@ A policy, a tag or a date that could not be set today, and could once, is as goo
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
-from typing import TypeVar
+from collections.abc import Iterator, Mapping
 
 from msgspec import json
 
 from tenantkms.access import key_policy, policy
 from tenantkms.access.credentials import ID_FORM, SECRET_FORM
-from tenantkms.errors import KmsError
 from tenantkms.keys.rotation import check_rotates
 from tenantkms.model.alias import ALIAS_PREFIX, MAX_ALIASES, check_alias
 from tenantkms.model.credential import Credential
@@ -24,13 +22,10 @@ from tenantkms.model.specs import SPEC_USAGES, SYMMETRIC, Origin
 from tenantkms.model.states import KeyState
 from tenantkms.model.version import UUID_FORM, KeyVersion
 from tenantkms.names import DIALECTS
-from tenantkms.runtime.assemble import SettingsError, check_tenant
 from tkms.backup.rows import material_fits
-from tkms.machine.site_file import ACCOUNT_FORM, REGION_FORM
+from tkms.backup.valid import SHOWN, WHENCE, WHOSE, Checks, flaws, is_time
 from tkms.transfer.about import About
 
-_LATEST = 1 << 37
-"""Unix seconds that every dialect can write, with an interval of rotation added."""
 _LONGEST = 1 << 16
 """Characters of what has no limit of its own: a request has no more."""
 _DESCRIPTION = max(profile.description_limit for profile in PROFILES.values())
@@ -41,15 +36,6 @@ _CALLER = 256
 _VERSIONS = (1 << 32) - 1
 _DIGEST = 32
 _WITHDRAWN = (KeyState.PENDING_IMPORT, KeyState.PENDING_DELETION)
-_SHOWN, _SAID = 64, 300
-"""Characters of what a file says, and of why that cannot be."""
-T = TypeVar("T")
-Checks = Mapping[str, Callable[[T], object]]
-"""Name of what is looked at -> whether it can be; that may also be an error that says why not."""
-
-
-def _is_time(seconds: int) -> bool:
-    return 0 <= seconds < _LATEST
 
 
 def _external(key: Key) -> bool:
@@ -70,20 +56,13 @@ def _is_hex(text: str) -> bool:
     return len(text) == 64 and set(text) <= set("0123456789abcdef")
 
 
-_ABOUT: Checks[About] = {
-    "format": lambda about: about.format > 0,
-    "release": lambda about: len(about.release) <= _SHOWN,
-    "date": lambda about: _is_time(about.created),
-    "tenant": lambda about: check_tenant(about.tenant),
-    "region": lambda about: REGION_FORM.fullmatch(about.region),
-    "account": lambda about: ACCOUNT_FORM.fullmatch(about.account),
-}
+_ABOUT: Checks[About] = {**WHENCE, **WHOSE}
 _GRANT: Checks[tuple[Key, Grant]] = {
     "id": lambda of: _is_hex(of[1].id),
     "grantee": lambda of: re.fullmatch(PRINCIPAL, of[1].grantee),
     "retiring": lambda of: not of[1].retiring or re.fullmatch(PRINCIPAL, of[1].retiring),
     "operations": lambda of: of[1].operations and operations_of(of[0].spec, of[0].usage).issuperset(of[1].operations),
-    "created": lambda of: _is_time(of[1].created),
+    "created": lambda of: is_time(of[1].created),
     "issuer": lambda of: len(of[1].issuer) <= _CALLER,
     "constraints": lambda of: not (of[1].equals or of[1].subset) or of[0].spec in SYMMETRIC,
     "name": lambda of: len(of[1].name) <= 256,
@@ -92,18 +71,18 @@ _KEY: Checks[Key] = {
     "id": lambda key: UUID_FORM.fullmatch(key.id),
     "usage": lambda key: key.usage in SPEC_USAGES[key.spec],
     "state": lambda key: key.primary or (_external(key) and key.state in _WITHDRAWN),
-    "created": lambda key: _is_time(key.created),
+    "created": lambda key: is_time(key.created),
     "creator": lambda key: len(key.creator) <= _CALLER,
     "description": lambda key: len(key.description) <= _DESCRIPTION,
     "aliases": lambda key: len(set(key.aliases)) == len(key.aliases) <= MAX_ALIASES,
     "tags": lambda key: _are_tags(key.tags),
     "policy": lambda key: not key.policy or key_policy.parse(key.policy) is not None,
-    "deletion_date": lambda key: _is_time(key.deletion_date),
+    "deletion_date": lambda key: is_time(key.deletion_date),
     "protection_description": lambda key: len(key.protection_description) <= _LONGEST,
     "destroying": lambda key: not key.destroying,
     "rotation_seconds": _rotates,
-    "last_rotation": lambda key: _is_time(key.last_rotation),
-    "material_expires": lambda key: not key.material_expires or (_external(key) and _is_time(key.material_expires)),
+    "last_rotation": lambda key: is_time(key.last_rotation),
+    "material_expires": lambda key: not key.material_expires or (_external(key) and is_time(key.material_expires)),
     "imported": lambda key: len(key.imported) == (_DIGEST if _external(key) and key.newest else 0),
     "spent": lambda key: not key.spent or (_external(key) and not key.primary and not key.spent.sealed),
     "primary": lambda key: not key.primary or key.primary.sealed,
@@ -112,7 +91,7 @@ _KEY: Checks[Key] = {
 }
 _VERSION: Checks[tuple[Key, KeyVersion]] = {
     "number": lambda of: 1 <= of[1].number <= _VERSIONS,
-    "created": lambda of: _is_time(of[1].created),
+    "created": lambda of: is_time(of[1].created),
     "material": lambda of: material_fits(of[0].spec, of[1].sealed) if of[1].sealed else _external(of[0]),
 }
 _CREDENTIAL: Checks[Credential] = {
@@ -121,46 +100,33 @@ _CREDENTIAL: Checks[Credential] = {
     "secret": lambda its: SECRET_FORM.fullmatch(its.sealed.decode()),
     "dialects": lambda its: its.dialects and set(DIALECTS).issuperset(its.dialects),
     "policy": lambda its: policy.parse(its.policy) is not None,
-    "created": lambda its: _is_time(its.created),
-    "expires": lambda its: _is_time(its.expires),
+    "created": lambda its: is_time(its.created),
+    "expires": lambda its: is_time(its.expires),
 }
 
 
 def about_flaws(about: About) -> Iterator[str]:
-    return _flaws(_ABOUT, about, "it")
+    return flaws(_ABOUT, about, "it")
 
 
 def key_flaws(key: Key) -> Iterator[str]:
     """Sentences."""
-    whose = f"the key {key.id[:_SHOWN]}"
-    yield from _flaws(_KEY, key, whose)
+    whose = f"the key {key.id[:SHOWN]}"
+    yield from flaws(_KEY, key, whose)
     for alias in key.aliases[: MAX_ALIASES + 1]:
-        yield from _flaws({"name": check_alias}, alias, f"{ALIAS_PREFIX}{alias[:_SHOWN]}")
+        yield from flaws({"name": check_alias}, alias, f"{ALIAS_PREFIX}{alias[:SHOWN]}")
     for grant in key.grants[: MAX_GRANTS + 1]:
-        yield from _flaws(_GRANT, (key, grant), f"{whose}, grant {grant.id[:_SHOWN]}")
+        yield from flaws(_GRANT, (key, grant), f"{whose}, grant {grant.id[:SHOWN]}")
     if key.newest:
         yield from version_flaws(key, key.newest)
 
 
 def version_flaws(key: Key, version: KeyVersion) -> Iterator[str]:
     """What would be used as it is, however weak."""
-    return _flaws(_VERSION, (key, version), f"the key {key.id[:_SHOWN]}, version {version.number}")
+    return flaws(_VERSION, (key, version), f"the key {key.id[:SHOWN]}, version {version.number}")
 
 
 def credential_flaws(credential: Credential, last_used: int) -> Iterator[str]:
-    whose = f"the access key {credential.access_key_id[:_SHOWN]}"
-    yield from _flaws(_CREDENTIAL, credential, whose)
-    yield from _flaws({"last use": _is_time}, last_used, whose)
-
-
-def _flaws(checks: Checks[T], of: T, whose: str) -> Iterator[str]:
-    for name, holds in checks.items():
-        why = ""
-        try:
-            if holds(of):
-                continue
-        except (KmsError, SettingsError) as e:
-            why = f": {e}"[:_SAID]
-        except ValueError:  # of a library, which may quote what it was given
-            pass
-        yield f"{whose}: its {name} is none that it can have{why}"
+    whose = f"the access key {credential.access_key_id[:SHOWN]}"
+    yield from flaws(_CREDENTIAL, credential, whose)
+    yield from flaws({"last use": is_time}, last_used, whose)

@@ -1,0 +1,117 @@
+"""Backups that somebody else has made: whoever knows a recipient of age can, and anybody a plain one."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import tarfile
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kit.backup_files import opened
+from kit.backups import backed_up, restored, tkms
+from tkms.backup.contents import ABOUT, FORMAT, PARENT, SITE, SUMS, packed
+from tkms.machine.directory import Directory
+from tkms.machine.site_file import NAME
+from tkms.output import Failed
+
+_ESCAPE = "\x1b]0;a title\x07"
+_AGES = 10**18
+
+
+def _crafted(
+    directory: Directory,
+    tmp_path: Path,
+    site: dict[str, Any] | None = None,
+    about: dict[str, Any] | None = None,
+    change: Callable[[sqlite3.Connection], object] = lambda _: None,
+) -> Path:
+    """A backup of the directory with these fields, and rows, made others."""
+    whole = opened(backed_up(directory, tmp_path / "own"), tmp_path / "unpacked")
+    with closing(sqlite3.connect(whole.store, isolation_level=None)) as db:
+        change(db)
+    said = {field: getattr(whole.about, field) for field in whole.about.__struct_fields__} | (about or {})
+    whose = json.loads((directory.path / NAME).read_bytes()) | (site or {})
+    target = tmp_path / "crafted"
+    with whole.store.open("rb") as store:
+        small = {ABOUT: json.dumps(said).encode(), SITE: json.dumps(whose).encode()}
+        target.write_bytes(b"".join(packed(small, store, 1, None)))
+    return target
+
+
+_OTHERS: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
+    ("tenant", {"tenant": _ESCAPE}, {}),
+    ("region", {"region": _ESCAPE}, {}),
+    ("account", {"account": ""}, {}),
+    ("ready", {"ready": False}, {}),
+    ("ready", {"empty": True}, {}),
+    ("authenticated", {"authenticated": False}, {}),
+    ("restored", {"restored": _AGES}, {}),
+    ("format", {}, {"format": 0}),
+    ("release", {}, {"release": "1" * 1000}),
+    ("date", {}, {"created": _AGES}),
+    ("date", {}, {"created": -1}),
+    ("keys", {}, {"keys": -1}),
+    ("audit_head", {}, {"audit_head": _ESCAPE}),
+    ("parent_fingerprint", {}, {"parent_fingerprint": _ESCAPE}),
+]
+
+
+@pytest.mark.parametrize(("field", "site", "about"), _OTHERS)
+def test_what_no_release_can_have_said_is_refused(
+    field: str, site: dict[str, Any], about: dict[str, Any], directory: Directory, tmp_path: Path
+) -> None:
+    file = _crafted(directory, tmp_path, site, about)
+    with pytest.raises(Failed, match=rf"damaged or not whole \(.*its {field} is none that it can have"):
+        restored(tmp_path / "new", file, parent=directory.path / PARENT)
+    assert not (tmp_path / "new").exists()
+
+
+def _head(name: str = "backup.json", **headers: str) -> bytes:
+    info = tarfile.TarInfo(name)
+    info.pax_headers = {f"GNU.sparse.{each}": value for each, value in headers.items()}
+    how = tarfile.PAX_FORMAT if headers else tarfile.USTAR_FORMAT
+    return info.tobuf(how, "utf-8", "surrogateescape")
+
+
+_TARS = {
+    "holes without numbers": _head(map="a,b"),
+    "holes of no number": _head(size="x"),
+    "holes that are not told": _head(major="1", minor="0"),
+    "a name that is no text": _head("\udcff") + _head(SUMS),
+}
+
+
+@pytest.mark.parametrize("which", _TARS)
+def test_a_tar_that_is_none_is_told_as_damaged(which: str, tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(_TARS[which] + bytes(4096))
+    with pytest.raises(Failed, match="damaged or not whole"):
+        opened(tmp_path / "a", tmp_path / "x")
+
+
+def test_a_site_that_was_edited_by_hand_is_restored(directory: Directory, tmp_path: Path) -> None:
+    """As one may be whose ARNs are those of another KMS."""
+    file = _crafted(directory, tmp_path, {"region": "Region_1", "account": "1234567890123456"})
+    restored(tmp_path / "new", file, parent=directory.path / PARENT)
+
+
+def test_rows_of_others_get_no_macs_where_they_are_restored(directory: Directory, tmp_path: Path) -> None:
+    """As those of an older release would, which its `site.json` says."""
+
+    def allow(db: sqlite3.Connection) -> None:
+        db.execute("UPDATE credentials SET mac = NULL, doc = json_set(doc, '$.name', 'somebody')")
+
+    file = _crafted(directory, tmp_path, {"authenticated": False}, change=allow)
+    new = Directory(tmp_path / "new")
+    assert "authenticated" in tkms(new, "restore", file, "--parent", directory.path / PARENT, status=1)
+    assert not new.path.exists()
+
+
+def test_what_a_file_says_is_nothing_that_a_terminal_obeys(directory: Directory, tmp_path: Path) -> None:
+    newer = _crafted(directory, tmp_path, about={"format": FORMAT + 1, "release": _ESCAPE})
+    told = tkms(directory, "backup", "verify", newer, status=1)
+    assert told == rf"tkms: {newer} was made by a newer release, \x1b]0;a title\x07: install that." + "\n"
