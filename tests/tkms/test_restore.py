@@ -10,6 +10,8 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -28,6 +30,7 @@ from kit.backups import (
 )
 from kit.connections import starting
 from kit.resealing import parent_file, reseal
+from tenantkms.runtime.assemble import SettingsError
 from tkms.backup.contents import PARENT, STORE
 from tkms.machine.directory import RESTORING, Directory
 from tkms.machine.parents import former_files
@@ -182,6 +185,42 @@ def test_the_right_parent_key_takes_the_place_of_a_wrong_one(directory: Director
     assert decrypt(directory, blob) == b"secret"
     assert aside
     assert (aside / PARENT).read_bytes() == wrong
+
+
+@pytest.mark.parametrize("replacing", [False, True])
+def test_one_that_is_stopped_while_it_moves_files_is_ended_by_the_next(
+    replacing: bool, directory: Directory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By Ctrl-C, SIGTERM or the disk, which takes away what a killed process leaves."""
+    then, rename = create(directory), Path.rename
+    file, parent = backed_up(directory, tmp_path / "b"), tmp_path / "parent"
+    shutil.copy(directory.path / PARENT, parent)
+    reseal(directory, parent_file(tmp_path / "new"))
+    now = create(directory)
+    for step in range(100):
+        path, left = tmp_path / f"at {step}", iter(range(step, -1, -1))
+        if replacing:
+            shutil.copytree(directory.path, path)
+
+        def moved(self: Path, to: Path, left: Iterator[int] = left) -> Path:
+            if not next(left, 1):
+                raise KeyboardInterrupt
+            return rename(self, to)
+
+        with monkeypatch.context() as patch, suppress(KeyboardInterrupt):
+            patch.setattr(Path, "rename", moved)
+            restored(path, file, replacing=replacing, parent=parent)
+            break
+        there = (path / "site.json").exists()
+        if not there:
+            with pytest.raises(SettingsError, match="A restore did not come to its end"):
+                Directory(path).open()
+        restored(path, file, replacing=there, parent=parent)
+        assert found(Directory(path), then)
+        assert found(Directory(path), now) is None
+        assert not (path / RESTORING).exists()
+        assert [*path.glob(f"before-*/{STORE}")] or not replacing
+    assert step > 3
 
 
 @pytest.mark.parametrize("damage", ["torn", "missing", "site", "no site"])

@@ -78,7 +78,7 @@ def prepared(
         else:
             there = _taken(stack, path, replacing=replacing)
             staged = path / RESTORING
-            stack.callback(shutil.rmtree, staged, ignore_errors=True)
+            stack.callback(_discard, staged)
             shutil.rmtree(staged, ignore_errors=True)
             staged.mkdir(mode=0o700)
         name = path_text(file)
@@ -103,6 +103,12 @@ def prepared(
             differences=found,
             why=why,
         )
+
+
+def _discard(staged: Path) -> None:
+    """Unless `put` has begun and was stopped: then it has what is neither in its old place nor in its new one."""
+    if not (staged / NAME).exists():
+        shutil.rmtree(staged, ignore_errors=True)
 
 
 def _taken(stack: ExitStack, path: Path, *, replacing: bool) -> bool:
@@ -178,17 +184,16 @@ def put(plan: Plan, clock: float) -> Path | None:
     path, staged = plan.path, plan.staged
     if plan.replaces:
         _check_alone(path)
-    # A request in the second that runs may have been served, too.
-    site = replace(plan.unpacked.site, restored=int(clock) + 1, paused=True)
-    write_whole(staged / NAME, msgspec.json.encode(site))
-    new = [name for name in (PARENT, *reversed(_FILES)) if (staged / name).exists()]
+    new = [name for name in (PARENT, *reversed(_FILES)) if name == NAME or (staged / name).exists()]
     if (path / PARENT).exists() and (path / PARENT).read_bytes() == (staged / PARENT).read_bytes():
         new.remove(PARENT)
-    for name in new:
+    for name in new[:-1]:
         _sync(staged / name)
-    sync_directory(staged)
     old = [name for name in (*_FILES, *({PARENT} & {*new})) if (path / name).exists()]
     aside = _new_aside(path, clock) if old else None
+    # A request in the second that runs may have been served, too.
+    site = replace(plan.unpacked.site, restored=int(clock) + 1, paused=True)
+    write_whole(staged / NAME, msgspec.json.encode(site))  # from here on it is to come to its end, now or by the next
     if aside:
         for name in old:
             (path / name).rename(aside / name)
