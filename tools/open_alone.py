@@ -70,7 +70,7 @@ def material_of(blob: bytes, rows: sqlite3.Connection, parent: bytes, tenant: st
     if not version or version["number"] != number:
         found = rows.execute("SELECT doc FROM versions WHERE key_id = ? AND number = ?", (key_id, number)).fetchone()
         version = json.loads(found[0]) if found else None
-    if spec != SUITES[blob[1]][0] or not version or not version["sealed"]:
+    if spec != SUITES.get(blob[1], ("",))[0] or not version or not version["sealed"]:
         raise Refused(f"The key {key_id} has no material of version {number} in these rows.")
     sealed = base64.b64decode(version["sealed"])
     names = b"".join(bytes([len(name)]) + name for name in (tenant.encode(), spec.encode()))
@@ -85,7 +85,9 @@ def material_of(blob: bytes, rows: sqlite3.Connection, parent: bytes, tenant: st
 def open_backup(source: IO[bytes], passphrase: bytes, out: IO[bytes]) -> None:
     """Write the tar that is in a backup under a passphrase (docs/backup.md)."""
     head = source.read(56)
-    log_n, r, p = head[5:8]
+    log_n, r, p = head[5:8] if len(head) == 56 else (0, 0, 0)
+    if not (0 < log_n < 20 and 0 < r < 9 and 0 < p < 5):
+        raise Refused("The backup is damaged or not whole.")
     made = hashlib.scrypt(passphrase, salt=head[8:24], n=1 << log_n, r=r, p=p, maxmem=1 << 30, dklen=64)
     if not hmac.compare_digest(made[32:], head[24:56]):
         raise Refused("The passphrase is another one.")
@@ -134,7 +136,7 @@ def main() -> None:
     parser.add_argument("--passphrase", type=Path, metavar="FILE")
     args = parser.parse_args()
     context = dict(pair.split("=", 1) for pair in args.context)
-    passphrase = args.passphrase.read_bytes().removesuffix(b"\n") if args.passphrase else b""
+    passphrase = args.passphrase.read_bytes().removesuffix(b"\n").removesuffix(b"\r") if args.passphrase else b""
     blob = base64.b64decode(sys.stdin.read())
     with tempfile.TemporaryDirectory() as folder:
         store, tenant = unpacked(args.rows, Path(folder), passphrase)
@@ -147,5 +149,5 @@ def main() -> None:
 if __name__ == "__main__":
     try:
         main()
-    except (Refused, OSError, ValueError, sqlite3.Error, tarfile.TarError) as e:
+    except (Refused, OSError, ValueError, KeyError, sqlite3.Error, tarfile.TarError) as e:
         sys.exit(str(e))

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from kit.backup_files import PASSPHRASE, made
 from kit.support import VECTORS, new_directory
 from tenantkms.model.key import Key
 from tenantkms.runtime.assemble import Settings
@@ -114,3 +115,15 @@ def test_it_opens_what_a_data_directory_has_made(tmp_path: Path) -> None:
         assert done.returncode == 1
         assert why in done.stderr.decode()
         assert not done.stdout
+
+
+def test_it_reads_the_passphrase_of_a_file_as_the_backup_did(tmp_path: Path) -> None:
+    directory = new_directory(tmp_path / "data")
+    blob = _encrypt(directory.open(), "alias/default", b"text")
+    file, passphrase = made(directory, tmp_path / "backup"), tmp_path / "passphrase"
+    args = (file, directory.path / "parent.key", "--passphrase", passphrase)
+    for end in (b"", b"\n", b"\r\n"):
+        passphrase.write_bytes(PASSPHRASE + end)
+        assert alone(*args, stdin=blob).stdout == b"text"
+    file.write_bytes(file.read_bytes()[:5] + bytes([255]) * 3 + file.read_bytes()[8:])
+    assert alone(*args, stdin=blob).stderr == b"The backup is damaged or not whole.\n"

@@ -30,6 +30,7 @@ from tkms.cli import main
 from tkms.machine.directory import Directory, call
 from tkms.machine.lock import locked
 from tkms.machine.parents import former_files
+from tkms.output import Failed
 from tkms.reseal import work
 from tkms.whole import write_whole
 
@@ -114,6 +115,9 @@ def test_a_second_one_keeps_the_first_one_s_lines_and_sessions(directory: Direct
     assert things.session_is_good(directory.open())
     assert len(former_files(directory.path)) == 2
     sound(directory)
+    (directory.path / "parent-until-x.key").write_bytes(b"none")
+    with pytest.raises(Failed, match=r"parent-until-x\.key: It is no parent key"):
+        reseal(directory)
 
 
 def test_what_a_process_wrote_late_is_told_and_mended(directory: Directory, new: Path) -> None:

@@ -142,6 +142,7 @@ def test_one_from_before_a_reseal_opens_with_the_parent_key_that_it_left(
     file = backed_up(directory, tmp_path / "backup")
     reseal(directory, parent_file(tmp_path / "new.key"))
     (former,) = former_files(directory.path)
+    (directory.path / "parent-until-99991231T235959Z-0000.key").write_bytes(b"tried before it, and none")
     assert tkms(directory, "backup", "verify", file).endswith(f"It opens with {former}\n")
     assert json.loads(tkms(directory, "backup", "verify", file, "--json"))["parent"] == str(former)
     assert tkms(directory, "open", "--offline", file, blob) == "secret"

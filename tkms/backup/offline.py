@@ -8,9 +8,8 @@ import shutil
 import sqlite3
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Sequence
 from contextlib import closing, suppress
-from itertools import chain
 from pathlib import Path
 
 import msgspec
@@ -19,7 +18,7 @@ from msgspec import Struct
 from tenantkms.crypto.context import canonical
 from tenantkms.crypto.envelope import derive, open_blob, parse_header
 from tenantkms.crypto.strings import plaintext
-from tenantkms.errors import InvalidCiphertext
+from tenantkms.errors import InvalidCiphertext, Unavailable
 from tenantkms.model.key import Key
 from tenantkms.model.specs import SYMMETRIC
 from tenantkms.model.version import KeyVersion, version_id
@@ -28,7 +27,7 @@ from tenantkms.parent.root import Root
 from tenantkms.runtime.assemble import SettingsError
 from tkms.backup.asking import opening_secrets
 from tkms.backup.contents import PARENT, STORE, unpack
-from tkms.backup.parents import candidates
+from tkms.backup.parents import Candidate, candidates
 from tkms.backup.rows import file_parent
 from tkms.commands import context, read_blob
 from tkms.machine.site_file import read_site
@@ -61,10 +60,8 @@ def open_offline(args: argparse.Namespace) -> int:
         key, version = _found(place.store, header.key_id, header.version)
         if key.spec not in SYMMETRIC or SYMMETRIC[key.spec].suite != header.suite:
             raise InvalidCiphertext
-        parents = chain.from_iterable(_parents(place.store, tenant, each.spec) for each in found)
-        material = _opened(parents, version.sealed, key_binding(tenant, key.id, version.number, key.spec))
-    if material is None:
-        raise Failed(f"The parent key is another one, or the tenant is not {tenant}.")
+        binding = key_binding(tenant, key.id, version.number, key.spec)
+        material = _material(place.store, tenant, found, version.sealed, binding)
     opened = plaintext(header.content, open_blob(derive(material), header, blob, canonical(pairs)))
     if args.json:
         print_json(
@@ -113,11 +110,17 @@ def _parents(store: Path, tenant: str, spec: bytes) -> list[ParentKey]:
     return [parent]
 
 
-def _opened(parents: Iterable[ParentKey], sealed: bytes, binding: Binding) -> bytes | None:
-    for parent in parents:
-        with suppress(SealBroken):
-            return parent.unseal(sealed, binding)
-    return None
+def _material(store: Path, tenant: str, found: Sequence[Candidate], sealed: bytes, binding: Binding) -> bytes:
+    """By the first parent key that opens it. Raises `Failed`, and what kept one of them from being asked."""
+    fault: Failed | Unavailable | None = None
+    for each in found:
+        try:
+            for parent in _parents(store, tenant, each.spec):
+                with suppress(SealBroken):
+                    return parent.unseal(sealed, binding)
+        except (Failed, Unavailable) as e:  # such as AWS KMS, where there is no network: another one may be a file
+            fault = fault or e
+    raise fault or Failed(f"The parent key is another one, or the tenant is not {tenant}.")
 
 
 def _found(store: Path, key_id: str, number: int) -> tuple[Key, KeyVersion]:

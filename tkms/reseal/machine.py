@@ -39,11 +39,16 @@ def spec_of(to: str) -> bytes:
     if to.startswith("arn:"):
         raise Failed(f"{to} is not the ARN of a key of AWS KMS: arn:aws:kms:<region>:<account>:key/<id>.")
     spec = read_private(Path(to))
-    try:
-        parent_of(spec, aws_parent)
-    except Unavailable as e:
-        raise Failed(f"{path_text(to)}: {e}") from None
+    _parent(spec, path_text(to))
     return spec
+
+
+def _parent(spec: bytes, name: str) -> ParentKey:
+    """What the file `name` says. Raises `Failed`."""
+    try:
+        return parent_of(spec, aws_parent)
+    except Unavailable as e:
+        raise Failed(f"{name}: {e}") from None
 
 
 class OnMachine:
@@ -91,8 +96,8 @@ class OnMachine:
         return True
 
     def older(self) -> Sequence[ParentKey]:
-        files = former_files(self._directory.path)
-        return [parent_of(spec, aws_parent) for spec in (file.read_bytes() for file in files) if spec != self._new]
+        specs = ((file, file.read_bytes()) for file in former_files(self._directory.path))
+        return [_parent(spec, path_text(file)) for file, spec in specs if spec != self._new]
 
     def named(self) -> None:
         old = self.file.read_bytes()
