@@ -10,7 +10,7 @@ from itertools import chain
 from tkms.anchor import check_rows, take_over
 from tkms.findings import ENDPOINT, PROBLEM, WARNING, Finding, examine_endpoint
 from tkms.machine.directory import Directory
-from tkms.output import Bar, UsageError, clear, confirm, counted, painted, print_json, shown
+from tkms.output import Bar, UsageError, clear, confirm, counted, painted, print_json, printable, shown
 
 _SHOWN = 20
 _STEP = 100
@@ -39,9 +39,9 @@ def doctor(args: argparse.Namespace) -> int:
             clear()
         if not args.json:
             mark = {PROBLEM: "!!", WARNING: " !"}.get(finding.status, "ok")
-            print(f"{painted(mark)}  {finding.check:<13} {finding.found}", flush=True)
+            print(f"{painted(mark)}  {finding.check:<13} {printable(finding.found)}", flush=True)
             if finding.advice:
-                print(f"{'':17} -> {finding.advice}", flush=True)
+                print(f"{'':17} -> {printable(finding.advice)}", flush=True)
     counts = {status: sum(finding.status == status for finding in findings) for status in (PROBLEM, WARNING)}
     if args.json:
         print_json(findings)

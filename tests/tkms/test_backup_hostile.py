@@ -5,18 +5,21 @@ from __future__ import annotations
 import json
 import sqlite3
 import tarfile
+import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from kit.backup_files import opened
 from kit.backups import backed_up, restored, tkms
+from kit.support import run_tkms
 from tkms.backup.contents import ABOUT, FORMAT, PARENT, SITE, SUMS, packed
 from tkms.machine.directory import Directory
-from tkms.machine.site_file import NAME
+from tkms.machine.site_file import NAME, read_site, write_site
 from tkms.output import Failed
 
 _ESCAPE = "\x1b]0;a title\x07"
@@ -115,3 +118,41 @@ def test_what_a_file_says_is_nothing_that_a_terminal_obeys(directory: Directory,
     newer = _crafted(directory, tmp_path, about={"format": FORMAT + 1, "release": _ESCAPE})
     told = tkms(directory, "backup", "verify", newer, status=1)
     assert told == rf"tkms: {newer} was made by a newer release, \x1b]0;a title\x07: install that." + "\n"
+
+
+# -- what else goes in and out ----------------------------------------------------------------------------
+
+
+def test_no_name_is_taken_that_a_file_of_the_directory_has(directory: Directory, tmp_path: Path) -> None:
+    """Its own note of the backup took the place of the backup, which was told as made."""
+    for command in ("backup", "export"):
+        for name in ("backup.json", "kms.sqlite3-journal", "parent-until-x.key"):
+            told = tkms(directory, command, "--plain", directory.path / name, status=1)
+            assert "is in the data directory: there its name has to end with .tkb" in told
+    assert not [*directory.path.glob("kms.sqlite3-journal")]
+    tkms(directory, "backup", "--plain", directory.path / "monday.tkb")
+    tkms(directory, "backup", "verify", directory.path / "monday.tkb")
+    tkms(directory, "backup", "--plain", tmp_path / "backup.json")
+
+
+def test_the_doctor_shows_no_name_that_a_terminal_obeys(directory: Directory, tmp_path: Path) -> None:
+    tkms(directory, "backup", "--plain", tmp_path / f"{_ESCAPE}\n.tkb")
+    assert rf"{tmp_path}/\x1b]0;a title\x07\n.tkb" in tkms(directory, "doctor")
+
+
+def test_an_import_is_of_whom_its_command_says(directory: Directory, tmp_path: Path) -> None:
+    tkms(directory, "export", "--plain", tmp_path / "kms.tke")
+    new = Directory(tmp_path / "new")
+    told = tkms(new, "import", tmp_path / "kms.tke", "--from-tenant", "acme", status=1)
+    assert "is of tenant 'local', and not of 'acme'" in told
+    assert not new.path.exists()
+    tkms(new, "import", tmp_path / "kms.tke", "--from-tenant", "local")
+
+
+def test_the_doctor_says_that_a_clock_was_ahead(directory: Directory) -> None:
+    """As long as nobody is served, which no log says."""
+    site = read_site(directory.path)
+    write_site(directory.path, replace(site, restored=int(time.time()) + 100_000))
+    done = run_tkms("doctor", "--data-dir", str(directory.path), check=False)
+    assert done.returncode == 1
+    assert "all requests are refused until" in done.stdout

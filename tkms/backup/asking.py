@@ -6,9 +6,20 @@ import argparse
 import sys
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 
 from tkms.backup.container import OF_AGE, UNDER_PASSPHRASE, Age, Closing, Passphrase, Plain, Secrets
-from tkms.output import Bar, Failed, UsageError, called, clear, read_bytes, shown, typed
+from tkms.output import Bar, Failed, UsageError, called, clear, path_text, read_bytes, shown, typed
+
+_ENDS = (".tkb", ".tke", ".age")
+
+
+def check_name(file: Path, data_dir: Path) -> None:
+    """Raises `Failed` for a name in the data directory itself that one of its own files may have, now or later."""
+    if file.suffix not in _ENDS and file.absolute().parent.resolve() == data_dir.resolve():
+        raise Failed(
+            f"{path_text(file)} is in the data directory: there its name has to end with {' or '.join(_ENDS)}."
+        )
 
 
 def chosen_closing(args: argparse.Namespace) -> Closing:

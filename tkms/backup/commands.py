@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from tenantkms.keys.maintenance import JOBS
 from tenantkms.model.profiles import DAY
 from tenantkms.model.watch import Watch
-from tkms.backup.asking import Progress, chosen_closing, opening_secrets
+from tkms.backup.asking import Progress, check_name, chosen_closing, opening_secrets
 from tkms.backup.compare import WORDS, Difference
 from tkms.backup.container import Plain
 from tkms.backup.contents import PARENT, About, unpack
@@ -45,6 +45,7 @@ def backup(args: argparse.Namespace) -> int:
     end_orderly()
     directory, file = Directory(args.data_dir), Path(args.file)
     directory.open()  # or say what is wrong: nothing is backed up that its parent key does not open
+    check_name(file, args.data_dir)
     closing = chosen_closing(args)
     with noted(directory.open, "Backup", path_text(file.absolute())) as say:
         with Progress(args, "backup") as tell:

@@ -44,7 +44,7 @@ from tkms.findings import (
 from tkms.machine.directory import Directory
 from tkms.machine.parents import file_of
 from tkms.machine.server_file import read_server, server_since
-from tkms.machine.site_file import NAME
+from tkms.machine.site_file import NAME, read_site
 from tkms.output import Failed, counted, held_text, time_from_now, time_text
 from tkms.places import reason
 from tkms.reseal.found import PARENT as PARENT_KEY
@@ -128,7 +128,15 @@ def _server(here: Here) -> Found:
 
 
 def _restored(here: Here) -> Found:
-    if here.directory.paused:
+    site, now = read_site(here.directory.path), int(time.time())
+    if site.restored > now + SKEW:
+        refused = f"all requests are refused until {time_text(site.restored)}: the clock was ahead at that time"
+        yield (
+            PROBLEM,
+            refused,
+            f'If it is right now: tkms resume; without a restore, set "restored" in {NAME} to {now}.',
+        )
+    if site.paused:
         resume = "See what is due (tkms maintain --dry-run), then: tkms resume"
         yield WARNING, "nothing is rotated or destroyed since it was restored", resume
 

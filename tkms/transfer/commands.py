@@ -18,7 +18,7 @@ from msgspec.structs import replace
 
 from tenantkms.model.site import Site
 from tenantkms.runtime.assemble import Settings
-from tkms.backup.asking import Progress, chosen_closing, opening_secrets
+from tkms.backup.asking import Progress, check_name, chosen_closing, opening_secrets
 from tkms.backup.container import Pieces, Plain
 from tkms.machine.directory import Directory
 from tkms.machine.site_file import NAME as SITE
@@ -87,6 +87,7 @@ class _Exported(Struct, frozen=True, kw_only=True):
 def export(args: argparse.Namespace) -> int:
     end_orderly()
     place, file, counts = find(args), Path(args.file), Counts()
+    check_name(file, args.data_dir)
     settings, closing = place.settings, chosen_closing(args)
     said = about(settings, whole=not args.keys)
     with ExitStack() as stack:
@@ -195,11 +196,15 @@ class _Target:
     def __init__(self, args: argparse.Namespace, about_: About, name: str) -> None:
         self._args, self._about = args, about_
         self._place: Place | None = None
+        if args.from_tenant not in ("", about_.tenant):
+            raise Failed(
+                f"{name} is of tenant {about_.tenant!r}, and not of {args.from_tenant!r}: is it the right file?"
+            )
         if args.stack or ((args.data_dir / SITE).exists() and read_site(args.data_dir).ready):
             self._place = find(args)
             here = self._place.settings.site
             # Most machines are `local`: they are told apart by the account, which `tkms init` made up.
-            if (here.tenant, here.account) != (about_.tenant, about_.account) and args.from_tenant != about_.tenant:
+            if (here.tenant, here.account) != (about_.tenant, about_.account) and not args.from_tenant:
                 raise Failed(
                     f"{name} is of tenant {about_.tenant!r} of the account {about_.account}, and {self.where} of"
                     f" {here.tenant!r} of {here.account}: if that is meant, --from-tenant {about_.tenant}"
