@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -246,12 +247,30 @@ def test_a_backup_from_within_opens_with_the_new_parent_key_alone(
     capfd.readouterr()
 
 
+def _told(directory: Directory) -> list[tuple[str, str]]:
+    """(request id, outcome) of the audit log's lines of reseals."""
+    lines = [json.loads(line) for line in (directory.path / "audit.jsonl").read_bytes().splitlines()]
+    return [(line["request_id"], line["outcome"]) for line in lines if line.get("action") == "Reseal"]
+
+
+def test_one_whose_parent_key_cannot_be_written_is_told(
+    directory: Directory, new: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("tkms.reseal.machine.write_whole", full)
+    with pytest.raises(OSError, match="No space"):
+        reseal(directory, new)
+    assert [outcome for _, outcome in _told(directory)] == ["intent", "OSError"]
+    assert len({request_id for request_id, _ in _told(directory)}) == 1
+
+
 def test_the_audit_log_says_what_came_of_each(half: tuple[Directory, Things]) -> None:
     directory, _ = half
     reseal(directory)
     reseal(directory)  # there is nothing to do
-    lines = [json.loads(line) for line in (directory.path / "audit.jsonl").read_bytes().splitlines()]
-    told = [(line["request_id"], line["outcome"]) for line in lines if line.get("action") == "Reseal"]
+    told = _told(directory)
     assert [outcome for _, outcome in told] == ["intent", "Unavailable", "intent", "ok"]
     (first, _), (second, _), (third, _), (fourth, _) = told
     assert (first, third, first == third) == (second, fourth, False)

@@ -11,8 +11,8 @@ Whoever is ended at any place of it leaves what both parent keys open, and goes 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Protocol
 
 from msgspec import Struct
@@ -66,24 +66,31 @@ def start(root: Root, new: ParentKey, old: bytes, write: Callable[[bytes, bytes]
     begin(root, new, old, sessions, write)
 
 
+@contextmanager
+def _failure_noted(target: Target) -> Iterator[None]:
+    try:
+        yield
+    except BaseException as e:
+        with suppress(KmsError, SettingsError):  # what went wrong is told in any case
+            target.note(type(e).__name__)
+        raise
+
+
 def carry_out(target: Target, tell: Callable[[int], None] | None) -> Report:
     """From wherever it stands to its end. Raises `Failed` for rows that cannot be put under it, `Unavailable`."""
-    target.named()
     root = target.settings.root
-    root.renew(strict=True)
+    with _failure_noted(target):
+        target.named()
+        root.renew(strict=True)
     if not root.opened().before:  # somebody looks whether all is under it
         report = _passes(target, tell)
         if report.renewed:  # a process had been late
             target.note("ok")
         return report
-    try:
+    with _failure_noted(target):
         report = _passes(target, tell)
         target.end()
         finish(root, target.settings.deps.keyring.store.replace_root)
-    except BaseException as e:
-        with suppress(KmsError, SettingsError):  # what went wrong is told in any case
-            target.note(type(e).__name__)
-        raise
     target.note("ok")
     return report
 
