@@ -147,8 +147,11 @@ def table(rows: Iterable[Sequence[str]]) -> None:
 
 
 def time_text(seconds: float) -> str:
-    """Unix seconds in UTC; 0 is never."""
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if seconds else "never"
+    """Unix seconds in UTC; 0 is never. What is in no calendar, as only others write it, stays a number."""
+    try:
+        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if seconds else "never"
+    except (OverflowError, ValueError, OSError):
+        return f"second {seconds:.0f}"
 
 
 def counted(count: int, one: str, several: str = "") -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sqlite3
 import tarfile
@@ -17,7 +18,7 @@ from msgspec.structs import replace
 from kit.backup_files import opened
 from kit.backups import backed_up, restored, tkms
 from kit.support import run_tkms
-from tkms.backup.contents import ABOUT, FORMAT, PARENT, SITE, SUMS, packed
+from tkms.backup.contents import ABOUT, EXPORTED, FORMAT, PARENT, SITE, SUMS, packed, tarred
 from tkms.machine.directory import Directory
 from tkms.machine.site_file import NAME, read_site, write_site
 from tkms.output import Failed
@@ -112,6 +113,31 @@ def test_rows_of_others_get_no_macs_where_they_are_restored(directory: Directory
     new = Directory(tmp_path / "new")
     assert "authenticated" in tkms(new, "restore", file, "--parent", directory.path / PARENT, status=1)
     assert not new.path.exists()
+
+
+@pytest.mark.parametrize("what", ["TRIGGER a AFTER UPDATE ON keys BEGIN DELETE FROM keys; END", "VIEW a AS SELECT 1"])
+def test_a_store_that_acts_by_itself_is_told(what: str, directory: Directory, tmp_path: Path) -> None:
+    """It has no MAC, and could undo in the restored store what is changed there later."""
+    file = _crafted(directory, tmp_path, change=lambda db: db.execute(f"CREATE {what}"))
+    told = f"its {what.split(maxsplit=1)[0].lower()} 'a' is none that a release makes"
+    assert told in tkms(directory, "backup", "verify", file, status=1)
+    new = Directory(tmp_path / "new")
+    tkms(new, "restore", file, "--parent", directory.path / PARENT)
+    assert told in run_tkms("doctor", "--data-dir", str(new.path), check=False).stdout
+
+
+def test_dates_of_no_calendar_hide_nothing_of_what_a_restore_undoes(directory: Directory, tmp_path: Path) -> None:
+    change = f"UPDATE keys SET doc = json_set(doc, '$.deletion_date', {_AGES}, '$.state', 'PendingDeletion')"
+    file = _crafted(directory, tmp_path, change=lambda db: db.execute(change))
+    assert f"is destroyed from second {_AGES} on" in tkms(directory, "restore", file, "--replace", "--dry-run")
+
+
+def test_brackets_without_an_end_are_damage(directory: Directory, tmp_path: Path) -> None:
+    for command, name in (("verify", ABOUT), ("import", EXPORTED)):
+        content = b'{"what no release knows":' + b"[" * 100_000
+        (tmp_path / name).write_bytes(b"".join(tarred([(name, io.BytesIO(content))], 1)))
+        args = ("backup", "verify") if command == "verify" else ("import",)
+        assert "is damaged or not whole" in tkms(directory, *args, tmp_path / name, status=1)
 
 
 def test_what_a_file_says_is_nothing_that_a_terminal_obeys(directory: Directory, tmp_path: Path) -> None:

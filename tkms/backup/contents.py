@@ -26,6 +26,8 @@ _BLOCK = tarfile.BLOCKSIZE
 _SMALL = 1 << 20
 """Bytes that any other file than the store has at most."""
 _MOST_SUMS = 1 << 26
+UNREADABLE = (msgspec.DecodeError, RecursionError)
+"""What the library raises of JSON that is none, or has more brackets in each other than anybody writes."""
 _BROKEN = (tarfile.TarError, EOFError, ValueError)
 """What the library raises of a tar that is none: the last one of numbers and names in it."""
 
@@ -171,7 +173,7 @@ def unpack(source: Reader, name: str, folder: Path, tell: Told | None = None) ->
         if about.format > FORMAT:
             raise Failed(f"{name} was made by a newer release, {about.release}: install that.")
         site = msgspec.json.decode(found[SITE], type=SiteFile)
-    except msgspec.DecodeError as e:
+    except UNREADABLE as e:
         raise damaged(name, e) from None
     for flaw in backup_flaws(about, site):
         raise damaged(name, flaw)

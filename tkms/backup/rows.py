@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import sqlite3
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -70,7 +71,23 @@ def check_file(path: Path, *, thorough: bool = False) -> list[str]:
         if e.sqlite_errorcode != sqlite3.SQLITE_CORRUPT:
             raise
         found = [str(e)]
-    return [] if found == ["ok"] else found
+    return foreign(path) if found == ["ok"] else found
+
+
+def foreign(path: Path) -> list[str]:
+    """What acts by itself in a store, or stands for rows, and is not this release's. It has no MAC: a trigger could
+    bring back what is disabled later. Raises `sqlite3.Error`.
+    """
+    with tempfile.TemporaryDirectory(prefix="tkms-") as folder:
+        SqliteStore(Path(folder) / "own", UNCHECKED)
+        own = _acting(Path(folder) / "own")
+    return [f"its {what} {name!r} is none that a release makes" for what, name, _ in sorted(_acting(path) - own)]
+
+
+def _acting(path: Path) -> set[tuple[str, str, str]]:
+    """(sort, name, SQL)."""
+    with closing(sqlite3.connect(path)) as db:
+        return {*db.execute("SELECT type, name, sql FROM sqlite_master WHERE type IN ('trigger', 'view')")}
 
 
 def file_parent(spec: bytes) -> ParentKey:

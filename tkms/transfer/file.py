@@ -20,7 +20,7 @@ from tenantkms.model.credential import Credential
 from tenantkms.model.key import Key
 from tenantkms.model.version import KeyVersion
 from tkms.backup.contents import ABOUT as BACKUP
-from tkms.backup.contents import EXPORTED, damaged, tarred, untarred
+from tkms.backup.contents import EXPORTED, UNREADABLE, damaged, tarred, untarred
 from tkms.output import Failed
 from tkms.transfer.about import About
 from tkms.transfer.valid import about_flaws
@@ -135,7 +135,7 @@ class Export:
     def _decoding(self) -> Iterator[None]:
         try:
             yield
-        except msgspec.DecodeError as e:
+        except UNREADABLE as e:
             raise damaged(self._name, str(e)[:_SAID]) from None  # which quotes what it does not know
 
     def tell(self, taker: Taker) -> Counts:
