@@ -36,11 +36,16 @@ class Refused(Exception):
     """It does not open."""
 
 
+def check(blob: bytes) -> None:
+    """The fixed parts of a blob's header."""
+    if len(blob) < 96 or blob[0] != 1 or blob[1] not in SUITES or blob[2] not in (0, 1, 3) or blob[3]:
+        raise Refused("This is no ciphertext blob of version 1.")
+
+
 def open_blob(blob: bytes, material: bytes, context: dict[str, str]) -> bytes:
     """The plaintext of a blob under the material of the key version that its header names (FORMAT.md)."""
-    suite, content = blob[1:2], blob[2:3]
-    if len(blob) < 96 or blob[0] != 1 or suite not in (b"\1", b"\2") or content not in (b"\0", b"\1", b"\3") or blob[3]:
-        raise Refused("This is no ciphertext blob of version 1.")
+    check(blob)
+    content = blob[2:3]
     header, commitment, tag = blob[:48], blob[48:80], blob[-16:]
     _, cipher, size = SUITES[blob[1]]
     prk = hmac.digest(b"tenantkms/v1", material, "sha512")
@@ -84,6 +89,8 @@ def material_of(blob: bytes, rows: sqlite3.Connection, parent: bytes, tenant: st
 
 def open_backup(source: IO[bytes], passphrase: bytes, out: IO[bytes]) -> None:
     """Write the tar that is in a backup under a passphrase (docs/backup.md)."""
+    if not passphrase:
+        raise Refused("The backup is under a passphrase: --passphrase FILE names a file that has it.")
     head = source.read(56)
     log_n, r, p = head[5:8] if len(head) == 56 else (0, 0, 0)
     if not (0 < log_n < 20 and 0 < r < 9 and 0 < p < 5):
@@ -116,6 +123,8 @@ def unpacked(rows: Path, folder: Path, passphrase: bytes) -> tuple[Path, str]:
             if newest.exists():
                 shutil.copy(newest, f"{store}-wal")
             return store, ""
+        if magic.startswith(b"age-encryption"):
+            raise Refused("The backup is encrypted with age: give what age --decrypt makes of it.")
         with tar.open("wb") as out:
             if magic.startswith(b"TKB1"):
                 open_backup(source, passphrase, out)
@@ -127,21 +136,44 @@ def unpacked(rows: Path, folder: Path, passphrase: bytes) -> tuple[Path, str]:
         return store, json.load(site)["tenant"] if site else ""
 
 
+def parent_key(file: Path) -> bytes:
+    key = file.read_bytes()
+    if len(key) != 32:
+        raise Refused(f"{file} is no parent key of 32 bytes (if an ARN is in it, the key is in AWS KMS, not here).")
+    return key
+
+
+def pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise argparse.ArgumentTypeError(f"{text} is not NAME=VALUE")
+    return name, value
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Open a ciphertext blob with rows, parent key and nothing else.")
-    parser.add_argument("rows", type=Path)
-    parser.add_argument("parent", type=Path)
-    parser.add_argument("--tenant", default="")
-    parser.add_argument("--context", action="append", default=[], metavar="NAME=VALUE")
-    parser.add_argument("--passphrase", type=Path, metavar="FILE")
+    parser = argparse.ArgumentParser(
+        description="Open a ciphertext blob with rows, parent key and nothing else.", epilog="The blob: standard input."
+    )
+    parser.add_argument(
+        "rows", type=Path, help="a copy of kms.sqlite3, or a backup (of one for age: what age --decrypt makes of it)"
+    )
+    parser.add_argument("parent", type=Path, help="parent.key")
+    parser.add_argument("--tenant", default="", help="its name, which a backup has (else: site.json)")
+    parser.add_argument(
+        "--context", action="append", type=pair, default=[], metavar="NAME=VALUE", help="one pair of it; repeat"
+    )
+    parser.add_argument("--passphrase", type=Path, metavar="FILE", help="of the backup")
     args = parser.parse_args()
-    context = dict(pair.split("=", 1) for pair in args.context)
     passphrase = args.passphrase.read_bytes().removesuffix(b"\n").removesuffix(b"\r") if args.passphrase else b""
-    blob = base64.b64decode(sys.stdin.read())
+    try:
+        blob = base64.b64decode("".join(sys.stdin.read().split()), validate=True)
+    except ValueError:
+        raise Refused("The standard input is no base64.") from None
+    check(blob)
     with tempfile.TemporaryDirectory() as folder:
         store, tenant = unpacked(args.rows, Path(folder), passphrase)
-        material = material_of(blob, sqlite3.connect(store), args.parent.read_bytes(), args.tenant or tenant)
-        plaintext = open_blob(blob, material, context)
+        material = material_of(blob, sqlite3.connect(store), parent_key(args.parent), args.tenant or tenant)
+        plaintext = open_blob(blob, material, dict(args.context))
         # Content 3 is a text that is base64, and is kept as what it is the base64 of.
         sys.stdout.buffer.write(base64.b64encode(plaintext) if blob[2] == 3 else plaintext)
 

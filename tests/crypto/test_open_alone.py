@@ -105,14 +105,26 @@ def test_it_opens_what_a_data_directory_has_made(tmp_path: Path) -> None:
         (alone(copy, data / "parent.key", *context, "--tenant", "other", stdin=blob), "tenant's name"),
         (alone(copy, data / "parent.key", *context[2:], stdin=blob), "another encryption context"),
     ]
+    (tmp_path / "short.key").write_bytes(bytes(31))
+    for name, head in {"closed.tkb": b"TKB1", "aged.tkb": b"age-encryption.org/v1\n"}.items():
+        (tmp_path / name).write_bytes(head + bytes(200))
+    key = data / "parent.key"
+    refused += [
+        (alone(copy, tmp_path / "short.key", *context, stdin=blob), "short.key is no parent key of 32 bytes"),
+        (alone(tmp_path / "closed.tkb", key, *context, stdin=blob), "under a passphrase: --passphrase FILE"),
+        (alone(tmp_path / "aged.tkb", key, *context, stdin=blob), "give what age --decrypt makes of it"),
+        (alone(copy, key, *context, stdin="AQlh" * 40), "no ciphertext blob of version 1"),
+        (alone(copy, key, *context, stdin="no blob at all?"), "is no base64"),
+    ]
     (tmp_path / "other.key").write_bytes(bytes(32))
     refused.append((alone(copy, tmp_path / "other.key", *context, stdin=blob), "The parent key is another one"))
     shutil.rmtree(data)
     foreign = new_directory(tmp_path / "foreign").path
     args = (foreign / "kms.sqlite3", foreign / "parent.key", *context)
     refused.append((alone(*args, stdin=blob), f"There is no key {keys[0]}"))
+    assert "app is not NAME=VALUE" in alone(*args[:2], "--context", "app", stdin=blob).stderr.decode()
     for done, why in refused:
-        assert done.returncode == 1
+        assert done.returncode == 1, why
         assert why in done.stderr.decode()
         assert not done.stdout
 
