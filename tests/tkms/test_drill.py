@@ -188,5 +188,8 @@ def test_who_interrupts_it_is_told_what_is_there(tmp_path: Path, number: int, st
             assert end.read() == ""
         _, err = process.communicate(timeout=60)
     assert process.returncode == status
-    assert err.startswith("tkms: interrupted. The stack tkms-drill-mine in 123456789012, eu-west-1 may be there")
+    begun, interrupted = err.splitlines()
+    place = "tkms-drill-mine in 123456789012, eu-west-1"
+    assert begun == f"tkms: the sandbox is {place}. If this is killed: {interrupted.split('Take it away: ')[1]}"
+    assert interrupted.startswith(f"tkms: interrupted. The stack {place} may be there")
     assert err.endswith("Take it away: tkms drill away --sandbox --tenant drill-mine\n")

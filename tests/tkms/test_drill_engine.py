@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tenantkms.errors import Unavailable
 from tkms.drill import sandbox
 from tkms.drill.acts import Where, own, page, plan, promise
 from tkms.drill.drills import DRILLS
@@ -15,7 +16,7 @@ from tkms.drill.options import NAMES
 from tkms.drill.page import UNRUN, checkout, filled, sections, unrun
 from tkms.drill.play import Row, play
 from tkms.drill.shell import Shell, StepFailed
-from tkms.output import Failed
+from tkms.output import Failed, UsageError
 
 HERE = Where(emulator=False)
 PLACES = [Where(emulator, release) for emulator in (False, True) for release in ("", "v0.1.0")]
@@ -206,4 +207,17 @@ def test_back_is_to_the_newest_tag_before(tmp_path: Path, tags: tuple[str, ...],
     repository = _tags(tmp_path, *tags)
     assert sandbox.release(repository, "") == before
     assert sandbox.release(repository, "none") == ""
-    assert sandbox.release(repository, "v9") == "v9"
+    assert [sandbox.release(repository, tag) for tag in tags if tag] == [tag for tag in tags if tag]
+    with pytest.raises(UsageError, match=r"v9 is no tag of this checkout"):
+        sandbox.release(repository, "v9")
+
+
+@pytest.mark.parametrize("said", [f"tkms: {Unavailable.text}", "tkms: The parent key did not seal."])
+def test_a_parent_key_that_is_out_of_use_is_known_by_what_any_function_says(shell: Shell, said: str) -> None:
+    """One that has the root secret fails as it seals; one that has just started fails before that."""
+    (ways,) = (act for act in sandbox.SETUP if act.title == "how promises are looked at")
+    (lost,) = (act for act in DRILLS["break-glass"].acts if act.title.endswith("nothing new is made"))
+    shell(ways.script)
+    shell(f'tkms() {{ echo "{said}" >&2; return 1; }}; sleep() {{ :; }}\n{lost.script}', STACK="tkms-x")
+    with pytest.raises(StepFailed):
+        shell(f'tkms() {{ echo "tkms: AccessDenied" >&2; return 1; }}; sleep() {{ :; }}\n{lost.script}', STACK="tkms-x")

@@ -83,6 +83,9 @@ def _drilled(args: argparse.Namespace, found: Sandbox, shell: Shell, parts: Part
     teller: Teller = Short() if args.json else Lines()
     done = list[Row]()
     left = f"tkms drill {AWAY} --sandbox --tenant {found.tenant}"
+    if args.name != AWAY:  # before anything is made: what is killed cannot say it any more
+        place = f"{found.stack} in {found.account}, {found.region}"
+        say(f"tkms: the sandbox is {place}. If this is killed: {left}", sys.stderr)
     try:
         if cleaning:  # of an earlier drill that was interrupted, or kept it
             done += play(AWAY, plan(sandbox.away(DRILLS), [], found.where), shell, teller)

@@ -59,7 +59,7 @@ SECOND=$(echo second | tkms encrypt --key alias/default --stack $STACK)
 opens() { test "$(echo "$1" | tkms decrypt --stack $STACK)" = "$2"; }
 all_open() { opens "$FIRST" first && opens "$SECOND" second; }
 again() { for i in 1 2 3 4 5 6 7 8 9; do if "$@"; then return; fi; sleep 5; done; "$@"; }
-refused() { local why=$1 said; shift; if said=$("$@" 2>&1); then return 1; fi; grep -q "$why" <<< "$said"; }
+refused() { local why=$1 said; shift; if said=$("$@" 2>&1); then return 1; fi; grep -Eq "$why" <<< "$said"; }
 problems() { tkms doctor --stack $STACK --json |
   jq -r --argjson always "$ALWAYS" '[.[] | select(.status == "problem") | .check] - $always | join(" ")'; }
 entry() { jq -c ".[0] += $1" "$TKMS_TENANTS" > "$TKMS_TENANTS.new"; mv "$TKMS_TENANTS.new" "$TKMS_TENANTS"; }
@@ -120,14 +120,19 @@ def tenant(name: str) -> str:
 
 
 def release(root: Path, wanted: str) -> str:
-    """The tag to go back to: `wanted`, else the newest one before what is checked out; empty without one."""
-    if wanted:
-        return "" if wanted == NONE else wanted
-    line = ["git", "-C", str(root), "describe", "--tags", "--abbrev=0", "--match", "v[0-9]*", "HEAD^"]
-    if not shutil.which("git"):
+    """The tag to go back to: `wanted`, else the newest one before what is checked out; empty without one.
+
+    Raises `UsageError` for one that is not there.
+    """
+    if wanted == NONE or not shutil.which("git"):
         return ""
+    newest = ("describe", "--tags", "--abbrev=0", "--match", "v[0-9]*", "HEAD^")
+    asked = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{wanted}^{{commit}}") if wanted else newest
+    line = ["git", "-C", str(root), *asked]
     done = subprocess.run(line, capture_output=True, text=True, check=False)  # noqa: S603
-    return done.stdout.strip() if done.returncode == 0 else ""
+    if wanted and done.returncode:
+        raise UsageError(f"{wanted} is no tag of this checkout: git tag lists them, git fetch --tags gets them")
+    return wanted or done.stdout.strip()
 
 
 def settings(environment: Mapping[str, str]) -> dict[str, str]:
@@ -147,7 +152,8 @@ def found(shell: Shell, name: str, where: Where) -> Sandbox:
     if not version.startswith("aws-cli/2."):
         raise Failed(
             f"AWS CLI 2 is needed, and {version.split()[0]} is on the PATH: it writes binary values of a row back as"
-            " other bytes."
+            " other bytes. AWS's pages say how version 2 is installed; make .clients/ready puts one into"
+            " .clients/aws-cli-2."
         )
     account = _asked(shell, "aws sts get-caller-identity --query Account --output text", "AWS cannot be asked")
     asked = "echo ${AWS_REGION:-${AWS_DEFAULT_REGION:-$(aws configure get region || true)}}"
