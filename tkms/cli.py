@@ -96,7 +96,7 @@ def _parser() -> argparse.ArgumentParser:
         parser: argparse.ArgumentParser = group.add_parser(
             name, help=help_, description=help_[:1].upper() + help_[1:] + ".", parents=[where, *parents]
         )
-        parser.set_defaults(run=run, verb=name, line=parser.prog)
+        parser.set_defaults(run=run, verb=name, line=parser.prog, refuse=parser.error)
         return parser
 
     serve_options.add(words, command, directory, as_json)
@@ -252,6 +252,15 @@ def _tell(error: str) -> None:
     say("\n".join(map(printable, f"tkms: {error}".split("\n"))), sys.stderr)
 
 
+def _parsed(argv: Sequence[str]) -> argparse.Namespace:
+    """As `parse_args`, which would show the usage of `tkms` to whom that of a command can help."""
+    parser = _parser()
+    args, beyond = parser.parse_known_args(argv)
+    if beyond:
+        getattr(args, "refuse", parser.error)(f"unrecognized arguments: {' '.join(beyond)}")
+    return args
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit status: 0 done, 1 refused or failed (the reason on standard error), 2 a command line that cannot be right.
 
@@ -260,7 +269,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     open_streams()
     try:
         try:
-            args = _parser().parse_args(backup_options.joined(sys.argv[1:] if argv is None else argv))
+            args = _parsed(backup_options.joined(sys.argv[1:] if argv is None else argv))
             _check_text(args)
             return int(args.run(args))
         finally:

@@ -147,6 +147,11 @@ def test_one_from_before_a_reseal_opens_with_the_parent_key_that_it_left(
     assert json.loads(tkms(directory, "backup", "verify", file, "--json"))["parent"] == str(former)
     assert tkms(directory, "open", "--offline", file, blob) == "secret"
     gc.collect()
+    told = tkms(directory, "restore", file, "--replace", "--dry-run")
+    assert told.endswith(
+        "The parent key becomes that one again, and the one of now is kept aside with what is there.\n"
+        "Nothing is changed.\n"
+    )
     assert f"It opens with {former}\n" in tkms(directory, "restore", file, "--replace", "--yes")
     assert decrypt(directory, blob.read_text()) == b"secret"
     for each in (directory.path / PARENT, former):

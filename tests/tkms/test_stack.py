@@ -56,7 +56,7 @@ WRONG = {
         "The stack tkms-acme cannot be read: Could not connect",
     ),
     "two places": (("key", "list", "--stack", STACK, "--data-dir", "d"), {}, 2, "not allowed with argument"),
-    "a server of a stack": (("serve", "--stack", STACK), {}, 2, "unrecognized arguments"),
+    "a server of a stack": (("serve", "--stack", STACK), {}, 2, "tkms serve: error: unrecognized arguments: --stack"),
     "a doctor of nothing": (("doctor", "--data-dir", "none"), {}, 1, "There is no data directory at none: name yours"),
     "a take-over of one machine": (("take-over", "--data-dir", "none"), {}, 2, "--stack"),
 }

@@ -203,6 +203,8 @@ def _tell(plan: Plan) -> None:
         print(f"What it undoes cannot be told: {plan.why}.")
     elif plan.differences is not None:
         _tell_differences(plan.differences)
+    if plan.other_parent:
+        print("The parent key becomes that one again, and the one of now is kept aside with what is there.")
 
 
 def _tell_differences(found: list[Difference]) -> None:

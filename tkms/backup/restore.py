@@ -39,7 +39,7 @@ _FILES = (NAME, STORE, f"{STORE}-wal", f"{STORE}-shm")
 
 class Plan(Struct, frozen=True, kw_only=True):
     """What is ready in `staged`. `parent`: where the parent key is that opens it, in words. `differences` is None where
-    there is nothing to compare with, and says `why`.
+    there is nothing to compare with, and says `why`. `other_parent`: another parent key is in use there.
     """
 
     path: Path
@@ -51,6 +51,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     replaces: bool
     differences: list[Difference] | None
     why: str = ""
+    other_parent: bool = False
 
 
 @contextmanager
@@ -92,6 +93,7 @@ def prepared(
         if not dry_run:
             write_whole(staged / PARENT, key.spec)
         found, why = _compared(path, unpacked) if there else (None, "")
+        current = path / PARENT
         yield Plan(
             path=path,
             staged=staged,
@@ -102,6 +104,7 @@ def prepared(
             replaces=there,
             differences=found,
             why=why,
+            other_parent=there and current.exists() and current.read_bytes() != key.spec,
         )
 
 

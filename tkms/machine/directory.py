@@ -91,8 +91,8 @@ class Directory:
     def absent(self) -> str:
         """What is said where there is none."""
         return (
-            f"There is no data directory at {self.path}: name yours with --data-dir or $TKMS_DATA_DIR, or make one with"
-            " tkms init or tkms serve."
+            f"There is no data directory at {self.path}: name yours with --data-dir or $TKMS_DATA_DIR, make one of a"
+            " backup with tkms restore, or a new one with tkms init or tkms serve."
         )
 
     @property
