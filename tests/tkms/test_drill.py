@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from itertools import groupby
 from pathlib import Path
 
 import pytest
@@ -167,6 +168,21 @@ def test_what_would_be_done_is_printed(capsys: pytest.CaptureFixture[str], monke
     rows = json.loads(out)
     assert {row["drill"] for row in rows} == {"sandbox", "restore", "move", "break-glass", "rollback", "away"}
     assert {row["state"] for row in rows} == {"", "by hand"}
+
+
+@pytest.mark.parametrize(
+    ("args", "parts"),
+    [
+        (("away", "--tenant", "drill-x"), ["away"]),
+        (("restore", "--tenant", "drill-x"), ["away", "sandbox", "restore", "away"]),
+        (("restore", "--keep"), ["sandbox", "restore"]),
+    ],
+)
+def test_no_more_is_printed_than_would_be_done(
+    args: tuple[str, ...], parts: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, out, _ = drill(capsys, *args, "--dry-run", "--json")
+    assert [name for name, _ in groupby(json.loads(out), lambda row: row["drill"])] == parts
 
 
 @pytest.mark.usefixtures("aws")

@@ -39,7 +39,7 @@ def drill(args: argparse.Namespace) -> int:
     drills = DRILLS if args.name in (ALL, AWAY) else {args.name: DRILLS[args.name]}
     parts = _parts(page.sections(root=root), drills, where)
     if args.dry_run:
-        return _shown(args, parts)
+        return _shown(args, parts, where)
     end_orderly()
     with tempfile.TemporaryDirectory(prefix="tkms-drill-") as made:
         folder, tenants = page.checkout(Path(made, "checkout"), root), Path(made, "tenants.json")
@@ -65,9 +65,11 @@ def _parts(blocks: Mapping[str, Sequence[str]], drills: Mapping[str, Drill], whe
     return made | {AWAY: plan(sandbox.away(drills), [], where)}
 
 
-def _shown(args: argparse.Namespace, parts: Parts) -> int:
-    """What would be done."""
-    planned = [row for name, part in parts.items() for row in rows(name, part)]
+def _shown(args: argparse.Namespace, parts: Parts, where: Where) -> int:
+    """What would be done, as `_drilled` does it."""
+    planned = rows(AWAY, _cleaning(where)) if args.tenant else []
+    if args.name != AWAY:
+        planned += [row for name, part in parts.items() if name != AWAY or not args.keep for row in rows(name, part)]
     if args.json:
         print_json(planned)
         return 0
@@ -88,7 +90,7 @@ def _drilled(args: argparse.Namespace, found: Sandbox, shell: Shell, parts: Part
         say(f"tkms: the sandbox is {place}. If this is killed: {left}", sys.stderr)
     try:
         if cleaning:  # of an earlier drill that was interrupted, or kept it
-            done += play(AWAY, plan(sandbox.away(DRILLS), [], found.where), shell, teller)
+            done += play(AWAY, _cleaning(found.where), shell, teller)
         if args.name != AWAY:
             broken = _broken(done, "what an earlier drill left cannot be taken away")
             for name, part in parts.items():
@@ -123,6 +125,11 @@ def _drilled(args: argparse.Namespace, found: Sandbox, shell: Shell, parts: Part
     if report.kept or state(gone) != DONE:
         say(f"{found.stack} is there. Take it away: {left}", sys.stderr)
     return 0 if report.state == DONE else 1
+
+
+def _cleaning(where: Where) -> list[Planned]:
+    """Of a stack of which nobody knows how far a drill came."""
+    return plan(sandbox.away(DRILLS), [], where)
 
 
 def _broken(done: Sequence[Row], why: str) -> str:
