@@ -193,18 +193,34 @@ def test_who_interrupts_it_is_told_what_is_there(tmp_path: Path, number: int, st
     os.mkfifo(held)
     script.write_text(f"#!/bin/sh\nexec 3> {held}\necho begun >&3\nexec sleep 600\n")
     script.chmod(0o755)
-    command = [sys.executable, "-m", "tkms.cli", *line("restore", "--tenant", "drill-mine")]
+    more = ["--json"] if number == signal.SIGINT else []
+    command = [sys.executable, "-m", "tkms.cli", *line("restore", "--tenant", "drill-mine", *more)]
     settings = {**os.environ, "MAKES": str(script)}
     with subprocess.Popen(
-        command, cwd=ROOT, env=settings, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        command, cwd=ROOT, env=settings, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
         with held.open() as end:
             assert end.readline() == "begun\n"
+            another = subprocess.run(
+                [*command[:3], *line("away", "--tenant", "drill-mine")],
+                cwd=ROOT,
+                env=settings,
+                capture_output=True,
+                text=True,
+            )
+            assert (another.returncode, another.stderr) == (
+                1,
+                "tkms: A drill of tkms-drill-mine runs from here: let it end.\n",
+            )
             process.send_signal(number)
             assert end.read() == ""
-        _, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=60)
     assert process.returncode == status
-    begun, interrupted = err.splitlines()
+    begun, *_, interrupted = err.splitlines()
+    if more:
+        report = json.loads(out)
+        assert (report["state"], report["kept"]) == ("interrupted", True)
+        assert {(row["drill"], row["state"]) for row in report["rows"]} == {("away", "ok")}
     place = "tkms-drill-mine in 123456789012, eu-west-1"
     assert begun == f"tkms: the sandbox is {place}. If this is killed: {interrupted.split('Take it away: ')[1]}"
     assert interrupted.startswith(f"tkms: interrupted. The stack {place} may be there")

@@ -14,10 +14,11 @@ from tkms import checkout
 from tkms.drill import page, sandbox
 from tkms.drill.acts import Drill, Planned, Where, plan
 from tkms.drill.drills import DRILLS
-from tkms.drill.play import DONE, Row, Teller, play, rows
-from tkms.drill.report import Lines, Report, Short, show, state
+from tkms.drill.play import DONE, Row, play, rows
+from tkms.drill.report import INTERRUPTED, Kept, Lines, Report, Short, show, state
 from tkms.drill.sandbox import Sandbox
 from tkms.drill.shell import Shell
+from tkms.machine.lock import locked
 from tkms.output import UsageError, print_json, say
 from tkms.process import end_orderly
 
@@ -51,7 +52,8 @@ def drill(args: argparse.Namespace) -> int:
             sandbox.check_bootstrapped(asking, found)
         tenants.write_text(json.dumps([found.entry]), "utf-8")
         shell = Shell(folder, {**settings, **sandbox.names(found, tenants)}, _SECONDS)
-        return _drilled(args, found, shell, parts, cleaning=there or bool(args.tenant))
+        with locked(root / f"build/{found.stack}.lock", f"A drill of {found.stack} runs from here: let it end."):
+            return _drilled(args, found, shell, parts, cleaning=there or bool(args.tenant))
 
 
 Parts = Mapping[str, Sequence[Planned]]
@@ -82,41 +84,34 @@ def _shown(args: argparse.Namespace, parts: Parts, where: Where) -> int:
 
 
 def _drilled(args: argparse.Namespace, found: Sandbox, shell: Shell, parts: Parts, *, cleaning: bool) -> int:
-    teller: Teller = Short() if args.json else Lines()
-    done = list[Row]()
+    told = Kept(Short() if args.json else Lines())
+    done = told.rows
     left = f"tkms drill {AWAY} --sandbox --tenant {found.tenant}"
     if args.name != AWAY:  # before anything is made: what is killed cannot say it any more
         place = f"{found.stack} in {found.account}, {found.region}"
         say(f"tkms: the sandbox is {place}. If this is killed: {left}", sys.stderr)
     try:
         if cleaning:  # of an earlier drill that was interrupted, or kept it
-            done += play(AWAY, _cleaning(found.where), shell, teller)
+            play(AWAY, _cleaning(found.where), shell, told)
         if args.name != AWAY:
             broken = _broken(done, "what an earlier drill left cannot be taken away")
             for name, part in parts.items():
                 if name == AWAY:
                     continue
-                done += play(name, part, shell, teller, broken)
+                play(name, part, shell, told, broken)
                 broken = broken or _broken(done, f"{name} failed")
             if not args.keep:
-                done += play(AWAY, parts[AWAY], shell, teller)
+                play(AWAY, parts[AWAY], shell, told)
     except BaseException:  # Ctrl-C and SIGTERM, mostly
         say(
             f"tkms: interrupted. The stack {found.stack} in {found.account}, {found.region} may be there, and what the"
             f" drill has made beside it; what was begun may go on there. Take it away: {left}",
             sys.stderr,
         )
+        if args.json:
+            print_json(_report(found, done, INTERRUPTED, kept=True))
         raise
-    report = Report(
-        stack=found.stack,
-        account=found.account,
-        region=found.region,
-        emulator=found.where.emulator,
-        release=found.where.release,
-        kept=args.keep and args.name != AWAY,
-        state=state(done),
-        rows=done,
-    )
+    report = _report(found, done, state(done), kept=args.keep and args.name != AWAY)
     if args.json:
         print_json(report)
     else:
@@ -125,6 +120,19 @@ def _drilled(args: argparse.Namespace, found: Sandbox, shell: Shell, parts: Part
     if report.kept or state(gone) != DONE:
         say(f"{found.stack} is there. Take it away: {left}", sys.stderr)
     return 0 if report.state == DONE else 1
+
+
+def _report(found: Sandbox, done: list[Row], state: str, *, kept: bool) -> Report:
+    return Report(
+        stack=found.stack,
+        account=found.account,
+        region=found.region,
+        emulator=found.where.emulator,
+        release=found.where.release,
+        kept=kept,
+        state=state,
+        rows=done,
+    )
 
 
 def _cleaning(where: Where) -> list[Planned]:

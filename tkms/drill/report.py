@@ -7,12 +7,15 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from tkms.drill.play import BY_HAND, DONE, FAILED, NOT_RUN, Row
+from tkms.drill.play import BY_HAND, DONE, FAILED, NOT_RUN, Row, Teller
 from tkms.output import painted, printable, say, table
+
+INTERRUPTED = "interrupted"
 
 
 class Report(Struct, frozen=True, kw_only=True):
-    """`state` is `failed` if a row is. `release` is what was gone back to; empty: the same sources."""
+    """`state` is `failed` if a row is, and `interrupted` of a drill that was: its last row is the last that ended.
+    `kept`: the stack is there, or may be. `release` is what was gone back to; empty: the same sources."""
 
     stack: str
     account: str
@@ -36,6 +39,18 @@ class Lines:
         say(f"    -> {painted(row.state)}{f', {row.seconds} s' if row.seconds else ''}{_why(row)}")
         for line in row.said.splitlines():
             say(f"    !! {printable(line)}")
+
+
+class Kept:
+    """The rows that have ended, beside what `teller` tells of them."""
+
+    def __init__(self, teller: Teller) -> None:
+        self._ended, self.begun = teller.ended, teller.begun
+        self.rows: list[Row] = []
+
+    def ended(self, row: Row) -> None:
+        self.rows.append(row)
+        self._ended(row)
 
 
 class Short:
