@@ -1,27 +1,35 @@
 """Open a ciphertext blob with nothing of this project: for whoever inherits its data and not its service.
 
-    python open_alone.py ROWS PARENT [--tenant NAME] [--context NAME=VALUE ..] [--passphrase FILE] < blob.txt
+    python open_alone.py ROWS [PARENT] [--tenant NAME] [--context NAME=VALUE ..] [--passphrase FILE] < blob.txt
 
-ROWS is a copy of `kms.sqlite3`, or a file of `tkms backup`; of one for age, what `age --decrypt` makes of it.
-PARENT is `parent.key`. A tenant's name is in the backup; beside a bare copy it is given (`site.json` has it).
-Everything here is written from FORMAT.md and docs/backup.md, on Python's own library and `cryptography` alone.
+ROWS is an export, a backup, a copy of `kms.sqlite3`, or a copy of the DynamoDB table of keys: what `aws dynamodb scan`
+prints, or an export to S3 has. Of a file for age, it is what `age --decrypt` makes of it. PARENT is `parent.key`, which
+an export does not need, or a file that has the ARN of a key of AWS KMS, or what AWS KMS has answered. A tenant's name
+is in a backup; beside a bare copy it is given (`site.json` has it).
+Everything here is written from FORMAT.md, docs/backup.md and docs/export.md, on Python's own library and `cryptography`
+alone.
 """
 
 from __future__ import annotations
 
 import argparse
 import base64
+import gzip
 import hashlib
 import hmac
+import io
 import json
+import re
+import shlex
 import shutil
 import sqlite3
 import struct
 import sys
 import tarfile
 import tempfile
+import zlib
 from pathlib import Path
-from typing import IO
+from typing import IO, Any, NamedTuple
 from uuid import UUID
 
 from cryptography.exceptions import InvalidTag
@@ -30,22 +38,35 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 SUITES = {1: ("AES_256", algorithms.AES, 32), 2: ("SM4_128", algorithms.SM4, 16)}
 SEGMENT = 1 << 20
+DAMAGED = (ValueError, LookupError, TypeError, AttributeError, EOFError, RecursionError)
+DAMAGED += (sqlite3.Error, tarfile.TarError, zlib.error)
+"""What the libraries raise where something else is than rows."""
 
 
 class Refused(Exception):
     """It does not open."""
 
 
-def check(blob: bytes) -> None:
-    """The fixed parts of a blob's header."""
-    if len(blob) < 96 or blob[0] != 1 or blob[1] not in SUITES or blob[2] not in (0, 1, 3) or blob[3]:
+class Found(NamedTuple):
+    """A key and its versions by their numbers, the newest in the key. `clear`: what is `sealed` in them is not."""
+
+    key: dict[str, Any]
+    versions: dict[int, dict[str, Any]]
+    tenant: str = ""
+    clear: bool = False
+
+
+def named(blob: bytes) -> tuple[str, int]:
+    """(id of the key, number of its version)"""
+    suite, content = blob[1:2], blob[2:3]
+    if len(blob) < 96 or blob[0] != 1 or suite not in (b"\1", b"\2") or content not in (b"\0", b"\1", b"\3") or blob[3]:
         raise Refused("This is no ciphertext blob of version 1.")
+    return str(UUID(bytes=blob[4:20])), int.from_bytes(blob[20:24], "big")
 
 
 def open_blob(blob: bytes, material: bytes, context: dict[str, str]) -> bytes:
     """The plaintext of a blob under the material of the key version that its header names (FORMAT.md)."""
-    check(blob)
-    content = blob[2:3]
+    named(blob)
     header, commitment, tag = blob[:48], blob[48:80], blob[-16:]
     _, cipher, size = SUITES[blob[1]]
     prk = hmac.digest(b"tenantkms/v1", material, "sha512")
@@ -56,7 +77,7 @@ def open_blob(blob: bytes, material: bytes, context: dict[str, str]) -> bytes:
     gcm.authenticate_additional_data(canonical)
     try:
         plaintext = gcm.update(blob[80:-16]) + gcm.finalize_with_tag(tag)
-        if content == b"\1":
+        if blob[2] == 1:
             plaintext.decode()
     except (InvalidTag, UnicodeDecodeError):
         raise Refused("The blob is damaged, or was made with another encryption context.") from None
@@ -65,36 +86,90 @@ def open_blob(blob: bytes, material: bytes, context: dict[str, str]) -> bytes:
     return plaintext
 
 
-def material_of(blob: bytes, rows: sqlite3.Connection, parent: bytes, tenant: str) -> bytes:
-    """What the parent key unseals of the version that a blob's header names."""
-    key_id, number = str(UUID(bytes=blob[4:20])), int.from_bytes(blob[20:24], "big")
-    key = rows.execute("SELECT doc FROM keys WHERE id = ?", (key_id,)).fetchone()
-    if key is None:
+def material_of(blob: bytes, found: Found, parent: bytes, tenant: str) -> bytes:
+    """The material of the version that a blob's header names."""
+    key_id, number = named(blob)
+    if not found.key:
         raise Refused(f"There is no key {key_id} in these rows.")
-    spec, version = (json.loads(key[0]).get(name) for name in ("spec", "primary"))
-    if not version or version["number"] != number:
-        found = rows.execute("SELECT doc FROM versions WHERE key_id = ? AND number = ?", (key_id, number)).fetchone()
-        version = json.loads(found[0]) if found else None
-    if spec != SUITES.get(blob[1], ("",))[0] or not version or not version["sealed"]:
+    spec, newest = found.key["spec"], found.key["primary"]
+    version = newest if newest and newest["number"] == number else found.versions.get(number)
+    if spec != SUITES[blob[1]][0] or not version or not version["sealed"]:
         raise Refused(f"The key {key_id} has no material of version {number} in these rows.")
     sealed = base64.b64decode(version["sealed"])
+    return sealed if found.clear else unsealed(sealed, parent, tenant, key_id, number, spec)
+
+
+def unsealed(sealed: bytes, parent: bytes, tenant: str, key_id: str, number: int, spec: str) -> bytes:
+    """What the parent key makes of it (FORMAT.md). That of AWS KMS is asked by whoever may ask it."""
+    if not parent or not tenant:
+        raise Refused("The parent key is needed for these rows, and the tenant's name: PARENT and --tenant.")
     names = b"".join(bytes([len(name)]) + name for name in (tenant.encode(), spec.encode()))
-    binding = struct.pack(">4sB16sI", b"TKS1", 1, blob[4:20], number) + names
+    binding = struct.pack(">4sB16sI", b"TKS1", 1, UUID(key_id).bytes, number) + names
+    if arn := re.fullmatch(
+        r"(arn:[a-z0-9-]+:kms:([a-z0-9-]+):\d{12}:key/[\w-]+)\s*", parent.decode("ascii", "replace")
+    ):
+        context = shlex.quote(f"tenant={tenant},kind=1,key={key_id},version={number},spec={spec}")
+        raise Refused(
+            "Give as PARENT a file of what this prints (AWS's command line, version 2); it is a key, so remove it:\n"
+            f"aws kms decrypt --region {arn[2]} --key-id {arn[1]} --ciphertext-blob {base64.b64encode(sealed).decode()}"
+            f" --encryption-context {context} --query Plaintext --output text"
+        )
+    local = len(parent) == 32
     try:
-        opened = AESGCM(parent).decrypt(sealed[1:13], sealed[13:], binding)
-    except InvalidTag:
-        raise Refused("The parent key is another one, or the tenant's name.") from None
+        opened = AESGCM(parent).decrypt(sealed[1:13], sealed[13:], binding) if local else base64.b64decode(parent)
+    except (InvalidTag, ValueError):
+        opened = b""
+    if not opened.startswith(binding):
+        what = "The parent key" if local else "PARENT is no parent key of 32 bytes and no ARN, or the answer"
+        raise Refused(f"{what} is another one, or the tenant's name.")
     return opened[len(binding) :]
 
 
+def in_store(store: Path, key_id: str) -> Found:
+    """In a copy of `kms.sqlite3`."""
+    rows = sqlite3.connect(store)
+    keys = rows.execute("SELECT doc FROM keys WHERE id = ?", (key_id,)).fetchall()
+    older = rows.execute("SELECT number, doc FROM versions WHERE key_id = ?", (key_id,))
+    return Found(json.loads(keys[0][0]) if keys else {}, {number: json.loads(doc) for number, doc in older})
+
+
+def in_export(lines: list[bytes], key_id: str) -> Found:
+    """Among the rows of an export: a key, and its older versions behind it."""
+    found, within = Found({}, {}, clear=True), False
+    for row in map(json.loads, lines):
+        within = row["key"]["id"] == key_id if "key" in row else within
+        if within:
+            found.key.update(row.get("key", {}))
+            found.versions.update({version["number"]: version for version in row.get("versions", ())})
+    return found
+
+
+def in_table(text: str, key_id: str) -> Found:
+    """In JSON documents that follow each other, each with one row of the table of keys, or with a page of them."""
+    found, decoder, at = Found({}, {}), json.JSONDecoder(), 0
+    while rest := re.compile(r"\S").search(text, at):
+        said, at = decoder.raw_decode(text, rest.start())
+        for row in said["Items"] if "Items" in said else [said["Item"]]:
+            if row["pk"]["S"] != f"KEY#{key_id}":
+                continue
+            doc = json.loads((row.get("record") or row["doc"])["S"])
+            if row["sk"]["S"] != "META":
+                found.versions[doc["number"]] = doc
+                continue
+            found.key.update(doc)
+            if "material" in row:  # of the newest version, which the record has without it
+                found.key["primary"]["sealed"] = row["material"]["B"]
+    return found
+
+
 def open_backup(source: IO[bytes], passphrase: bytes, out: IO[bytes]) -> None:
-    """Write the tar that is in a backup under a passphrase (docs/backup.md)."""
+    """Write the tar that is in a backup, or an export, under a passphrase (docs/backup.md)."""
     if not passphrase:
-        raise Refused("The backup is under a passphrase: --passphrase FILE names a file that has it.")
+        raise Refused("The file is under a passphrase: --passphrase FILE has it.")
     head = source.read(56)
     log_n, r, p = head[5:8] if len(head) == 56 else (0, 0, 0)
     if not (0 < log_n < 20 and 0 < r < 9 and 0 < p < 5):
-        raise Refused("The backup is damaged or not whole.")
+        raise Refused("The file is damaged or not whole.")
     made = hashlib.scrypt(passphrase, salt=head[8:24], n=1 << log_n, r=r, p=p, maxmem=1 << 30, dklen=64)
     if not hmac.compare_digest(made[32:], head[24:56]):
         raise Refused("The passphrase is another one.")
@@ -107,40 +182,47 @@ def open_backup(source: IO[bytes], passphrase: bytes, out: IO[bytes]) -> None:
         try:
             out.write(AESGCM(key).decrypt(nonce, segment, None))
         except InvalidTag:
-            raise Refused("The backup is damaged or not whole.") from None
+            raise Refused("The file is damaged or not whole.") from None
         number, segment = number + 1, following
 
 
-def unpacked(rows: Path, folder: Path, passphrase: bytes) -> tuple[Path, str]:
-    """(a copy of `kms.sqlite3` in `folder`, the tenant's name if the rows say it)."""
-    store, tar = folder / "kms.sqlite3", folder / "backup.tar"
+def found_in(rows: Path, folder: Path, passphrase: bytes, key_id: str) -> Found:
+    """Whatever the rows are in. What is read of them is in `folder` meanwhile."""
+    store = folder / "kms.sqlite3"
     with rows.open("rb") as source:
-        magic = source.read(16)
+        magic = source.read(32)
         source.seek(0)
         if magic.startswith(b"SQLite format 3"):
             shutil.copy(rows, store)
             newest = Path(f"{rows}-wal")  # of one that was copied, or lies, as a running server has it
             if newest.exists():
                 shutil.copy(newest, f"{store}-wal")
-            return store, ""
-        if magic.startswith(b"age-encryption"):
-            raise Refused("The backup is encrypted with age: give what age --decrypt makes of it.")
-        with tar.open("wb") as out:
-            if magic.startswith(b"TKB1"):
-                open_backup(source, passphrase, out)
-            else:
-                shutil.copyfileobj(source, out)
-    with tarfile.open(tar) as members:
-        members.extract("kms.sqlite3", folder, filter="data")
-        site = members.extractfile("site.json")
-        return store, json.load(site)["tenant"] if site else ""
+            return in_store(store, key_id)
+        if magic.startswith(b"\x1f\x8b") or magic.lstrip().startswith(b"{"):
+            text = gzip.decompress(source.read()) if magic[0] == 31 else source.read()
+            return in_table(text.decode(), key_id)
+        if magic.startswith((b"age-encryption.org", b"-----BEGIN AGE")):
+            raise Refused(f"{rows} is for age: age --decrypt makes of it what opens here.")
+        if not magic.startswith(b"TKB1"):
+            return in_tar(source, store, key_id)
+        tar = io.BytesIO()  # no file: there may be key material in it
+        open_backup(source, passphrase, tar)
+        tar.seek(0)
+        return in_tar(tar, store, key_id)
 
 
-def parent_key(file: Path) -> bytes:
-    key = file.read_bytes()
-    if len(key) != 32:
-        raise Refused(f"{file} is no parent key of 32 bytes (if an ARN is in it, the key is in AWS KMS, not here).")
-    return key
+def in_tar(source: IO[bytes], store: Path, key_id: str) -> Found:
+    """In an export or a backup, whose store is written to `store`."""
+    with tarfile.open(fileobj=source, mode="r:") as members:
+        files = {member.name: members.extractfile(member) for member in members}
+        if "SHA256SUMS" not in files:
+            raise Refused("The file is damaged or not whole.")
+        read = {name: file.read() for name, file in files.items() if file and name != store.name}
+        if "export.json" in read:
+            lines = [line for name in sorted(read) if name.startswith("rows/") for line in read[name].splitlines()]
+            return in_export(lines, key_id)
+        members.extract(store.name, store.parent, filter="data")
+    return in_store(store, key_id)._replace(tenant=json.loads(read["site.json"])["tenant"])
 
 
 def pair(text: str) -> tuple[str, str]:
@@ -154,32 +236,38 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description="Open a ciphertext blob with rows, parent key and nothing else.", epilog="The blob: standard input."
     )
-    parser.add_argument(
-        "rows", type=Path, help="a copy of kms.sqlite3, or a backup (of one for age: what age --decrypt makes of it)"
-    )
-    parser.add_argument("parent", type=Path, help="parent.key")
+    rows = "an export, a backup, a copy of kms.sqlite3 or of a table of keys (for age: what age --decrypt makes of it)"
+    parent = "parent.key, a file with the ARN of a key of AWS KMS, or with its answer; an export needs none"
+    parser.add_argument("rows", type=Path, help=rows)
+    parser.add_argument("parent", type=Path, nargs="?", help=parent)
     parser.add_argument("--tenant", default="", help="its name, which a backup has (else: site.json)")
     parser.add_argument(
         "--context", action="append", type=pair, default=[], metavar="NAME=VALUE", help="one pair of it; repeat"
     )
-    parser.add_argument("--passphrase", type=Path, metavar="FILE", help="of the backup")
+    parser.add_argument("--passphrase", type=Path, metavar="FILE", help="of the backup or the export")
     args = parser.parse_args()
     passphrase = args.passphrase.read_bytes().removesuffix(b"\n").removesuffix(b"\r") if args.passphrase else b""
+    parent_key = args.parent.read_bytes() if args.parent else b""
     try:
         blob = base64.b64decode("".join(sys.stdin.read().split()), validate=True)
     except ValueError:
         raise Refused("The standard input is no base64.") from None
-    check(blob)
-    with tempfile.TemporaryDirectory() as folder:
-        store, tenant = unpacked(args.rows, Path(folder), passphrase)
-        material = material_of(blob, sqlite3.connect(store), parent_key(args.parent), args.tenant or tenant)
-        plaintext = open_blob(blob, material, dict(args.context))
-        # Content 3 is a text that is base64, and is kept as what it is the base64 of.
-        sys.stdout.buffer.write(base64.b64encode(plaintext) if blob[2] == 3 else plaintext)
+    key_id, _ = named(blob)
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            found = found_in(args.rows, Path(folder), passphrase, key_id)
+        material = material_of(blob, found, parent_key, args.tenant or found.tenant)
+    except (OSError, Refused):
+        raise
+    except DAMAGED:
+        raise Refused(f"{args.rows} is no export, backup, store or copy of a table, or is damaged.") from None
+    plaintext = open_blob(blob, material, dict(args.context))
+    # Content 3 is a text that is base64, and is kept as what it is the base64 of.
+    sys.stdout.buffer.write(base64.b64encode(plaintext) if blob[2] == 3 else plaintext)
 
 
 if __name__ == "__main__":
     try:
         main()
-    except (Refused, OSError, ValueError, KeyError, sqlite3.Error, tarfile.TarError) as e:
+    except (Refused, OSError) as e:
         sys.exit(str(e))

@@ -110,9 +110,9 @@ def test_it_opens_what_a_data_directory_has_made(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(head + bytes(200))
     key = data / "parent.key"
     refused += [
-        (alone(copy, tmp_path / "short.key", *context, stdin=blob), "short.key is no parent key of 32 bytes"),
+        (alone(copy, tmp_path / "short.key", *context, stdin=blob), "is no parent key of 32 bytes"),
         (alone(tmp_path / "closed.tkb", key, *context, stdin=blob), "under a passphrase: --passphrase FILE"),
-        (alone(tmp_path / "aged.tkb", key, *context, stdin=blob), "give what age --decrypt makes of it"),
+        (alone(tmp_path / "aged.tkb", key, *context, stdin=blob), "age --decrypt makes of it what opens here"),
         (alone(copy, key, *context, stdin="AQlh" * 40), "no ciphertext blob of version 1"),
         (alone(copy, key, *context, stdin="no blob at all?"), "is no base64"),
     ]
@@ -138,4 +138,4 @@ def test_it_reads_the_passphrase_of_a_file_as_the_backup_did(tmp_path: Path) -> 
         passphrase.write_bytes(PASSPHRASE + end)
         assert alone(*args, stdin=blob).stdout == b"text"
     file.write_bytes(file.read_bytes()[:5] + bytes([255]) * 3 + file.read_bytes()[8:])
-    assert alone(*args, stdin=blob).stderr == b"The backup is damaged or not whole.\n"
+    assert alone(*args, stdin=blob).stderr == b"The file is damaged or not whole.\n"

@@ -126,7 +126,8 @@ def add(words: Any, command: Any, directory: argparse.ArgumentParser, as_json: a
         "--offline",
         required=True,
         metavar="FILE",
-        help="a backup, a copy of kms.sqlite3, or a data directory: nothing else is asked, and nothing is written",
+        help="an export, a backup, a copy of kms.sqlite3 or of the DynamoDB table of keys, or a data directory: nothing"
+        " else is asked but AWS KMS, where it has the parent key, and nothing is written",
     )
     offline.add_argument("--tenant", default="", metavar="NAME", help="of whom a bare copy is (default: its site.json)")
     offline.add_argument(
