@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
-from tenantkms.audit.line import INTENT, Audit, Record
+from tenantkms.audit.line import INTENT, Record
 from tenantkms.errors import KmsError
 from tenantkms.names import NATIVE
 from tenantkms.runtime.assemble import Settings, SettingsError
@@ -17,17 +18,17 @@ OPERATOR = "tkms"
 class Log:
     """Lines of the audit log, of the operator."""
 
-    def __init__(self, settings: Settings, audit: Audit, action: str, request_id: str) -> None:
-        self._settings, self._audit, self._action = settings, audit, action
+    def __init__(self, tenant: str, write: Callable[[Record], None], action: str, request_id: str) -> None:
+        self._tenant, self._write, self._action = tenant, write, action
         self.request_id = request_id
 
     def write(self, keys: Sequence[str], outcome: str, text: str = "") -> None:
         """Raises `Unavailable`."""
-        self._audit.write(
+        self._write(
             Record(
-                time=self._settings.deps.clock(),
+                time=time.time(),
                 request_id=self.request_id,
-                tenant=self._settings.site.tenant,
+                tenant=self._tenant,
                 action=self._action,
                 profile=NATIVE,
                 principal=OPERATOR,
@@ -40,7 +41,8 @@ class Log:
 
 def note(settings: Settings, action: str, outcome: str, text: str = "", request_id: str = "") -> None:
     """A line of a data directory's audit log. Raises `Unavailable`."""
-    Log(settings, settings.deps.audit, action, request_id or secrets.token_hex(16)).write([], outcome, text)
+    log = Log(settings.site.tenant, settings.deps.audit.write, action, request_id or secrets.token_hex(16))
+    log.write([], outcome, text)
     if settings.log:
         settings.log.close()
 

@@ -11,7 +11,10 @@ import pytest
 
 from kit.killed import killed_at
 from kit.support import new_directory
-from tenantkms.runtime.assemble import SettingsError
+from tenantkms.crypto.hmacs import Hmac
+from tenantkms.runtime.assemble import AUDIT_FILE, AUDIT_KEY, SettingsError
+from tkms.audit.verify import PROBLEM, verify_log
+from tkms.backup.announced import announced
 from tkms.backup.container import Plain, Secrets
 from tkms.backup.contents import PARENT, STORE, unpack
 from tkms.backup.restore import prepared, put
@@ -69,8 +72,12 @@ def test_a_backup_that_is_killed_is_there_whole_or_not_at_all(directory: Directo
 
 
 def _restore(path: Path, file: Path, parent: Path, *, replacing: bool) -> None:
-    with prepared(Directory(path), file, NOTHING, str(parent), replacing=replacing, tell=None) as plan:
+    with (
+        prepared(Directory(path), file, NOTHING, str(parent), replacing=replacing, tell=None) as plan,
+        announced(plan, "") as behind,
+    ):
         put(plan, time.time())
+    behind(Directory(path).open())
 
 
 @pytest.mark.parametrize("replacing", [False, True])
@@ -103,12 +110,19 @@ def test_a_restore_that_is_killed_loses_nothing(replacing: bool, directory: Dire
         _restore(path, file, parent, replacing=replacing or (path / "site.json").exists())
         assert _has(Directory(path), then)
         assert not _has(Directory(path), now)
+        assert _log_is_whole(path), step
         if replacing:  # what was there is there, in one of the folders
             kept = [each for each in path.glob(f"before-*/{STORE}") if _keeps(each, now)]
             assert kept, step
         shutil.rmtree(path)
     assert step > 10
     assert seen == ({"as before", "neither", "restored"} if replacing else {"neither", "restored"})
+
+
+def _log_is_whole(path: Path) -> bool:
+    mac = Hmac(Directory(path).open().root.key(AUDIT_KEY))
+    gc.collect()
+    return PROBLEM not in [finding.status for finding in verify_log(path / AUDIT_FILE, [mac]).findings]
 
 
 def _keeps(store: Path, key_id: str) -> bool:

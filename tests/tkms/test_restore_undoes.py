@@ -197,7 +197,7 @@ def test_the_command_says_what_it_did(directory: Directory, file: Path, tmp_path
     said = tkms(new, "restore", file, "--parent", directory.path / PARENT)
     assert f"{new.path} is restored." in said
     assert "tkms resume" in said
-    assert [line["action"] for line in _log(new)] == ["Restore"]
+    assert [(line["action"], line["outcome"]) for line in _log(new)] == [("Restore", "intent"), ("Restore", "ok")]
     done = json.loads(tkms(directory, "restore", file, "--replace", "--yes", "--json"))
     assert (done["done"], done["undone"], done["found"]["bad"]) == (True, [], 0)
     assert Path(done["aside"]).is_dir()

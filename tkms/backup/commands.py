@@ -7,15 +7,19 @@ import hashlib
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from itertools import groupby
 from pathlib import Path
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from tenantkms.errors import KmsError
 from tenantkms.keys.maintenance import JOBS
 from tenantkms.model.profiles import DAY
 from tenantkms.model.watch import Watch
+from tenantkms.runtime.assemble import Settings, SettingsError
+from tkms.backup.announced import announced
 from tkms.backup.asking import Progress, check_name, chosen_closing, opening_secrets
 from tkms.backup.compare import WORDS, Difference
 from tkms.backup.container import Plain
@@ -27,7 +31,8 @@ from tkms.backup.write import back_up
 from tkms.machine.directory import Directory
 from tkms.machine.site_file import read_site, write_site
 from tkms.note import note, noted
-from tkms.output import clear, confirm, counted, date, path_text, print_json, printable
+from tkms.output import clear, confirm, counted, date, path_text, print_json, printable, say
+from tkms.places import reason
 from tkms.process import end_orderly
 
 _SHOWN = 20
@@ -163,13 +168,13 @@ def restore(args: argparse.Namespace) -> int:
             clear()
         if not args.json:
             _tell(plan)
-        aside = None
+        aside, behind = None, None
         if not args.dry_run:
             if plan.replaces:
                 confirm(args, f"It takes the place of what is in {args.data_dir}.")
-            aside = put(plan, time.time())
-    if not args.dry_run:
-        note(directory.open(), "Restore", "ok", _as_noted(file, plan.report.keys))
+            with announced(plan, _as_noted(file, plan.report.keys)) as behind:
+                aside = put(plan, time.time())
+    lacks = _lacks(directory, behind) if behind else ""
     if args.json:
         done = _Restored(
             done=not args.dry_run,
@@ -187,7 +192,18 @@ def restore(args: argparse.Namespace) -> int:
         print("Nothing is changed.")
     else:
         _tell_done(args.data_dir, aside)
-    return 0
+    if lacks:
+        say(f"tkms: It is restored; only the audit log has no line that says so: {lacks}", sys.stderr)
+    return 1 if lacks else 0
+
+
+def _lacks(directory: Directory, behind: Callable[[Settings], None]) -> str:
+    """Why the line `behind` it could not be written; empty if it was."""
+    try:
+        behind(directory.open())
+    except (KmsError, SettingsError) as e:
+        return reason(e)
+    return ""
 
 
 def _tell(plan: Plan) -> None:

@@ -39,13 +39,18 @@ def candidates(given: str, own: bytes, data_dir: Path, name: str, wanted: str = 
 
 
 def rows_of(unpacked: Unpacked, found: Sequence[Candidate], name: str) -> tuple[Rows, Candidate]:
-    """Its rows, under the first of them that opens these. Raises what `Rows` does of the first one."""
-    first: Failed | Unavailable | None = None
+    """Its rows, under the first of them that opens these. Raises `Failed` if all are wrong, and `Unavailable` where one
+    was not proven to be: a full disk, or one of AWS that does not answer.
+    """
+    first: Failed | None = None
+    fault: Unavailable | None = None
     for each in found:
         try:
             return Rows(unpacked.store, unpacked.site.tenant, each.spec, name), each
-        except (Failed, Unavailable) as e:
+        except Failed as e:
             first = first or e
-    if not found[1:]:
-        raise first or Failed(f"{name} has no parent key.")
+        except Unavailable as e:  # of another one nothing is known yet
+            fault = fault or e
+    if fault or not found[1:]:
+        raise fault or first or Failed(f"{name} has no parent key.")
     raise Failed(f"{first} Nor does {' or '.join(each.words for each in found[1:])} open it.")

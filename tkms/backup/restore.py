@@ -21,7 +21,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from tenantkms.runtime.assemble import SettingsError
+from tenantkms.runtime.assemble import AUDIT_FILE, SettingsError
 from tkms.backup.compare import Difference, differences, existing
 from tkms.backup.container import Secrets
 from tkms.backup.contents import PARENT, STORE, Told, Unpacked, unpack
@@ -35,6 +35,8 @@ from tkms.whole import WRITING, sync_directory, write_whole
 
 _FILES = (NAME, STORE, f"{STORE}-wal", f"{STORE}-shm")
 """What a backup stands for; the parent key is looked at by itself. The audit log, used nonces and certificates stay."""
+_LOG = (f"{Path(AUDIT_FILE).stem}.head", AUDIT_FILE)
+"""What is put where there is no audit log yet: without lines its head says nothing, so that comes first."""
 
 
 class Plan(Struct, frozen=True, kw_only=True):
@@ -187,7 +189,7 @@ def put(plan: Plan, clock: float) -> Path | None:
     path, staged = plan.path, plan.staged
     if plan.replaces:
         _check_alone(path)
-    new = [name for name in (PARENT, *reversed(_FILES)) if name == NAME or (staged / name).exists()]
+    new = [name for name in (*_LOG, PARENT, *reversed(_FILES)) if name == NAME or (staged / name).exists()]
     if (path / PARENT).exists() and (path / PARENT).read_bytes() == (staged / PARENT).read_bytes():
         new.remove(PARENT)
     for name in new[:-1]:

@@ -74,4 +74,4 @@ class OnStack:
         request_id = secrets.token_hex(16)
         audit = audit_of(self._stack, request_id)
         self.settings.root.when_changed(audit.forget)
-        return Log(self.settings, audit, ACTION, request_id)
+        return Log(self.settings.site.tenant, audit.write, ACTION, request_id)

@@ -69,7 +69,7 @@ def _log(place: Place, action: str) -> Log:
         from tkms.transfer.cloud import audit_of
 
         audit = audit_of(cast("Stack", place), request_id)
-    return Log(place.settings, audit, action, request_id)
+    return Log(place.settings.site.tenant, audit.write, action, request_id)
 
 
 # -- export -----------------------------------------------------------------------------------------------
