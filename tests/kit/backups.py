@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 
 from kit.support import run_tkms
 from tenantkms.model.key import Key
 from tenantkms.runtime.assemble import Settings
 from tenantkms.store.port import PutKey
+from tkms import cli
 from tkms.backup.container import Plain, Secrets
 from tkms.backup.restore import Plan, prepared, put
 from tkms.backup.write import back_up
@@ -95,6 +97,14 @@ def tkms(directory: Directory, *args: str | Path, status: int = 0) -> str:
     done = run_tkms(*map(str, args), "--data-dir", str(directory.path), check=False)
     assert done.returncode == status, done.stderr
     return done.stderr if status else done.stdout
+
+
+def here(capsys: pytest.CaptureFixture[str], directory: Directory, *args: str | Path) -> tuple[int, str, str]:
+    """A command in this process: its status, and what it says."""
+    status = cli.main([*map(str, args), "--data-dir", str(directory.path)])
+    gc.collect()
+    told = capsys.readouterr()
+    return status, told.out, told.err
 
 
 def contents(path: Path) -> dict[str, bytes]:

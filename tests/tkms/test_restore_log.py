@@ -1,4 +1,4 @@
-"""A restore has a line before and behind it, and without the first one nothing is put; a full disk loses nothing."""
+"""A restore has a line before and behind it, and without the first one nothing is put."""
 
 from __future__ import annotations
 
@@ -6,22 +6,20 @@ import errno
 import gc
 import json
 import os
-import resource
 import shutil
 import sqlite3
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from kit.backups import NOTHING, act, backed_up, contents, create, decrypt, encrypt, found, tkms, using
+from kit.backups import NOTHING, backed_up, contents, create, decrypt, encrypt, found, here, tkms
 from kit.resealing import parent_file, reseal
 from tenantkms.errors import Unavailable
-from tkms import cli
 from tkms.backup.contents import PARENT, STORE, unpack
 from tkms.backup.parents import candidates, rows_of
-from tkms.machine.directory import RESTORING, Directory, call
+from tkms.machine.directory import Directory
 from tkms.machine.site_file import read_site
 
 
@@ -42,14 +40,6 @@ def _outcomes(directory: Directory) -> list[str]:
     lines = _lines(directory)
     assert len({request for request, _ in lines}) == 1
     return [outcome for _, outcome in lines]
-
-
-def _here(capsys: pytest.CaptureFixture[str], directory: Directory, *args: str | Path) -> tuple[int, str, str]:
-    """A command in this process: its status, and what it says."""
-    status = cli.main([*map(str, args), "--data-dir", str(directory.path)])
-    gc.collect()
-    told = capsys.readouterr()
-    return status, told.out, told.err
 
 
 def _full(patch: pytest.MonkeyPatch, when: Callable[[], bool]) -> None:
@@ -113,10 +103,10 @@ def test_with_a_log_that_takes_no_line_nothing_is_made(
     command = ("restore", file, "--parent", directory.path / PARENT)
     with monkeypatch.context() as patch:
         _full(patch, lambda: True)
-        status, _, told = _here(capsys, new, *command)
+        status, _, told = here(capsys, new, *command)
     assert (status, told) == (1, "tkms: The audit log is not available. ([Errno 28] No space left on device)\n")
     assert not new.path.exists()
-    assert _here(capsys, new, *command)[0] == 0
+    assert here(capsys, new, *command)[0] == 0
     assert _outcomes(new) == ["intent", "ok"]
     tkms(new, "audit", "verify")
 
@@ -143,7 +133,7 @@ def test_what_does_not_open_is_restored_and_the_log_goes_on(
         (directory.path / STORE).write_bytes(b"\xff" * 30_000)
     else:
         (directory.path / damage).unlink()
-    status, out, told = _here(capsys, directory, "restore", file, "--replace", "--yes", "--parent", parent)
+    status, out, told = here(capsys, directory, "restore", file, "--replace", "--yes", "--parent", parent)
     assert (status, f"{directory.path} is restored." in out) == (0, True)
     assert ("What is there does not open" in told) is (damage != "site.json")
     assert decrypt(directory, blob) == b"secret"
@@ -160,7 +150,7 @@ def test_one_that_only_lacks_its_last_line_says_that_it_is_done(
     since = create(directory)
     with monkeypatch.context() as patch:
         _full(patch, lambda: (directory.path / "site.json").exists() and read_site(directory.path).paused)
-        status, out, told = _here(capsys, directory, "restore", file, "--replace", "--yes")
+        status, out, told = here(capsys, directory, "restore", file, "--replace", "--yes")
     assert f"{directory.path} is restored. What was there is in" in out
     assert status == 1
     assert told == (
@@ -172,7 +162,7 @@ def test_one_that_only_lacks_its_last_line_says_that_it_is_done(
     tkms(directory, "audit", "verify")
 
 
-# -- a full disk ------------------------------------------------------------------------------------------
+# -- parent keys ------------------------------------------------------------------------------------------
 
 
 def test_a_store_that_cannot_be_used_is_not_blamed_on_a_parent_key(
@@ -189,48 +179,3 @@ def test_a_store_that_cannot_be_used_is_not_blamed_on_a_parent_key(
     with pytest.raises(Unavailable) as told:
         rows_of(unpacked, keys, "it")
     assert str(told.value) == "The key store was written by a newer release of tenant-kms."
-
-
-@contextmanager
-def _room(size: int) -> Iterator[None]:
-    """No file of this process grows beyond `size` bytes."""
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-
-
-@pytest.fixture
-def large(directory: Directory) -> Directory:
-    """With more than fits beside what is there, where there is little room."""
-    with using(directory) as settings:
-        for _ in range(60):
-            call(settings, "CreateKey", {"description": "x" * 2000})
-        del settings
-    return directory
-
-
-@pytest.mark.parametrize("replacing", [False, True])
-def test_a_restore_on_a_full_disk_changes_nothing_and_the_next_one_does(
-    replacing: bool, large: Directory, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    file, blob = backed_up(large, tmp_path / "backup"), encrypt(large)
-    shown = act(large, "ListKeys")["total"]
-    to = large if replacing else Directory(tmp_path / "new")
-    command = ("restore", file, *(("--replace", "--yes") if replacing else ("--parent", large.path / PARENT)))
-    before = contents(large.path)
-    most = (large.path / STORE).stat().st_size
-    for size in (100, 20_000, 40_000, most - 1):
-        with _room(size):
-            status, _, told = _here(capsys, to, *command)
-        assert status == 1
-        assert told.startswith("tkms: ")
-        assert "parent" not in told
-        assert contents(large.path) == before
-        assert replacing or not to.path.exists()
-        assert not (to.path / RESTORING).exists()
-    assert _here(capsys, to, *command)[0] == 0
-    assert decrypt(to, blob) == b"secret"
-    assert act(to, "ListKeys")["total"] == shown

@@ -7,6 +7,7 @@ import sys
 
 from msgspec import Struct
 
+from tenantkms.errors import KmsError
 from tkms.backup.write import last_backup
 from tkms.machine.directory import Directory
 from tkms.machine.parents import others
@@ -58,7 +59,7 @@ def reseal(args: argparse.Namespace) -> int:
 def _carried_out(target: Target, bar: Bar | None, place: str) -> Report:
     try:
         return carry_out(target, bar)
-    except (KeyboardInterrupt, SystemExit):
+    except (KeyboardInterrupt, SystemExit, KmsError, OSError):
         if bar:
             clear()
         if target.settings.root.opened().before:
