@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from argparse import Namespace
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -198,6 +200,61 @@ def test_copies_are_made_once_and_the_entry_says_them(world: TwoRegions, capsys:
     assert kms.describe_key(KeyId=entry["parent_key"])["KeyMetadata"]["KeyState"] == "Enabled"
     protected = [region for region, _, what in stack.asked if what.get("DeletionProtectionEnabled")]
     assert protected == [SECOND, SECOND]
+
+
+class Ended(BaseException):
+    """Nothing of the command runs after that."""
+
+
+class _Ending:
+    """A client whose stack is ended beside the write with the number that is `left`."""
+
+    def __init__(self, stack: EndedCopies, client: Any) -> None:
+        self._stack, self._client = stack, client
+
+    def __getattr__(self, name: str) -> Any:
+        asked = getattr(self._client, name)
+        return partial(self._write, asked) if name.startswith(("update_", "replicate_")) else asked
+
+    def _write(self, asked: Callable[..., Any], **what: Any) -> Any:
+        self._stack.left -= 1
+        if self._stack.left == 0 and self._stack.when == "before":
+            raise Ended
+        answer = asked(**what)
+        if self._stack.left == 0:
+            raise Ended
+        return answer
+
+
+class EndedCopies(Copied):
+    left, when = 0, ""
+
+    def client(self, service: str, *, region: str | None = None, **_: Any) -> Any:
+        return _Ending(self, super().client(service, region=region))
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_copies_go_on_wherever_they_were_ended(when: str, world: TwoRegions) -> None:
+    number, ended = 0, True
+    while ended:
+        number += 1
+        stack = EndedCopies(world)
+        stack.left, stack.when = number, when
+        ended = False
+        try:
+            list(copies.make(cast("Stack", stack), lambda _: None))
+        except Ended:
+            ended = True
+            list(copies.make(cast("Stack", stack), lambda _: None))
+        for table in (stack.outputs["KeysTable"], stack.outputs["AccessTable"]):
+            assert [row["RegionName"] for row in stack.tables[table]["Replicas"]] == [SECOND], number
+            assert stack.tables[table]["DeletionProtectionEnabled"], number
+        asked = [name for _, name, _ in stack.asked]
+        assert asked.count("update_continuous_backups") >= 2, number
+        assert len([what for _, _, what in stack.asked if "ReplicaUpdates" in what]) == 2, number
+        key = stack.outputs["ParentKeyArn"].rpartition("/")[2]
+        assert kms_client(stack.wire, region=SECOND).describe_key(KeyId=key)["KeyMetadata"]["KeyState"] == "Enabled"
+    assert number == 10  # four of each table, and the parent key
 
 
 def test_a_single_region_parent_key_cannot_be_copied(world: TwoRegions) -> None:

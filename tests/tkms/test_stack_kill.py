@@ -12,6 +12,8 @@ import pytest
 from kit.moto_stack import STACK, Aws, moto_stack, with_create_key
 from kit.resealing import Things, opens
 from kit.two_regions import FIRST, SECOND
+from tenantkms.keys.maintenance import JOBS
+from tenantkms.model.watch import HELD, Watch
 from tenantkms.store.dynamodb_fence import FenceRows
 from tenantkms.store.fence import Active
 from tkms.machine.directory import call
@@ -117,3 +119,21 @@ def test_a_failover_goes_on_wherever_it_was_killed(two_regions: Aws) -> None:
         assert now == Active(region=to, epoch=epoch + 2, since=now.since)
         assert now.since >= left.since
         to, epoch = (FIRST if to == SECOND else SECOND), epoch + 2
+
+
+def test_a_take_over_of_a_lost_region_goes_on_wherever_it_was_killed(two_regions: Aws) -> None:
+    rows, to, number, status = FenceRows(two_regions.client("dynamodb"), "keys", FIRST), SECOND, 0, KILLED
+    while status == KILLED:
+        number += 1
+        line, (before,) = ("failover", "--to", to, "--lost", "--yes"), rows.all()
+        status = status_of(two_regions, number, "after", *line)
+        (left,) = rows.all()  # all of its rows say the same
+        assert (left.region, left.epoch - before.epoch) in ((to, 1), (before.region, 0))
+        store = Stack(STACK).settings.deps.keyring.store
+        if left.region == to:  # nothing is swept there before that is said
+            assert [store.get_watch(job.name) for job in JOBS.values()] == [Watch(since=HELD, seen=HELD)] * 2
+        assert status_of(two_regions, 0, "", *line) == 0
+        (now,) = rows.all()
+        assert now == Active(region=to, epoch=before.epoch + 1, since=now.since)
+        to = FIRST if to == SECOND else SECOND
+    assert number > 3
