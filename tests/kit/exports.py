@@ -22,7 +22,7 @@ REQUEST = "a" * 32
 
 
 def _log(settings: Settings, action: str, audit: Audit | None = None) -> Log:
-    return Log(settings, audit or settings.deps.audit, action, REQUEST)
+    return Log(settings.site.tenant, (audit or settings.deps.audit).write, action, REQUEST)
 
 
 def exported(settings: Settings, *keys: str) -> tuple[bytes, Counts]:
