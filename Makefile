@@ -50,7 +50,7 @@ unit: .venv/ready .clients/ready .browser/ready ## the tests but those of a depl
 	fi
 
 e2e: .venv/ready .venv-ministack/ready .cdk/ready .clients/ready .browser/ready ## deploy on an emulator of AWS, and drive it with the vendors' SDKs
-	@$(RUN) pytest -q -n 2 --dist loadgroup tests/e2e
+	@$(RUN) pytest -q -n 2 tests/e2e
 
 check: .venv/ready ## format, lint and types
 	@$(RUN) ruff format --check --quiet . || { echo "formatting differs: make format"; exit 1; }

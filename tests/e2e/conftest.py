@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from kit.deployment import STACK, STANDBY, TENANT, Deployment, deployed, fleet
 from kit.emulator import ACCOUNT, REGION, Emulator, emulating
@@ -13,16 +15,22 @@ from kit.loopback import resolve_localhost
 from kit.sdk_clients import without_proxies
 from tkms.stack.stack import Stack
 
-DEPLOYMENTS = ("guarded", "fresh")
-"""Fixtures of those that several files use."""
+SHARED = {"test_files": "test_deploy", "test_standby": "test_roles"}
+"""Of two files of one deployment: where the first runs, the second does."""
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where several processes run the tests, those of one deployment stay in one of them, which alone makes it."""
-    for item in items:
-        if isinstance(item, pytest.Function) and item.path.parent == Path(__file__).parent:
-            group = next((name for name in DEPLOYMENTS if name in item.fixturenames), item.path.stem)
-            item.add_marker(pytest.mark.xdist_group(group))
+class _ByDeployment(LoadScopeScheduling):
+    def _split_scope(self, nodeid: str) -> str:
+        file = Path(nodeid.partition("::")[0]).stem
+        return SHARED.get(file, file)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    """Where several processes run the tests, those of one deployment stay in one of them, which alone makes it.
+
+    xdist's groups do not hold them together: its 3.8 marks tests by an attribute that pytest 9 does not read.
+    """
+    return _ByDeployment(config, log)
 
 
 @pytest.fixture(scope="session", autouse=True)
