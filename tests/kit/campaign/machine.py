@@ -81,7 +81,7 @@ class Machine(RuleBasedStateMachine):
         )
         return answer
 
-    def native(self, action: str, params: dict[str, Any]) -> dict[str, Any]:
+    def native(self, action: str, params: dict[str, Any], *, dry_run: bool = False) -> dict[str, Any]:
         """The answer of an Action to the operator."""
         call = {
             "v": 1,
@@ -90,6 +90,7 @@ class Machine(RuleBasedStateMachine):
             "principal": {"id": "operator", "policy": ALLOW_ALL},
             "profile": "native",
             "params": params,
+            "dry_run": dry_run,
         }
         return load(action).run(call, self.kms.settings.deps)
 

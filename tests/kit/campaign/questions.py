@@ -7,15 +7,11 @@ import os
 from collections.abc import Iterator
 from functools import cache
 from typing import Any
-from uuid import uuid4
 
-from functions.endpoint.dispatch import load
 from kit.action_samples import DIGEST, PLAINTEXT, SAMPLES
 from kit.campaign.machine import caller_key
 from kit.campaign.reference import RefBlob, RefKey
-from tenantkms.access.policy import ALLOW_ALL
 from tenantkms.crypto import asymmetric
-from tenantkms.keys.deps import Deps
 from tenantkms.model.specs import KeySpec
 from tenantkms.model.version import version_id
 
@@ -75,16 +71,3 @@ def questions(keys: list[RefKey], blobs: list[RefBlob], actions: list[str]) -> I
             more = {"wrap": {"public_key": caller_key()[1]}} if action == "ExportDataKey" else {}
             context = "source_context" if action == "ReEncrypt" else "context"
             yield action, {"ciphertext": blob.blob, context: blob.context, **more}
-
-
-def ask(action: str, params: dict[str, Any], deps: Deps) -> dict[str, Any]:
-    call = {
-        "v": 1,
-        "request_id": str(uuid4()),
-        "action": action,
-        "principal": {"id": "operator", "policy": ALLOW_ALL},
-        "profile": "native",
-        "params": params,
-        "dry_run": action not in READ,
-    }
-    return load(action).run(call, deps)
