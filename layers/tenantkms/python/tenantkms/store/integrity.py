@@ -94,14 +94,19 @@ class RowMac:
 
     def fault(self, row: object, mac: object, *name: object) -> IntegrityFault | None:
         """What is wrong with a row that `name` names and that was found with `mac`. Raises `Unavailable`."""
-        return None if self.fits(row, mac) else IntegrityFault(" ".join(map(str, name)), missing=mac is None)
+        return None if self.fits(row, mac) else _fault(mac, name)
 
     def check(self, row: object, mac: object, *name: object) -> None:
         """Raises `IntegrityFault` for a row that is not believed."""
         if self.fits(row, mac):  # as `fault`: a page has a hundred rows
             return
         self._alarm()
-        raise IntegrityFault(" ".join(map(str, name)), missing=mac is None)
+        raise _fault(mac, name)
+
+
+def _fault(mac: object, name: Sequence[object]) -> IntegrityFault:
+    """Of a row that does not fit."""
+    return IntegrityFault(" ".join(map(str, name)), missing=mac is None)
 
 
 class _Unchecked(RowMac):
