@@ -100,13 +100,13 @@ def test_a_value_is_not_kept_that_was_read_before_another_process_changed_it(wor
     changes = SharedChanges(Memory())
     cache: Cache[str] = Cache(10, 60, world.clock, changes.stamp)
 
-    def read() -> str:
+    def read(_: str) -> str:
         changes.made()
         return "old"
 
     assert cache.fetch("a", read) == "old"
     assert cache.get("a") is None
-    assert cache.fetch("a", lambda: "new") == "new"
+    assert cache.fetch("a", lambda _: "new") == "new"
     assert cache.get("a") == "new"
 
 
@@ -281,13 +281,13 @@ def test_a_cache_does_not_keep_what_was_dropped_while_it_was_read() -> None:
     """As when one thread reads a key while another commits a change of it."""
     cache: Cache[str] = Cache(3, 10, Clock())
 
-    def read() -> str:
+    def read(_: str) -> str:
         cache.drop("key")
         return "before the change"
 
     assert cache.fetch("key", read) == "before the change"
     assert cache.get("key") is None
-    assert cache.fetch("key", lambda: "after it") == "after it"
+    assert cache.fetch("key", lambda _: "after it") == "after it"
     assert cache.get("key") == "after it"
 
 

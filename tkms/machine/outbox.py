@@ -7,6 +7,9 @@ from typing import NamedTuple, Protocol
 
 from tenantkms.wire.http import Response
 
+ENOUGH = 16
+"""Responses for which none of them waits any longer: a lock and a write for so many cost each next to nothing."""
+
 
 class Unwritten(Protocol):
     """What became of a request. The response is there, but may be another one before it leaves."""
@@ -31,15 +34,29 @@ class _Waiting(NamedTuple):
 
 
 class Outbox:
-    """Of one event loop: what waits leaves in its order, when all has been served that was found together."""
+    """Of one event loop: what waits leaves in its order, when all has been served that was found together.
+
+    What has come while that was served is looked for, and served with it: what waits leaves when there is nothing more,
+    or when it is `ENOUGH`.
+    """
 
     def __init__(self) -> None:
         self._waiting: list[_Waiting] = []
+        self._found = 0
 
     def add(self, sender: Sender, method: str, work: Unwritten, *, last: bool) -> None:
         if not self._waiting:
-            asyncio.get_running_loop().call_soon(self.flush)
+            self._found = 0
+            asyncio.get_running_loop().call_soon(self._look)
         self._waiting.append(_Waiting(sender, method, work, last))
+
+    def _look(self) -> None:
+        """Called in the turn of the loop before it looks what has come."""
+        found, self._found = self._found, len(self._waiting)
+        if found < self._found < ENOUGH:
+            asyncio.get_running_loop().call_soon(self._look)
+        else:
+            self.flush()
 
     def flush(self) -> None:
         """Send what waits, if anything does."""

@@ -146,8 +146,9 @@ class Access:
 
     def known(self, access_key_id: str) -> Credential | None:
         """The credential alone. Raises `Unavailable` as `find` does."""
-        credential = self._credentials.fetch(access_key_id, lambda: self._read(access_key_id))
-        self._any = self._any or credential is not None or self.store.has_credentials()
+        credential = self._credentials.fetch(access_key_id, self._read)
+        if not self._any:
+            self._any = credential is not None or self.store.has_credentials()
         if not self._any:
             raise Unavailable("There is no access key yet.")
         return credential
@@ -163,7 +164,7 @@ class Access:
         return credential
 
     def secret(self, credential: Credential) -> Secret:
-        secret = self._secrets.fetch((credential.access_key_id, credential.sealed), lambda: self._unseal(credential))
+        secret = self._secrets.fetch((credential.access_key_id, credential.sealed), lambda _: self._unseal(credential))
         return secret or Secret()
 
     def _unseal(self, credential: Credential) -> Secret:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from threading import Lock
 from typing import Generic, TypeVar
 
+N = TypeVar("N")
 V = TypeVar("V")
 
 
@@ -36,15 +37,15 @@ class Cache(Generic[V]):
             return None
         return row[1]
 
-    def fetch(self, name: object, read: Callable[[], V | None], *, fresh: bool = False) -> V | None:
-        """The value, or what `read` answers; its time runs from when it was asked, however long that took."""
+    def fetch(self, name: N, read: Callable[[N], V | None], *, fresh: bool = False) -> V | None:
+        """The value, or what `read` says of its name; its time runs from when it was asked, however long that took."""
         row = None if fresh else self._rows.get(name)
         if row and self._stamp[0] == self._seen and row[0] > self._clock():  # as `get`, at three places of each request
             return row[1]
         value = None if fresh else self.get(name)
         if value is None:
             asked, dropped = self._clock(), self._dropped
-            value = read()
+            value = read(name)
             if value is not None:
                 with self._lock:
                     if dropped == self._dropped and self._stamp[0] == self._seen:

@@ -55,10 +55,10 @@ class Keyring:
 
     def key(self, key_id: str, *, fresh: bool = False) -> Key | None:
         """`fresh` reads the store, as every change of a key must."""
-        return self._keys.fetch(key_id, lambda: self.store.get(key_id), fresh=fresh)
+        return self._keys.fetch(key_id, self.store.get, fresh=fresh)
 
     def alias(self, name: str, *, fresh: bool = False) -> Alias | None:
-        return self._aliases.fetch(name, lambda: self.store.get_alias(name), fresh=fresh)
+        return self._aliases.fetch(name, self.store.get_alias, fresh=fresh)
 
     def count_waiting(self, state: KeyState) -> int:
         return self.store.count_waiting(state)
