@@ -4,7 +4,8 @@ An Encrypt of 64 bytes on keep-alive at 1, 8 and 64 connections, by wrk (Debian:
 signature (TC3) and write an audit line for each; the others verify nothing. A server has its turn at each number of
 connections in each round, and what is printed are medians of the rounds. CPU is that of all of a server's processes,
 user and system, by request: other work on the machine changes it less than times. Least changes how many instructions
-one request takes (Debian: apt-get install valgrind), which are those of `tools.bench.in_process`.
+one request takes (Debian: apt-get install valgrind): of one process from the bytes of a request to those of its answer
+(`tools.bench.in_process`), and of the worker of a whole server, with its event loop and what workers share.
 
 `--before COMMIT`: the other build, made in a temporary folder from this repository. MiniStack takes part where it is
 installed (`make .venv-ministack/ready`), nsmithuk/local-kms by `--local-kms PROGRAM`.
@@ -23,14 +24,14 @@ import sys
 import sysconfig
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from cdk.tenants import ROOT
-from kit.connections import request_bytes
+from kit.connections import Wire, request_bytes
 from kit.emulator import PROGRAM
 from kit.support import HOST, Signer
 from tools.bench import load
@@ -41,6 +42,8 @@ CONNECTIONS = (1, 8, 64)
 ROUNDS = 3
 _WARM, _COUNTED = 30, 200
 _TICKS = os.sysconf("SC_CLK_TCK")
+_ENVIRONMENT = {"PATH": os.environ["PATH"], "PYTHONHASHSEED": "0"}
+"""Of all that is measured: without a path to modules of another build, and with sets laid out alike each time."""
 
 
 @dataclass(frozen=True)
@@ -53,14 +56,25 @@ class Build:
     def tkms(self, *args: str) -> list[str]:
         return [str(self.python), "-m", "tkms.cli", *args]
 
+    def alone(self) -> tuple[str, ...]:
+        """What makes its `serve` one worker: builds before workers have no such option, and are one."""
+        command = self.tkms("serve", "--help")
+        told = subprocess.run(command, cwd=self.root, env=_ENVIRONMENT, stdout=subprocess.PIPE, text=True, check=True)
+        return ("--workers", "1") if "--workers" in told.stdout else ()
+
 
 @dataclass
 class Turn:
-    """A server, and what makes the requests of a run."""
+    """A server, and what makes the requests of a run, each as `load.raw` writes it."""
 
     url: str
     process: int
-    requests: Any
+    requests: Callable[[], list[str]]
+
+    def workers(self) -> list[int]:
+        """The processes that answer: the server's children, or itself if it has none."""
+        children = Path(f"/proc/{self.process}/task/{self.process}/children").read_text().split()
+        return [int(child) for child in children] or [self.process]
 
 
 # -- builds ------------------------------------------------------------------------------------------------
@@ -84,11 +98,10 @@ def checked_out(commit: str, folder: Path) -> Iterator[Build]:
 
 
 @contextmanager
-def serving(build: Build, folder: Path, *args: str) -> Iterator[Turn]:
-    """A server of `build` without limits."""
-    command = build.tkms("serve", "--port", "0", "--limit", "off", "--data-dir", str(folder), *args)
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    with subprocess.Popen(command, cwd=build.root, stdout=subprocess.PIPE, text=True, env=environment) as process:
+def serving(build: Build, folder: Path, *args: str, under: Sequence[str] = ()) -> Iterator[Turn]:
+    """A server of `build` without limits. `under`: the program that runs it, with its arguments."""
+    command = [*under, *build.tkms("serve", "--port", "0", "--limit", "off", "--data-dir", str(folder), *args)]
+    with subprocess.Popen(command, cwd=build.root, stdout=subprocess.PIPE, text=True, env=_ENVIRONMENT) as process:
         try:
             assert process.stdout is not None
             ready = next((line for line in process.stdout if line.startswith("tkms: ready on ")), "")
@@ -97,7 +110,7 @@ def serving(build: Build, folder: Path, *args: str) -> Iterator[Turn]:
 
             def told(*words: str) -> Any:
                 command = build.tkms(*words, "--json", "--data-dir", str(folder))
-                out = subprocess.run(command, cwd=build.root, stdout=subprocess.PIPE, check=True, env=environment)
+                out = subprocess.run(command, cwd=build.root, stdout=subprocess.PIPE, check=True, env=_ENVIRONMENT)
                 return json.loads(out.stdout)
 
             made, key = told("credential", "create"), told("key", "list")[0]["id"]
@@ -106,7 +119,7 @@ def serving(build: Build, folder: Path, *args: str) -> Iterator[Turn]:
             yield Turn(url, process.pid, lambda: [load.raw(_encrypt(signer, key), HOST)])
         finally:
             process.terminate()
-            process.wait(20)
+            process.wait(60)
 
 
 def _encrypt(signer: Signer, key: str) -> load.Event:
@@ -117,13 +130,11 @@ def _encrypt(signer: Signer, key: str) -> load.Event:
 
 
 def instructions(build: Build, folder: Path, *how: str) -> float:
-    """Of one request, as callgrind counts them, which is the same within a percent each time. `how`: see there."""
+    """Of one request in one process, the same within a percent each time. `how`: see `tools.bench.in_process`."""
     folder.mkdir()
     program = [str(build.python), str(ROOT / "tools/bench/in_process.py"), str(folder), *how]
-    counted = ["valgrind", "--tool=callgrind", "--instr-atstart=no", "--quiet", f"--callgrind-out-file={folder}/out"]
-    environment = {"PATH": os.environ["PATH"], "PYTHONHASHSEED": "0"}
     pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    with subprocess.Popen([*counted, *program], cwd=build.root, env=environment, **pipes) as process:
+    with subprocess.Popen([*_callgrind(folder), *program], cwd=build.root, env=_ENVIRONMENT, **pipes) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         told = process.stdout.readline()
@@ -140,20 +151,60 @@ def instructions(build: Build, folder: Path, *how: str) -> float:
             if process.stdout.readline() != "True\n":
                 raise SystemExit(f"the build in {build.root} refused a request")
 
-        def control(*words: str) -> None:
-            command = ["callgrind_control", *words, str(process.pid)]
-            subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-
-        serve(_WARM)
-        control("--instr=on")
-        serve(_WARM)
-        control("--zero")
-        serve(_COUNTED)
-        control("--dump")
+        count = _counted(process.pid, folder, serve)
         process.stdin.close()
         process.wait(60)
-    found = [re.search(r"^(?:totals|summary): (\d+)", file.read_text(), re.MULTILINE) for file in folder.glob("out*")]
-    return max(int(each[1]) for each in found if each) / _COUNTED
+    return count
+
+
+def server_instructions(build: Build, folder: Path) -> float:
+    """Of one request in the only worker of a server, on one of two connections: an only one would keep the event loop
+    awake. What is done by the clock is among them, and comes oftener beside requests that callgrind makes slow.
+    """
+    folder.mkdir()
+    under = [*_callgrind(folder), "--trace-children=yes"]
+    with serving(build, folder / "data", *build.alone(), under=under) as turn:
+        (worker,), port = turn.workers(), int(turn.url.rpartition(":")[2])
+        with Wire(port) as wire, Wire(port):
+
+            def serve(times: int) -> None:
+                request = turn.requests()[0].replace("\\n", "\r\n").encode()
+                for _ in range(times):
+                    wire.send(request)
+                    if b'"CiphertextBlob"' not in wire.answer("POST")[2]:
+                        raise SystemExit(f"the build in {build.root} refused a request")
+
+            return _counted(worker, folder, serve)
+
+
+def _callgrind(folder: Path) -> list[str]:
+    """What counts nothing before it is told to, and writes into `folder`."""
+    return ["valgrind", "--tool=callgrind", "--instr-atstart=no", "--quiet", f"--callgrind-out-file={folder}/out.%p"]
+
+
+def _counted(process: int, folder: Path, serve: Callable[[int], None]) -> float:
+    """Instructions of one request of those that `serve` makes so many of, in a process under `_callgrind(folder)`: the
+    least of the rounds, since other work on the machine only adds to what is done by the clock.
+    """
+
+    def control(*words: str) -> None:
+        command = ["callgrind_control", *words, str(process)]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    serve(_WARM)
+    control("--instr=on")
+    serve(_WARM)
+    control("--zero")
+    for _ in range(ROUNDS):
+        serve(_COUNTED)
+        control("--dump")  # which begins anew at zero
+    dumps = [file.read_text() for file in folder.glob(f"out.{process}.*")]
+    found = [re.search(r"^(?:totals|summary): (\d+)", dump, re.MULTILINE) for dump in dumps]
+    return min(int(each[1]) for each in found if each) / _COUNTED
+
+
+COUNTS: dict[str, Callable[[Build, Path], float]] = {"one process": instructions, "a server": server_instructions}
+"""What is counted, and how."""
 
 
 # -- speed -----------------------------------------------------------------------------------------------------
@@ -214,10 +265,12 @@ def _count(found: dict[str, Any], builds: dict[str, Build], folder: Path) -> Non
     if shutil.which("valgrind") is None:
         print("valgrind is not installed, so no instructions are counted: apt-get install valgrind", flush=True)
         return
-    for name, build in builds.items():
-        count = found["instructions"][name] = instructions(build, folder / f"count-{name}")
-        ratio = count / found["instructions"]["before"]
-        print(f"  {name:<18}{count:>12,.0f} instructions of a request{ratio:>8.3f}", flush=True)
+    for what, counted in COUNTS.items():
+        counts = {name: counted(build, folder / f"{what}, {name}") for name, build in builds.items()}
+        found["instructions"][what] = {**counts, "times": counts["now"] / counts["before"]}
+        for name, count in counts.items():
+            ratio = count / counts["before"]
+            print(f"  {name:<8}{what:<13}{count:>10,.0f} instructions of a request{ratio:>8.3f}", flush=True)
 
 
 def _speed(found: dict[str, Any], turns: dict[str, Turn], seconds: int, folder: Path) -> None:
