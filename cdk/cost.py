@@ -30,6 +30,9 @@ class Prices(Struct, frozen=True, kw_only=True):
     lambda_request: float = 0.20
     lambda_gb_second: float = 0.0000133334
     lambda_gb_second_x86: float = 0.0000166667
+    snapshot_gb_second: float = 0.0000015046
+    """A published version with SnapStart, for as long as there is one, by the memory of the function."""
+    snapshot_restored_gb: float = 0.0001397998
     strong_read_4kb: float = 0.125
     eventual_read_4kb: float = 0.0625
     write_1kb: float = 0.625

@@ -9,6 +9,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from cdk.cost import CASES, GB, HOURS, MILLION, Case, Fixed, Measured, Prices, Waits, encrypt, fixed_month
+from cdk.functions import ENDPOINT, SIZES, Size
 
 
 class Bill(Struct, frozen=True, kw_only=True):
@@ -104,6 +105,18 @@ def month(alarms: int, private_alarms: int, prices: Prices) -> dict[str, dict[st
     second = {**fixed_month(Fixed(alarms=alarms), prices), "metrics": 0.0, "load balancer": 0.0}
     inside = {"alarms": private_alarms * prices.alarm_month, "load balancer": HOURS * prices.balancer_hour}
     return {"`standby`": second, "`private`": {**dict.fromkeys(second, 0.0), **inside}}
+
+
+def snapshots(prices: Prices, starts: int = 1000) -> dict[str, dict[str, float]]:
+    """By function of `snapstart`, dollars of a month in which its snapshot is kept and restored for so many starts."""
+    gigabytes = {folder: SIZES.get(folder, Size()).memory / 1024 for folder in (ENDPOINT, "encrypt", "decrypt")}
+    return {
+        f"`{folder}`, {gb * 1024:.0f} MB": {
+            "kept": gb * HOURS * 3600 * prices.snapshot_gb_second,
+            f"{starts:,} starts": gb * starts * prices.snapshot_restored_gb,
+        }
+        for folder, gb in gigabytes.items()
+    }
 
 
 SHOWN = ("split, read each time, nonce", "split, warm, nonce", "inline, warm, TC3")

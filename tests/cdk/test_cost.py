@@ -157,6 +157,16 @@ def test_a_second_region_and_a_private_address_have_their_month() -> None:
     assert list(second) == list(inside)
 
 
+def test_a_snapshot_is_paid_for_by_the_month_and_by_the_start() -> None:
+    found = cost_options.snapshots(PRICES, starts=2000)
+    # AWS's own example: a GB that is kept for 31 days costs 4.03.
+    assert found["`endpoint`, 768 MB"]["kept"] == pytest.approx(0.75 * 4.03 * 730 / 744, rel=0.001)
+    assert found["`encrypt`, 512 MB"]["2,000 starts"] == pytest.approx(0.14, rel=0.01)
+    assert sum(found["`decrypt`, 512 MB"].values()) == pytest.approx(
+        0.5 * (730 * 3600 * 1.5046e-6 + 2000 * 1.397998e-4)
+    )
+
+
 def test_keys_cost_by_their_number_and_hardly_anything() -> None:
     one, ten = (sum(cost.keys_month(count, MEASURED, PRICES).values()) for count in (1000, 10_000))
     assert ten == pytest.approx(10 * one)

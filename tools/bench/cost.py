@@ -281,6 +281,7 @@ def report() -> dict[str, Any]:
         "keys_month": {f"{n:,} keys": cost.keys_month(n, measured, prices) for n in (1000, 10_000)},
         "tenant_month": {"one tenant": cost.fixed_month(cost.Fixed(alarms=alarms), prices)},
         "options_month": cost_options.month(alarms, private_alarms, prices),
+        "snapshots_month": cost_options.snapshots(prices),
         "sealing": {**cost.sealing(prices, waits), **_objects_only(cost.sealing(prices, waits, 100))},
         "sealing_month": {"both sources": cost.sealing_month(sealing_alarms, prices)},
         "elsewhere": cost.elsewhere(prices),
@@ -305,6 +306,7 @@ def show(found: Mapping[str, Any]) -> None:
         ("Dollars of keeping keys for a month", "keys_month", "keys"),
         ("Dollars of a tenant's month before the first request", "tenant_month", ""),
         ("Dollars of an option a month before the first request", "options_month", "option"),
+        ("Dollars of `snapstart` a month", "snapshots_month", "function"),
         ("Dollars of sealing a million, targets of messages apart", "sealing", "a million"),
         ("Dollars of `events` a month before there is anything to seal", "sealing_month", ""),
     ):
