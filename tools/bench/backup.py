@@ -6,23 +6,14 @@ that of the rounds. `sqlite3 .backup` is run as a process, as are the commands o
 
 from __future__ import annotations
 
-import resource
 import statistics
-import subprocess
-import sys
 import tempfile
-import time
 from pathlib import Path
 
+from tools.bench.commands import Used, tkms, used
 from tools.bench.full_tenant import Load, fill
 
 ROUNDS = 5
-
-
-def _timed(command: list[str]) -> float:
-    start = time.perf_counter()
-    subprocess.run(command, check=True, capture_output=True)
-    return time.perf_counter() - start
 
 
 def rows(keys: int) -> dict[str, float]:
@@ -32,32 +23,37 @@ def rows(keys: int) -> dict[str, float]:
         data, passphrase = folder / "data", folder / "passphrase"
         passphrase.write_text("a passphrase of the benchmark\n")
         fill(data, Load(keys=keys, versioned=keys // 1000, versions=50, credentials=10, due=0))
-        tkms = [sys.executable, "-m", "tkms"]
         of = ["--data-dir", str(data)]
         closed = ["--passphrase-file", str(passphrase)]
         made = folder / "made"
         ways: dict[str, list[str]] = {
             "sqlite3 .backup": ["sqlite3", str(data / "kms.sqlite3"), f".backup {made}"],
-            "tkms backup --plain": [*tkms, "backup", str(made), "--plain", *of],
-            "tkms backup, under a passphrase": [*tkms, "backup", str(made), *closed, *of],
+            "tkms backup --plain": tkms("backup", str(made), "--plain", *of),
+            "tkms backup, under a passphrase": tkms("backup", str(made), *closed, *of),
         }
-        seconds: dict[str, list[float]] = {way: [] for way in ways}
+        took: dict[str, list[Used]] = {way: [] for way in ways}
         for _ in range(ROUNDS):
             for way, command in ways.items():
-                seconds[way].append(_timed(command))
+                took[way].append(used(command))
                 size = made.stat().st_size
                 made.unlink()
+        seconds = {way: [each.seconds for each in all_] for way, all_ in took.items()}
         base = seconds["sqlite3 .backup"]
         found = {f"s, {way}": statistics.median(taken) for way, taken in seconds.items()}
         for way, taken in list(seconds.items())[1:]:
             found[f"times sqlite3, {way}"] = statistics.median(a / b for a, b in zip(taken, base, strict=True))
         found["MB of the file"] = size / 1e6
-        _timed(ways["tkms backup, under a passphrase"])
-        found["s, tkms backup verify"] = _timed([*tkms, "backup", "verify", str(made), *closed, *of])
-        found["s, tkms backup verify --all"] = _timed([*tkms, "backup", "verify", "--all", str(made), *closed, *of])
+        used(ways["tkms backup, under a passphrase"])
         new = ["--data-dir", str(folder / "new"), "--parent", str(data / "parent.key")]
-        found["s, tkms restore"] = _timed([*tkms, "restore", str(made), *closed, *new])
-        found["MB of memory at most, any of them"] = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+        once = {
+            "tkms backup verify": tkms("backup", "verify", str(made), *closed, *of),
+            "tkms backup verify --all": tkms("backup", "verify", "--all", str(made), *closed, *of),
+            "tkms restore": tkms("restore", str(made), *closed, *new),
+        }
+        for way, command in once.items():
+            took[way] = [used(command)]
+            found[f"s, {way}"] = took[way][0].seconds
+        found |= {f"MB of memory at most, {way}": max(each.mb for each in all_) for way, all_ in took.items()}
     for what, value in found.items():
         print(f"  {what:<50}{value:>12,.2f}", flush=True)
     return found

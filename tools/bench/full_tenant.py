@@ -9,6 +9,7 @@ import hashlib
 import os
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -28,7 +29,6 @@ from tenantkms.model.states import KeyState
 from tenantkms.names import DIALECTS
 from tenantkms.parent.file import FileParentKey
 from tenantkms.parent.port import credential_binding
-from tenantkms.runtime.assemble import Settings
 from tenantkms.store.integrity import PURPOSE, RowMac
 from tenantkms.store.port import PutKey, PutVersion, Write
 from tenantkms.store.sqlite_file import Connections, transaction
@@ -64,31 +64,30 @@ def credential(number: int) -> tuple[str, str]:
     return f"TKMS{digest[:20]}", digest[24:]
 
 
-def fill(data_dir: Path, load: Load) -> Settings:
+def fill(data_dir: Path, load: Load) -> None:
     """Make the directory, with a tenant that has all that."""
     settings = Directory(data_dir, OFF).make("bench")
-    db = Connections(data_dir / "kms.sqlite3").open()
-    for pragma in ("synchronous=OFF", f"cache_size=-{_CACHE_MB * 1024}", "wal_autocheckpoint=100000"):
-        db.execute(f"PRAGMA {pragma}")
     macs = RowMac(partial(settings.root.key, PURPOSE))
-    total = load.keys + load.versioned * (load.versions - 1)
-    bar, count = Bar("keys and versions", total), 0
-    for writes in _batches(_writes(settings.deps.keyring, load)):
-        with transaction(db):
-            for write in writes:
-                COMMITS[type(write)](db, macs, write)
-        count += len(writes)
-        bar(count)
-    bar, count = Bar("credentials", load.credentials), 0
-    parent = FileParentKey.load(data_dir / "parent.key")
-    for rows in _batches(_credentials(parent, load.credentials)):
-        with transaction(db):
-            db.executemany(CREDENTIALS.insert, (CREDENTIALS.with_mac(macs, credential_row(row)) for row in rows))
-        count += len(rows)
-        bar(count)
-    clear()
-    db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    return settings
+    with closing(Connections(data_dir / "kms.sqlite3").open()) as db:  # which has gigabytes of the file in memory
+        for pragma in ("synchronous=OFF", f"cache_size=-{_CACHE_MB * 1024}", "wal_autocheckpoint=100000"):
+            db.execute(f"PRAGMA {pragma}")
+        total = load.keys + load.versioned * (load.versions - 1)
+        bar, count = Bar("keys and versions", total), 0
+        for writes in _batches(_writes(settings.deps.keyring, load)):
+            with transaction(db):
+                for write in writes:
+                    COMMITS[type(write)](db, macs, write)
+            count += len(writes)
+            bar(count)
+        bar, count = Bar("credentials", load.credentials), 0
+        parent = FileParentKey.load(data_dir / "parent.key")
+        for rows in _batches(_credentials(parent, load.credentials)):
+            with transaction(db):
+                db.executemany(CREDENTIALS.insert, (CREDENTIALS.with_mac(macs, credential_row(row)) for row in rows))
+            count += len(rows)
+            bar(count)
+        clear()
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def _batches(items: Iterable[T]) -> Iterator[list[T]]:

@@ -11,12 +11,9 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import random
 import socket
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -38,6 +35,7 @@ from tenantkms.store.port import KeyStore
 from tkms.machine.directory import Directory
 from tkms.output import Bar, clear
 from tools.bench.attack import memory_mb
+from tools.bench.commands import tkms, used
 from tools.bench.full_tenant import Load, credential, fill, key_id
 from tools.bench.listings import dynamodb_rows, file_rows, told
 
@@ -263,16 +261,9 @@ def memory_rows(server: Server, load: Load) -> Rows:
 
 def _command(data_dir: Path, *words: str) -> Rows:
     """Seconds and the most memory of a command, whose status is 0."""
-    line = [sys.executable, "-m", "tkms.cli", *words, "--data-dir", str(data_dir), "--json"]
-    began = time.perf_counter()
-    process = subprocess.Popen(line, stdout=subprocess.DEVNULL)
-    _, status, used = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise SystemExit(f"tkms {' '.join(words)} ended with status {process.returncode}")
-    row = {"s": time.perf_counter() - began, "MB at most": used.ru_maxrss / 1024}
-    print(f"  tkms {' '.join(words):<40}{row['s']:9.1f} s{row['MB at most']:9.1f} MB", flush=True)
-    return row
+    took = used(tkms(*words, "--data-dir", str(data_dir), "--json"))
+    print(f"  tkms {' '.join(words):<40}{took.seconds:9.1f} s{took.mb:9.1f} MB", flush=True)
+    return {"s": took.seconds, "MB at most": took.mb}
 
 
 def _told(what: str, rows: Rows) -> Rows:

@@ -7,33 +7,13 @@ third of a second by itself, whatever there is, and the cipher 1 ms for each meg
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
+from tools.bench.commands import tkms, used
 from tools.bench.full_tenant import Load, fill
 
 _VERSIONS = 500
-
-
-_WATCHED = """
-import json, resource, subprocess, sys, time
-start = time.perf_counter()
-subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL)
-used = resource.getrusage(resource.RUSAGE_CHILDREN)
-print(json.dumps([time.perf_counter() - start, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024]))
-"""
-"""A small process that starts the one that is measured, whose memory counts from what its parent's was."""
-
-
-def _ran(*args: str | Path) -> tuple[float, float, float]:
-    """Seconds, those of a processor, and MB at most."""
-    command = [sys.executable, "-c", _WATCHED, sys.executable, "-m", "tkms", *map(str, args)]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    seconds, busy, memory = json.loads(done.stdout)
-    return seconds, busy, memory
 
 
 def rows(keys: int) -> dict[str, float]:
@@ -56,12 +36,12 @@ def rows(keys: int) -> dict[str, float]:
                 "import, all there": ("import", file, "--data-dir", new),
             }
             for way, words in ways.items():
-                seconds, busy, memory = _ran(*words)
+                took = used(tkms(*map(str, words)))
                 about = f"{way}, {what}"
-                found[f"keys/s, {about}"] = keys / seconds
-                found[f"versions/s, {about}"] = versions / seconds
-                found[f"ms of a processor for 1,000 keys, {about}"] = busy * 1e6 / keys
-                found[f"MB of memory, {about}"] = memory
+                found[f"keys/s, {about}"] = keys / took.seconds
+                found[f"versions/s, {about}"] = versions / took.seconds
+                found[f"ms of a processor for 1,000 keys, {about}"] = took.busy * 1e6 / keys
+                found[f"MB of memory, {about}"] = took.mb
             found[f"MB of the file, {what}"] = file.stat().st_size / 1e6
     for what, value in found.items():
         print(f"  {what:<70}{value:>12,.0f}", flush=True)
