@@ -51,6 +51,9 @@ def rows_of(unpacked: Unpacked, found: Sequence[Candidate], name: str) -> tuple[
             first = first or e.with_traceback(None)  # which would keep the store open that it was looked at in
         except Unavailable as e:  # of another one nothing is known yet
             fault = fault or e.with_traceback(None)
-    if fault or not found[1:]:
-        raise fault or first or Failed(f"{name} has no parent key.")
-    raise Failed(f"{first} Nor does {' or '.join(each.words for each in found[1:])} open it.")
+    try:
+        if fault or not found[1:]:
+            raise fault or first or Failed(f"{name} has no parent key.")
+        raise Failed(f"{first} Nor does {' or '.join(each.words for each in found[1:])} open it.")
+    finally:
+        del fault, first

@@ -8,7 +8,6 @@ restore is to be run again. What was there is never removed: it is in `before-<t
 
 from __future__ import annotations
 
-import gc
 import os
 import shutil
 import sqlite3
@@ -92,8 +91,7 @@ def prepared(
         wanted = unpacked.about.parent_fingerprint
         rows, key = rows_of(unpacked, candidates(parent, unpacked.parent, path, name, wanted), name)
         report, due = rows.check(every=False), past_their_date(rows.store, int(time.time()))
-        del rows
-        gc.collect()  # what they had open, and those under parent keys that were refused: files of SQLite go with it
+        del rows  # and with it what it had open of the store
         if not dry_run:
             write_whole(staged / PARENT, key.spec)
         found, why = _compared(path, unpacked) if there else (None, "")

@@ -14,6 +14,7 @@ import hashlib
 import hmac
 import os
 from collections.abc import Callable, Sequence
+from weakref import WeakMethod
 
 import msgspec
 from msgspec import Struct
@@ -114,7 +115,7 @@ class Root:
         self._make = make
         self._open: Opened | None = None
         self._keys: dict[str, bytes] = {}
-        self._told: list[Callable[[], None]] = []
+        self._told: list[WeakMethod[Callable[[], None]]] = []
 
     # -- keys --
 
@@ -162,13 +163,17 @@ class Root:
     def _take(self, opened: Opened) -> Opened:
         self._open = opened
         self._keys = {}
-        for tell in self._told:
-            tell()
+        for told in self._told:
+            if tell := told():
+                tell()
         return opened
 
     def when_changed(self, tell: Callable[[], None]) -> None:
-        """Call `tell` whenever what is open here has become another one."""
-        self._told.append(tell)
+        """Call the method `tell` whenever what is open here has become another one, as long as there is its object.
+
+        That has the root most often: if it were kept here, neither would go before somebody looks for garbage.
+        """
+        self._told.append(WeakMethod(tell))
 
     def _unseal(self, stored: bytes | None) -> Opened:
         parents = tuple(self._parents())
@@ -181,11 +186,18 @@ class Root:
                 try:
                     record = _decoded(parent.unseal(part, self.binding))
                 except Unavailable as e:  # of a parent key that this process may not use, another one may open it
-                    fault = e if fault is None or isinstance(fault, SealBroken) else fault
+                    if fault is None or isinstance(fault, SealBroken):
+                        fault = e.with_traceback(None)
                 else:
                     before = (self._make(record.parent),) if record.parent else ()
                     return Opened(stored, parents, parent, record, before, doubt)
-        raise fault or Unavailable("There is no parent key.")
+        try:
+            raise fault or Unavailable("There is no parent key.")
+        finally:
+            del (
+                fault,
+                doubt,
+            )  # it has this frame, which is not to have it, or both stay until somebody looks for garbage
 
     def renew(self, *, strict: bool = False) -> bool:
         """Open it anew if it is not what was opened; whether it was not.
@@ -247,8 +259,12 @@ class Root:
                 try:
                     return parent.unseal(sealed, binding)
                 except Unavailable as e:  # by which one it was sealed is not known
-                    fault = fault if isinstance(e, SealBroken) else e
-        raise fault
+                    if not isinstance(e, SealBroken):
+                        fault = e.with_traceback(None)
+        try:
+            raise fault
+        finally:
+            del fault
 
     def _readers(self) -> Sequence[ParentKey]:
         opened = self._open

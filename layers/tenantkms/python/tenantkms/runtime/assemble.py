@@ -33,7 +33,7 @@ from tenantkms.store.changes import Changes
 from tenantkms.store.fence import OPEN, Fence
 from tenantkms.store.file_lock import FileLock, Later, at_once
 from tenantkms.store.integrity import PURPOSE as ROWS_KEY
-from tenantkms.store.integrity import RowMac
+from tenantkms.store.integrity import UNCHECKED, RowMac
 from tenantkms.store.port import MAX_BUCKETS, AccessStore, KeyStore
 
 if TYPE_CHECKING:
@@ -152,11 +152,11 @@ def one_machine(
         return MeteredParentKey(parent, metrics) if metrics else parent
 
     parents = ParentFile(data_dir / PARENT_FILE, parent_key)
-    root = Root(site.tenant, parents, lambda: store.get_root(), parent_key)  # noqa: PLW0108 - there is no store yet
     rates, failed = _shared_buckets(data_dir / RATES_LOCK, later, memory) if memory else (None, None)
     changes = SharedChanges(memory) if memory else None
-    macs = row_macs(root, lambda: told.put(**{INTEGRITY_FAULTS: 1}))
-    store = SqliteStore(data_dir / "kms.sqlite3", macs, later, rates)
+    rows = SqliteStore(data_dir / "kms.sqlite3", UNCHECKED, later, rates)
+    root = Root(site.tenant, parents, rows.get_root, parent_key)  # not of the store below, which has the root
+    store = rows.authenticated(row_macs(root, lambda: told.put(**{INTEGRITY_FAULTS: 1})))
     audit_key = partial(root.newest, AUDIT_KEY)
     audit = FileAudit(data_dir / AUDIT_FILE, data_dir / REFUSED_FILE, audit_key, later=later, memory=memory)
     settings = _assemble(
@@ -269,7 +269,7 @@ def on_aws(environment: Mapping[str, str], session: Any = None, *, metered: bool
         return MeteredParentKey(parent, metrics) if metered else parent
 
     parents = [parent_key(arn.encode()) for arn in parent_arns if arn]
-    root = Root(site.tenant, lambda: parents, lambda: keys.get_root(), parent_key)  # noqa: PLW0108 - no store yet
+    root = Root(site.tenant, lambda: parents, DynamoKeyStore(dynamodb, keys_table, UNCHECKED).get_root, parent_key)
     root.when_changed(stream.forget)
     macs = row_macs(root, lambda: metrics.put(**{INTEGRITY_FAULTS: 1}))
     fence = None

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
-from functools import wraps
+from contextlib import AbstractContextManager, closing
+from copy import copy
 from itertools import repeat
 from pathlib import Path
-from typing import Any, Concatenate, ParamSpec, Self, TypeVar, cast
+from typing import Any, Self
 
 import msgspec
 
@@ -29,7 +29,15 @@ from tenantkms.store.file_lock import Later, at_once
 from tenantkms.store.integrity import UNCHECKED, IntegrityFault, RowMac
 from tenantkms.store.nonces import NonceFiles
 from tenantkms.store.port import MAX_BUCKETS, Renewal, RevisionConflict, Seen, Write
-from tenantkms.store.sqlite_file import Connections, lenient, make_private, statements, transaction
+from tenantkms.store.sqlite_file import (
+    Connections,
+    faults,
+    lenient,
+    make_private,
+    statements,
+    transaction,
+    unavailable,
+)
 from tenantkms.store.sqlite_layout import (
     ALIASES,
     COMMITS,
@@ -48,26 +56,6 @@ from tenantkms.store.sqlite_segments import count_rows, page, snapshot
 _decode_key = msgspec.json.Decoder(Key).decode
 _decode_version = msgspec.json.Decoder(KeyVersion).decode
 _decode_credential = msgspec.json.Decoder(Credential).decode
-
-S = TypeVar("S")
-P = ParamSpec("P")
-R = TypeVar("R")
-
-
-def _unavailable() -> Unavailable:
-    return Unavailable("The key store is not available.")
-
-
-def _faults(method: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P], R]:
-    @wraps(method)
-    def guarded(self: S, *args: P.args, **kwargs: P.kwargs) -> R:
-        try:
-            return method(self, *args, **kwargs)
-        except sqlite3.Error as e:
-            raise _unavailable() from e
-
-    return cast("Callable[Concatenate[S, P], R]", guarded)
-
 
 _GET_KEY = KEYS.select("WHERE id = ?")
 _GET_VERSION = VERSIONS.select("WHERE key_id = ? AND number = ?")
@@ -122,21 +110,21 @@ class SqliteStore:
 
     # -- KeyStore --
 
-    @_faults
+    @faults
     def get(self, key_id: str) -> Key | None:
         row = self._at.db.execute(_GET_KEY, (key_id,)).fetchone()
         return _decode_key(KEYS.called(self._macs, row, key_id)[-1]) if row else None
 
-    @_faults
+    @faults
     def get_version(self, key_id: str, number: int) -> KeyVersion | None:
         row = self._at.db.execute(_GET_VERSION, (key_id, number)).fetchone()
         return _decode_version(VERSIONS.called(self._macs, row, key_id, number)[-1]) if row else None
 
-    @_faults
+    @faults
     def list_versions(self, key_id: str, first: int, last: int) -> list[KeyVersion]:
         return [_decode_version(row[-1]) for row in self._rows(VERSIONS, _LIST_VERSIONS, (key_id, first, last))]
 
-    @_faults
+    @faults
     def list_due(self, before: int, *, limit: int, after: tuple[int, str] = (0, "")) -> list[tuple[int, str]]:
         rows = self._at.db.execute(
             # An id that is no text would end the list for all that follow it.
@@ -146,33 +134,33 @@ class SqliteStore:
         )
         return list(rows)
 
-    @_faults
+    @faults
     def count_waiting(self, state: KeyState) -> int:
         select = "SELECT count(*) FROM keys WHERE due IS NOT NULL AND state = ?"
         (count,) = self._at.db.execute(select, (state,)).fetchone()
         return int(count)
 
-    @_faults
+    @faults
     def count_keys(self) -> int:
         return count_rows(self._at.db, KEYS.name)
 
-    @_faults
+    @faults
     def count_aliases(self) -> int:
         return count_rows(self._at.db, ALIASES.name)
 
-    @_faults
+    @faults
     def get_alias(self, name: str) -> Alias | None:
         row = self._at.db.execute(_GET_ALIAS, (name,)).fetchone()
         return Alias(name=name, key_id=ALIASES.called(self._macs, row, name)[1]) if row else None
 
-    @_faults
+    @faults
     def commit(self, writes: Sequence[Write]) -> None:
         with transaction(self._at.db) as db:
             self._macs.renew()  # in the transaction, so that nothing under a former key comes behind a reseal
             for write in writes:
                 COMMITS[type(write)](db, self._macs, write)
 
-    @_faults
+    @faults
     def list_keys(
         self, where: KeyFilter, *, now: int, offset: int, limit: int, descending: bool = False
     ) -> tuple[int, list[Key]]:
@@ -196,49 +184,49 @@ class SqliteStore:
     def settle(self, now: int, more: Callable[[], bool]) -> None:
         """Triggers count."""
 
-    @_faults
+    @faults
     def keys_after(self, after: tuple[int, str], *, limit: int) -> list[Key]:
         beyond = "WHERE (created, id) > (?, ?) ORDER BY created, id LIMIT ?"
         return [_decode_key(row[-1]) for row in self._rows(KEYS, KEYS.select(beyond), (*after, limit))]
 
-    @_faults
+    @faults
     def list_aliases(self, *, offset: int, limit: int) -> tuple[int, list[Alias]]:
         with snapshot(db := self._at.db):
             total, (_, first, skip, size) = page(db, ALIASES.name, offset, limit)
             rows = self._rows(ALIASES, _LIST_ALIASES, (first, size, skip))
             return total, [Alias(name=name, key_id=key_id) for name, key_id in rows]
 
-    @_faults
+    @faults
     def get_root(self) -> bytes | None:
         row = self._at.db.execute("SELECT CAST(sealed AS BLOB) FROM root").fetchone()
         return row[0] if row else None
 
-    @_faults
+    @faults
     def put_root(self, sealed: bytes) -> None:
         self._at.db.execute("INSERT OR IGNORE INTO root (only, sealed) VALUES (1, ?)", (sealed,))
 
-    @_faults
+    @faults
     def replace_root(self, before: bytes, after: bytes) -> None:
         replace_root(self._at.db, before, after)
 
-    @_faults
+    @faults
     def get_watch(self, job: str) -> Watch | None:
         row = self._at.db.execute("SELECT since, seen, place FROM watches WHERE job = ?", (job,)).fetchone()
         return kept(*row) if row else None
 
-    @_faults
+    @faults
     def put_watch(self, job: str, watch: Watch) -> None:
         row = (job, watch.since, watch.seen, place_text(watch.place))
         self._at.db.execute("INSERT OR REPLACE INTO watches (job, since, seen, place) VALUES (?, ?, ?, ?)", row)
 
     # -- AccessStore --
 
-    @_faults
+    @faults
     def get_credential(self, access_key_id: str) -> Credential | None:
         row = self._at.db.execute(_GET_CREDENTIAL, (access_key_id,)).fetchone()
         return _decode_credential(CREDENTIALS.called(self._macs, row, access_key_id)[-1]) if row else None
 
-    @_faults
+    @faults
     def put_credential(self, credential: Credential, *, new: bool) -> None:
         self._macs.renew()
         row = CREDENTIALS.with_mac(self._macs, credential_row(credential))
@@ -246,26 +234,26 @@ class SqliteStore:
         if not self._at.db.execute(statement, values).rowcount:
             raise RevisionConflict
 
-    @_faults
+    @faults
     def delete_credential(self, access_key_id: str) -> bool:
         delete = "DELETE FROM credentials WHERE access_key_id = ?"
         return bool(self._at.db.execute(delete, (access_key_id,)).rowcount)
 
-    @_faults
+    @faults
     def list_credentials(self) -> list[Credential]:
         return [_decode_credential(row[-1]) for row in self._rows(CREDENTIALS, _LIST_CREDENTIALS)]
 
-    @_faults
+    @faults
     def note_use(self, access_key_id: str, when: int) -> None:
         update = "UPDATE credentials SET last_used = max(last_used, ?) WHERE access_key_id = ?"
         self._at.db.execute(update, (when, access_key_id))
 
-    @_faults
+    @faults
     def last_uses(self) -> dict[str, int]:
         select = "SELECT access_key_id, last_used FROM credentials WHERE last_used > 0"
         return {name: used for name, used in self._at.db.execute(select) if isinstance(used, int) and used <= LATEST}
 
-    @_faults
+    @faults
     def has_credentials(self) -> bool:
         return self._at.db.execute("SELECT 1 FROM credentials LIMIT 1").fetchone() is not None
 
@@ -278,19 +266,24 @@ class SqliteStore:
         """What this thread reads within is of one moment. Listings by position have one of their own."""
         return snapshot(self._at.db)
 
+    def authenticated(self, macs: RowMac) -> Self:
+        """The same store, open once, whose rows have these MACs."""
+        other = copy(self)
+        other._macs = macs  # noqa: SLF001 - it is one of this class
+        return other
+
     def unauthenticated(self) -> Self:
-        return type(self)(self._path, UNCHECKED)
+        return self.authenticated(UNCHECKED)
 
     def check_rows(self) -> Iterator[IntegrityFault | None]:
         try:
-            # Closed when it is dropped; one of its own, since no other reads so leniently.
-            db = self._at.open()
-            db.text_factory = lenient
-            for table in TABLES:
-                for found in db.execute(table.select("")):
-                    yield table.fault(self._macs, found)
+            with closing(self._at.open()) as db:  # one of its own, since no other reads so leniently
+                db.text_factory = lenient
+                for table in TABLES:
+                    for found in db.execute(table.select("")):
+                        yield table.fault(self._macs, found)
         except sqlite3.Error as e:
-            raise _unavailable() from e
+            raise unavailable() from e
 
     def take_over(self) -> Iterator[None]:
         for table in TABLES:
@@ -303,9 +296,9 @@ class SqliteStore:
         try:
             yield from Resealing(self._at.db, self._macs, self.get, renewal)
         except sqlite3.Error as e:
-            raise _unavailable() from e
+            raise unavailable() from e
 
-    @_faults
+    @faults
     def _take_over(self, table: Table, beyond: str, last: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
         """The names of the next rows, in their order, which have their MACs now: none is looked at a second time."""
         with transaction(self._at.db) as db:

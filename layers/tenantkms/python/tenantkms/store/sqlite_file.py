@@ -6,21 +6,35 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import wraps
 from pathlib import Path
+from typing import Concatenate, ParamSpec, TypeVar, cast
+
+from tenantkms.errors import Unavailable
+
+S = TypeVar("S")
+P = ParamSpec("P")
+R = TypeVar("R")
 
 _CACHE_KB = 4_096
 """Of each connection, as far as it is used: what a page of a million keys touches fits, not in SQLite's own 2 MB."""
 _PATIENCE = 10  # seconds that a writer waits for others
 
 
-class _Connection(sqlite3.Connection):
-    """Closes itself when it is dropped, as it is when its thread or its store ends."""
+class _Closing:
+    """Closes a connection when it is dropped, as it is when its thread or its store ends.
+
+    The connection itself is not freed then, but when somebody looks for garbage: its cache of statements has it, and it
+    the cache.
+    """
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
 
     def __del__(self) -> None:
-        with suppress(sqlite3.ProgrammingError):  # it was never opened
-            self.close()
+        self._db.close()
 
 
 class Connections(threading.local):
@@ -29,8 +43,10 @@ class Connections(threading.local):
     def __init__(self, path: Path) -> None:
         self._path = path
         self.db = self.open()
+        self._closing = _Closing(self.db)
 
     def open(self) -> sqlite3.Connection:
+        """One more, to be closed by who asks for it."""
         # Only the thread that opened it uses it, but any may be the one that drops it.
         db = sqlite3.connect(
             self._path,
@@ -38,11 +54,14 @@ class Connections(threading.local):
             isolation_level=None,
             cached_statements=64,
             check_same_thread=False,
-            factory=_Connection,
         )
-        _enter_wal(db)
-        db.execute("PRAGMA synchronous=FULL")
-        db.execute(f"PRAGMA cache_size={-_CACHE_KB}")
+        try:
+            _enter_wal(db)
+            db.execute("PRAGMA synchronous=FULL")
+            db.execute(f"PRAGMA cache_size={-_CACHE_KB}")
+        except BaseException:
+            db.close()
+            raise
         return db
 
 
@@ -67,6 +86,23 @@ def _enter_wal(db: sqlite3.Connection) -> None:
             time.sleep(0.01)
         else:
             return
+
+
+def unavailable() -> Unavailable:
+    return Unavailable("The key store is not available.")
+
+
+def faults(method: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P], R]:
+    """The method, whose faults of SQLite are `Unavailable`."""
+
+    @wraps(method)
+    def guarded(self: S, *args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return method(self, *args, **kwargs)
+        except sqlite3.Error as e:
+            raise unavailable() from e
+
+    return cast("Callable[Concatenate[S, P], R]", guarded)
 
 
 @contextmanager

@@ -43,30 +43,30 @@ class Resealing:
     ) -> None:
         self._db, self._macs, self._read, self._renewal = db, macs, read, renewal
         self._last: Key | None = None
-        self._by_table: dict[Table, Callable[[Row], Row]] = {
+
+    def __iter__(self) -> Iterator[Seen]:
+        by_table: dict[Table, Callable[[Row], Row]] = {
             KEYS: self._key,
             VERSIONS: self._version,
             ALIASES: lambda row: row,
             CREDENTIALS: self._credential,
         }
-
-    def __iter__(self) -> Iterator[Seen]:
         for table in TABLES:
             page = self._page(table, "", ())
             while page:
-                yield from self._renewed(table, page)
+                yield from self._renewed(table, by_table[table], page)
                 page = self._page(table, f"WHERE {table.beyond}", page[-1][: table.named_by])
 
     def _page(self, table: Table, where: str, values: Row) -> list[Row]:
         return self._db.execute(table.select(f"{where} ORDER BY {table.order} LIMIT {_PAGE}"), values).fetchall()
 
-    def _renewed(self, table: Table, page: list[Row]) -> list[Seen]:
+    def _renewed(self, table: Table, renew: Callable[[Row], Row], page: list[Row]) -> list[Seen]:
         """The parent key is asked before anything is locked; who changes a row meanwhile has another MAC."""
         seen, changes = list[Seen](), list[Row]()
         for found in page:
             try:
                 row = table.checked(self._macs, found)
-                new = self._by_table[table](row)
+                new = renew(row)
             except (IntegrityFault, SealBroken) as e:
                 seen.append(Seen(renewed=False, trouble=_trouble(table, found, e)))
                 continue
