@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -271,7 +272,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         try:
             args = _parsed(backup_options.joined(sys.argv[1:] if argv is None else argv))
             _check_text(args)
-            return int(args.run(args))
+            with ExitStack() as args.ending:
+                return int(args.run(args))
         finally:
             sys.stdout.flush()  # what fails only when Python ends would have a status of its own
     except UsageError as e:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import atexit
 import re
 import secrets
 import socket
@@ -55,9 +54,12 @@ class OneMachine:
     def __init__(self, directory: Directory) -> None:
         self._directory, self.settings = directory, directory.open()
         self.access = self.settings.access
-        if self.settings.log:
-            atexit.register(self.settings.log.close)
         self.url = directory.server_url() or DEFAULT_URL
+
+    def close(self) -> None:
+        """To be called once, when nothing is done there any more. Its files are closed when it is dropped."""
+        if self.settings.log:
+            self.settings.log.close()
 
     def call(self, action: str, params: dict[str, object]) -> dict[str, object]:
         return call(self.settings, action, params)
@@ -131,7 +133,8 @@ def named_by(text: str, region: str, account: str) -> str:
 
 
 def find(args: argparse.Namespace) -> Place:
-    """The place that the command line names. An ARN in its `key` is replaced by what it names there.
+    """The place that the command line names, until the command ends. An ARN in its `key` is replaced by what it names
+    there.
 
     Raises `SettingsError` that says what to do, and `Failed` as `key_of`.
     """
@@ -140,7 +143,8 @@ def find(args: argparse.Namespace) -> Place:
 
         place: Place = Stack(args.stack)
     else:
-        place = OneMachine(Directory(args.data_dir))
+        place = machine = OneMachine(Directory(args.data_dir))
+        args.ending.callback(machine.close)
     if getattr(args, "key", ""):
         args.key = key_of(place, args.key)
     return place

@@ -229,7 +229,7 @@ class _Target:
     def written_to(self) -> tuple[Settings, Log]:
         if self._place is None:
             self._made(self._args.data_dir)
-            self._place = OneMachine(Directory(self._args.data_dir))
+            self._place = find(self._args)
         _ = self._place.access  # a stack's first root secret is made where it is first needed
         return self._place.settings, _log(self._place, IMPORT)
 
