@@ -16,13 +16,14 @@ import pytest
 from functions.endpoint import dispatch
 from kit import architecture as house
 from kit import architecture_actions as actions
+from kit import architecture_errors as errors
 from tenantkms import names as spelling
 
 ROOT = Path(__file__).parent.parent.parent
 LAYER, EVENTS = house.LAYER, house.EVENTS
 
 
-RULES = (*house.RULES, *actions.RULES)
+RULES = (*house.RULES, *actions.RULES, *errors.RULES)
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
@@ -60,6 +61,14 @@ BREAKS = [
         f"{EVENTS}/names.py",
         "from tenantkms_events import actions",
         "tenantkms_events.actions",
+    ),
+    (errors.errors_are_let_go_of, ALIAS, "def f(e: OSError):\n    raise e", "keeps an error"),
+    (errors.errors_are_let_go_of, ALIAS, "def f():\n    a = OSError()\n    raise a or None", "keeps an error"),
+    (
+        errors.errors_are_let_go_of,
+        ALIAS,
+        "def f():\n    try:\n        g()\n    except OSError as e:\n        kept = e",
+        "keeps an error",
     ),
     (house.events_stand_apart, ENCRYPT, "def f():\n    from tenantkms_events import names", "tenantkms_events.names"),
     (house.events_stand_apart, f"{LAYER}/wire/http.py", "import aws_lambda_powertools", "aws_lambda_powertools"),

@@ -138,7 +138,7 @@ class _Own:
 
     def __init__(self, source: Reader, out: _Writer) -> None:
         self._source, self._out = source, out
-        self._error: BaseException | None = None
+        self._errors: list[BaseException] = []
 
     def read(self, size: int = -1, /) -> bytes:
         return self._kept(lambda: self._source.read(size))
@@ -153,15 +153,16 @@ class _Own:
         try:
             return call()
         except BaseException as e:
-            self._error = self._error or e
+            self._errors.append(e)
             raise
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._error:
-            raise self._error
+        first, self._errors = self._errors[:1], []
+        if first:
+            raise first.pop()
 
 
 # -- opening ----------------------------------------------------------------------------------------------
@@ -247,12 +248,12 @@ class _Handed:
         self._thread = Thread(target=self._run, args=(work,), daemon=True)
 
     def _run(self, work: Callable[[_Handed], None]) -> None:
-        end = None
         try:
             work(self)
         except BaseException as e:  # noqa: BLE001 - it is the reader's
-            end = e
-        self._queue.put(end)
+            self._queue.put(e)
+        else:
+            self._queue.put(None)
 
     def write(self, data: bytes, /) -> int:
         if self._left:
@@ -275,8 +276,11 @@ class _Handed:
             while isinstance(piece, bytes):
                 piece = self._queue.get()
             self._thread.join()
-        if piece:
-            raise piece
+        try:
+            if piece:
+                raise piece
+        finally:
+            del piece
 
 
 def _pieces(source: Reader) -> Iterator[bytes]:

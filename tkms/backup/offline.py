@@ -142,8 +142,11 @@ def _unsealed(args: argparse.Namespace, place: _Place) -> bytes:
                 with suppress(SealBroken):
                     return parent.unseal(version.sealed, binding)
         except (Failed, Unavailable) as e:  # such as AWS KMS, where there is no network: another one may be a file
-            fault = fault or e
-    raise fault or Failed(f"The parent key is another one, or the tenant is not {tenant}.")
+            fault = fault or e.with_traceback(None)
+    try:
+        raise fault or Failed(f"The parent key is another one, or the tenant is not {tenant}.")
+    finally:
+        del fault
 
 
 def _parents(root: bytes, tenant: str, spec: bytes) -> list[ParentKey]:

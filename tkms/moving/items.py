@@ -51,7 +51,10 @@ def of_files(paths: Iterable[Path], to: Path, context: Mapping[str, str], ours: 
 
 
 def _raise(error: OSError) -> None:
-    raise error
+    try:
+        raise error
+    finally:
+        del error
 
 
 def _item(source: Path, target: Path, context: Mapping[str, str], ours: Collection[str]) -> tuple[Path, Item]:

@@ -40,7 +40,10 @@ def _within(directory: Path, context: Mapping[str, str]) -> Iterator[Item]:
 
 
 def _fail(error: OSError) -> Found | None:
-    raise error
+    try:
+        raise error
+    finally:
+        del error
 
 
 def _load(path: Path, context: Mapping[str, str], *, named: bool) -> Found | None:

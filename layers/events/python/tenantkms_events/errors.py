@@ -37,9 +37,9 @@ class GivenBack(Exception):
         super().__init__("a fault, which the operator's log names")
 
 
-def rejection(error: KmsError, field: str = "") -> Rejected | None:
-    """What an Action's refusal means for the message; None if the message may come again."""
-    return None if error.retryable else Rejected(kind(error).__name__, field)
+def rejection(error: KmsError, field: str = "") -> Rejected:
+    """What an Action's refusal means for the message, if it is not retryable: then the message may come again."""
+    return Rejected(kind(error).__name__, field)
 
 
 def unavailable() -> Unavailable:

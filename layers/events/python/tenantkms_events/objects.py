@@ -62,9 +62,9 @@ class ObjectSealer:
             with aws_faults():
                 return self._seal(source)
         except KmsError as error:
-            if refused := rejection(error):
-                raise refused from None
-            raise
+            if error.retryable:
+                raise
+            raise rejection(error) from None
 
     def _seal(self, source: Source) -> Outcome:
         told: Told | None = None

@@ -98,9 +98,9 @@ class Sealer:
                     raise Rejected(VALUE_TOO_LONG, "plaintext")
                 row = self._table.fix(made)
         except KmsError as error:
-            if refused := rejection(error):
-                raise refused from None
-            raise
+            if error.retryable:
+                raise
+            raise rejection(error) from None
         if not hmac.compare_digest(row.request_mac, mac):
             raise Rejected(ID_REUSED, "id")
         delivery, again = self._deliveries[kind], row.state == DONE
@@ -117,9 +117,9 @@ class Sealer:
         try:
             return self._actions.unwrap(request, secret.content)
         except KmsError as error:
-            if refused := rejection(error, "plaintext_wrapped"):
-                raise refused from None
-            raise
+            if error.retryable:
+                raise
+            raise rejection(error, "plaintext_wrapped") from None
 
     def _encrypted(self, message: Message, plaintext: bytes, request: str, mac: bytes, message_id: str) -> Row:
         context = dict(sorted(message.encryption_context.items()))

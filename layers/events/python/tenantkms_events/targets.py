@@ -242,12 +242,15 @@ class Items:
                 if code_of(e) != "TransactionCanceledException":
                     raise
                 codes = [reason.get("Code") for reason in e.response.get("CancellationReasons", [])]
-                return self._why(codes, e)
+                done = self._done_before(codes)
+                if done is None:
+                    raise
+                return done
         return True
 
     @staticmethod
-    def _why(codes: list[str | None], fault: ClientError) -> bool:
-        """What broke off the transaction: the row first, which says that it was done before."""
+    def _done_before(codes: list[str | None]) -> bool | None:
+        """What broke off the transaction: the row first, which says that it was done before. None: something else."""
         failed = [code == "ConditionalCheckFailed" for code in (*codes, None, None, None)[:3]]
         target, row, fence = failed
         if row or fence:
@@ -256,7 +259,7 @@ class Items:
             raise Rejected(TARGET_TAKEN, "target")
         if "ValidationError" in codes:
             raise Rejected(TARGET_REFUSED, "target")
-        raise fault
+        return None
 
 
 class Buses:

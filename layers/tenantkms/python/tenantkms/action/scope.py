@@ -125,7 +125,7 @@ class Scope:
         names = self._permissions(rule)
         denied = self._denied(key, names, facts)
         if denied and not (key.grants and self._granted(key, " ".join(names), facts)):
-            raise denied
+            raise e.AccessDenied(denied)
         self.authorised = True
         check_fits(key, needs)
         state = key.state_at(self.now)
@@ -134,18 +134,18 @@ class Scope:
             raise refusal(key=key.id, state=state)
         return key
 
-    def _denied(self, key: Key, names: tuple[str, ...], facts: Facts) -> e.AccessDenied | None:
-        """What policies say against the Actions `names` on `key`."""
+    def _denied(self, key: Key, names: tuple[str, ...], facts: Facts) -> str:
+        """What policies say against the Actions `names` on `key`; empty: nothing."""
         for name in names:
             for text in self.policies:
                 if not policy.may(text, name, key, facts):
-                    return e.AccessDenied()
+                    return e.AccessDenied.text
         # It has a text of its own, so it is for those whom the access key's policy allows all of it.
         if key.policy and self.call.profile != NATIVE:
             who = self.call.principal.id
             if not key_policy.allows(key.policy, who, " ".join(names), facts, key.tags):
-                return e.AccessDenied("The key's policy does not allow this.")
-        return None
+                return "The key's policy does not allow this."
+        return ""
 
     def _granted(self, key: Key, asked: str, facts: Facts) -> bool:
         """Whether a grant allows what policies do not: the audit line says which."""
