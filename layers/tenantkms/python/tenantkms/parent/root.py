@@ -194,10 +194,7 @@ class Root:
         try:
             raise fault or Unavailable("There is no parent key.")
         finally:
-            del (
-                fault,
-                doubt,
-            )  # it has this frame, which is not to have it, or both stay until somebody looks for garbage
+            del fault, doubt  # they have this frame: if it had them, all would stay until somebody looks for garbage
 
     def renew(self, *, strict: bool = False) -> bool:
         """Open it anew if it is not what was opened; whether it was not.
