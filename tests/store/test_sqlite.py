@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import resource
 import sqlite3
 import subprocess
@@ -273,3 +274,17 @@ def test_a_full_disk_refuses_the_write_and_harms_nothing(tmp_path: Path) -> None
     assert store.get_alias("a") is None
     store.commit([PutKey(key(2)), PutAlias(Alias(name="a", key_id=key_id(2)), expect=None)])
     assert SqliteStore(path, ROW_MACS).list_keys(KeyFilter(), now=0, offset=0, limit=10) == (2, [key(1), key(2)])
+
+
+def test_garbage_that_has_a_store_is_closed_without_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python 3.13 warns of a connection that nobody has closed, and any of what is garbage may be looked at first."""
+    told: list[object] = []
+    monkeypatch.setattr("sys.unraisablehook", told.append)
+    for _ in range(10):
+        circle: list[object] = [SqliteStore(tmp_path / "kms.sqlite3", ROW_MACS)]
+        circle.append(circle)
+        del circle
+    gc.collect()
+    links = [*Path("/proc/self/fd").iterdir()]
+    still = [link for link in links if link.exists() and link.readlink().is_relative_to(tmp_path)]
+    assert (told, still) == ([], [])

@@ -22,12 +22,21 @@ HOLDERS = (FileAudit, Root, SqliteStore)
 """Who has files of a directory open, and who has what its parent key opened."""
 
 
-@pytest.fixture(autouse=True)
-def _nobody_looks_for_garbage() -> Iterator[None]:
-    """A process that makes little garbage has nobody look for it for hours."""
+Alive = Callable[[], list[Any]]
+"""Those that have come since the test began: other tests of this process may have theirs."""
+
+
+@pytest.fixture
+def alive() -> Iterator[Alive]:
+    """While it is there nobody looks for garbage, as for hours in a process that makes little of it."""
     gc.collect()
     gc.disable()
-    yield
+
+    def holders() -> list[Any]:
+        return [each for each in gc.get_objects() if isinstance(each, HOLDERS)]
+
+    before = [*map(id, holders())]
+    yield lambda: [each for each in holders() if id(each) not in before]
     gc.enable()
 
 
@@ -40,11 +49,7 @@ def beneath(path: Path) -> list[str]:
     return sorted(name.removeprefix(str(path)) for name in names if name.startswith(str(path)))
 
 
-def alive() -> list[Any]:
-    return [each for each in gc.get_objects() if isinstance(each, HOLDERS)]
-
-
-def test_a_directory_that_is_opened_again_and_again_leaves_nothing(directory: Directory) -> None:
+def test_a_directory_that_is_opened_again_and_again_leaves_nothing(directory: Directory, alive: Alive) -> None:
     for _ in range(20):
         settings = directory.open()
         (key,) = call(settings, "ListKeys", {})["keys"]  # type: ignore[misc]
@@ -109,7 +114,7 @@ def _copies(work: Work) -> Iterator[int]:
 
 
 @pytest.mark.parametrize("commands", [_plain, _files, _copies])
-def test_a_command_leaves_nothing_open(commands: Callable[[Work], Iterator[int]], work: Work) -> None:
+def test_a_command_leaves_nothing_open(commands: Callable[[Work], Iterator[int]], work: Work, alive: Alive) -> None:
     for number, status in enumerate(commands(work)):
         assert (number, status, beneath(work.folder), alive()) == (number, 0, [], [])
 
@@ -143,7 +148,7 @@ def _damage(work: Work) -> Iterator[int]:
 
 
 @pytest.mark.parametrize("commands", [_wrong_names, _wrong_parents, _damage])
-def test_nor_does_one_that_is_refused(commands: Callable[[Work], Iterator[int]], work: Work) -> None:
+def test_nor_does_one_that_is_refused(commands: Callable[[Work], Iterator[int]], work: Work, alive: Alive) -> None:
     for number, status in enumerate(commands(work)):
         assert (number, status, beneath(work.folder), alive()) == (number, 1, [], [])
 

@@ -23,6 +23,14 @@ _CACHE_KB = 4_096
 _PATIENCE = 10  # seconds that a writer waits for others
 
 
+class _Connection(sqlite3.Connection):
+    """Closes itself, too: any of what is garbage may be looked at first, and Python 3.13 warns of an open one."""
+
+    def __del__(self) -> None:
+        with suppress(sqlite3.ProgrammingError):  # it was never opened
+            self.close()
+
+
 class _Closing:
     """Closes a connection when it is dropped, as it is when its thread or its store ends.
 
@@ -54,6 +62,7 @@ class Connections(threading.local):
             isolation_level=None,
             cached_statements=64,
             check_same_thread=False,
+            factory=_Connection,
         )
         try:
             _enter_wal(db)
