@@ -38,6 +38,7 @@ from tenantkms.store.sqlite_file import (
     transaction,
     unavailable,
 )
+from tenantkms.store.sqlite_filter import matching
 from tenantkms.store.sqlite_layout import (
     ALIASES,
     COMMITS,
@@ -48,12 +49,11 @@ from tenantkms.store.sqlite_layout import (
     VERSIONS,
     Table,
     credential_row,
-    where_clause,
+    decode_key,
 )
 from tenantkms.store.sqlite_reseal import Resealing, replace_root
 from tenantkms.store.sqlite_segments import count_rows, page, snapshot
 
-_decode_key = msgspec.json.Decoder(Key).decode
 _decode_version = msgspec.json.Decoder(KeyVersion).decode
 _decode_credential = msgspec.json.Decoder(Credential).decode
 
@@ -113,7 +113,7 @@ class SqliteStore:
     @faults
     def get(self, key_id: str) -> Key | None:
         row = self._at.db.execute(_GET_KEY, (key_id,)).fetchone()
-        return _decode_key(KEYS.called(self._macs, row, key_id)[-1]) if row else None
+        return decode_key(KEYS.called(self._macs, row, key_id)[-1]) if row else None
 
     @faults
     def get_version(self, key_id: str, number: int) -> KeyVersion | None:
@@ -167,19 +167,9 @@ class SqliteStore:
         if where == KeyFilter():
             with snapshot(db := self._at.db):
                 total, (*first, skip, size) = page(db, KEYS.name, offset, limit, descending=descending)
-                keys = [_decode_key(row[-1]) for row in self._rows(KEYS, _LIST_KEYS, (*first, size, skip))]
+                keys = [decode_key(row[-1]) for row in self._rows(KEYS, _LIST_KEYS, (*first, size, skip))]
             return total, keys[::-1] if descending else keys
-        clause, values = where_clause(where, now)
-        order = "DESC" if descending else "ASC"
-        by_age = f"ORDER BY created {order}, id {order}"
-        if where.aliases is not None or where.alias_contains or where.tags:
-            rows = self._rows(KEYS, KEYS.select(f"{clause} {by_age}"), values)
-            keys = [key for row in rows if where.matches(key := _decode_key(row[-1]), now)]
-            return len(keys), keys[offset : offset + limit]
-        (total,) = self._at.db.execute(f"SELECT count(*) FROM keys {clause}", values).fetchone()
-        found = f"SELECT id FROM keys {clause} {by_age} LIMIT ? OFFSET ?"
-        rows = self._rows(KEYS, KEYS.select(f"WHERE id IN ({found}) {by_age}"), (*values, limit, offset))
-        return total, [_decode_key(row[-1]) for row in rows]
+        return matching(self._at.db, self._macs, where, now=now, offset=offset, limit=limit, descending=descending)
 
     def settle(self, now: int, more: Callable[[], bool]) -> None:
         """Triggers count."""
@@ -187,7 +177,7 @@ class SqliteStore:
     @faults
     def keys_after(self, after: tuple[int, str], *, limit: int) -> list[Key]:
         beyond = "WHERE (created, id) > (?, ?) ORDER BY created, id LIMIT ?"
-        return [_decode_key(row[-1]) for row in self._rows(KEYS, KEYS.select(beyond), (*after, limit))]
+        return [decode_key(row[-1]) for row in self._rows(KEYS, KEYS.select(beyond), (*after, limit))]
 
     @faults
     def list_aliases(self, *, offset: int, limit: int) -> tuple[int, list[Alias]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -11,9 +11,7 @@ from msgspec import Struct
 
 from tenantkms.errors import AliasExists
 from tenantkms.model.credential import Credential
-from tenantkms.model.key import Key, KeyFilter
-from tenantkms.model.specs import Origin
-from tenantkms.model.states import KeyState
+from tenantkms.model.key import Key
 from tenantkms.model.version import KeyVersion
 from tenantkms.store.integrity import IntegrityFault, RowMac
 from tenantkms.store.port import (
@@ -57,32 +55,7 @@ CREATE TABLE watches (job TEXT PRIMARY KEY, since INTEGER NOT NULL, seen INTEGER
 """What brings a file from each version of the layout to the next one; the first is of an empty file."""
 
 encode = msgspec.json.encode
-
-
-def _state_at(now: int) -> str:
-    """`Key.state_at` of a row: a key whose material was imported, and that does not leave, is due when that expires."""
-    expired = f"origin = '{Origin.EXTERNAL}' AND state <> '{KeyState.PENDING_DELETION}' AND due <= {now:d}"
-    return f"CASE WHEN {expired} THEN '{KeyState.PENDING_IMPORT}' ELSE state END"
-
-
-def where_clause(where: KeyFilter, now: int) -> tuple[str, list[str]]:
-    """The WHERE of a filter's columns, and its values; aliases and tags are for `KeyFilter.matches`."""
-    columns: dict[str, Iterable[str] | None] = {
-        _state_at(now): where.states,
-        "spec": where.specs,
-        "usage": where.usages,
-        "origin": where.origins,
-        "creator": where.creators,
-        "id": where.ids,
-    }
-    terms: list[str] = []
-    values: list[str] = []
-    for column, allowed in columns.items():
-        if allowed is not None:
-            some = [str(v) for v in allowed]
-            terms.append(f"{column} IN ({','.join('?' * len(some))})")
-            values += some
-    return ("WHERE " + " AND ".join(terms)) if terms else "", values
+decode_key = msgspec.json.Decoder(Key).decode
 
 
 class Table(Struct, frozen=True, kw_only=True):
