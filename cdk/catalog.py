@@ -141,7 +141,9 @@ CATALOG: Mapping[str, Row] = {
     "import_key_material": Row(
         (_FIND, _PUT), seals=(KEY_MATERIAL, IMPORT_DIGEST), unseals=(IMPORT_TOKEN, IMPORT_DIGEST)
     ),
-    "issue_session": Row((On("access", (QUERY,), (CREDENTIALS,), INDEX),)),
+    "issue_session": Row(
+        (On("access", (GET,), (CREDENTIAL_ROWS,)), On("access", (QUERY,), (CREDENTIALS,), INDEX)),
+    ),
     "list_aliases": Row((_FIND, *_LIST_ALIASES)),
     "list_grants": _READ,
     "list_key_versions": Row((_FIND, keys(QUERY, KEY_ROWS))),

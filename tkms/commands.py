@@ -30,11 +30,6 @@ def no_credential(wanted: str) -> Failed:
     return Failed(f"There is no credential {wanted}: tkms credential list")
 
 
-def named(credentials: Sequence[Credential], wanted: str) -> list[Credential]:
-    """Those with the id or name `wanted`."""
-    return [c for c in credentials if wanted in (c.access_key_id, c.name)]
-
-
 def only(found: Sequence[Credential], wanted: str) -> Credential:
     """The one of `found`, which is not empty. Raises `Failed` for several: what they may can differ."""
     if len(found) > 1:

@@ -10,11 +10,12 @@ from typing import Any
 import msgspec
 
 from tenantkms.access import policy
+from tenantkms.access.credentials import called
 from tenantkms.errors import InvalidPolicy, UnknownAccessKey
 from tenantkms.model.credential import Credential
 from tenantkms.names import DIALECTS
 from tkms import policies
-from tkms.commands import named, no_credential, only
+from tkms.commands import no_credential, only
 from tkms.output import Failed, confirm, date, print_json, printable, table
 from tkms.places import Place, find
 
@@ -63,7 +64,7 @@ def create(args: argparse.Namespace) -> int:
 
 def _one_active(place: Place, wanted: str, now: float) -> Credential:
     """The one active credential with the id or name `wanted`."""
-    found = [c for c in named(place.access.store.list_credentials(), wanted) if c.active(now)]
+    found = [c for c in called(place.access.store, wanted) if c.active(now)]
     if not found:
         raise Failed(f"There is no active credential {wanted}: tkms credential list")
     return only(found, wanted)
@@ -127,7 +128,7 @@ def list_(args: argparse.Namespace) -> int:
 
 def _no_id(place: Place, wanted: str) -> Failed:
     """No access key has the id `wanted`: perhaps some have that name."""
-    ids = ", ".join(c.access_key_id for c in named(place.access.store.list_credentials(), wanted))
+    ids = ", ".join(c.access_key_id for c in called(place.access.store, wanted))
     return Failed(f"{wanted} is a name: say which by its id ({ids})") if ids else no_credential(wanted)
 
 

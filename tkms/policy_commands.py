@@ -10,13 +10,14 @@ import msgspec
 
 from tenantkms.access import key_policy, policy, vocabulary
 from tenantkms.access.conditions import NO_TAGS, WITH_CONTEXT, Facts, Tags
+from tenantkms.access.credentials import called
 from tenantkms.access.operators import moment
 from tenantkms.errors import InvalidPolicy
 from tenantkms.model.alias import ALIAS_PREFIX
 from tenantkms.model.credential import Credential
 from tenantkms.model.grant import MAX_GRANTS, Grant
 from tkms import policies
-from tkms.commands import context, named, no_credential, only
+from tkms.commands import context, no_credential, only
 from tkms.output import UsageError, painted, print_json, table
 from tkms.places import Place, find
 
@@ -120,7 +121,7 @@ def policy_check(args: argparse.Namespace) -> int:
     for complaint in vocabulary.complaints(1, args.action):
         raise UsageError(complaint.replace(" of statement 1 of the policy", ""))
     place = find(args)
-    found = named(place.access.store.list_credentials(), args.credential)
+    found = called(place.access.store, args.credential)
     if not found:
         raise no_credential(args.credential)
     active = [c for c in found if c.active(time.time())]

@@ -7,10 +7,10 @@ import time
 from typing import Any
 
 from functions.endpoint.clients import CLIENTS
-from tenantkms.access.credentials import Access
+from tenantkms.access.credentials import Access, called
 from tenantkms.model.alias import ALIAS_PREFIX
 from tenantkms.model.credential import Credential
-from tkms.commands import named, only
+from tkms.commands import only
 from tkms.machine.directory import DEFAULT_ALIAS, Directory
 from tkms.output import Failed
 from tkms.places import find, tell_absence
@@ -23,9 +23,8 @@ def credential_for(access: Access, wanted: str | None = None, name: str | None =
     Raises `Failed`.
     """
     now = time.time()
-    credentials = [c for c in access.store.list_credentials() if c.active(now)]
-    if wanted:
-        credentials = named(credentials, wanted)
+    found = called(access.store, wanted) if wanted else access.store.list_credentials()
+    credentials = [c for c in found if c.active(now)]
     which = f"active credential {wanted}" if wanted else "active credential"
     if not credentials:
         raise Failed(f"There is no {which}: tkms credential list, or tkms credential create")

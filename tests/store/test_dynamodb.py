@@ -175,12 +175,13 @@ def test_the_rows_of_the_access_table(tables: Tables, access: DynamoAccessStore)
     access.use_nonce(b"\x00\xff", now=NOW, expires=NOW + 600)
     access.use_nonce(b"\x00\xfe", now=NOW, expires=NOW + 600, source="192.0.2.1", again=5)
     first, second, third = rows(tables, tables.access)
+    name = hashlib.sha256("credential 1, ключ".encode()).hexdigest()[:32]
     assert len(first.pop("token")["S"]) == len(second.pop("token")["S"]) == 32
     assert first == {
         "pk": {"S": "CREDENTIAL#TKMS00000000000000000001"},
         "doc": json(credential(1)),
         "listing": {"S": "CREDENTIALS"},
-        "order": {"S": "001700000001#TKMS00000000000000000001"},
+        "order": {"S": f"NAME#{name}#001700000001#TKMS00000000000000000001"},
     }
     place = hashlib.sha256(b"\x00\xff").hexdigest()[:32]
     assert second == {"pk": {"S": f"NONCE#{place}"}, "expires": {"N": str(NOW + 600)}}

@@ -189,6 +189,7 @@ READS: dict[str, tuple[str, Callable[[DynamoKeyStore, DynamoAccessStore], object
     "put_root": ("PutItem", lambda k, _: k.put_root(b"sealed")),
     "get_credential": ("GetItem", lambda _, a: a.get_credential("a")),
     "list_credentials": ("Query", lambda _, a: a.list_credentials()),
+    "credentials_named": ("Query", lambda _, a: a.credentials_named("a")),
     "note_use": ("PutItem", lambda _, a: a.note_use("a", NOW)),
     "last_uses": ("Query", lambda _, a: a.last_uses()),
     "has_credentials": ("Query", lambda _, a: a.has_credentials()),

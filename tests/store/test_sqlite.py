@@ -242,6 +242,7 @@ def test_a_file_damaged_while_it_is_used_is_unavailable(tmp_path: Path) -> None:
         lambda: store.put_credential(credential(1), new=True),
         lambda: store.delete_credential("a"),
         store.list_credentials,
+        lambda: store.credentials_named("a"),
         lambda: store.note_use("a", 1),
         store.last_uses,
         store.has_credentials,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hmac
 import json
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from uuid import uuid4
@@ -20,7 +21,6 @@ from tenantkms.audit.line import INTENT, Record
 from tenantkms.errors import AliasExists, KmsError, LimitExceeded
 from tenantkms.keys.rotation import new_material
 from tenantkms.model.alias import ALIAS_PREFIX, Alias
-from tenantkms.model.credential import Credential
 from tenantkms.model.key import Key
 from tenantkms.model.specs import Origin
 from tenantkms.model.states import KeyState
@@ -153,12 +153,12 @@ class Seed:
     def _check_room(self, settings: Settings, new: list[SeedCredential]) -> None:
         """`Access.create` would refuse a name's third only when others are made already."""
         now = settings.deps.clock()
-        active: list[Credential | SeedCredential] = [
-            row for row in settings.access.store.list_credentials() if row.name and row.active(now)
-        ]
+        store = settings.access.store
+        names = {seed.name for seed in new if seed.name}
+        active = Counter({name: sum(row.active(now) for row in store.credentials_named(name)) for name in names})
         for seed in new:
-            active.append(seed)
-            if seed.name and sum(row.name == seed.name for row in active) > MAX_ACTIVE:
+            active[seed.name] += 1
+            if seed.name and active[seed.name] > MAX_ACTIVE:
                 raise self._file.wrong(seed.where, f"{seed.name} has {MAX_ACTIVE} active access keys already.")
 
 

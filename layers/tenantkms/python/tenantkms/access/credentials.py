@@ -22,7 +22,7 @@ from tenantkms.errors import (
     UnknownAccessKey,
 )
 from tenantkms.keys.cache import Cache
-from tenantkms.model.credential import Credential, Secret
+from tenantkms.model.credential import Credential, Secret, by_age
 from tenantkms.parent.port import ParentKey, credential_binding
 from tenantkms.store.port import AccessStore
 
@@ -46,6 +46,19 @@ MOST_USES = 20_000
 """Access keys whose use of an hour a process remembers to have noted, or has yet to write."""
 LAST_USE = "last-use"
 """What the work that writes it is called, in the operator's log too."""
+
+
+def called(store: AccessStore, wanted: str) -> list[Credential]:
+    """The credentials with the id or the name `wanted`, the oldest first; none is called "". No others are read."""
+    try:
+        wanted.encode()
+    except UnicodeEncodeError:  # bytes of a command line that are no text
+        return []
+    if not wanted:
+        return []
+    of_id = store.get_credential(wanted)
+    found = store.credentials_named(wanted)
+    return found if of_id is None or of_id in found else sorted([*found, of_id], key=by_age)
 
 
 def _apart(work: Callable[[], None]) -> None:
@@ -131,7 +144,9 @@ class Access:
         """Whoever has no name has no limit. Two who ask at once may both get the last place: this keeps order among
         operators, and keeps nobody out.
         """
-        active = [c.access_key_id for c in self.store.list_credentials() if name and c.name == name and c.active(now)]
+        if not name:
+            return
+        active = [c.access_key_id for c in self.store.credentials_named(name) if c.active(now)]
         if len(active) >= MAX_ACTIVE:
             ids = " and ".join(active)
             raise LimitExceeded(f"{name} has {len(active)} active access keys, {ids}: disable one of them first.")

@@ -21,6 +21,7 @@ import msgspec
 from msgspec.structs import replace
 
 from tenantkms.access import policy as policies
+from tenantkms.access.credentials import called
 from tenantkms.crypto.ciphers import AES_256_GCM, SUITES, InvalidTag
 from tenantkms.errors import (
     CredentialDisabled,
@@ -101,7 +102,7 @@ class Sessions:
         return self._session(header, token, content, self._root.key(_SECRET))
 
     def _parent(self, wanted: str, now: float) -> Credential:
-        found = [c for c in self._store.list_credentials() if wanted and wanted in (c.access_key_id, c.name)]
+        found = called(self._store, wanted)
         if not found:
             raise UnknownAccessKey(f"There is no access key {wanted}.")
         active = [credential for credential in found if credential.active(now)]

@@ -38,6 +38,11 @@ class Credential(Struct, frozen=True, kw_only=True):
         return self.enabled and not self.expired(now)
 
 
+def by_age(credential: Credential) -> tuple[int, str]:
+    """What credentials are ordered by."""
+    return credential.created, credential.access_key_id
+
+
 class Session(Struct, frozen=True, kw_only=True):
     """A temporary access key of `parent`, another access key's id, good until just before `expires` (Unix seconds).
 

@@ -9,9 +9,9 @@ wrong, the rows are read back, and a write that is there succeeded.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from heapq import merge
-from itertools import islice, zip_longest
+from itertools import chain, islice, zip_longest
 from math import inf
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -21,7 +21,7 @@ from botocore.exceptions import ClientError
 
 from tenantkms.errors import AliasExists
 from tenantkms.model.alias import Alias
-from tenantkms.model.credential import Credential
+from tenantkms.model.credential import Credential, by_age
 from tenantkms.model.key import Key
 from tenantkms.model.states import KeyState
 from tenantkms.model.version import KeyVersion
@@ -72,6 +72,7 @@ from tenantkms.store.dynamodb_layout import (
     watch_pk,
 )
 from tenantkms.store.dynamodb_listing import Listings
+from tenantkms.store.dynamodb_names import order_of, places_of
 from tenantkms.store.dynamodb_table import FAULTS, Table, condition_failed, count_of, faults, lease_of, unavailable
 from tenantkms.store.fence import OPEN, Fence
 from tenantkms.store.integrity import RowMac
@@ -249,7 +250,7 @@ class DynamoAccessStore(Table):
             pk=credential_pk(credential.access_key_id),
             doc=encode(credential),
             listing=CREDENTIALS,
-            order=by_time(credential.created, credential.access_key_id),
+            order=order_of(credential),
         )
         condition = {"ConditionExpression": ABSENT if new else f"attribute_exists({PARTITION_KEY})"}
         if not self._put(row, condition, mac=True):
@@ -266,7 +267,15 @@ class DynamoAccessStore(Table):
         return bool(answer.get("Attributes"))
 
     def list_credentials(self) -> list[Credential]:
-        return [_decode_credential(self._doc(row)) for row in self._listed(CREDENTIALS)]
+        return self._by_age(self._listed(CREDENTIALS))
+
+    def credentials_named(self, name: str) -> list[Credential]:
+        finds = (self._query(INDEX_PARTITION_KEY, CREDENTIALS, *place, IndexName=INDEX) for place in places_of(name))
+        return [credential for credential in self._by_age(chain.from_iterable(finds)) if credential.name == name]
+
+    def _by_age(self, rows: Iterable[Row]) -> list[Credential]:
+        found = {one.access_key_id: one for one in (_decode_credential(self._doc(row)) for row in rows)}
+        return sorted(found.values(), key=by_age)
 
     def note_use(self, access_key_id: str, when: int) -> None:
         # A row of its own: the endpoint writes it, and may not write a credential's.

@@ -8,7 +8,7 @@ Keys table     pk=KEY#<id>      sk=META                 record, material (bytes)
                pk=WATCH#<job>   sk=META                 since, seen, place; after a failover WATCH#<job>#<epoch>
                pk=REGION#<0-7>  sk=META                 `dynamodb_fence`
                pk=SEGMENTS#KEYS                         `dynamodb_listing`
-Access table   pk=CREDENTIAL#<access key id>            doc, token, mac; listed by age
+Access table   pk=CREDENTIAL#<access key id>            doc, token, mac; listed by name and age (`dynamodb_names`)
                pk=USE#<access key id>                   last_used, token; listed by access key id
                pk=NONCE#<hex>                           expires (DynamoDB's TTL), token, source
                pk=RATE#<bucket>#<second>                expires, taken

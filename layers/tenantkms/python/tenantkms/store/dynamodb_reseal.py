@@ -28,6 +28,7 @@ from tenantkms.store.dynamodb_layout import (
     with_key,
     with_mac,
 )
+from tenantkms.store.dynamodb_names import order_of
 from tenantkms.store.integrity import IntegrityFault, RowMac
 from tenantkms.store.port import Renewal
 
@@ -51,6 +52,7 @@ class Resealing:
         if pk.startswith(credential_pk("")):
             credential = _decode_credential(row[DOC]["S"])
             new_credential = self._renewal.credential(credential)
+            row = {**row, **typed(order=order_of(credential))}
             return row if new_credential is credential else {**row, **typed(doc=encode(new_credential))}
         if pk.startswith(alias_pk("")):
             return row

@@ -103,8 +103,16 @@ class Table(ABC):
             raise unavailable() from e
         return True
 
-    def _query(self, name: str, value: str, span: tuple[str, str, str] | None = None, **how: Any) -> Iterator[Row]:
-        """The rows whose attribute `name` is `value`, and in `span` (attribute, first, last), page by page."""
+    def _query(
+        self,
+        name: str,
+        value: str,
+        span: tuple[str, str, str] | None = None,
+        part: tuple[str, str] | None = None,
+        **how: Any,
+    ) -> Iterator[Row]:
+        """The rows whose attribute `name` is `value`, and in `span` (attribute, first, last), page by page. With `part`
+        (attribute, text) those alone which have it in them: DynamoDB reads them all."""
         query: dict[str, Any] = {
             "KeyConditionExpression": "#name = :value",
             "ExpressionAttributeNames": {"#name": name},
@@ -115,6 +123,10 @@ class Table(ABC):
             query["KeyConditionExpression"] += " AND #span BETWEEN :first AND :last"
             query["ExpressionAttributeNames"]["#span"] = span[0]
             query["ExpressionAttributeValues"] |= typed(**{":first": span[1], ":last": span[2]})
+        if part:
+            query["FilterExpression"] = "contains(#part, :part)"
+            query["ExpressionAttributeNames"]["#part"] = part[0]
+            query["ExpressionAttributeValues"] |= typed(**{":part": part[1]})
         for answer in self._pages(self._client.query, query):
             yield from answer["Items"]
 

@@ -208,7 +208,11 @@ class AccessStore(AuthenticRows, Protocol):
 
     def delete_credential(self, access_key_id: str) -> bool: ...
 
-    def list_credentials(self) -> list[Credential]: ...
+    def list_credentials(self) -> list[Credential]:
+        """All of them, the oldest first."""
+
+    def credentials_named(self, name: str) -> list[Credential]:
+        """Those of that name, the oldest first: no others are read."""
 
     def note_use(self, access_key_id: str, when: int) -> None:
         """Remember that a credential was used at `when`, in Unix seconds, unless a later use is remembered."""

@@ -43,6 +43,8 @@ from tenantkms.store.sqlite_layout import (
     ALIASES,
     COMMITS,
     CREDENTIALS,
+    CREDENTIALS_NAMED,
+    INDEXES,
     KEYS,
     SCHEMAS,
     TABLES,
@@ -50,6 +52,7 @@ from tenantkms.store.sqlite_layout import (
     Table,
     credential_row,
     decode_key,
+    indexed_names,
 )
 from tenantkms.store.sqlite_reseal import Resealing, replace_root
 from tenantkms.store.sqlite_segments import count_rows, page, snapshot
@@ -101,6 +104,8 @@ class SqliteStore:
             for schema in SCHEMAS[version:]:
                 for statement in statements(schema):
                     db.execute(statement)
+            for index in INDEXES:
+                db.execute(index)
             db.execute(f"PRAGMA user_version={len(SCHEMAS)}")
 
     def _rows(self, table: Table, select: str, values: Sequence[object] = ()) -> Iterator[tuple[Any, ...]]:
@@ -232,6 +237,11 @@ class SqliteStore:
     @faults
     def list_credentials(self) -> list[Credential]:
         return [_decode_credential(row[-1]) for row in self._rows(CREDENTIALS, _LIST_CREDENTIALS)]
+
+    @faults
+    def credentials_named(self, name: str) -> list[Credential]:
+        rows = self._rows(CREDENTIALS, CREDENTIALS_NAMED, indexed_names(name))
+        return [c for c in (_decode_credential(row[-1]) for row in rows) if c.name == name]
 
     @faults
     def note_use(self, access_key_id: str, when: int) -> None:

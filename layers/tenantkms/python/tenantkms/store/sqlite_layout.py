@@ -53,6 +53,10 @@ CREATE TABLE watches (job TEXT PRIMARY KEY, since INTEGER NOT NULL, seen INTEGER
     SEGMENTS,
 )
 """What brings a file from each version of the layout to the next one; the first is of an empty file."""
+_NAME = "CASE WHEN json_valid(CAST(doc AS TEXT)) THEN json_extract(CAST(doc AS TEXT), '$.name') END"
+INDEXES = (f"CREATE INDEX IF NOT EXISTS credentials_by_name ON credentials ({_NAME}, created, access_key_id)",)
+"""Made in each file that is opened, and no version of the layout: a release that does not know them writes them too,
+since SQLite does."""
 
 encode = msgspec.json.encode
 decode_key = msgspec.json.Decoder(Key).decode
@@ -137,6 +141,14 @@ def version_row(key_id: str, version: KeyVersion) -> tuple[Any, ...]:
 
 def credential_row(credential: Credential) -> tuple[Any, ...]:
     return (credential.access_key_id, credential.created, encode(credential))
+
+
+CREDENTIALS_NAMED = CREDENTIALS.select(f"WHERE {_NAME} IN (?, ?) ORDER BY created, access_key_id")
+
+
+def indexed_names(name: str) -> tuple[str, str]:
+    """What the index of names may have for `name`: some releases of SQLite see the end of a text in a NUL."""
+    return name, name.partition("\0")[0]
 
 
 _INSERT_KEY, _UPDATE_KEY = KEYS.insert, KEYS.update("id = ? AND revision = ?")
