@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from tenantkms.wire.http import Response
-from tkms.machine.outbox import ENOUGH, Outbox
+from tkms.machine.outbox import ENOUGH, LONGEST_SECONDS, Outbox
 from tkms.machine.written import plain
 
 
@@ -29,14 +29,17 @@ class _Work:
         self.response: Response | None = plain(200, text)
 
 
-def _turns(*found: int, others: int = 3) -> list[int]:
-    """After each turn of an event loop, how many responses have left, of which so many were added in each."""
+def _turns(*found: int, others: int = 3, seconds: float = 0) -> list[int]:
+    """After each turn of an event loop, which takes so many seconds, how many responses have left, of which so many
+    were added in each."""
 
     async def run() -> list[int]:
-        outbox, sender, left = Outbox(), _Sender(), []
+        now = 1.0
+        outbox, sender, left = Outbox(lambda: now), _Sender(), []
         for count in (*found, *[0] * others):
             for _ in range(count):
                 outbox.add(sender, "POST", _Work("x"), last=False)
+            now += seconds
             await asyncio.sleep(0)
             assert sender.seen.count("settled") <= 1
             left.append(len(sender.seen) - sender.seen.count("settled"))
@@ -61,6 +64,12 @@ def test_who_sends_without_end_keeps_nobody_waiting() -> None:
     left = _turns(*[1] * (ENOUGH - 1), others=0)
     assert left == [0] * (ENOUGH - 1)
     assert _turns(*[1] * ENOUGH, others=0)[-1] == ENOUGH
+
+
+def test_others_whose_requests_take_the_loop_long_keep_nobody_waiting() -> None:
+    """What is refused is in no outbox, and a turn of the loop with a thousand of that takes long."""
+    assert _turns(1, seconds=LONGEST_SECONDS) == [1, 1, 1, 1]
+    assert _turns(1, 1, seconds=LONGEST_SECONDS * 0.6) == [0, 2, 2, 2, 2]
 
 
 def test_all_leave_in_their_order_behind_what_is_done_for_all_of_them() -> None:

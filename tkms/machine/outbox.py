@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from time import perf_counter
 from typing import NamedTuple, Protocol
 
 from tenantkms.wire.http import Response
 
 ENOUGH = 16
 """Responses for which none of them waits any longer: a lock and a write for so many cost each next to nothing."""
+LONGEST_SECONDS = 0.001
+"""After which none waits any longer: where strangers ask much, too, one turn of the loop may take long."""
 
 
 class Unwritten(Protocol):
@@ -37,23 +41,25 @@ class Outbox:
     """Of one event loop: what waits leaves in its order, when all has been served that was found together.
 
     What has come while that was served is looked for, and served with it: what waits leaves when there is nothing more,
-    or when it is `ENOUGH`.
+    or when it is `ENOUGH`, or the first has waited for `LONGEST_SECONDS`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = perf_counter) -> None:
         self._waiting: list[_Waiting] = []
         self._found = 0
+        self._clock, self._until = clock, 0.0
 
     def add(self, sender: Sender, method: str, work: Unwritten, *, last: bool) -> None:
         if not self._waiting:
             self._found = 0
+            self._until = self._clock() + LONGEST_SECONDS
             asyncio.get_running_loop().call_soon(self._look)
         self._waiting.append(_Waiting(sender, method, work, last))
 
     def _look(self) -> None:
         """Called in the turn of the loop before it looks what has come."""
         found, self._found = self._found, len(self._waiting)
-        if found < self._found < ENOUGH:
+        if found < self._found < ENOUGH and self._clock() < self._until:
             asyncio.get_running_loop().call_soon(self._look)
         else:
             self.flush()
