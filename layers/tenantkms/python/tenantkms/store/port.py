@@ -111,7 +111,7 @@ class AuthenticRows(Protocol):
     """
 
     def unauthenticated(self) -> Self:
-        """The same store, to be read only, whose rows are believed as they are."""
+        """The same store, to be read only, whose rows are believed as they are; not within its `snapshot`."""
 
     def check_rows(self) -> Iterator[IntegrityFault | None]:
         """For each row there is what is wrong with it, or None."""
