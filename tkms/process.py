@@ -6,9 +6,12 @@ import io
 import os
 import signal
 import sys
+from threading import Timer
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from types import FrameType
+
     from _typeshed import ReadableBuffer
 
 _STREAMS = (("stdin", "r"), ("stdout", "w"), ("stderr", "w"))
@@ -61,7 +64,16 @@ def open_streams() -> None:
 
 def end_orderly(status: int = 128 + signal.SIGTERM) -> None:
     """Who is told to end (SIGTERM) takes away what it is writing, and ends with `status`."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(status))
+
+    def end(number: int, frame: FrameType | None) -> None:
+        while frame:
+            if frame.f_code.co_name == "__del__":  # no exception comes out of there: once more, a moment later
+                Timer(0.01, os.kill, (os.getpid(), number)).start()
+                return
+            frame = frame.f_back
+        sys.exit(status)
+
+    signal.signal(signal.SIGTERM, end)
 
 
 def drop_output() -> None:

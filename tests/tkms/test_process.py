@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -228,3 +229,25 @@ def test_each_command_says_what_a_stack_needs(words: tuple[str, ...]) -> None:
 def test_what_no_extra_installs_is_a_fault_of_ours() -> None:
     program = "import sys; sys.modules['msgspec'] = None; from tkms.cli import main"
     assert "Traceback" in subprocess.run([sys.executable, "-c", program], capture_output=True, text=True).stderr
+
+
+def test_who_is_told_to_end_while_something_is_let_go_of_ends_all_the_same() -> None:
+    """No exception comes out of `__del__`, in which files are closed."""
+    program = """
+        import os, signal, time
+        from tkms.process import end_orderly
+
+        class Held:
+            def __del__(self):
+                os.kill(os.getpid(), signal.SIGTERM)
+                time.sleep(0)
+
+        end_orderly()
+        held = Held()
+        del held
+        print("let go of", flush=True)
+        time.sleep(60)
+    """
+    line = [sys.executable, "-c", textwrap.dedent(program)]
+    done = subprocess.run(line, capture_output=True, text=True, timeout=50, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (143, "let go of\n", "")
