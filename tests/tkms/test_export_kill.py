@@ -68,7 +68,7 @@ def test_an_export_that_is_killed_is_there_whole_or_not_at_all(
     source: _Source, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     seen = Counter[bool]()
-    for step in range(0, 1000, 1 if EACH else 3):
+    for step in range(0, 1000, 1 if EACH else 5):
         file, new = tmp_path / f"file {step}", tmp_path / f"new {step}"
         command = ("export", file, "--plain", "--data-dir", source.directory.path)
         if not killed_at(step, lambda command=command: _run(*command), tmp_path, statements=True):  # type: ignore[misc]
@@ -91,7 +91,7 @@ def test_an_import_that_is_killed_is_ended_by_the_next(
     file, seen = tmp_path / "file", Counter[int]()
     assert _run("export", file, "--plain", "--data-dir", source.directory.path) == 0
     exported = int(time.time())
-    for step in range(0, 10_000, 1 if EACH else 11):
+    for step in range(0, 10_000, 1 if EACH else 5):
         new = Directory(tmp_path / f"new {step}")
         command = ("import", file, "--json", "--data-dir", new.path)
         if not killed_at(step, lambda command=command: _run(*command), tmp_path, statements=True):  # type: ignore[misc]

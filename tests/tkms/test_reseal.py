@@ -9,7 +9,6 @@ import shutil
 import sqlite3
 import threading
 from contextlib import redirect_stdout
-from functools import partial
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -159,14 +158,15 @@ def kill_at(number: int, directory: Directory, to: Path) -> int:
         return wrapped
 
     try:
+        from tenantkms.store import sqlite_file
 
-        class Counted(sqlite3.Connection):
+        class Counted(sqlite_file._Connection):
             def execute(self, sql: str, *args: Any) -> Any:  # type: ignore[override]
                 return (super().execute if sql.startswith(("SELECT", "PRAGMA")) else counted(super().execute))(
                     sql, *args
                 )
 
-        sqlite3.connect = partial(sqlite3.connect, factory=Counted)  # type: ignore[assignment]
+        sqlite_file._Connection = Counted  # type: ignore[misc]
         for name in ("replace", "rename", "chown"):
             setattr(os, name, counted(getattr(os, name)))
         Path.replace = counted(Path.replace)  # type: ignore[method-assign]
