@@ -176,7 +176,7 @@ def test_every_example_has_its_mistake_in_both_languages(opened: Callable[..., k
         assert check(page) == "found", scheme
         assert (found(page), found(page, "faults")) == ([mistake], [])
         page.click("#language")
-        assert ADVICE["mistakes"][mistake][2] in page.inner_text(".mistakes")
+        expect(page.locator(".mistakes")).to_contain_text(ADVICE["mistakes"][mistake][2])
         page.click("#language")
 
 
