@@ -13,7 +13,7 @@ from getpass import getpass
 from itertools import islice
 from pathlib import Path
 from time import monotonic, time
-from typing import TextIO
+from typing import NoReturn, TextIO
 from unicodedata import combining, east_asian_width
 
 import msgspec
@@ -33,6 +33,14 @@ class Failed(Exception):
 
 class NotDone(Exception):
     """One of many things is left as it is, and the others are gone on with; the message says why."""
+
+
+def again(error: Exception) -> NoReturn:
+    """Raise an error that was caught before. It has this frame then, which does not keep it."""
+    try:
+        raise error
+    finally:
+        del error
 
 
 def say(text: str, stream: TextIO | None = None) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import gc
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -43,10 +42,7 @@ def restored(
 @contextmanager
 def using(directory: Directory) -> Iterator[Settings]:
     """Its settings, of which nothing is open afterwards: who reads a file lets go of the locks on it."""
-    try:
-        yield directory.open()
-    finally:
-        gc.collect()
+    yield directory.open()
 
 
 def act(directory: Directory, action: str, **params: object) -> Any:
@@ -102,7 +98,6 @@ def tkms(directory: Directory, *args: str | Path, status: int = 0) -> str:
 def here(capsys: pytest.CaptureFixture[str], directory: Directory, *args: str | Path) -> tuple[int, str, str]:
     """A command in this process: its status, and what it says."""
     status = cli.main([*map(str, args), "--data-dir", str(directory.path)])
-    gc.collect()
     told = capsys.readouterr()
     return status, told.out, told.err
 

@@ -1,9 +1,14 @@
-"""What processes hold in their memory."""
+"""What processes hold in their memory, and which they are."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+
+
+def children(process: int) -> list[int]:
+    """The processes that its main thread has started: a server's workers."""
+    return [int(child) for child in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
 
 
 def memories(process: int) -> Iterator[bytes]:
@@ -18,5 +23,5 @@ def memories(process: int) -> Iterator[bytes]:
                 yield file.read(end - start)
             except OSError:  # [vvar] and the like
                 continue
-    for child in Path(f"/proc/{process}/task/{process}/children").read_text().split():
-        yield from memories(int(child))
+    for child in children(process):
+        yield from memories(child)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,4 @@ from tkms.machine.directory import Directory
 @pytest.fixture
 def directory(tmp_path: Path) -> Directory:
     """A new data directory, of which nothing is open."""
-    made = new_directory(tmp_path / "data")
-    gc.collect()
-    return made
+    return new_directory(tmp_path / "data")

@@ -35,14 +35,11 @@ def directory(tmp_path: Path) -> Directory:
 
 def _create(directory: Directory) -> str:
     made = call(directory.open(), "CreateKey", {})
-    gc.collect()
     return str(made["key"]["id"])  # type: ignore[index]
 
 
 def _has(directory: Directory, key_id: str) -> bool:
-    found = directory.open().deps.keyring.key(key_id) is not None
-    gc.collect()
-    return found
+    return directory.open().deps.keyring.key(key_id) is not None
 
 
 def _whole(file: Path, folder: Path) -> bool:
@@ -88,7 +85,6 @@ def test_a_restore_that_is_killed_loses_nothing(replacing: bool, directory: Dire
     back_up(directory, file, Plain(), with_parent=False, tell=None)
     shutil.copy(directory.path / PARENT, parent)
     now = _create(directory)
-    gc.collect()
     seen = set()
     for step in range(1000):
         path = tmp_path / f"at {step}"
@@ -106,7 +102,6 @@ def test_a_restore_that_is_killed_loses_nothing(replacing: bool, directory: Dire
             with pytest.raises(SettingsError, match=r"did not come to its end|There is no data directory|not empty"):
                 Directory(path).open()
             seen.add("neither")
-        gc.collect()
         _restore(path, file, parent, replacing=replacing or (path / "site.json").exists())
         assert _has(Directory(path), then)
         assert not _has(Directory(path), now)
@@ -121,7 +116,6 @@ def test_a_restore_that_is_killed_loses_nothing(replacing: bool, directory: Dire
 
 def _log_is_whole(path: Path) -> bool:
     mac = Hmac(Directory(path).open().root.key(AUDIT_KEY))
-    gc.collect()
     return PROBLEM not in [finding.status for finding in verify_log(path / AUDIT_FILE, [mac]).findings]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import os
 import shutil
@@ -224,7 +223,6 @@ def test_the_last_backup_is_of_the_parent_key_that_a_restore_took_away(directory
     assert said() == [(WARNING, True)]
     backed_up(directory, tmp_path / "last")
     assert said() == [(OK, False)]
-    gc.collect()  # and with it what is open of the store
     restored(directory.path, first, replacing=True, parent=old)
     assert said() == [(WARNING, True)]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import errno
-import gc
 import io
 import json
 import os
@@ -49,7 +48,6 @@ def tkms(capsys: pytest.CaptureFixture[str]) -> Tkms:
     def run(directory: Directory | Path, *args: str | Path, status: int = 0) -> Any:
         path = directory.path if isinstance(directory, Directory) else directory
         done = cli.main([*map(str, args), "--data-dir", str(path), "--json"])
-        gc.collect()
         told = capsys.readouterr()
         assert done == status, told
         return told.err if status else json.loads(told.out)

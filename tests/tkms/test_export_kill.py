@@ -59,9 +59,7 @@ def source(directory: Directory, monkeypatch: pytest.MonkeyPatch) -> _Source:
 
 
 def _run(*args: str | Path) -> int:
-    status = cli.main(list(map(str, args)))
-    gc.collect()
-    return status
+    return cli.main(list(map(str, args)))
 
 
 def test_an_export_that_is_killed_is_there_whole_or_not_at_all(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import time
 from collections.abc import Iterator
@@ -32,7 +31,6 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[Aws]:
 def test_a_tenant_goes_to_a_stack_and_comes_back(aws: Aws, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     def tkms(*args: str | Path, status: int = 0) -> Any:
         assert cli.main([*map(str, args), "--json"]) == status
-        gc.collect()
         told = capsys.readouterr()
         one = args[1] != "--lines"
         return told.err if status else json.loads(told.out) if one else list(map(json.loads, told.out.splitlines()))

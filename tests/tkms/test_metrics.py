@@ -23,6 +23,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as families
 
 from kit.connections import Start, Wire, starting, tencent
+from kit.memory import children
 from kit.support import Server, Signer, run_tkms
 from tenantkms.audit import metrics
 from tenantkms.audit.line import INTENT, Record
@@ -280,16 +281,12 @@ def test_who_finds_no_thread_leaves_the_place_to_others(monkeypatch: pytest.Monk
 # -- ends -------------------------------------------------------------------------------------------------
 
 
-def _children(process: int) -> list[int]:
-    return [int(child) for child in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
-
-
 def test_it_outlives_a_worker_itself_and_its_server(running: tuple[Start, str, Signer]) -> None:
     """Counts go on when a worker is replaced, and begin anew with another server, at the same address."""
     start, url, signer = running
     tencent(start.port, signer, "ListKeys")
     before = told(url)
-    first, *_, teller = _children(start.process.pid)
+    first, *_, teller = children(start.process.pid)
     os.kill(first, signal.SIGKILL)
     after = until(url, "cold_start_total", of(before, "cold_start_total") + 1)
     assert of(after, "requests_total", action="ListKeys") == of(before, "requests_total", action="ListKeys")
@@ -299,7 +296,7 @@ def test_it_outlives_a_worker_itself_and_its_server(running: tuple[Start, str, S
     start.process.send_signal(signal.SIGUSR2)
     successor = 0
     while not successor:
-        successor = next(filter(_children, _children(start.process.pid)), 0)
+        successor = next(filter(children, children(start.process.pid)), 0)
     try:
         assert start.process.wait(30) == 0
         assert of(until(url, "cold_start_total", 2), "requests_total", action="ListKeys") == 0

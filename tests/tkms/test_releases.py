@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import os
 import subprocess
@@ -121,7 +120,6 @@ def test_the_release_before_reads_what_this_one_writes_and_back(tmp_path: Path) 
     sources = unpacked(VERSIONS[-2:][0], "sources", tmp_path / "sources")
     directory = Directory(tmp_path / "data")
     asked = fill(directory.path)
-    gc.collect()
     with using(directory) as settings:
         keyring = settings.deps.keyring
         for spec in ("AES_256", "SM4_128"):

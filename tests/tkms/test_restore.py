@@ -109,7 +109,6 @@ def test_a_dry_run_makes_nothing(directory: Directory, file: Path, tmp_path: Pat
     new, parent = Directory(tmp_path / "new"), directory.path / PARENT
     assert tkms(new, "restore", file, "--parent", parent, "--dry-run").endswith("Nothing is changed.\n")
     assert not new.path.exists()
-    gc.collect()
     before = {path.name for path in directory.path.iterdir()}, contents(directory.path)
     tkms(directory, "restore", file, "--replace", "--dry-run")
     assert ({path.name for path in directory.path.iterdir()}, contents(directory.path)) == before
@@ -127,7 +126,6 @@ def test_a_file_of_another_tenant_is_refused(file: Path, tmp_path: Path) -> None
     for number, names in enumerate(({"tenant": "acme"}, {}, {"region": "eu-central-1"})):
         other = Directory(tmp_path / f"{number}")
         other.make(**names)
-        gc.collect()
         before = contents(other.path)
         with pytest.raises(Failed, match="choose another --data-dir"):
             restored(other.path, file, replacing=True)
@@ -161,7 +159,6 @@ def test_one_from_before_a_reseal_opens_with_the_parent_key_that_it_left(
     assert tkms(directory, "backup", "verify", file).endswith(f"It opens with {former}\n")
     assert json.loads(tkms(directory, "backup", "verify", file, "--json"))["parent"] == str(former)
     assert tkms(directory, "open", "--offline", file, blob) == "secret"
-    gc.collect()
     told = tkms(directory, "restore", file, "--replace", "--dry-run")
     assert told.endswith(
         "The parent key becomes that one again, and the one of now is kept aside with what is there.\n"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import gc
 import json
 import os
 import shutil
@@ -114,7 +113,6 @@ def test_with_a_log_that_takes_no_line_nothing_is_made(
 def test_one_that_is_refused_says_so_behind_its_line(directory: Directory, file: Path) -> None:
     """Both are under the key that the log has, which is not that of the backup."""
     reseal(directory, parent_file(directory.path.parent / "new.key"))
-    gc.collect()
     with closing(sqlite3.connect(directory.path / STORE)) as db:
         db.execute("SELECT * FROM keys").fetchone()
         told = tkms(directory, "restore", file, "--replace", "--yes", status=1)

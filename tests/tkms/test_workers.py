@@ -21,6 +21,7 @@ from typing import Any
 import pytest
 
 from kit.connections import Start, Wire, command, request_bytes, starting, tencent
+from kit.memory import children
 from kit.support import Server, Signer, run_tkms
 from tenantkms.store.shared import Memory
 from tenantkms.wire.http import Response
@@ -37,10 +38,6 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Start, P
     data = tmp_path_factory.mktemp("workers") / "data"
     with starting(data, "--workers", str(WORKERS), "--limit", "off") as start:
         yield start, data, Signer(*Server(start.url, data, start.process).credential())
-
-
-def children(process: int) -> list[int]:
-    return [int(child) for child in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
 
 
 def workers(start: Start) -> list[int]:

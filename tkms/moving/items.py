@@ -21,7 +21,7 @@ from tenantkms.crypto.strings import decode_base64
 from tenantkms.errors import InvalidCiphertext
 from tkms.files.sealed import reading
 from tkms.moving.work import Found, Item, Moved
-from tkms.output import Failed, NotDone, UsageError, counted, path_text
+from tkms.output import Failed, NotDone, UsageError, again, counted, path_text
 from tkms.whole import is_unfinished, make_directory, writing
 
 _LARGEST = 65_536
@@ -40,7 +40,7 @@ def of_files(paths: Iterable[Path], to: Path, context: Mapping[str, str], ours: 
             continue
         if path.resolve() == to.resolve() or path.resolve() in to.resolve().parents:
             raise UsageError(f"--to {to} is in {path}: name another directory")
-        for directory, names, files in os.walk(path, onerror=_raise):
+        for directory, names, files in os.walk(path, onerror=again):
             names.sort()
             sources = (Path(directory, name) for name in sorted(files) if not is_unfinished(name))
             found += [_item(source, to / source.relative_to(path), context, ours) for source in sources]
@@ -48,13 +48,6 @@ def of_files(paths: Iterable[Path], to: Path, context: Mapping[str, str], ours: 
     if len(every) < len(found):
         raise UsageError(f"two of the files would be one in {to}: name them apart")
     return [*every.values()]
-
-
-def _raise(error: OSError) -> None:
-    try:
-        raise error
-    finally:
-        del error
 
 
 def _item(source: Path, target: Path, context: Mapping[str, str], ours: Collection[str]) -> tuple[Path, Item]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from tenantkms.crypto.sealed import MAGIC, pack_head, read_head
 from tenantkms.errors import InvalidCiphertext
 from tkms.files.sealed import identity, reading
-from tkms.output import NotDone, path_text
+from tkms.output import NotDone, again, path_text
 from tkms.rewrap.work import Found, Item, Moved
 from tkms.whole import is_unfinished, writing
 
@@ -36,14 +36,7 @@ def _within(directory: Path, context: Mapping[str, str]) -> Iterator[Item]:
             if not path.is_symlink():
                 yield Item(path_text(path), partial(_load, path, context, named=False))
     for error in unreadable:
-        yield Item(path_text(error.filename), partial(_fail, error))
-
-
-def _fail(error: OSError) -> Found | None:
-    try:
-        raise error
-    finally:
-        del error
+        yield Item(path_text(error.filename), partial(again, error))
 
 
 def _load(path: Path, context: Mapping[str, str], *, named: bool) -> Found | None:

@@ -28,6 +28,7 @@ from typing import Any
 import uvloop
 
 from kit.connections import Wire, request_bytes
+from kit.memory import children
 from kit.sdk_clients import make_certificate
 from kit.support import Signer, serving
 from tools.bench.attackers import HOST, KINDS, Kind, Target
@@ -120,8 +121,9 @@ def _measure(honest: Honest, seconds: float) -> dict[str, float]:
 
 def memory_mb(server: int, file: str, what: str) -> float:
     """Of all processes of a server together, as `/proc/<process>/<file>` has it: `Pss` of what they share in parts."""
-    workers = Path(f"/proc/{server}/task/{server}/children").read_text().split()
-    lines = (line for each in (server, *workers) for line in Path(f"/proc/{each}/{file}").read_text().splitlines())
+    lines = (
+        line for each in (server, *children(server)) for line in Path(f"/proc/{each}/{file}").read_text().splitlines()
+    )
     return sum(int(line.split()[1]) for line in lines if line.startswith(f"{what}:")) / 1024
 
 

@@ -33,6 +33,7 @@ from typing import Any
 from cdk.tenants import ROOT
 from kit.connections import Wire, request_bytes
 from kit.emulator import PROGRAM
+from kit.memory import children
 from kit.support import HOST, Signer
 from tools.bench import load
 
@@ -73,8 +74,7 @@ class Turn:
 
     def workers(self) -> list[int]:
         """The processes that answer: the server's children, or itself if it has none."""
-        children = Path(f"/proc/{self.process}/task/{self.process}/children").read_text().split()
-        return [int(child) for child in children] or [self.process]
+        return children(self.process) or [self.process]
 
 
 # -- builds ------------------------------------------------------------------------------------------------
@@ -213,8 +213,7 @@ COUNTS: dict[str, Callable[[Build, Path], float]] = {"one process": instructions
 def _cpu(process: int) -> float:
     """Seconds of user and system time that a server's processes have taken."""
     stat = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
-    children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
-    return sum(map(int, stat[11:13])) / _TICKS + sum(_cpu(int(child)) for child in children)
+    return sum(map(int, stat[11:13])) / _TICKS + sum(map(_cpu, children(process)))
 
 
 def _measure(turn: Turn, connections: int, seconds: int, folder: Path) -> dict[str, float]:
