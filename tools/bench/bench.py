@@ -287,7 +287,7 @@ _PARTS: dict[str, Callable[[argparse.Namespace], Any]] = {
     "attack": lambda args: attack.rows(args.seconds, args.rounds),
     "backup": lambda args: backup.rows(min(args.keys, _MOST)),
     "caches": lambda args: caches.rows(args.keys),
-    "compare": lambda args: compare.rows(args.before, args.seconds, args.local_kms),
+    "compare": lambda args: compare.rows(args.before, args.seconds, args.local_kms, args.python),
     "events": lambda args: events.rows(small=args.small),
     "export": lambda args: transfer.rows(min(args.keys, _MOST)),
     "files": lambda args: files.rows(small=args.small),
@@ -322,6 +322,7 @@ def main() -> None:
     parser.add_argument("--rps", type=int, default=300, help="of load: requests a second (default: %(default)s)")
     parser.add_argument("--small", action="store_true", help="of files and events: little data, one round")
     parser.add_argument("--before", default=compare.BEFORE, metavar="COMMIT", help="of compare: the other build")
+    parser.add_argument("--python", metavar="PROGRAM", help="of compare: this build on this interpreter as well")
     parser.add_argument("--local-kms", type=Path, metavar="PROGRAM", help="of compare: nsmithuk/local-kms")
     args = parser.parse_args()
     if args.what:

@@ -7,21 +7,20 @@ user and system, by request: other work on the machine changes it less than time
 one request takes (Debian: apt-get install valgrind): of one process from the bytes of a request to those of its answer
 (`tools.bench.in_process`), and of the worker of a whole server, with its event loop and what workers share.
 
-`--before COMMIT`: the other build, made in a temporary folder from this repository. MiniStack takes part where it is
-installed (`make .venv-ministack/ready`), nsmithuk/local-kms by `--local-kms PROGRAM`.
+`--before COMMIT`: the other build, made in a temporary folder from this repository. `--python PROGRAM`: this build on
+another interpreter as well. MiniStack takes part where it is installed (`make .venv-ministack/ready`),
+nsmithuk/local-kms by `--local-kms PROGRAM`.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import platform
 import re
 import shutil
 import statistics
 import subprocess
 import sys
-import sysconfig
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -42,6 +41,7 @@ BEFORE = "65a057b"
 CONNECTIONS = (1, 8, 64)
 ROUNDS = 3
 _WARM, _COUNTED = 30, 200
+_ONE, _OTHER = "now, one worker", "now, other Python"
 _TICKS = os.sysconf("SC_CLK_TCK")
 _ENVIRONMENT = {"PATH": os.environ["PATH"], "PYTHONHASHSEED": "0"}
 """Of all that is measured: without a path to modules of another build, and with sets laid out alike each time."""
@@ -88,13 +88,18 @@ def checked_out(commit: str, folder: Path) -> Iterator[Build]:
     if subprocess.run([*git, "add", "--quiet", "--detach", str(root), commit], check=False).returncode:
         raise SystemExit(f"there is no build of {commit} (--before COMMIT)")
     try:
-        uv = shutil.which("uv") or str(ROOT / ".uv/bin/uv")
-        command = [uv, "sync", "--locked", "--quiet", "--project", str(root), "--python", sys.executable]
-        environment = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
-        subprocess.run(command, check=True, env={**environment, "UV_PROJECT_ENVIRONMENT": str(root / ".venv")})
-        yield Build(root, root / ".venv/bin/python")
+        yield installed(root, root / ".venv", sys.executable)
     finally:
         subprocess.run([*git, "remove", "--force", str(root)], check=True)
+
+
+def installed(root: Path, environment: Path, python: str) -> Build:
+    """The build of `root` in a new virtual environment of `python`, with what its lock file says."""
+    uv = shutil.which("uv") or str(ROOT / ".uv/bin/uv")
+    command = [uv, "sync", "--locked", "--quiet", "--project", str(root), "--python", python]
+    here = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
+    subprocess.run(command, check=True, env={**here, "UV_PROJECT_ENVIRONMENT": str(environment)})
+    return Build(root, environment / "bin/python")
 
 
 @contextmanager
@@ -227,26 +232,37 @@ def _medians(runs: Sequence[dict[str, float]]) -> dict[str, float]:
     return {name: statistics.median(run[name] for run in runs) for name in runs[0]}
 
 
-def interpreter() -> str:
-    how = "with" if "--enable-optimizations" in (sysconfig.get_config_var("CONFIG_ARGS") or "") else "without"
-    return f"{platform.python_implementation()} {platform.python_version()}, built {how} optimizations"
+def interpreter(python: str) -> str:
+    """What `python` is. Debian's says nothing of how it was built: with optimizations."""
+    of_it = "platform.python_implementation(), platform.python_version(), sysconfig.get_config_var('CONFIG_ARGS')"
+    command = [python, "-c", f"import json, platform, sysconfig; print(json.dumps([{of_it}]))"]
+    name, version, how = json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
+    built = "built with optimizations" if "--enable-optimizations" in (how or "") else "not said to be optimized"
+    return f"{name} {version}, {built}"
 
 
-def rows(before: str, seconds: int, local_kms: Path | None) -> dict[str, Any]:
+def rows(before: str, seconds: int, local_kms: Path | None, python: str | None) -> dict[str, Any]:
     load.check_wrk()
-    found: dict[str, Any] = {"interpreter": interpreter(), "before": before, "speed": {}, "instructions": {}}
+    found: dict[str, Any] = {
+        "interpreter": interpreter(sys.executable),
+        "other_interpreter": python and interpreter(python),
+        "before": before,
+        "speed": {},
+        "instructions": {},
+    }
     print(
         f"{found['interpreter']}; {len(os.sched_getaffinity(0))} processors, load {os.getloadavg()[0]:.2f}", flush=True
     )
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        old, new = stack.enter_context(checked_out(before, folder)), Build(ROOT, Path(sys.executable))
-        _count(found, {"before": old, "now": new}, folder)
-        turns = {
-            "before": stack.enter_context(serving(old, folder / "old")),
-            "now": stack.enter_context(serving(new, folder / "new")),
-            "now, one worker": stack.enter_context(serving(new, folder / "one", "--workers", "1")),
-        }
+        old = stack.enter_context(checked_out(before, folder))
+        builds = {"before": old, "now": Build(ROOT, Path(sys.executable))}
+        if python:
+            print(f"  {_OTHER}: {found['other_interpreter']} ({python})", flush=True)
+            builds[_OTHER] = installed(ROOT, folder / "other", python)
+        _count(found, builds, folder)
+        turns = {name: stack.enter_context(serving(build, folder / f"data, {name}")) for name, build in builds.items()}
+        turns[_ONE] = stack.enter_context(serving(builds["now"], folder / f"data, {_ONE}", "--workers", "1"))
         peers = {"moto": load.moto()}
         if PROGRAM.exists():
             peers["MiniStack"] = load.ministack()
@@ -269,7 +285,7 @@ def _count(found: dict[str, Any], builds: dict[str, Build], folder: Path) -> Non
         found["instructions"][what] = {**counts, "times": counts["now"] / counts["before"]}
         for name, count in counts.items():
             ratio = count / counts["before"]
-            print(f"  {name:<8}{what:<13}{count:>10,.0f} instructions of a request{ratio:>8.3f}", flush=True)
+            print(f"  {name:<18}{what:<13}{count:>10,.0f} instructions of a request{ratio:>8.3f}", flush=True)
 
 
 def _speed(found: dict[str, Any], turns: dict[str, Turn], seconds: int, folder: Path) -> None:
