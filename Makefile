@@ -33,7 +33,8 @@ help: ## what there is
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
 
 run: .venv/ready ## a running KMS on http://127.0.0.1:8480 with a key, a credential and programs to paste
-	@$(RUN) tkms serve $(ARGS)
+	@# Ctrl-C reaches the shell, too, and is no error: the server then ends with 130.
+	@trap : INT; $(RUN) tkms serve $(ARGS) || test $$? -eq 130
 
 test: check unit e2e ## everything that must pass: format, lint, types, all tests, each once
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import re
 import shutil
 import socket
@@ -14,6 +15,7 @@ from urllib.request import urlopen
 
 import pytest
 
+from cdk.tenants import ROOT
 from kit.connections import command, starting
 from kit.support import new_directory, run_tkms
 from tenantkms.runtime.assemble import SettingsError
@@ -211,3 +213,41 @@ def test_a_copy_of_a_young_store_without_its_wal_is_told(tmp_path: Path) -> None
     whole = Path(shutil.copytree(data, tmp_path / "whole"))
     del held
     assert "alias/default" in _run(whole, "key", "list", check=True).stdout
+
+
+# -- make run ------------------------------------------------------------------------------------------
+
+
+def _on_a_terminal(*args: str, ready: str, key: bytes) -> tuple[int, str]:
+    """The exit code of `make run` with these options, and what it shows; `key` is pressed once it is `ready`."""
+    child, terminal = pty.fork()
+    if child == 0:
+        os.chdir(ROOT)
+        for name in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS"):  # of the make that runs the tests
+            os.environ.pop(name, None)
+        os.execvp("make", ["make", "run", f"ARGS={' '.join(args)}"])
+    shown = ""
+    with os.fdopen(terminal, "r+b", 0) as screen:
+        while ready not in shown:
+            shown += screen.read(65536).decode()
+        screen.write(key)
+        try:
+            while more := screen.read(65536).decode():
+                shown += more
+        except OSError:  # nobody has the terminal any more
+            pass
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), shown
+
+
+def test_who_stops_what_make_runs_reads_of_no_error(tmp_path: Path) -> None:
+    options = ("--port", "0", "--data-dir", str(tmp_path / "data"))
+    _, shown = _on_a_terminal(*options, ready="tkms: ready on ", key=b"\x03")
+    assert "tkms: ready on " in shown
+    assert "make:" not in shown
+
+
+def test_what_make_cannot_run_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "letter.txt").write_text("dear")
+    status, shown = _on_a_terminal("--port", "0", "--data-dir", str(tmp_path), ready="tkms: ", key=b"")
+    assert "Error 1" in shown
+    assert status == 2
