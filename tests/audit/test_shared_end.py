@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 from unittest.mock import patch
 
@@ -101,6 +102,29 @@ def test_a_line_that_was_written_and_not_noted_is_seen(log: Path) -> None:
     assert numbers(log) == list(range(5))
 
 
+def test_a_note_that_ends_anywhere_is_none(tmp_path: Path) -> None:
+    """Its process was killed while it wrote where the log ends, after any byte."""
+    for at in count():
+        log = tmp_path / f"audit-{at}" / "audit.jsonl"
+        log.parent.mkdir()
+        one, two = pair(log)
+        one.write(record("one", 0))
+        two.write(record("two", 0))
+        assert one._end
+        noted = one._end._bytes
+        before = bytes(noted)
+        one.write(record("one", 1))
+        after = bytes(noted)
+        if at == len(after):
+            break
+        noted[at:] = before[at:]
+        two.write(record("two", 1))
+        one.write(record("one", 2))
+        assert (at, numbers(log)) == (at, list(range(6)))
+        assert (at, verify_log(log, [MAC]).findings) == (at, [])
+    assert at > 40
+
+
 def test_lines_that_were_cut_off_are_missed(log: Path) -> None:
     one, two = pair(log)
     one.write(record("one", 0))
@@ -120,6 +144,24 @@ def test_who_has_not_closed_the_file_writes_to_the_next(log: Path) -> None:
     assert len(rotated(log)) > 3
     assert numbers(log)[:1] == [0]
     assert numbers(log) == list(range(len(numbers(log))))
+
+
+def test_who_is_killed_between_two_files_leaves_nobody_in_the_old_one(log: Path) -> None:
+    one, two = pair(log)
+    one.write(record("one", 0))
+    two.write(record("two", 0))
+
+    def killed(path: Path, target: Path, rename: Callable[[Path, Path], Path] = Path.rename) -> None:
+        rename(path, target)
+        raise KeyboardInterrupt
+
+    with patch.object(Path, "rename", killed), pytest.raises(KeyboardInterrupt):
+        one.settle(-1)  # it is old enough to be closed
+    (closed,) = rotated(log)
+    size = closed.stat().st_size
+    two.write(record("two", 1))
+    assert closed.stat().st_size == size
+    assert verify_log(log, [MAC]).findings == []
 
 
 def test_processes_make_one_chain(log: Path) -> None:

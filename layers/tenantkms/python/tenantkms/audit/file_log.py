@@ -225,6 +225,8 @@ class FileLog:
             return
         self._tell(chain, self._event("closed"))  # tells other processes, too, that theirs is not the file any more
         self._mark(chain)
+        if self._end:
+            self._end.turned()  # before: who is killed in between leaves nobody in the file that is closed
         target = self.path.with_name(f"{self.path.stem}-{chain.seq - 1:012d}{self.path.suffix}")
         try:
             if target.exists():
@@ -236,8 +238,6 @@ class FileLog:
             return
         self._size, self.unclosed = -1, ""  # what is open is closed for good
         self._reopen()
-        if self._end:
-            self._end.turned()
         self._size, self._since = 0, self._clock()
 
     def _is_current(self) -> bool:
