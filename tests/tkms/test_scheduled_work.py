@@ -30,6 +30,7 @@ def test_a_fault_that_nobody_thought_of_ends_no_scheduled_work(
     server = object.__new__(worker.Work)
     server.should_exit = False
     server._deps, server._keeper, server._paused = None, Keeper(), lambda: False  # type: ignore[assignment]
+    server._turn = lambda: True
     monkeypatch.setattr(worker, "run", run)
     monkeypatch.setattr(worker, "_MAINTENANCE_SECONDS", 0)
     with pytest.raises(SystemExit):
@@ -63,6 +64,7 @@ def test_a_job_that_is_not_done_lets_the_rest_go_on_and_is_gone_on_with_at_once(
             raise SystemExit
 
     server._deps, server._keeper, server._paused = None, Keeper(), lambda: False  # type: ignore[assignment]
+    server._turn = lambda: True
     monkeypatch.setattr(worker, "run", run)
     monkeypatch.setattr(worker.asyncio, "sleep", sleep)
     with pytest.raises(SystemExit):

@@ -31,6 +31,15 @@ def locked(path: Path, held: str) -> Iterator[int]:
         yield file
 
 
+def hold(file: int) -> bool:
+    """Whether the open `file` is this process's, until it ends: then nobody else has it, however this one ends."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
 def is_held(path: Path) -> bool:
     """Whether a process holds it now."""
     try:

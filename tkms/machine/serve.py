@@ -38,6 +38,7 @@ from tkms.machine.gathering import Gathering
 from tkms.machine.guests import Guests, connections_by_files
 from tkms.machine.handover import Given, given, hand_over, taken
 from tkms.machine.listener import server_config
+from tkms.machine.lock import hold
 from tkms.machine.refusals import Refusals
 from tkms.machine.server_file import ServerFile
 from tkms.machine.supervisor import Place, Supervisor, apart
@@ -256,6 +257,7 @@ class _Serving:
         guests = Guests(self._connections, args.connections_per_address, crew=self._crew)
         keeper = Keeper(log, args.audit_days, args.audit_mb * 1024**2)
         desk = Desk(self._desk, refusals)
+        sweeping = os.open(args.data_dir / "sweep.lock", os.O_RDWR | os.O_CREAT, 0o600)
         work = Work(
             server_config(),
             self._listening,
@@ -266,6 +268,7 @@ class _Serving:
             releases,
             desk,
             place,
+            partial(hold, sweeping),
             lambda: directory.paused,
         )
         if self._tls:

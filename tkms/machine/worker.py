@@ -1,4 +1,4 @@
-"""One process that serves: its event loop, the locks that it holds, and the scheduled work of the first of them."""
+"""One process that serves: its event loop, the locks that it holds, and the scheduled work of one of them."""
 
 from __future__ import annotations
 
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 _MAINTENANCE_SECONDS = 60
 _SWEEP_SECONDS = 20
 """How long a job goes on before what else is to be done has its turn, and then the job again."""
+_TURN_SECONDS = 1
+"""How long it takes to see that whoever did the scheduled work has ended."""
 _WARN_SECONDS = 3_600
 _HELD_SECONDS = 0.005
 """How long other processes may wait for a lock that a server that is alone has used."""
@@ -104,8 +106,8 @@ class Keeper:
 
 
 class Work(Server):
-    """What a worker does: it serves until the supervisor ends, and the first one does the scheduled work beside, unless
-    that is `paused`."""
+    """What a worker does: it serves until the supervisor ends, and the one whose `turn` it is does the scheduled work
+    beside, unless that is `paused`. A turn lasts as long as the process."""
 
     def __init__(
         self,
@@ -118,10 +120,11 @@ class Work(Server):
         releases: Releases,
         desk: Desk,
         place: Place,
+        turn: Callable[[], bool],
         paused: Callable[[], bool],
     ) -> None:
         super().__init__(config, listening, app, guests)
-        self._paused = paused
+        self._turn, self._paused = turn, paused
         self._place = place
         self._certificate: ServerCertificate | None = None
         self._hung_up = asyncio.Event()
@@ -143,9 +146,7 @@ class Work(Server):
         gc.freeze()  # what is here by now stays: the collector need not look at it again and again
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(self._place.lifeline, self._orphaned)
-        self._timers.append(self._loop.create_task(self._settle()))
-        if self._place.number == 0:
-            self._timers.append(self._loop.create_task(self._maintain()))
+        self._timers += [self._loop.create_task(self._settle()), self._loop.create_task(self._maintain())]
         self._loop.add_signal_handler(signal.SIGHUP, self._hung_up.set)
         if self._certificate:
             self._timers.append(self._loop.create_task(self._certify(self._certificate)))
@@ -164,6 +165,8 @@ class Work(Server):
 
     async def _maintain(self) -> None:
         told = 0
+        while not self._turn():  # noqa: ASYNC110 - it is another process that is waited for
+            await asyncio.sleep(_TURN_SECONDS)
         while not self.should_exit:  # what it would leave, it would begin with again at once
             request_id, pause = str(uuid4()), _MAINTENANCE_SECONDS
             for job in () if await asyncio.to_thread(self._waits) else JOBS.values():
