@@ -23,9 +23,9 @@ import msgspec
 
 from kit.support import Signer
 from tenantkms.wire.http import Request, Response
-from tkms.machine.connection import Application
 from tkms.machine.guests import Guests
 from tkms.machine.listener import Server, server_config
+from tkms.machine.ports import Application
 
 
 @dataclass
@@ -121,10 +121,12 @@ class _Answers(io.BufferedReader):
 
 
 class Wire:
-    """One connection of raw bytes."""
+    """One connection of raw bytes, inside `tls` if it is given."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, tls: ssl.SSLContext | None = None) -> None:
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=20)
+        if tls:
+            self.socket = tls.wrap_socket(self.socket, server_hostname="127.0.0.1")
         self._raw = self.socket.makefile("rb", buffering=0)
         self._answers = _Answers(self._raw)
 

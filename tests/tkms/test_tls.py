@@ -13,10 +13,9 @@ import signal
 import ssl
 import stat
 import subprocess
-import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -27,9 +26,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
 
-from kit.connections import command, starting
+from kit.callers import Callers
+from kit.connections import Wire, command, starting
+from kit.memory import children, open_files
 from kit.sdk_clients import make_certificate
-from kit.support import new_directory, run_tkms
+from kit.support import Server, Signer, new_directory, run_tkms
 from tenantkms.runtime.assemble import SettingsError
 from tkms.machine import worker
 from tkms.tls import serving
@@ -423,40 +424,39 @@ def test_a_word_of_the_operator_is_heard_by_all_workers_at_once(data: Path) -> N
     assert start.process.returncode == -signal.SIGKILL  # by `starting`: it was still there
 
 
-def test_certificates_change_under_load_and_no_request_fails(data: Path) -> None:
-    """Connections that are open stay, those that come get the new certificate."""
-    made = Path(_tls(data)["ca"])
-    statuses, failed, done = list[int](), list[BaseException](), threading.Event()
+def _who_serves(port: int, workers: list[int], trusted: ssl.SSLContext) -> dict[int, set[int]]:
+    """The certificates of connections that come now, by the worker that has each (proc_net_tcp(5))."""
+    served: dict[int, set[int]] = {worker: set() for worker in workers}
+    with ExitStack() as stack:
+        for _ in range(4 * len(workers)):
+            wire = stack.enter_context(Wire(port, tls=trusted))
+            assert isinstance(wire.socket, ssl.SSLSocket)
+            leaf = x509.load_der_x509_certificate(wire.socket.getpeercert(binary_form=True) or b"")
+            ends = f":{port:04X}", f":{wire.socket.getsockname()[1]:04X}"
+            rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+            ours = {f"socket:[{row[9]}]" for row in rows if row[1].endswith(ends[0]) and row[2].endswith(ends[1])}
+            for worker in workers:
+                if ours & open_files(worker):
+                    served[worker].add(leaf.serial_number)
+    return served
 
-    def ask(*, kept: bool) -> None:
-        client = http.client.HTTPSConnection("127.0.0.1", start.port, context=_strict(made), timeout=20)
-        try:
-            while not done.is_set():
-                client.request("GET", "/healthz")
-                response = client.getresponse()
-                response.read()
-                statuses.append(response.status)
-                if not kept:
-                    client.close()
-        except (OSError, http.client.HTTPException) as error:
-            failed.append(error)
-        finally:
-            client.close()
 
-    with starting(data, "--tls", "--workers", "2") as start, ThreadPoolExecutor(6) as pool:
-        try:
-            for number in range(6):
-                pool.submit(ask, kept=number % 2 == 0)
+def test_certificates_change_under_load_and_no_call_fails(data: Path) -> None:
+    """Connections that are open stay, those that come get the new certificate, whichever worker has them."""
+    trusted = _strict(Path(_tls(data)["ca"]))
+    with starting(data, "--tls", "--workers", "2", "--limit", "off") as start:
+        signer, workers = Signer(*Server(start.url, data, start.process).credential()), children(start.process.pid)
+        with Callers(start.port, signer, kept=4, new=2, tls=trusted) as calls:
             for _ in range(3):
-                old, before = _serial(start.port), len(statuses)
+                calls.more(20)
                 _tls(data, "--renew")
+                leaf = x509.load_pem_x509_certificate((data / "tls" / "server.pem").read_bytes())
                 start.process.send_signal(signal.SIGHUP)
-                deadline = time.monotonic() + 20
-                while len(statuses) < before + 20 or old in {_serial(start.port) for _ in range(8)}:
-                    assert time.monotonic() < deadline
-        finally:
-            done.set()
-    assert (failed, {*statuses}) == ([], {200})
+                new = {worker: {leaf.serial_number} for worker in workers}
+                calls.until(lambda new=new: _who_serves(start.port, workers, trusted) == new)
+            calls.more(20)
+        assert children(start.process.pid) == workers
+    assert (calls.lost, calls.refused, calls.again) == ([], 0, 0)
 
 
 def test_the_own_certificate_is_renewed_while_it_serves(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:

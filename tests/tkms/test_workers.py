@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 
 from kit.connections import Start, Wire, command, request_bytes, starting, tencent
-from kit.memory import children
+from kit.memory import children, open_files
 from kit.support import Server, Signer, run_tkms
 from tenantkms.store.shared import Memory
 from tenantkms.wire.http import Response
@@ -53,8 +53,7 @@ def connections(process: int, port: int) -> int:
     """Open ones of clients to `port`, by /proc/net/tcp (proc_net_tcp(5)): a process has other sockets, too."""
     rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     established = {f"socket:[{row[9]}]" for row in rows if row[1].endswith(f":{port:04X}") and row[3] == "01"}
-    files = [file for file in Path(f"/proc/{process}/fd").iterdir() if file.is_symlink()]
-    return sum(str(file.readlink()) in established for file in files)
+    return len(established & open_files(process))
 
 
 def key_of(start: Start, signer: Signer) -> str:

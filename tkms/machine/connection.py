@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from concurrent.futures import Executor
 from math import inf
 from time import perf_counter
-from typing import Any, Protocol
+from typing import Any
 
 from tenantkms.audit.faults import log_fault
 from tenantkms.wire.http import Request, Response
 from tkms.machine.guests import Guests
+from tkms.machine.ports import Application, Cancelled, Opening
 from tkms.machine.reader import PIECE, Reader
 from tkms.machine.written import plain, written
 
@@ -26,48 +26,11 @@ FIRST_SECONDS = 10
 REQUEST_SECONDS = 60
 """How long a later request may take to arrive, and a client to take its answers."""
 LINGER_SECONDS = 2
-"""How long a connection without a request has for its first one when the server is to end."""
+"""How long a connection without a request has for its first one when the server is to end, and for one that arrives."""
+SOON_SECONDS = 0.5
+"""How long a connection has for its next request then: who asks again and again has sent it already, or is about to."""
 SPIN_SECONDS = 100e-6
 """How long the event loop asks for the next request before it sleeps, after an answer on the only connection."""
-
-
-class Work(Protocol):
-    """What became of a request. `response` is None where it may take long; `admitted`: its signature verified;
-    `unwritten`: the response may not leave before `Application.settle`, which may make it another one.
-    """
-
-    response: Response | None
-    admitted: bool
-    unwritten: bool
-
-
-class Application(Protocol):
-    """What answers requests: `begin` on the event loop, `finish` in a thread of `pool` where there is no answer yet.
-
-    `together`: there may be others in the same turn of the loop, so that what is done for all can wait for `settle`.
-    """
-
-    @property
-    def pool(self) -> Executor: ...
-
-    def begin(self, request: Request, *, together: bool) -> Work: ...
-
-    def finish(self, work: Any) -> Response: ...
-
-    def settle(self) -> None:
-        """For all that is `unwritten`. Never fails."""
-
-
-class Cancelled(Protocol):
-    """What can be ended."""
-
-    def cancel(self) -> object: ...
-
-
-class Opening(Cancelled, Protocol):
-    """What goes before a connection. It begins with `look`."""
-
-    def look(self) -> None: ...
 
 
 class Connection(Reader, asyncio.Protocol):
@@ -288,17 +251,29 @@ class Connection(Reader, asyncio.Protocol):
     # -- the server --
 
     def shutdown(self) -> None:
-        """Called by uvicorn when it is to end: after the answer that is being made, or the one that a client which has
-        just connected waits for.
+        """Called by uvicorn when it is to end: after the answer that is being made, or the next one.
+
+        Only an answer can tell a client that it is the last. What it sends on a connection that is closed meanwhile has
+        none, and the client cannot know what became of it.
         """
         self._empty_outbox()
-        if self._unserved and not self._busy:
-            self._ending = True
-            self._loop.call_later(LINGER_SECONDS, self.expire, inf)
+        if self._busy:
+            self._last = True
+            self._waiting.clear()
             return
-        self._last = True
-        self._waiting.clear()
-        if not self._busy:
+        self._ending = True
+        if not self._unserved:
+            self._loop.call_later(SOON_SECONDS, self._end_idle)
+        self._loop.call_later(LINGER_SECONDS, self._end)
+
+    def _end_idle(self) -> None:
+        if not (self._arriving or self._waiting or self._unparsed or self._unsent):
+            self._end()
+
+    def _end(self) -> None:
+        if self._transport is None:
+            self.expire(inf)
+        elif not self._busy:
             self._transport.close()
 
     def expire(self, now: float) -> None:

@@ -17,8 +17,9 @@ from typing import Any
 
 import uvicorn
 
-from tkms.machine.connection import Application, Connection
+from tkms.machine.connection import Connection
 from tkms.machine.guests import Guests, network
+from tkms.machine.ports import Application
 from tkms.machine.written import plain, written
 
 HANDSHAKE_SECONDS = 8
@@ -150,8 +151,12 @@ class Listener:
             self._loop.add_reader(self._socket, self._accept)
 
     def close(self) -> None:
+        """Those whom the kernel has let in by now are served: with the last use of the socket it would end them."""
         self._closed = True
         self._loop.remove_reader(self._socket)
+        for _ in range(_BACKLOG):
+            if not self._accept_one():
+                break
         self._socket.close()
         self._drop_spare()
 

@@ -9,6 +9,7 @@ import ipaddress
 import os
 import socket
 import sys
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
@@ -37,6 +38,7 @@ from tkms.machine.directory import Directory, Seed
 from tkms.machine.gathering import Gathering
 from tkms.machine.guests import Guests, connections_by_files
 from tkms.machine.handover import Given, given, hand_over, taken
+from tkms.machine.last_in import let_nobody_in
 from tkms.machine.listener import server_config
 from tkms.machine.lock import hold
 from tkms.machine.refusals import Refusals
@@ -50,6 +52,8 @@ from tkms.output import PAUSED, say
 if TYPE_CHECKING:
     from tkms.tls.serving import Choice
 
+_LAST_IN_SECONDS = 0.1
+"""How long those who were on their way in have for it when the server is to end."""
 _SWITCH_SECONDS = 0.0005
 """How long a thread may keep the interpreter while the event loop waits for it: Python's default is ten times that."""
 
@@ -198,8 +202,16 @@ class _Serving:
             size, work = args.workers, self._work
             if self._metrics:
                 size, work = size + 1, self._work_or_tell
-            supervisor = Supervisor(size, work, partial(hand_over, self._listening, self._metrics, lock))
+            heir = partial(hand_over, self._listening, self._metrics, lock)
+            supervisor = Supervisor(size, work, heir, self._stop)
             return supervisor.run(lambda: self._files.ready(self._url))
+
+    def _stop(self, taken_over: bool) -> None:
+        """Those who come are refused from now on, unless they are another server's, or systemd's to keep waiting."""
+        if not taken_over and self._files.listening < 0:
+            let_nobody_in(self._listening)
+            time.sleep(_LAST_IN_SECONDS)
+        self._listening.close()
 
     def _prepare(self) -> int:
         """All that may be wrong, in a process of its own. Only then the directory is made, so that a start that cannot

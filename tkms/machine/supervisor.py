@@ -145,15 +145,23 @@ class Supervisor:
     """`work` is what a worker does in its `Place`; it answers the exit code.
 
     `hand_over` starts another server of the same data directory and listening socket, with that descriptor to write to
-    once it is ready; it answers the process.
+    once it is ready; it answers the process. `stop` is told whether that one serves now, before workers end: it closes
+    the listening socket, which each worker has, too.
     """
 
-    def __init__(self, size: int, work: Callable[[Place], int], hand_over: Callable[[int], int]) -> None:
-        self._size, self._work, self._hand_over = size, work, hand_over
+    def __init__(
+        self,
+        size: int,
+        work: Callable[[Place], int],
+        hand_over: Callable[[int], int],
+        stop: Callable[[bool], object],
+    ) -> None:
+        self._size, self._work, self._hand_over, self._stop = size, work, hand_over, stop
         self._workers: dict[int, Worker] = {}  # by process
         self._due: dict[int, float] = {}  # numbers of workers that are to be replaced, and when
         self._lifeline = (-1, -1)
         self._successor = (0, -1)  # another server that gets ready: its process, and where it says so
+        self._succeeded = False  # it serves
 
     def run(self, ready: Callable[[], None]) -> int:
         """Serve until a signal says to end; `ready` is called once all workers are. The exit code.
@@ -218,7 +226,7 @@ class Supervisor:
                 return -got
             if got:
                 handlers[got]()
-            if self._succeeded():
+            if self._has_succeeded():
                 return 0
             for number in [number for number, when in self._due.items() if when <= time.monotonic()]:
                 del self._due[number]
@@ -257,12 +265,12 @@ class Supervisor:
         finally:
             os.close(tell)
 
-    def _succeeded(self) -> bool:
+    def _has_succeeded(self) -> bool:
         """Whether another server has taken over."""
         process, told = self._successor
         if not process or not select.select([told], [], [], 0)[0]:
             return False
-        taken = os.read(told, 1) == b"+"
+        taken = self._succeeded = os.read(told, 1) == b"+"
         os.close(told)
         self._successor = (0, -1)
         if taken:
@@ -275,7 +283,10 @@ class Supervisor:
     # -- the end --
 
     def _end(self) -> None:
-        """End all workers, which first answer what they have begun."""
+        """End all workers, which first answer what they have begun. Who comes then is refused, and does not wait for
+        somebody who lets it in.
+        """
+        self._stop(self._succeeded)
         self._tell(signal.SIGTERM)
         deadline = time.monotonic() + _END_SECONDS
         while self._workers and time.monotonic() < deadline:

@@ -21,12 +21,12 @@ from tenantkms.audit.file_audit import FileAudit
 from tenantkms.errors import KmsError
 from tenantkms.keys.maintenance import JOBS, counted, run
 from tenantkms.runtime.assemble import Settings, SettingsError
-from tkms.machine.connection import Application
 from tkms.machine.counts import AUDIT_TROUBLE
 from tkms.machine.crew import Crew
 from tkms.machine.desk import Desk
 from tkms.machine.guests import Guests
 from tkms.machine.listener import Server
+from tkms.machine.ports import Application
 from tkms.machine.supervisor import Place
 from tkms.output import held_text, say
 

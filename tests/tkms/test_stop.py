@@ -1,0 +1,86 @@
+"""Clients go on asking while the server ends, and while another one takes its place."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from pathlib import Path
+
+import pytest
+
+from kit.callers import Callers
+from kit.connections import Start, starting
+from kit.memory import children
+from kit.support import Server, Signer
+from tkms.machine.last_in import let_nobody_in
+
+
+def signer(start: Start, data: Path) -> Signer:
+    return Signer(*Server(start.url, data, start.process).credential())
+
+
+def test_who_is_on_the_way_in_is_let_in_and_nobody_else() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        address = listening.getsockname()
+        with socket.create_connection(address, timeout=5) as early:
+            early.sendall(b"asked")
+            let_nobody_in(listening)
+            with pytest.raises(TimeoutError):
+                socket.create_connection(address, timeout=0.2)
+            taken, _ = listening.accept()
+            with taken:
+                assert taken.recv(10) == b"asked"
+                taken.sendall(b"told")
+            assert early.recv(10) == b"told"
+        listening.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            listening.accept()
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(address, timeout=5)
+
+
+def ended(process: int) -> bool:
+    """Of proc_pid_stat(5): Z is who has ended, and whom nobody has asked for."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(") ")[2][0] == "Z"
+    except FileNotFoundError:
+        return True
+
+
+@pytest.mark.parametrize("word", [signal.SIGTERM, signal.SIGINT])
+def test_who_was_let_in_has_the_answer_to_what_it_asked(tmp_path: Path, word: signal.Signals) -> None:
+    data = tmp_path / "data"
+    with starting(data, "--workers", "2", "--limit", "off") as start, Callers(start.port, signer(start, data)) as calls:
+        calls.more(200)
+        assert calls.refused == 0
+        start.process.send_signal(word)
+        calls.wait()
+        assert start.process.wait(timeout=20) == {signal.SIGTERM: -signal.SIGTERM, signal.SIGINT: 130}[word]
+    assert calls.lost == []
+    assert calls.refused == 9
+
+
+def test_nobody_is_refused_while_another_server_takes_over_and_over(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    with starting(data, "--workers", "2", "--limit", "off") as start:
+        server = start.process.pid
+        try:
+            with Callers(start.port, signer(start, data)) as calls:
+                for _ in range(3):
+                    calls.more(100)
+                    server = _successor(server, calls)
+                calls.more(100)
+        finally:
+            os.kill(server, signal.SIGTERM)
+    assert calls.lost == []
+    assert calls.refused == 0
+
+
+def _successor(server: int, calls: Callers) -> int:
+    """The server that has taken over from `server`, which has ended."""
+    os.kill(server, signal.SIGUSR2)
+    calls.until(lambda: any(map(children, children(server))))
+    (taking,) = filter(children, children(server))
+    calls.until(lambda: ended(server))
+    return taking
