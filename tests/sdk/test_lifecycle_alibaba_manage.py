@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
+from kit import samples
 from kit.sdk_alibaba import HELLO, Alibaba, policy, tags
 from kit.sdk_clients import UNKNOWN_KEY, Classic, Login, Tea, login, refused
-from kit.support import Server
+from kit.support import Server, serving
+from tenantkms.model.limits import OFF
+from tenantkms.store.port import PutKey
+from tkms.machine.directory import Directory
 
 _BAD = ("InvalidParameter", 400)
 
@@ -56,24 +61,49 @@ def test_tags_of_many_keys(user: Alibaba) -> None:
     assert [tagged(user, key) for key in keys] == [{}, {}, {}]
 
 
+def pages_of_tags(user: Alibaba, token: str = "", **asked: Any) -> list[list[dict[str, Any]]]:
+    """The rows of each page, as a program reads them: until there is no NextToken."""
+    pages = list[list[dict[str, Any]]]()
+    while token or not pages:
+        answer = user.ask("ListTagResources", ResourceType="key", **asked, **({"NextToken": token} if token else {}))
+        pages.append(answer["TagResources"]["TagResource"])
+        token = answer.get("NextToken", "")
+    return pages
+
+
 def test_tagged_keys_are_found_page_by_page(user: Alibaba) -> None:
     mark = uuid4().hex
     full = [{"Key": mark, "Value": "1"}, *({"Key": f"k{n}", "Value": "v"} for n in range(19))]
     keys = [user.key() for _ in range(11)]
     user.ask("TagResources", ResourceType="key", ResourceId=keys, Tag=full)
-    asked: dict[str, Any] = {"ResourceType": "key", "Tag": [{"Key": mark, "Value": "1"}]}
-    first = user.ask("ListTagResources", **asked)
-    second = user.ask("ListTagResources", **asked, NextToken=first["NextToken"])
-    rows = [answer["TagResources"]["TagResource"] for answer in (first, second)]
-    assert [len(page) for page in rows] == [200, 20]
-    assert second.get("NextToken", "") == ""
-    assert {(row["ResourceId"], row["TagKey"]) for page in rows for row in page} == {
+    pages = pages_of_tags(user, Tag=[{"Key": mark, "Value": "1"}])
+    assert sum(map(len, pages)) == 220
+    assert all(len(page) <= 200 for page in pages)
+    assert {(row["ResourceId"], row["TagKey"]) for page in pages for row in page} == {
         (key, tag["Key"]) for key in keys for tag in full
     }
-    asked["Tag"] = [{"Key": mark, "Value": "2"}]
-    assert user.ask("ListTagResources", **asked)["TagResources"]["TagResource"] == []
+    assert not any(pages_of_tags(user, Tag=[{"Key": mark, "Value": "2"}]))
+    named = [[row["ResourceId"] for row in page] for page in pages_of_tags(user, ResourceId=keys)]
+    assert [len(page) for page in named] == [200, 20]
     with refused(user, *_BAD):
-        user.ask("ListTagResources", **asked, NextToken="next")
+        user.ask("ListTagResources", ResourceType="key", NextToken="next")
+
+
+@pytest.mark.parametrize("kind", [Tea, Classic])
+def test_few_tagged_keys_among_many_are_found_page_by_page(kind: type[Tea | Classic], tmp_path: Path) -> None:
+    """A page of two hundred keys that have none is empty, and has a NextToken."""
+    with serving(tmp_path / "data") as server:
+        user = Alibaba(kind(login(server)))
+        store = Directory(tmp_path / "data", OFF).open().deps.keyring.store
+        numbers = range(1, 1_001)
+        some = {n: {"team": "payments", "n": str(n)} for n in (7, 250, 251, 999)}
+        for start in range(0, len(numbers), 100):
+            store.commit([PutKey(samples.key(n, tags=some.get(n, {}))) for n in numbers[start : start + 100]])
+        pages = pages_of_tags(user, Tag=[{"Key": "team", "Value": "payments"}])
+        found = [[row["TagValue"] for row in page if row["TagKey"] == "n"] for page in pages]
+        assert found == [["7"], ["250", "251"], [], [], ["999"], []]
+        old = pages_of_tags(user, token="4")
+        assert [row["TagValue"] for page in old for row in page if row["TagKey"] == "n"] == ["251", "999"]
 
 
 TOO_MUCH: dict[str, tuple[str, tuple[str, int]]] = {

@@ -14,7 +14,7 @@ from tenantkms.model.alias import ALIAS_PREFIX, check_alias
 from tenantkms.model.profiles import DAY
 from tenantkms.model.specs import EC, HMAC, RSA, KeySpec, KeyUsage, Origin
 from tenantkms.model.states import KeyState
-from tenantkms.wire import codecs
+from tenantkms.wire import codecs, places
 from tenantkms.wire.arns import Arns
 from tenantkms.wire.parse import parse_json
 from tenantkms.wire.shapes import BASE64, KEY_OR_ALIAS, TEXT, Shape, like, shaped
@@ -49,6 +49,7 @@ ARNS = Arns(
         "ResourceId": e.ResourceNotFound,
     },
 )
+_ROWS = re.compile(r"[0-9]{1,9}")
 _OPAQUE = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _ALIAS = re.compile(r"alias/[A-Za-z0-9_/-]{1,255}")
 TAG_LIST = '[{"Key":"team","Value":"payments"}]'
@@ -205,6 +206,18 @@ def tag_map(wire: str, value: Any) -> dict[str, str]:
 @shaped(Shape("json", example=TAG_LIST))
 def tag_filter(wire: str, value: Any) -> list[tuple[str, list[str]]]:
     return [(name, [content] if content else []) for name, content in _tag_list(wire, value)]
+
+
+@shaped(Shape("text", 1, 1024))
+def tags_token(wire: str, value: Any) -> dict[str, Any]:
+    """A NextToken of ListTagResources. A number is how many rows to pass over: releases before this one told it."""
+    said = codecs.text(wire, value)
+    if _ROWS.fullmatch(said):
+        return {"start": int(said)}
+    place = places.place_of("ListTagResources", said)
+    if place is None:
+        raise e.InvalidParameter(f"{wire} is none that ListTagResources has answered.")
+    return {"after": place}
 
 
 @shaped(Shape("text", example='["team"]'))

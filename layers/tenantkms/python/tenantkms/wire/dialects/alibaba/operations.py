@@ -8,7 +8,7 @@ from tenantkms import errors as e
 from tenantkms.model.alias import ALIAS_PREFIX
 from tenantkms.model.profiles import PROFILES
 from tenantkms.names import ALIBABA
-from tenantkms.wire import codecs
+from tenantkms.wire import codecs, places
 from tenantkms.wire.dialects.alibaba import fields
 from tenantkms.wire.translate import (
     SPREAD,
@@ -313,7 +313,7 @@ OPERATIONS: dict[str, Operation] = {
             In("ResourceId", "key_ids", fields.resource_ids),
             _RESOURCE_TYPE,
             In("Tag", "tags", fields.tag_filter),
-            In("NextToken", "start", codecs.integer(0, 10**9)),
+            In("NextToken", SPREAD, fields.tags_token),
         ),
         {
             "TagResources": {
@@ -327,7 +327,7 @@ OPERATIONS: dict[str, Operation] = {
                     },
                 )
             },
-            "NextToken": lambda result, _view: str(result["next"]) if result["next"] else "",
+            "NextToken": lambda result, _view: places.token("ListTagResources", result["next"]),
         },
     ),
     "GetKeyPolicy": Operation("GetKeyPolicy", (_KEY, _POLICY_NAME), {"Policy": get("policy")}),

@@ -12,13 +12,13 @@ from tenantkms.crypto.strings import decode_base64
 from tenantkms.model.grant import EVERYBODY
 from tenantkms.model.grant import OPERATIONS as GRANTABLE
 from tenantkms.model.version import UUID_FORM
-from tenantkms.wire import codecs
+from tenantkms.wire import codecs, places
 from tenantkms.wire.dialects.aws import fields, leaves, pages
 from tenantkms.wire.dialects.aws.errors import BadArn, BadGrantId, BadGrantToken, BadMarker
 from tenantkms.wire.dialects.aws.rows import GRANTS, MANAGED, given
 from tenantkms.wire.shapes import Shape, shape_of, shaped
 from tenantkms.wire.signing.aws_sigv4 import INVOCATION
-from tenantkms.wire.translate import SPREAD, In, Operation, Out, Rule, Target, call, each, get, refused
+from tenantkms.wire.translate import SPREAD, In, Operation, Out, Rule, call, each, get, refused
 
 _PRINCIPAL = re.compile(r"arn:aws:iam::[0-9]{12}:(root|user/(?P<id>[A-Za-z0-9_+=,.@-]{1,128}))")
 _ID = re.compile(r"[0-9a-f]{64}")
@@ -108,34 +108,11 @@ def _token(result: Mapping[str, Any], _view: object) -> str:
 
 
 @shaped(Shape("text", 1, 1024))
-def _words(wire: str, value: Any) -> list[str]:
-    name, *words = (decode_base64(_MARKER_TEXT(wire, value)) or b"").decode("ascii", "replace").split(" ")
-    if name != _RETIRABLE:
+def _place(wire: str, value: Any) -> dict[str, Any]:
+    place = places.place_of(_RETIRABLE, _MARKER_TEXT(wire, value))
+    if place is None:
         raise BadMarker
-    return words
-
-
-def _number(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) <= 12):
-        raise BadMarker
-    return int(text)
-
-
-def _put_place(canonical: dict[str, Any], _call: dict[str, Any], words: list[str]) -> None:
-    if len(words) != 3 or not (words[1] == "-" or UUID_FORM.fullmatch(words[1])):
-        raise BadMarker
-    canonical["after"] = {
-        "created": _number(words[0]),
-        "key_id": "" if words[1] == "-" else words[1],
-        "grants": _number(words[2]),
-    }
-
-
-def _next_retirable(result: Mapping[str, Any], _view: object) -> str | None:
-    at = result["next"]
-    if at is None:
-        return None
-    return base64.b64encode(f"{_RETIRABLE} {at['created']} {at['key_id'] or '-'} {at['grants']}".encode()).decode()
+    return place
 
 
 # -- answers -------------------------------------------------------------------------------------------
@@ -224,11 +201,11 @@ OPERATIONS: dict[str, Operation] = {
             *refused("RetiringServicePrincipal"),
             given("RetiringPrincipal", "retiring", _principal, required=True),
             pages.LIMIT,
-            given("Marker", Target("after", _put_place), _words),
+            given("Marker", "after", _place),
         ),
         {
             "Grants": each("grants", _GRANT),
-            "NextMarker": _next_retirable,
+            "NextMarker": lambda result, _view: places.token(_RETIRABLE, result["next"]) or None,
             "Truncated": lambda result, _view: result["next"] is not None,
         },
         constant={"limit": 50},

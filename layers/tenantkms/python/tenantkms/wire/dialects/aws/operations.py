@@ -245,7 +245,7 @@ OPERATIONS: dict[str, Operation] = {
         ),
         {
             "Tags": each("rows", {"TagKey": get("name"), "TagValue": get("value")}),
-            **pages.more("ListResourceTags", get("next"), pages.row_key("rows")),
+            **pages.more("ListResourceTags", pages.rows_of_one_key, pages.row_key("rows")),
         },
         constant={"limit": 50},
     ),

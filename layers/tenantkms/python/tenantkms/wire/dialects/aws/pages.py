@@ -81,3 +81,10 @@ def rest_of(name: str) -> Out:
         return at if result[name] and at < result["total"] else 0
 
     return rest
+
+
+def rows_of_one_key(result: Mapping[str, Any], _view: View) -> int:
+    """The offset that a `Place` says where it is of the one key that was asked for, or 0."""
+    place = result["next"]
+    rows: int = place["rows"] if isinstance(place, Mapping) else place or 0  # a number: of the release before
+    return rows
