@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import sqlite3
+import tracemalloc
 from contextlib import closing
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from kit.raw_rows import FIRST_LAYOUT
 from kit.samples import ROW_MACS, key
 from tenantkms.model.alias import Alias
 from tenantkms.model.key import Key, KeyFilter
+from tenantkms.model.specs import KeySpec, KeyUsage, Origin
+from tenantkms.model.states import KeyState
 from tenantkms.store.port import DeleteAlias, DeleteKey, PutAlias, PutKey, RevisionConflict
 from tenantkms.store.segments import ascending, place_of
 from tenantkms.store.sqlite import SqliteStore
@@ -51,6 +54,11 @@ def counted(store: SqliteStore, table: str, created: str, name: str) -> list[int
     select = f"SELECT count(*) FROM {table} WHERE ({created}, {name}) >= (?, ?) AND ({created}, {name}) < (?, ?)"
     ends = [*starts[1:], (2**63 - 1, "")]
     return [store._at.db.execute(select, (*a, *b)).fetchone()[0] for a, b in zip(starts, ends, strict=True)]
+
+
+def indexes(store: SqliteStore) -> set[str]:
+    select = "SELECT name FROM sqlite_schema WHERE type = 'index' AND tbl_name = 'keys' AND sql IS NOT NULL"
+    return {name for (name,) in store._at.db.execute(select)}
 
 
 def filled(path: Path, order: str) -> tuple[SqliteStore, list[Key]]:
@@ -116,7 +124,9 @@ def test_rows_of_a_file_from_before_are_counted_when_it_is_opened(tmp_path: Path
     store, keys = filled(path, "mixed")
     with closing(sqlite3.connect(path)) as db:
         db.executescript(FIRST_LAYOUT)
+        db.executescript("DROP INDEX keys_by_facts; CREATE INDEX keys_by_age ON keys (created, id)")
     store = SqliteStore(path, ROW_MACS)
+    assert indexes(store) == {"keys_by_facts", "keys_due"}
     assert [rows for *_, rows in segments(store, "keys")] == [2_000] * 4 + [1_000]
     list(store.take_over())
     check(store, keys)
@@ -138,3 +148,57 @@ def test_a_page_looks_at_no_rows_before_its_segment(tmp_path: Path) -> None:
         store.list_keys(KeyFilter(), now=0, offset=segment * 2_000 + 1_900, limit=10)
         taken.append(steps[0])
     assert max(taken) < 1.2 * min(taken)
+
+
+# -- filters ---------------------------------------------------------------------------------------------
+
+
+def plan_of(store: SqliteStore, where: KeyFilter, offset: int) -> list[str]:
+    """How SQLite looks keys up and passes over them for a page of ten, as it says it itself."""
+    db, asked = store._at.db, list[str]()
+    db.set_trace_callback(asked.append)
+    store.list_keys(where, now=0, offset=offset, limit=10)
+    db.set_trace_callback(None)
+    steps = [row[-1] for said in asked if said.startswith("SELECT") for row in db.execute(f"EXPLAIN QUERY PLAN {said}")]
+    return [step for step in steps if " keys " in f"{step} "]
+
+
+FACTS = {
+    "state": KeyFilter(states=frozenset({KeyState.DISABLED})),
+    "spec": KeyFilter(specs=frozenset({KeySpec.SM4})),
+    "usage": KeyFilter(usages=frozenset({KeyUsage.SIGN_VERIFY})),
+    "origin": KeyFilter(origins=frozenset({Origin.EXTERNAL})),
+    "creator": KeyFilter(creators=frozenset({"nobody"})),
+    "part of an alias": KeyFilter(alias_contains="a1"),
+}
+
+
+@pytest.mark.parametrize("where", FACTS.values(), ids=FACTS)
+def test_a_filter_reads_no_rows_but_those_that_it_shows(tmp_path: Path, where: KeyFilter) -> None:
+    """Keys are counted, and those before the page passed over, in the index."""
+    plan = plan_of(SqliteStore(tmp_path / "kms.sqlite3", ROW_MACS), where, 50)
+    scans = [step for step in plan if step.startswith("SCAN")]
+    assert all(step == "SCAN keys USING COVERING INDEX keys_by_facts" for step in scans)
+    assert {step for step in plan if step not in scans} <= {
+        "SEARCH keys USING PRIMARY KEY (id=?)",
+        "SEARCH keys USING COVERING INDEX keys_by_facts (id=?)",
+    }
+    assert plan
+
+
+def test_keys_of_an_alias_are_read_by_its_name(tmp_path: Path) -> None:
+    plan = plan_of(SqliteStore(tmp_path / "kms.sqlite3", ROW_MACS), KeyFilter(aliases=frozenset({"a"})), 0)
+    assert set(plan) == {"SEARCH keys USING PRIMARY KEY (id=?)"}
+
+
+def test_a_filter_of_tags_keeps_no_keys_but_those_of_its_page(tmp_path: Path) -> None:
+    """However many match: the rest of their documents is not even decoded."""
+    store = SqliteStore(tmp_path / "kms.sqlite3", ROW_MACS)
+    store.commit([PutKey(key(n)) for n in range(1, 3_001)])
+    where = KeyFilter(tags=((frozenset({"env"}), frozenset()),))
+    tracemalloc.start()
+    total, page = store.list_keys(where, now=0, offset=0, limit=10)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert (total, page) == (3_000, [key(n) for n in range(1, 11)])
+    assert most < 300_000

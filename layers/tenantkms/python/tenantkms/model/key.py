@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -134,11 +134,16 @@ class KeyFilter(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             and (self.ids is None or key.id in self.ids)
             and (self.aliases is None or not self.aliases.isdisjoint(key.aliases))
             and (not self.alias_contains or any(self.alias_contains in a for a in key.aliases))
-            and all(
-                any((not names or n in names) and (not values or v in values) for n, v in key.tags.items())
-                for names, values in self.tags
-            )
+            and tagged(key.tags, self.tags)
         )
+
+
+def tagged(tags: Mapping[str, str], wanted: Iterable[tuple[frozenset[str], frozenset[str]]]) -> bool:
+    """Whether `tags` have what `KeyFilter.tags` asks for."""
+    return all(
+        any((not names or n in names) and (not values or v in values) for n, v in tags.items())
+        for names, values in wanted
+    )
 
 
 def check_tags(tags: dict[str, str], profile: Profile) -> dict[str, str]:

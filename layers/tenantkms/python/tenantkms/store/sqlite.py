@@ -174,7 +174,8 @@ class SqliteStore:
                 total, (*first, skip, size) = page(db, KEYS.name, offset, limit, descending=descending)
                 keys = [decode_key(row[-1]) for row in self._rows(KEYS, _LIST_KEYS, (*first, size, skip))]
             return total, keys[::-1] if descending else keys
-        return matching(self._at.db, self._macs, where, now=now, offset=offset, limit=limit, descending=descending)
+        with snapshot(db := self._at.db):
+            return matching(db, self._macs, where, now=now, offset=offset, limit=limit, descending=descending)
 
     def settle(self, now: int, more: Callable[[], bool]) -> None:
         """Triggers count."""

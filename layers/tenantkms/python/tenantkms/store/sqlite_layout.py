@@ -32,7 +32,6 @@ CREATE TABLE keys (
     id TEXT PRIMARY KEY, revision INTEGER NOT NULL, created INTEGER NOT NULL, state TEXT NOT NULL,
     spec TEXT NOT NULL, usage TEXT NOT NULL, origin TEXT NOT NULL, creator TEXT NOT NULL, due INTEGER, doc BLOB NOT NULL
 ) WITHOUT ROWID;
-CREATE INDEX keys_by_age ON keys (created, id);
 CREATE INDEX keys_due ON keys (due, id) WHERE due IS NOT NULL;
 CREATE TABLE versions (
     key_id TEXT NOT NULL, number INTEGER NOT NULL, doc BLOB NOT NULL, PRIMARY KEY (key_id, number)
@@ -54,9 +53,13 @@ CREATE TABLE watches (job TEXT PRIMARY KEY, since INTEGER NOT NULL, seen INTEGER
 )
 """What brings a file from each version of the layout to the next one; the first is of an empty file."""
 _NAME = "CASE WHEN json_valid(CAST(doc AS TEXT)) THEN json_extract(CAST(doc AS TEXT), '$.name') END"
-INDEXES = (f"CREATE INDEX IF NOT EXISTS credentials_by_name ON credentials ({_NAME}, created, access_key_id)",)
-"""Made in each file that is opened, and no version of the layout: a release that does not know them writes them too,
-since SQLite does."""
+INDEXES = (
+    f"CREATE INDEX IF NOT EXISTS credentials_by_name ON credentials ({_NAME}, created, access_key_id)",
+    "CREATE INDEX IF NOT EXISTS keys_by_facts ON keys (created, id, state, spec, usage, origin, creator, due)",
+    "DROP INDEX IF EXISTS keys_by_age",  # of files from before: the same without the facts
+)
+"""Made in each file that is opened, and no version of the layout: a release that does not know them writes and reads
+them too, since SQLite does."""
 
 encode = msgspec.json.encode
 decode_key = msgspec.json.Decoder(Key).decode
