@@ -5,17 +5,21 @@ from __future__ import annotations
 import argparse
 import base64
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tenantkms.crypto.strings import decode_base64
+from tenantkms.errors import KmsError
+from tenantkms.keys.maintenance import Report
 from tenantkms.model.credential import Credential
+from tenantkms.runtime.assemble import SettingsError
 from tkms.output import (
     Bar,
     Failed,
     UsageError,
     called,
     clear,
+    counted,
     held_text,
     print_json,
     read_bytes,
@@ -82,8 +86,27 @@ def decrypt(args: argparse.Namespace) -> int:
 
 
 def maintain(args: argparse.Namespace) -> int:
+    """What hinders it ends it; what was done until then is told before."""
     bar = Bar if shown(args) else None
-    reports = find(args).maintain(bar, dry_run=args.dry_run, trust_clock=args.trust_clock)
+    reports = dict[str, Report]()
+    try:
+        for name, report in find(args).maintain(bar, dry_run=args.dry_run, trust_clock=args.trust_clock):
+            reports[name] = report
+    except (SettingsError, KmsError):
+        if reports:
+            _tell_work(args, reports, bar)
+        raise
+    _tell_work(args, reports, bar)
+    for name, report in reports.items():
+        if report.left:  # of what a dry run counts in another place
+            print(f"tkms: {name}: the time was up before all keys had been looked at", file=sys.stderr)
+    held = [report.held for report in reports.values() if report.held and report.due]
+    for last in held:
+        print(f"tkms: {held_text(last)}", file=sys.stderr)
+    return 1 if held or any(report.failed for report in reports.values()) else 0
+
+
+def _tell_work(args: argparse.Namespace, reports: Mapping[str, Report], bar: type[Bar] | None) -> None:
     if bar:
         clear()
     if args.json:
@@ -92,9 +115,7 @@ def maintain(args: argparse.Namespace) -> int:
         rows = [(name, str(r.due), str(r.done), str(r.failed)) for name, r in reports.items()]
         table([("WORK", "DUE", "DONE", "FAILED"), *rows])
     for name, report in reports.items():
-        if report.left:  # of what a dry run counts in another place
-            print(f"tkms: {name}: the time was up before all keys had been looked at", file=sys.stderr)
-    held = [report.held for report in reports.values() if report.held and report.due]
-    for last in held:
-        print(f"tkms: {held_text(last)}", file=sys.stderr)
-    return 1 if held or any(report.failed for report in reports.values()) else 0
+        if report.errors:
+            kinds = ", ".join(f"{kind} {count:,}" for kind, count in sorted(report.errors.items()))
+            stay = counted(report.failed, "key failed and stays", "keys failed and stay")
+            print(f"tkms: {name}: {stay} due ({kinds})", file=sys.stderr)

@@ -7,8 +7,9 @@ import re
 import secrets
 import socket
 import sys
-from collections.abc import Callable, Mapping
-from typing import Protocol
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from tenantkms.access.credentials import Access
@@ -44,8 +45,11 @@ class Place(Protocol):
 
     def maintain(
         self, bar: Callable[[str], Progress] | None, *, dry_run: bool, trust_clock: bool
-    ) -> Mapping[str, Report]:
-        """Do the scheduled work now, all of it. `bar(name)` shows how many keys have been looked at."""
+    ) -> Iterator[tuple[str, Report]]:
+        """Do the scheduled work now, all of it: (work, what of it is done so far), again and again, `left` until it is.
+
+        `bar(name)` shows how many keys have been looked at. Raises what hinders the rest.
+        """
 
 
 class OneMachine:
@@ -66,17 +70,15 @@ class OneMachine:
 
     def maintain(
         self, bar: Callable[[str], Progress] | None, *, dry_run: bool, trust_clock: bool
-    ) -> Mapping[str, Report]:
+    ) -> Iterator[tuple[str, Report]]:
         if not dry_run and self._directory.paused:
             raise Failed(f"{PAUSED}.")
-        deps = self.settings.deps
-        reports = {}
+        how: Any = {"dry_run": dry_run, "trust_clock": trust_clock}
         for name, job in maintenance.JOBS.items():
-            progress = bar(name) if bar else None
-            reports[name] = maintenance.run(
-                job, deps, secrets.token_hex(16), dry_run=dry_run, trust_clock=trust_clock, progress=progress
-            )
-        return reports
+            how["progress"] = bar(name) if bar else None
+            sweep = partial(maintenance.run, job, self.settings.deps, secrets.token_hex(16), **how)
+            for report in maintenance.complete(sweep):
+                yield name, report
 
 
 def _listens(url: str) -> bool:

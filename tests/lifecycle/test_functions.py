@@ -11,6 +11,7 @@ from typing import Any
 import botocore.session
 import pytest
 from moto import mock_aws
+from msgspec.structs import asdict, replace
 
 from functions.create_key.handler import handler as create_key
 from functions.delete_due_keys.handler import handler as delete_due_keys
@@ -21,6 +22,7 @@ from kit import emf
 from kit.moto_aws import REGION, create_tables
 from tenantkms.access.policy import ALLOW_ALL
 from tenantkms.action.vouch import CALLS, vouch
+from tenantkms.keys.maintenance import Report
 from tenantkms.model.key import revised
 from tenantkms.model.profiles import DAY
 from tenantkms.names import DIALECTS
@@ -81,7 +83,7 @@ def test_what_functions_print_is_what_they_did(deployed: None, capsys: pytest.Ca
     assert found["Latency", (("action", "CreateKey"),)] > 0
     assert "result" in schedule_key_deletion(call("ScheduleKeyDeletion", key_id=made[0], days=7), CONTEXT)
     assert set(metrics()) == {("Latency", TENANT), ("Latency", (("action", "ScheduleKeyDeletion"),))}
-    assert delete_due_keys({}, CONTEXT) == {"due": 0, "done": 0, "failed": 0, "held": 0, "left": False}
+    assert delete_due_keys({}, CONTEXT) == asdict(Report(due=0, done=0, failed=0))
     assert metrics() == {("KeysPendingDeletion", TENANT): 1}
     rotate_due_keys({}, CONTEXT)
     assert metrics() == {}
@@ -95,10 +97,10 @@ def test_a_scheduled_function_ends_before_its_time_is_up(deployed: None) -> None
     assert key is not None
     keyring.commit([PutKey(revised(key, "older", created=key.created - 7 * DAY, rotation_seconds=7 * DAY))])
     late: Any = SimpleNamespace(aws_request_id="run", get_remaining_time_in_millis=lambda: 60_000)
-    nothing = {"due": 0, "done": 0, "failed": 0, "held": 0}
-    assert rotate_due_keys({}, late) == {**nothing, "left": True}
-    assert rotate_due_keys({}, CONTEXT) == {**nothing, "due": 1, "done": 1, "left": False}
-    assert delete_due_keys({}, late) == {**nothing, "left": False}
+    nothing = Report(due=0, done=0, failed=0)
+    assert rotate_due_keys({}, late) == asdict(replace(nothing, left=True))
+    assert rotate_due_keys({}, CONTEXT) == asdict(replace(nothing, due=1, done=1))
+    assert delete_due_keys({}, late) == asdict(nothing)
 
 
 def audited(capsys: pytest.CaptureFixture[str]) -> list[tuple[str, str, str]]:

@@ -8,19 +8,21 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from msgspec.structs import asdict
 
 from functions.delete_due_keys.handler import handler as delete_due_keys
 from functions.rotate_due_keys.handler import handler as rotate_due_keys
 from kit import loaded
 from kit.action_samples import watch
 from kit.moto_stack import STACK, Aws, moto_stack
+from tenantkms.keys.maintenance import Report
 from tenantkms.model.key import Key, KeyFilter, revised
 from tenantkms.model.profiles import DAY
 from tenantkms.model.states import KeyState
@@ -143,7 +145,7 @@ def assert_whole(functions: Lambda) -> None:
 
 
 def report(due: int, done: int, failed: int = 0, *, left: bool = False) -> dict[str, Any]:
-    return {"due": due, "done": done, "failed": failed, "held": 0, "left": left}
+    return asdict(Report(due=due, done=done, failed=failed, left=left))
 
 
 def test_it_goes_on_until_nothing_is_left(aws: Aws, functions: Lambda, settings: Settings) -> None:
@@ -171,41 +173,75 @@ def test_a_dry_run_is_not_repeated_and_says_that_it_saw_a_part(aws: Aws, functio
     assert (len(keys(settings)), rotated(settings)) == (6, 0)
 
 
+def damage(aws: Aws, damaged: Sequence[Key]) -> None:
+    """Their rows are not believed any more."""
+    client, ids = aws.client("dynamodb"), {key.id for key in damaged}
+    for row in client.scan(TableName="keys")["Items"]:
+        if "record" in row and ids & {*row["pk"]["S"].split("#")}:
+            client.put_item(TableName="keys", Item={**row, "mac": {"S": "0" * 32}})
+
+
 def test_a_key_that_fails_is_told_whichever_invocation_met_it(aws: Aws, functions: Lambda, settings: Settings) -> None:
-    """Its row is not believed: it stays, and the others are done."""
-    client, damaged = aws.client("dynamodb"), next(key for key in keys(settings) if key.rotation_seconds)
-    (row,) = (row for row in client.scan(TableName="keys")["Items"] if damaged.id in row["pk"]["S"] and "record" in row)
-    client.put_item(TableName="keys", Item={**row, "mac": {"S": "0" * 32}})
+    """It stays, and the others are done."""
+    damage(aws, [next(key for key in keys(settings) if key.rotation_seconds)])
     done = maintain(aws, "--json")
-    found = json.loads(done.stdout)["rotate"]
-    assert (done.returncode, found["done"], found["due"] - found["failed"], found["left"]) == (1, 4, 4, False)
-    assert found["failed"] >= 1  # in each invocation that came to it: what is due is done first
+    errors = {"failed": 1, "errors": {"IntegrityFault": 1}}
+    assert (done.returncode, json.loads(done.stdout)["rotate"]) == (1, {**report(5, 4), **errors})
+    assert "tkms: rotate: 1 key failed and stays due (IntegrityFault 1)\n" in done.stderr
     assert_whole(functions)
+
+
+def test_it_ends_though_keys_fail_in_each_invocation(aws: Aws, functions: Lambda, settings: Settings) -> None:
+    """As many of them as a function has the time for, in front of one that seems to have time."""
+    store, older = settings.deps.keyring.store, keys(settings)
+    call(settings, "CreateKey", {"description": "later"})
+    (later,) = (key for key in keys(settings) if key.id not in {each.id for each in older})
+    store.commit([PutKey(revised(later, "older", rotation_seconds=7 * DAY))])
+    damage(aws, older)
+    assert len(older) % AT_A_TIME == 0
+    functions.before = lambda _: _refused() if len(functions.invoked) > 30 else None
+    done = maintain(aws)
+    assert [line.split() for line in done.stdout.splitlines()[1:]] == [["rotate", *"606"], ["destroy", *"606"]]
+    assert (done.returncode, "cannot be invoked" in done.stderr) == (1, False)
+    assert "tkms: destroy: 6 keys failed and stay due (IntegrityFault 6)\n" in done.stderr
+    # Seven keys for one, six and the new one's date for the other.
+    assert [name for name, _ in functions.invoked] == [ROTATE] * 3 + [DELETE] * 2
 
 
 def _refused() -> Answer:
     return 403, {"__type": "AccessDeniedException", "Message": "you may not"}
 
 
-@pytest.mark.parametrize(
-    ("answer", "says"),
-    [
-        (_refused, f"{ROTATE} cannot be invoked: An error occurred (AccessDenied"),
-        (lambda: (429, {"Type": "User", "Message": "Rate exceeded"}), f"{ROTATE} cannot be invoked: "),
-    ],
-)
-def test_an_invocation_that_is_refused_ends_it_and_what_is_done_stays(
-    answer: Callable[[], Answer], says: str, aws: Aws, functions: Lambda, settings: Settings
+def _throttled() -> Answer:
+    return 429, {"Type": "User", "Message": "Rate exceeded"}
+
+
+def _missing() -> Answer:
+    return 404, {"__type": "ResourceNotFoundException", "Message": "Function not found"}
+
+
+@pytest.mark.parametrize("answer", [_refused, _throttled, _missing])
+def test_an_invocation_that_is_refused_ends_it_and_what_is_done_is_told(
+    answer: Callable[[], Answer], aws: Aws, functions: Lambda, settings: Settings
 ) -> None:
     functions.before = lambda _: answer() if functions.invoked else None
     done = maintain(aws, "--json")
-    assert (done.returncode, done.stdout) == (1, "")
-    assert says in done.stderr
+    assert (done.returncode, json.loads(done.stdout)) == (1, {"rotate": report(2, 2, left=True)})
+    assert f"{ROTATE} cannot be invoked: An error occurred ({str(answer()[1].get('__type', 429))[:12]}" in done.stderr
     assert "Traceback" not in done.stderr
     assert (functions.invoked, rotated(settings)) == ([(ROTATE, True)], AT_A_TIME - 1)
+    functions.before = lambda name: answer() if name == DELETE else None
+    done = maintain(aws)
+    assert [line.split() for line in done.stdout.splitlines()] == [
+        ["WORK", "DUE", "DONE", "FAILED"],
+        ["rotate", *"330"],
+    ]
+    assert (done.returncode, f"tkms: {DELETE} cannot be invoked: " in done.stderr) == (1, True)
+    functions.before = lambda _: answer()
+    assert (maintain(aws).stdout, len(keys(settings)), rotated(settings)) == ("", 6, 5)
     functions.before = lambda _: None
-    assert json.loads(maintain(aws, "--json").stdout) == {"rotate": report(3, 3), "destroy": report(1, 1)}
-    assert (len(keys(settings)), rotated(settings)) == (5, 5)
+    assert json.loads(maintain(aws, "--json").stdout) == {"rotate": report(0, 0), "destroy": report(1, 1)}
+    assert len(keys(settings)) == 5
 
 
 def test_who_stops_it_leaves_what_is_done_and_a_function_that_runs(
@@ -223,5 +259,5 @@ def test_who_stops_it_leaves_what_is_done_and_a_function_that_runs(
         said = process.communicate(timeout=60)
     assert (process.returncode, said) == (130, ("", ""))
     functions.shutdown()  # once the function that was invoked has ended
-    assert functions.invoked == [(ROTATE, True)] * 2
+    assert functions.invoked == [(ROTATE, True), (ROTATE, False)]
     assert (len(keys(settings)), rotated(settings)) == (6, 2 * AT_A_TIME - 1)

@@ -7,15 +7,15 @@ line there. Credentials are written to the access table, their secrets sealed by
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Container, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import msgspec
 
 from tenantkms.access.credentials import Access
-from tenantkms.keys.maintenance import JOBS, Progress, Report
+from tenantkms.keys.maintenance import JOBS, Progress, Report, complete
 from tenantkms.names import folder
 from tenantkms.parent.port import SealBroken
 from tenantkms.runtime.assemble import Settings, SettingsError, on_aws
@@ -149,22 +149,19 @@ class Stack:
 
     def maintain(
         self, bar: Callable[[str], Progress] | None, *, dry_run: bool, trust_clock: bool
-    ) -> Mapping[str, Report]:
+    ) -> Iterator[tuple[str, Report]]:
         """`Place.maintain`. A function tells how far it is when it ends, before its time is up: then it is invoked
         again. Not for a dry run, which would begin anew: that has counted as many as it could.
         """
         client = self.client("lambda", read_timeout=_SWEEP_SECONDS, retries={"total_max_attempts": 1})
-        reports, event = {}, msgspec.json.encode({"dry_run": dry_run, "trust_clock": trust_clock})
+        event = msgspec.json.encode({"dry_run": dry_run, "trust_clock": trust_clock})
         for name, job in JOBS.items():
-            function = self.outputs["FunctionPrefix"] + folder(job.name)
+            sweep = partial(self._swept, client, self.outputs["FunctionPrefix"] + folder(job.name), event)
             progress = bar(name) if bar else None
-            report = self._swept(client, function, event)
-            while report.left and not dry_run:
-                report = report.and_then(self._swept(client, function, event))
+            for report in [sweep()] if dry_run else complete(sweep):
                 if progress:
                     progress(report.due)
-            reports[name] = report
-        return reports
+                yield name, report
 
     @staticmethod
     def _swept(client: Any, function: str, event: bytes) -> Report:

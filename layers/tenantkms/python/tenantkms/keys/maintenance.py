@@ -7,21 +7,22 @@ operator says that it is right.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from tenantkms.audit.faults import log_fault
 from tenantkms.audit.line import INTENT, Record
 from tenantkms.audit.metrics import Metrics
-from tenantkms.errors import KmsError
 from tenantkms.keys.deps import Deps
 from tenantkms.keys.destruction import destroy_due, destroys
 from tenantkms.keys.rotation import rotate_due, rotates
 from tenantkms.keys.walk import Walk
 from tenantkms.model.key import Key
-from tenantkms.model.watch import HELD, Place, Watch, watched
+from tenantkms.model.watch import HELD, STEP, Place, Watch, watched
 from tenantkms.store.port import RevisionConflict
 
 CLOCK_TRUSTED = "clock-trusted"
@@ -35,6 +36,7 @@ class Report(Struct, frozen=True, kw_only=True):
 
     `held` is the time of the last run (Unix seconds), if this clock is so far from it that nothing was done.
     `left`: it ended before it had looked at all keys, and the next run goes on behind the last one.
+    `resumed`: it went on in a round that another run had begun. `errors`: how many of `failed` by each kind of error.
     """
 
     due: int
@@ -42,6 +44,8 @@ class Report(Struct, frozen=True, kw_only=True):
     failed: int
     held: int = 0
     left: bool = False
+    resumed: bool = False
+    errors: dict[str, int] = field(default_factory=dict)
 
     def and_then(self, next_: Report) -> Report:
         """Of two runs, of which the second went on where the first had ended."""
@@ -51,7 +55,25 @@ class Report(Struct, frozen=True, kw_only=True):
             failed=self.failed + next_.failed,
             held=next_.held,
             left=next_.left,
+            resumed=self.resumed,
+            errors=dict(Counter(self.errors) + Counter(next_.errors)),
         )
+
+
+def complete(sweep: Callable[[], Report]) -> Iterator[Report]:
+    """Runs of a job by `sweep`, until it has looked at each key: after each the report of all of them so far.
+
+    A round that another run had begun is brought to its end, and then there is a whole one, in which what failed has
+    its turn again: each such key counts once. Raises what `sweep` raises.
+    """
+    total = sweep()
+    again = total.resumed
+    while total.left or again:
+        yield replace(total, left=True)
+        if not total.left:
+            again, total = False, Report(due=total.done, done=total.done, failed=0)
+        total = total.and_then(sweep())
+    yield replace(total, resumed=False)
 
 
 class Job(Struct, frozen=True, kw_only=True):
@@ -89,10 +111,11 @@ def run(
     progress: Progress | None = None,
     more: Callable[[], bool] = _always,
 ) -> Report:
-    """Do `job` for every key that is due. A key that fails is logged and stays due; the others go on.
+    """Do `job` for every key that is due, from where the last run was. A key that fails is logged and stays due; the
+    others go on.
 
-    `trust_clock` is an operator's word that the clock is right, though it is not where the last run left it.
-    `more` is asked before each key whether there is time for it.
+    `dry_run` counts what is due by its date, from the first key on. `trust_clock` is an operator's word that the clock
+    is right, though it is not where the last run left it. `more` is asked before each key whether there is time for it.
     """
     if deps.fence.behind() and not dry_run:
         return Report(due=0, done=0, failed=0)  # the region that changes keys does it
@@ -102,12 +125,14 @@ def run(
     waits = last is not None and (job.careful or last.seen == HELD)
     held = last.seen if last and waits and not watch and not trust_clock else 0
     since = watch.since if watch else 0 if held else now
-    place = last.place if last else Place()
+    # A place that a clock left which was ahead has keys before it that were not due by it.
+    place = last.place if last and last.seen <= now + STEP else Place()
     works = not held and not dry_run
     if works:
         _remember(job, deps, watch or Watch(since=now, seen=now, place=place), request_id, told=watch is None)
-    walk = Walk(store, job.name, now, place if works else Place(), ahead=job.ahead)
-    due = done = failed = 0
+    walk = Walk(store, job.name, now, place if works else Place(), ahead=job.ahead and works)
+    due = done = 0
+    errors = Counter[str]()
     left = False
     for looked, key_id in enumerate(walk, 1):
         left = not more()
@@ -122,15 +147,23 @@ def run(
                 done += 1
         except RevisionConflict:
             pass  # somebody else changed or did it; if it is still due, the next run sees it
-        except KmsError as error:
-            failed += 1
+        except Exception as error:  # noqa: BLE001 - whatever it is, the others have their turn
+            errors[type(error).__name__] += 1
             log_fault(request_id, error)
         due += is_due
         if progress:
             progress(looked)
     if works:
         walk.keep()
-    return Report(due=due, done=done, failed=failed, held=held, left=left)
+    return Report(
+        due=due,
+        done=done,
+        failed=errors.total(),
+        held=held,
+        left=left,
+        resumed=walk.resumed,
+        errors=dict(errors),
+    )
 
 
 def _remember(job: Job, deps: Deps, watch: Watch, request_id: str, *, told: bool) -> None:

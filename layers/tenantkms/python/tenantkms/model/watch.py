@@ -23,10 +23,10 @@ FIRST: Due = (0, "")
 
 
 class Place(Struct, frozen=True, kw_only=True, array_like=True):
-    """How far a job is: it looked at what is due as far as `after`, and at what seems to have time as far as `ahead`.
+    """How far a job is in a round: with what is due as far as `after`, with what seems to have time as far as `ahead`.
 
-    Both are `FIRST` between one look at all of them and the next. `looked` is when it last had looked at all that seem
-    to have time, in Unix seconds.
+    Both are `FIRST` between one round and the next. `looked` is when it last had looked at all that seem to have time,
+    in Unix seconds.
     """
 
     after: Due = FIRST
