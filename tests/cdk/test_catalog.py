@@ -26,7 +26,7 @@ from tenantkms.keys import maintenance
 from tenantkms.model.states import KeyState
 from tenantkms.names import ALIBABA, DIALECTS
 from tenantkms.runtime.assemble import Settings, on_aws
-from tenantkms.store import dynamodb_listing
+from tenantkms.store import dynamodb_segments
 from tenantkms.store.dynamodb_fence import FenceRows
 from tenantkms.store.dynamodb_layout import watch_pk
 from tenantkms.store.fence import Active
@@ -213,7 +213,7 @@ def test_the_rotating_sweeper(tmp_path: Path) -> None:
 
 
 def test_the_destroying_sweeper(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dynamodb_listing, "SEGMENT", 1)
+    monkeypatch.setattr(dynamodb_segments, "SEGMENT", 1)
     tenant = Deployment()
     tenant.create()
     key = tenant.create(alias="goes-too")

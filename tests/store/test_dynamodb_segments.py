@@ -14,7 +14,7 @@ from kit.samples import ROW_MACS, key
 from tenantkms.errors import KmsError, Unavailable
 from tenantkms.model.key import Key, KeyFilter
 from tenantkms.model.states import KeyState
-from tenantkms.store import dynamodb_listing
+from tenantkms.store import dynamodb_segments
 from tenantkms.store.dynamodb import DynamoKeyStore
 from tenantkms.store.port import DeleteKey, PutKey, RevisionConflict
 
@@ -29,7 +29,7 @@ def always() -> bool:
 
 @pytest.fixture(autouse=True)
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dynamodb_listing, "SEGMENT", SIZE)
+    monkeypatch.setattr(dynamodb_segments, "SEGMENT", SIZE)
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ Keys table     pk=KEY#<id>      sk=META                 record, material (bytes)
                pk=ROOT          sk=META                 sealed (bytes), token
                pk=WATCH#<job>   sk=META                 since, seen, place; after a failover WATCH#<job>#<epoch>
                pk=REGION#<0-7>  sk=META                 `dynamodb_fence`
-               pk=SEGMENTS#KEYS                         `dynamodb_listing`
+               pk=SEGMENTS#KEYS                         `dynamodb_segments`
 Access table   pk=CREDENTIAL#<access key id>            doc, token, mac; listed by name and age (`dynamodb_names`)
                pk=USE#<access key id>                   last_used, token; listed by access key id
                pk=NONCE#<hex>                           expires (DynamoDB's TTL), token, source
