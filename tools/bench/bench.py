@@ -13,9 +13,9 @@
 6. Instructions of a request with and without the pages that are served beside: `tools.bench.pages`, which
    `make bench ARGS=pages` measures alone.
 
-`make bench ARGS=attack`, `ARGS=backup`, `ARGS=caches`, `ARGS=compare`, `ARGS=export`, `ARGS=load`, `ARGS=reseal` and
-`ARGS=scale` measure something else instead: `tools.bench.attack` and so on; export is `tools.bench.transfer`, load
-`tools.bench.load_functions`.
+`make bench ARGS=attack`, `ARGS=backup`, `ARGS=caches`, `ARGS=compare`, `ARGS=export`, `ARGS=listings`, `ARGS=load`,
+`ARGS=reseal` and `ARGS=scale` measure something else instead: `tools.bench.attack` and so on; export is
+`tools.bench.transfer`, load `tools.bench.load_functions`.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ from tenantkms.model.specs import KeySpec, KeyUsage, Origin
 from tenantkms.model.states import KeyState
 from tenantkms.store.port import PutKey
 from tkms.machine.directory import Directory
-from tools.bench import attack, backup, caches, compare, events, files, load, pages, reseal, scale, transfer
+from tools.bench import attack, backup, caches, compare, events, files, listings, load, pages, reseal, scale, transfer
 
 ROUNDS, REQUESTS = 20, 300
 RELEASES: list[Callable[[], None]] = []
@@ -291,6 +291,7 @@ _PARTS: dict[str, Callable[[argparse.Namespace], Any]] = {
     "events": lambda args: events.rows(small=args.small),
     "export": lambda args: transfer.rows(min(args.keys, _MOST)),
     "files": lambda args: files.rows(small=args.small),
+    "listings": lambda args: listings.told("pages, DynamoDB", listings.dynamodb_rows(min(args.keys, _MOST))),
     "load": _load,
     "pages": lambda _args: pages.rows(),
     "reseal": lambda args: reseal.rows(min(args.keys, _MOST)),
@@ -317,7 +318,7 @@ def main() -> None:
         "--keys",
         type=int,
         default=1_000_000,
-        help="of scale and caches, and of backup, export and reseal up to 100000: how many",
+        help="of scale and caches, and of backup, export, listings and reseal up to 100000: how many",
     )
     parser.add_argument("--rps", type=int, default=300, help="of load: requests a second (default: %(default)s)")
     parser.add_argument("--small", action="store_true", help="of files and events: little data, one round")
