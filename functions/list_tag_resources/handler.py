@@ -7,7 +7,7 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from tenantkms.action.action import action
-from tenantkms.action.call import Params, Place, Result
+from tenantkms.action.call import Params, Result
 from tenantkms.action.scope import Scope
 from tenantkms.model.key import Key, KeyFilter, distinct
 from tenantkms.model.specs import ANY_KEY
@@ -17,6 +17,15 @@ from tenantkms.runtime.lambda_entry import entry
 _PAGE = 200
 KEYS = 200
 """How many keys are read for one page, whatever tags they have: enough for a page of keys with one each."""
+
+
+class Place(Struct, frozen=True, kw_only=True):
+    """Where a page ends: behind the key `key_id`, created at that time in Unix seconds, and behind so many rows of
+    those that follow it."""
+
+    created: Annotated[int, Meta(ge=0)] = 0
+    key_id: Annotated[str, Meta(max_length=36)] = ""
+    rows: Annotated[int, Meta(ge=0)] = 0
 
 
 class ListTagResources(Params, frozen=True, kw_only=True):

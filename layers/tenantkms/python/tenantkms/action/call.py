@@ -60,12 +60,3 @@ class Page(Params, frozen=True, kw_only=True):
     @property
     def start(self) -> int:
         return (self.page - 1) * self.limit if self.page else self.offset
-
-
-class Place(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Where a page of a listing of all keys ends: behind the key `key_id`, created at that time in Unix seconds, and
-    behind so many rows of those that follow it."""
-
-    created: Annotated[int, Meta(ge=0)] = 0
-    key_id: Annotated[str, Meta(max_length=36)] = ""
-    rows: Annotated[int, Meta(ge=0)] = 0

@@ -109,7 +109,7 @@ def _token(result: Mapping[str, Any], _view: object) -> str:
 
 @shaped(Shape("text", 1, 1024))
 def _place(wire: str, value: Any) -> dict[str, Any]:
-    place = places.place_of(_RETIRABLE, _MARKER_TEXT(wire, value))
+    place = places.place_of(_RETIRABLE, _MARKER_TEXT(wire, value), "grants")
     if place is None:
         raise BadMarker
     return place
@@ -205,7 +205,7 @@ OPERATIONS: dict[str, Operation] = {
         ),
         {
             "Grants": each("grants", _GRANT),
-            "NextMarker": lambda result, _view: places.token(_RETIRABLE, result["next"]) or None,
+            "NextMarker": lambda result, _view: places.token(_RETIRABLE, result["next"], "grants") or None,
             "Truncated": lambda result, _view: result["next"] is not None,
         },
         constant={"limit": 50},
