@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from kit.callers import Callers
-from kit.connections import Start, starting
+from kit.connections import Start, Wire, request_bytes, starting
 from kit.memory import children
 from kit.support import Server, Signer
 from tkms.machine.last_in import let_nobody_in
@@ -62,19 +63,30 @@ def test_who_was_let_in_has_the_answer_to_what_it_asked(tmp_path: Path, word: si
 
 
 def test_nobody_is_refused_while_another_server_takes_over_and_over(tmp_path: Path) -> None:
+    """And what one has answered is answered by no other."""
     data = tmp_path / "data"
     with starting(data, "--workers", "2", "--limit", "off") as start:
-        server = start.process.pid
+        server, key, codes = start.process.pid, signer(start, data), list[str]()
         try:
-            with Callers(start.port, signer(start, data)) as calls:
+            with Callers(start.port, key) as calls:
                 for _ in range(3):
                     calls.more(100)
+                    once = request_bytes(key.alibaba_rpc("ListKeys"))
+                    codes.append(_code(start.port, once))
                     server = _successor(server, calls)
+                    codes.append(_code(start.port, once))
                 calls.more(100)
         finally:
             os.kill(server, signal.SIGTERM)
     assert calls.lost == []
     assert calls.refused == 0
+    assert codes == ["ok", "SignatureNonceUsed"] * 3
+
+
+def _code(port: int, request: bytes) -> str:
+    with Wire(port) as wire:
+        wire.send(request)
+        return str(json.loads(wire.answer()[2]).get("Code", "ok"))
 
 
 def _successor(server: int, calls: Callers) -> int:
