@@ -19,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -127,9 +127,9 @@ def memory_mb(server: int, file: str, what: str) -> float:
     return sum(int(line.split()[1]) for line in lines if line.startswith(f"{what}:")) / 1024
 
 
-def _signing_key(port: int, signer: Signer) -> tuple[str, str]:
-    """(id, version) of an RSA-4096 key."""
-    made = {"KeySpec": "RSA_4096", "KeyUsage": "SIGN/VERIFY"}
+def _signing_key(port: int, signer: Signer, spec: str) -> tuple[str, str]:
+    """(id, version) of a new key."""
+    made = {"KeySpec": spec, "KeyUsage": "SIGN/VERIFY"}
     with Wire(port) as wire:
         key = wire.ask(signer.alibaba_acs3("CreateKey", made))["KeyMetadata"]
     return key["KeyId"], key["PrimaryKeyVersion"]
@@ -168,8 +168,8 @@ def _row(name: str, kind: Kind, seconds: float, rounds: int) -> dict[str, Any]:
             key_id = json.loads(server.tkms("key", "list", "--json"))[0]["id"]
             honest = Honest(port, Signer(*server.credential("--name", "honest")), key_id, tls)
             other = Signer(*server.credential("--name", "attacker"))
-            used, version = _signing_key(port, other) if name == "signing" else (key_id, "")
-            target = Target(port, other.access_key_id, other.secret, used, version)
+            used, version = _signing_key(port, other, kind.spec) if kind.spec else (key_id, "")
+            target = Target(port, other.access_key_id, other.secret, used, version, kind.spec)
             quiet, attacked, resident = list[dict[str, float]](), list[dict[str, float]](), list[float]()
             for _ in range(rounds):
                 _measure(honest, WARM_SECONDS)  # in which the server also ends what the attack before has left
@@ -188,20 +188,21 @@ def _row(name: str, kind: Kind, seconds: float, rounds: int) -> dict[str, Any]:
     }
 
 
-def rows(seconds: float, rounds: int) -> dict[str, Any]:
-    """By attack, medians of `rounds` turns of so many seconds in quiet and as many of attack."""
+def rows(seconds: float, rounds: int, names: Collection[str] = ()) -> dict[str, Any]:
+    """By attack, medians of `rounds` turns of so many seconds in quiet and as many of attack. `names`: only these."""
     print(
         f"an honest client at {RATE} requests per second, milliseconds: medians of {rounds} turns\n"
-        f"{'':<30}{'quiet':>8}{'':>10}{'attacked':>10}\n{'':<30}{'p50':>8}{'p99':>10}{'p50':>10}{'p99':>10}"
+        f"{'':<31}{'quiet':>8}{'':>10}{'attacked':>10}\n{'':<31}{'p50':>8}{'p99':>10}{'p50':>10}{'p99':>10}"
         f"{'p99 x':>8}{'failed':>8}{'more MB':>9}",
         flush=True,
     )
     found = {}
-    for name, kind in KINDS.items():
+    for name in names or KINDS:
+        kind = KINDS[name]
         row = found[name] = _row(name, kind, seconds, rounds)
         quiet, attacked = row["quiet"], row["attacked"]
         print(
-            f"{kind.title:<30}{quiet['p50_ms']:>8.2f}{quiet['p99_ms']:>10.2f}{attacked['p50_ms']:>10.2f}"
+            f"{kind.title:<31}{quiet['p50_ms']:>8.2f}{quiet['p99_ms']:>10.2f}{attacked['p50_ms']:>10.2f}"
             f"{attacked['p99_ms']:>10.2f}{row['times']:>8.1f}{attacked['failed']:>8}{row['more_mb']:>9.1f}",
             flush=True,
         )

@@ -1,7 +1,7 @@
 """The attackers of `tools.bench.attack`, as a process of their own: `python -m tools.bench.attackers NAME`.
 
-Standard input has a JSON object on its first line: the port, an access key, a key to sign with. The attack ends when
-standard input does. It goes to 127.0.0.1 only.
+Standard input has a JSON object on its first line: the port, an access key, a key to use or to sign with. The attack
+ends when standard input does. It goes to 127.0.0.1 only.
 """
 
 from __future__ import annotations
@@ -35,6 +35,8 @@ class Target:
     secret: str
     key_id: str
     key_version_id: str
+    spec: str
+    """Of the key, where it signs."""
 
     @property
     def signer(self) -> Signer:
@@ -106,13 +108,23 @@ async def pipelining(target: Target) -> None:
     writer.close()
 
 
+SIGNATURES = {
+    "RSA_4096": ("RSA_PSS_SHA_256", 32),
+    "EC_P256": ("ECDSA_SHA_256", 32),
+    "EC_P256K": ("ECDSA_SHA_256", 32),
+    "EC_P384": ("ECDSA_SHA_384", 48),
+}
+"""By the spec of a key: what it signs by, and the bytes of a digest."""
+
+
 async def signing(target: Target) -> None:
     """One signature after the other."""
+    algorithm, size = SIGNATURES[target.spec]
     params = {
         "KeyId": target.key_id,
         "KeyVersionId": target.key_version_id,
-        "Algorithm": "RSA_PSS_SHA_256",
-        "Digest": base64.b64encode(bytes(32)).decode(),
+        "Algorithm": algorithm,
+        "Digest": base64.b64encode(bytes(size)).decode(),
     }
     reader, writer = await target.open()
     while True:
@@ -124,12 +136,13 @@ async def signing(target: Target) -> None:
 
 @dataclass
 class Kind:
-    """How many connections do `attack` again and again, and what the table calls it."""
+    """How many connections do `attack` again and again, and what the table calls it. `spec`: of the key that signs."""
 
     title: str
     connections: int
     attack: Attack
     tls: bool = False
+    spec: str = ""
 
 
 KINDS = {
@@ -138,7 +151,10 @@ KINDS = {
     "headers": Kind("51,000 repeated headers", 4, repeated_headers),
     "chunks": Kind("one-byte chunks", 10, one_byte_chunks),
     "pipelining": Kind("10 pipelining connections", 10, pipelining),
-    "signing": Kind("4 clients signing RSA-4096", 4, signing),
+    "signing": Kind("4 clients signing RSA-4096", 4, signing, spec="RSA_4096"),
+    "signing-p256": Kind("4 clients signing EC P-256", 4, signing, spec="EC_P256"),
+    "signing-p384": Kind("4 clients signing EC P-384", 4, signing, spec="EC_P384"),
+    "signing-secp256k1": Kind("4 clients signing EC secp256k1", 4, signing, spec="EC_P256K"),
 }
 
 

@@ -284,7 +284,7 @@ def _load(args: argparse.Namespace) -> dict[str, Any]:
 
 _MOST = 100_000
 _PARTS: dict[str, Callable[[argparse.Namespace], Any]] = {
-    "attack": lambda args: attack.rows(args.seconds, args.rounds),
+    "attack": lambda args: attack.rows(args.seconds, args.rounds, args.attacks),
     "backup": lambda args: backup.rows(min(args.keys, _MOST)),
     "caches": lambda args: caches.rows(args.keys),
     "compare": lambda args: compare.rows(args.before, args.seconds, args.local_kms, args.python),
@@ -312,6 +312,9 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=3, help="of each HTTP run (default: %(default)s)")
     parser.add_argument(
         "--rounds", type=int, default=attack.ROUNDS, help="of attack: turns of each attack (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--attacks", nargs="+", choices=list(attack.KINDS), default=(), help="of attack: only these (default: all)"
     )
     parser.add_argument("--cpu-only", action="store_true", help="only the first part")
     parser.add_argument(

@@ -3,9 +3,10 @@ the instructions of.
 
 It runs with the interpreter and in the folder of the build that is counted, which may be an older one, so it imports
 nothing that is not as old. The event loop, the kernel and the client are left out: what they do is different each time.
-`python in_process.py DIRECTORY [pages|bare]`: it prints its access key and key as JSON, then answers each line of
-standard input, a number of times and an HTTP request in hexadecimal digits, with a line, once it has served that.
-`pages`: as a server with the console does; `bare`: as if there were no pages (`tools.bench.pages`).
+`python in_process.py DIRECTORY [pages|bare|unlogged]`: it prints its access key and key as JSON, then answers each line
+of standard input, a number of times and an HTTP request in hexadecimal digits, with a line, once it has served that.
+`pages`: as a server with the console does; `bare`: as if there were no pages (`tools.bench.pages`); `unlogged`: as if
+there were no audit log, whose lines are thrown away before they are written down.
 """
 
 from __future__ import annotations
@@ -76,7 +77,24 @@ def _bare(endpoint: Any, _: Any) -> Any:
     return Bare(endpoint, {})
 
 
-APPS = {"pages": _with_pages, "bare": _bare}
+def _unlogged(_: Any, settings: Any) -> Any:
+    from msgspec.structs import replace
+
+    from functions.endpoint.dispatch import InlineDispatcher
+    from functions.endpoint.handler import Endpoint
+    from tkms.machine.app import App
+
+    class Nowhere:
+        def write(self, record: Any, *more: Any) -> None:
+            pass
+
+        refuse = write
+
+    deps = replace(settings.deps, audit=Nowhere())
+    return App(Endpoint(replace(settings, deps=deps), InlineDispatcher(deps)), {})
+
+
+APPS = {"pages": _with_pages, "bare": _bare, "unlogged": _unlogged}
 
 
 async def main() -> None:
