@@ -9,12 +9,10 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -172,43 +170,6 @@ def test_requests_count_together(tmp_path: Path) -> None:
 # -- ends --------------------------------------------------------------------------------------------------
 
 
-def test_a_worker_that_dies_is_replaced_and_nothing_acknowledged_is_lost(tmp_path: Path) -> None:
-    with starting(tmp_path / "data", "--workers", "2", "--limit", "off") as start:
-        signer = Signer(*Server(start.url, tmp_path / "data", start.process).credential())
-        made: list[str] = []
-        numbers = count()
-        done = threading.Event()
-
-        def create() -> None:
-            while not done.is_set():
-                try:
-                    made.append(tencent(start.port, signer, "CreateKey", Alias=f"k{next(numbers)}")["KeyId"])
-                except OSError:
-                    continue
-
-        thread = threading.Thread(target=create)
-        thread.start()
-        try:
-            for _ in range(3):
-                enough = len(made) + 3
-                until(lambda enough=enough: len(made) > enough)
-                gone = workers(start)[0]
-                os.kill(gone, signal.SIGKILL)
-                until(lambda gone=gone: len(workers(start)) == 2 and gone not in workers(start))
-        finally:
-            done.set()
-            thread.join()
-        listed: list[str] = []
-        for offset in range(0, len(made) + 100, 100):
-            page = tencent(start.port, signer, "ListKeys", Offset=offset, Limit=100)["Keys"]
-            listed += [key["KeyId"] for key in page]
-        start.process.terminate()
-        _, errors = start.process.communicate(timeout=20)
-    assert set(made) <= set(listed)
-    assert errors.count("(SIGKILL); another takes its place") == 3
-    assert run_tkms("audit", "verify", "--data-dir", str(tmp_path / "data")).returncode == 0
-
-
 def test_children_of_others_are_none_of_its_workers(tmp_path: Path) -> None:
     """A shell that becomes the server leaves it what it had started, and the first process of a container has all
     that lost its parent."""
@@ -303,39 +264,6 @@ def test_workers_do_not_outlive_their_supervisor(tmp_path: Path) -> None:
         until(lambda: not any(Path(f"/proc/{process}").exists() for process in found))
     with starting(tmp_path / "data", "--workers", "1") as start:
         assert len(workers(start)) == 1
-
-
-def test_another_server_takes_over_without_a_refused_connection(tmp_path: Path) -> None:
-    with starting(tmp_path / "data", "--workers", "2", "--limit", "off") as start:
-        signer = Signer(*Server(start.url, tmp_path / "data", start.process).credential())
-        asked, done, failures = [0], threading.Event(), list[Exception]()
-
-        def ask() -> None:
-            while not done.is_set():
-                try:
-                    assert tencent(start.port, signer, "ListKeys")["Keys"]
-                except Exception as error:  # noqa: BLE001 - whatever it is, it should not be
-                    failures.append(error)
-                asked[0] += 1
-
-        threads = [threading.Thread(target=ask) for _ in range(2)]
-        for thread in threads:
-            thread.start()
-        successor = 0
-        try:
-            start.process.send_signal(signal.SIGUSR2)
-            until(lambda: any(map(children, children(start.process.pid))))
-            (successor,) = filter(children, children(start.process.pid))
-            assert start.process.wait(timeout=30) == 0
-            served = asked[0]
-            until(lambda: asked[0] > served + 20)
-        finally:
-            done.set()
-            for thread in threads:
-                thread.join()
-            if successor:
-                os.kill(successor, signal.SIGTERM)
-    assert failures == []
 
 
 def test_a_successor_that_cannot_start_changes_nothing(tmp_path: Path) -> None:
