@@ -373,6 +373,25 @@ def test_the_end_of_the_server_waits_for_the_answer_that_is_being_made(app: _App
     idle.close()
 
 
+def test_the_end_of_the_server_waits_for_who_goes_on_asking(app: _App, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "SOON_SECONDS", 1)
+    monkeypatch.setattr(connection, "LINGER_SECONDS", 3)
+    with listening(app) as port:
+        wires = again, slow, _ = Wire(port), Wire(port), Wire(port)
+        for wire in wires:
+            wire.send(_get("/"))
+            assert wire.answer()[0] == 200
+        slow.send(_get("/")[:10])
+        for seconds, wire, data in ((0.3, again, _get("/")), (2, slow, _get("/")[10:])):
+            threading.Timer(seconds, wire.send, (data,)).start()
+    for wire in (again, slow):
+        status, headers, _ = wire.answer()
+        assert (status, headers["connection"]) == (200, "close")
+    assert all(map(_ended, wires))
+    for wire in wires:
+        wire.close()
+
+
 async def _callbacks_after_an_answer(connections: int) -> tuple[int, int]:
     """What keeps the loop from sleeping: at once, and some time later."""
     loop: Any = asyncio.get_running_loop()

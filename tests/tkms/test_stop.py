@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+import ssl
 from pathlib import Path
 
 import pytest
@@ -49,15 +50,23 @@ def ended(process: int) -> bool:
         return True
 
 
-@pytest.mark.parametrize("word", [signal.SIGTERM, signal.SIGINT])
-def test_who_was_let_in_has_the_answer_to_what_it_asked(tmp_path: Path, word: signal.Signals) -> None:
+@pytest.mark.parametrize(
+    ("word", "status", "options"),
+    [(signal.SIGTERM, -signal.SIGTERM, ()), (signal.SIGINT, 130, ()), (signal.SIGTERM, -signal.SIGTERM, ("--tls",))],
+    ids=["SIGTERM", "SIGINT", "TLS"],
+)
+def test_who_was_let_in_has_the_answer_to_what_it_asked(
+    tmp_path: Path, word: signal.Signals, status: int, options: tuple[str, ...]
+) -> None:
     data = tmp_path / "data"
-    with starting(data, "--workers", "2", "--limit", "off") as start, Callers(start.port, signer(start, data)) as calls:
-        calls.more(200)
-        assert calls.refused == 0
-        start.process.send_signal(word)
-        calls.wait()
-        assert start.process.wait(timeout=20) == {signal.SIGTERM: -signal.SIGTERM, signal.SIGINT: 130}[word]
+    with starting(data, "--workers", "2", "--limit", "off", *options) as start:
+        tls = ssl.create_default_context(cafile=str(data / "tls" / "ca.pem")) if options else None
+        with Callers(start.port, signer(start, data), tls=tls) as calls:
+            calls.more(200)
+            assert calls.refused == 0
+            start.process.send_signal(word)
+            calls.wait()
+            assert start.process.wait(timeout=20) == status
     assert calls.lost == []
     assert calls.refused == 9
 
