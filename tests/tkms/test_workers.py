@@ -292,15 +292,19 @@ def given_by_systemd(listening: socket.socket, number: int, *args: str) -> int:
 
 
 def test_the_socket_may_be_systemd_s(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listening, ExitStack() as stack:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
         port = listening.getsockname()[1]
         child = given_by_systemd(listening, 1, "--data-dir", str(tmp_path / "data"))
-        stack.callback(os.waitpid, child, 0)
-        stack.callback(os.kill, child, signal.SIGTERM)
-        until((tmp_path / "data" / "server.json").exists, 20)
-        with Wire(port) as wire:
-            wire.send(b"GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n")
-            assert wire.answer()[0] == 200
+        try:
+            until((tmp_path / "data" / "server.json").exists, 20)
+            with Wire(port) as wire:
+                wire.send(b"GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n")
+                assert wire.answer()[0] == 200
+        finally:
+            os.kill(child, signal.SIGTERM)
+            os.waitpid(child, 0)
+        with Wire(port):  # who comes now waits for the next server
+            pass
 
 
 @pytest.mark.parametrize(

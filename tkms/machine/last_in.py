@@ -7,9 +7,9 @@ The client sends it again a second later, and finds nobody, or the next server.
 
 from __future__ import annotations
 
-import ctypes
 import socket
 import struct
+from array import array
 from contextlib import suppress
 
 _SO_ATTACH_FILTER = 26
@@ -28,7 +28,7 @@ _NO_FIRST = (
 
 def let_nobody_in(listening: socket.socket) -> None:
     """For all processes that have the socket, and for good. Where the kernel cannot, nothing is changed."""
-    program = ctypes.create_string_buffer(b"".join(struct.pack("=HBBL", *each) for each in _NO_FIRST))
+    program = array("B", b"".join(struct.pack("=HBBL", *each) for each in _NO_FIRST))
+    given = struct.pack("@HP", len(_NO_FIRST), program.buffer_info()[0])  # struct sock_fprog
     with suppress(OSError):
-        given = struct.pack("@HP", len(_NO_FIRST), ctypes.addressof(program))
         listening.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, given)
