@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
 from kit.samples import credential
+from tenantkms.model.credential import by_age
+from tenantkms.store import sqlite
 from tenantkms.store.port import AccessStore, RevisionConflict
+from tenantkms.store.sqlite import SqliteStore
 
 NOW = 1_700_000_000
 WINDOW = 1800
@@ -109,6 +114,56 @@ def test_credentials_stand_in_the_order_of_their_creation(access: AccessStore) -
     for one in made:
         access.put_credential(one, new=True)
     assert access.list_credentials() == [made[3], made[1], made[0], made[2]]
+
+
+@pytest.fixture
+def small_pages(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Pages of two. How many rows each had that was read."""
+    found = list[int]()
+    tables = request.getfixturevalue("tables")
+    tables.client.meta.events.register(
+        "provide-client-params.dynamodb.Query", lambda params, **_: {**params, "Limit": 2}
+    )
+    tables.client.meta.events.register("after-call.dynamodb.Query", lambda parsed, **_: found.append(parsed["Count"]))
+    select = sqlite._NEXT_CREDENTIALS.replace(f"LIMIT {sqlite._BATCH}", "LIMIT 2")
+    monkeypatch.setattr(sqlite, "_NEXT_CREDENTIALS", select)
+    rows = SqliteStore._rows
+
+    def counted(*args: Any) -> Iterator[Any]:
+        found.append(0)
+        for row in rows(*args):
+            found[-1] += 1
+            yield row
+
+    monkeypatch.setattr(SqliteStore, "_rows", counted)
+    return found
+
+
+def test_each_credential_is_gone_through_once_with_a_page_in_memory(
+    access: AccessStore, small_pages: list[int]
+) -> None:
+    made = [credential(n, name=f"name {n % 3}", created=10 - n) for n in range(1, 8)]
+    assert [*access.credentials()] == []
+    for one in made:
+        access.put_credential(one, new=True)
+    small_pages.clear()
+    found = access.credentials()
+    first = next(found)
+    assert small_pages == [2]
+    assert sorted([first, *found], key=by_age) == made[::-1] == access.list_credentials()
+    assert max(small_pages) == 2
+
+
+def test_who_goes_through_credentials_may_change_and_delete_them(access: AccessStore, small_pages: list[int]) -> None:
+    """No lock is held from one to the next, and none is passed over for it."""
+    for n in range(1, 8):
+        access.put_credential(credential(n), new=True)
+    for one in access.credentials():
+        access.put_credential(replace(one, enabled=False), new=False)
+    assert [one.enabled for one in access.credentials()] == [False] * 7
+    for one in access.credentials():
+        access.delete_credential(one.access_key_id)
+    assert (small_pages != [], [*access.credentials()]) == (True, [])
 
 
 @pytest.mark.parametrize("stranger", ["", " ", "x" * 100_000, "é" * 1024, "\x00", "NONCE#00", "TKMS'; --", "*", "%"])

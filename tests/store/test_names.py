@@ -169,6 +169,21 @@ def test_a_change_gives_it_its_place(tables: Tables, dynamodb: DynamoAccessStore
     assert read_rows == [0, 1]
 
 
+def test_one_that_gets_its_place_while_all_are_gone_through_is_found_once(
+    tables: Tables, dynamodb: DynamoAccessStore
+) -> None:
+    """Its place is further on."""
+    made = [put(dynamodb, n, f"app {n}") for n in (1, 2, 3)]
+    before(tables, made[0])
+    tables.client.meta.events.register(
+        "provide-client-params.dynamodb.Query", lambda params, **_: {**params, "Limit": 1}
+    )
+    found = dynamodb.credentials()
+    first = next(found)
+    dynamodb.put_credential(first, new=False)
+    assert sorted([first, *found], key=by_age) == made
+
+
 class Nothing:
     """A reseal that finds everything sealed as it is to be."""
 

@@ -9,7 +9,7 @@ wrong, the rows are read back, and a write that is there succeeded.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from heapq import merge
 from itertools import chain, islice, zip_longest
 from math import inf
@@ -72,7 +72,7 @@ from tenantkms.store.dynamodb_layout import (
     watch_pk,
 )
 from tenantkms.store.dynamodb_listing import Listings
-from tenantkms.store.dynamodb_names import order_of, places_of
+from tenantkms.store.dynamodb_names import each_once, order_of, places_of
 from tenantkms.store.dynamodb_table import FAULTS, Table, condition_failed, count_of, faults, lease_of, unavailable
 from tenantkms.store.fence import OPEN, Fence
 from tenantkms.store.integrity import RowMac
@@ -266,16 +266,16 @@ class DynamoAccessStore(Table):
             answer = self._client.delete_item(TableName=self._table, Key=typed(pk=pk), ReturnValues="ALL_OLD")
         return bool(answer.get("Attributes"))
 
+    def credentials(self) -> Iterator[Credential]:
+        return map(_decode_credential, map(self._doc, each_once(self._listed(CREDENTIALS))))
+
     def list_credentials(self) -> list[Credential]:
-        return self._by_age(self._listed(CREDENTIALS))
+        return sorted(self.credentials(), key=by_age)
 
     def credentials_named(self, name: str) -> list[Credential]:
         finds = (self._query(INDEX_PARTITION_KEY, CREDENTIALS, *place, IndexName=INDEX) for place in places_of(name))
-        return [credential for credential in self._by_age(chain.from_iterable(finds)) if credential.name == name]
-
-    def _by_age(self, rows: Iterable[Row]) -> list[Credential]:
-        found = {one.access_key_id: one for one in (_decode_credential(self._doc(row)) for row in rows)}
-        return sorted(found.values(), key=by_age)
+        found = {one.access_key_id: one for one in map(_decode_credential, map(self._doc, chain.from_iterable(finds)))}
+        return [credential for credential in sorted(found.values(), key=by_age) if credential.name == name]
 
     def note_use(self, access_key_id: str, when: int) -> None:
         # A row of its own: the endpoint writes it, and may not write a credential's.

@@ -11,11 +11,11 @@ those alone; whatever writes one here gives it its place. To a release before, a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from hashlib import sha256
 
 from tenantkms.model.credential import Credential
-from tenantkms.store.dynamodb_layout import DOC, INDEX_SORT_KEY, by_time, encode
+from tenantkms.store.dynamodb_layout import DOC, INDEX_SORT_KEY, PARTITION_KEY, Row, by_time, encode
 
 _NAME = "NAME#"
 
@@ -35,3 +35,15 @@ def places_of(name: str) -> Iterator[tuple[tuple[str, str, str], tuple[str, str]
     """
     yield (INDEX_SORT_KEY, "0", ":"), (DOC, f'"name":{encode(name)}')  # an age begins with a digit
     yield (INDEX_SORT_KEY, _place(name), _place(name) + "~"), None
+
+
+def each_once(rows: Iterable[Row]) -> Iterator[Row]:
+    """Rows of the index in its order, in which one of a release before is found a second time if it is given its place
+    meanwhile: such rows alone are remembered."""
+    before = set[str]()
+    for row in rows:
+        pk = row[PARTITION_KEY]["S"]
+        if pk not in before:
+            yield row
+        if not row[INDEX_SORT_KEY]["S"].startswith(_NAME):
+            before.add(pk)

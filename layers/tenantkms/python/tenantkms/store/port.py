@@ -208,8 +208,11 @@ class AccessStore(AuthenticRows, Protocol):
 
     def delete_credential(self, access_key_id: str) -> bool: ...
 
+    def credentials(self) -> Iterator[Credential]:
+        """Each of them, in no order that says anything, with a page of them in memory at a time."""
+
     def list_credentials(self) -> list[Credential]:
-        """All of them, the oldest first."""
+        """All of them at once, the oldest first: for who shows them to people."""
 
     def credentials_named(self, name: str) -> list[Credential]:
         """Those of that name, the oldest first: no others are read."""

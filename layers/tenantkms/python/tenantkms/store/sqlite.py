@@ -19,7 +19,7 @@ import msgspec
 
 from tenantkms.errors import Unavailable
 from tenantkms.model.alias import Alias
-from tenantkms.model.credential import Credential
+from tenantkms.model.credential import Credential, by_age
 from tenantkms.model.key import Key, KeyFilter
 from tenantkms.model.states import KeyState
 from tenantkms.model.version import KeyVersion
@@ -71,10 +71,10 @@ _LIST_KEYS = KEYS.select(
 )
 """The rows before the page are passed over in the index, without a look at the keys themselves."""
 _GET_CREDENTIAL = CREDENTIALS.select("WHERE access_key_id = ?")
-_LIST_CREDENTIALS = CREDENTIALS.select("ORDER BY created, access_key_id")
 _UPDATE_CREDENTIAL = CREDENTIALS.update("access_key_id = ?")
 _BATCH = 1000
-"""Rows of one transaction where all of them are written."""
+"""Rows of one transaction where all of them are written, and of a page where all are read."""
+_NEXT_CREDENTIALS = CREDENTIALS.select(f"WHERE {CREDENTIALS.beyond} ORDER BY {CREDENTIALS.order} LIMIT {_BATCH}")
 
 
 class SqliteStore:
@@ -235,9 +235,17 @@ class SqliteStore:
         delete = "DELETE FROM credentials WHERE access_key_id = ?"
         return bool(self._at.db.execute(delete, (access_key_id,)).rowcount)
 
-    @faults
+    def credentials(self) -> Iterator[Credential]:
+        after: object = ""
+        try:
+            while page := list(self._rows(CREDENTIALS, _NEXT_CREDENTIALS, (after,))):
+                yield from (_decode_credential(row[-1]) for row in page)
+                after = page[-1][0]  # of the row: a document that is not checked may have another one
+        except sqlite3.Error as e:
+            raise unavailable() from e
+
     def list_credentials(self) -> list[Credential]:
-        return [_decode_credential(row[-1]) for row in self._rows(CREDENTIALS, _LIST_CREDENTIALS)]
+        return sorted(self.credentials(), key=by_age)
 
     @faults
     def credentials_named(self, name: str) -> list[Credential]:
