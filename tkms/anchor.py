@@ -61,7 +61,7 @@ def _opens(settings: Settings) -> bool:
 
 
 def _sealed_secrets(settings: Settings) -> Iterator[tuple[bytes, Binding]]:
-    for credential in settings.access.store.unauthenticated().list_credentials():
+    for credential in settings.access.store.unauthenticated().credentials():
         yield credential.sealed, credential_binding(settings.site.tenant, credential.access_key_id)
 
 

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from msgspec import Struct
 
 from tenantkms.keys.walk import PAGE
+from tenantkms.model.credential import Credential
 from tenantkms.runtime.assemble import Settings
 from tenantkms.store.integrity import IntegrityFault
-from tenantkms.store.port import KeyStore
+from tenantkms.store.port import AccessStore, KeyStore
 from tkms.anchor import check_rows, has_rows
 from tkms.output import time_text
 
 if TYPE_CHECKING:
     from urllib.request import Request
 
-OK, WARNING, PROBLEM = "ok", "warning", "problem"
+_STATUSES = OK, WARNING, PROBLEM = "ok", "warning", "problem"
 
 
 class Finding(Struct, frozen=True):
@@ -33,6 +34,9 @@ class Finding(Struct, frozen=True):
 
 Found = Iterator[tuple[str, str, str]]
 """(status, what was found, advice)"""
+Tell = Callable[[int], None]
+"""Is told how far long work is."""
+T = TypeVar("T")
 
 ARNS, ENDPOINT, ROWS, CREDENTIALS, IMPORTED = "arns", "endpoint", "rows", "credentials", "imported"
 SOON = 14 * 86_400
@@ -47,13 +51,22 @@ _NO_ROOT = "After an upgrade: tkms take-over. Else somebody took the root secret
 
 
 def shortened(found: Found) -> Found:
-    """The first of them, and how many more there are of the last one's kind."""
-    rest = iter(found)
+    """The first of them, and how many more there are, as what is worst among these."""
+    rest, count = iter(found), 0
     yield from islice(rest, _SHOWN)
-    more = list(rest)
-    if more:
-        status, _, advice = more[-1]
-        yield status, f"and {len(more)} more", advice
+    worst = OK, "", ""
+    for one in rest:
+        count, worst = count + 1, max(worst, one, key=lambda each: _STATUSES.index(each[0]))
+    if count:
+        yield worst[0], f"and {count} more", worst[2]
+
+
+def seen(things: Iterable[T], tell: Tell | None) -> Iterator[T]:
+    """These things. `tell` is told how many there were so far."""
+    for count, thing in enumerate(things, 1):
+        yield thing
+        if tell:
+            tell(count)
 
 
 def either(holds: object, good: str, status: str, bad: str, advice: str) -> tuple[str, str, str]:
@@ -61,38 +74,57 @@ def either(holds: object, good: str, status: str, bad: str, advice: str) -> tupl
     return (OK, good, "") if holds else (status, bad, advice)
 
 
-def examine_credentials(settings: Settings, status: str, place: str) -> Found:
+def examine_credentials(settings: Settings, status: str, place: str, tell: Tell | None = None) -> Found:
     """Whether anybody can call, and who soon cannot. `status` of a place where nobody can; `place` ends a command."""
-    now = time.time()
-    active = [c for c in settings.access.store.list_credentials() if c.active(now)]
-    advice = f"tkms credential create{place}"
-    yield either(active, f"{len(active)} active", status, "there is no active access key", advice)
-    lasting = {c.name for c in active if not (c.expires and c.expires - now < SOON)}
-    for credential in active:
-        if credential.expires and credential.expires - now < SOON:
-            what = f"{credential.access_key_id} ({credential.name}) expires on {time_text(credential.expires)}"
-            if credential.name in lasting:  # as it was rotated, with an overlap: a name has two at most
-                yield OK, f"{what}, and another access key of that name goes on", ""
-            else:
-                yield WARNING, what, f"tkms credential rotate {credential.access_key_id}{place}"
+    now, active = time.time(), 0
+
+    def expiring() -> Found:
+        nonlocal active
+        for credential in seen(settings.access.store.credentials(), tell):
+            if credential.active(now):
+                active += 1
+                if _soon(credential, now):
+                    yield _expires(settings.access.store, credential, now, place)
+
+    told = [*shortened(expiring())]
+    yield either(active, f"{active} active", status, "there is no active access key", f"tkms credential create{place}")
+    yield from told
 
 
-def examine_imported(settings: Settings) -> Found:
+def _soon(credential: Credential, now: float) -> bool:
+    return 0 < credential.expires < now + SOON
+
+
+def _expires(store: AccessStore, credential: Credential, now: float, place: str) -> tuple[str, str, str]:
+    what = f"{credential.access_key_id} ({credential.name}) expires on {time_text(credential.expires)}"
+    named = store.credentials_named(credential.name) if credential.name else []
+    if any(other.active(now) and not _soon(other, now) for other in named):
+        return OK, f"{what}, and another access key of that name goes on", ""  # it was rotated, with an overlap
+    return WARNING, what, f"tkms credential rotate {credential.access_key_id}{place}"
+
+
+def examine_imported(settings: Settings, tell: Tell | None = None) -> Found:
     """Imported material that soon expires."""
-    yield from shortened(_expiring(settings.deps.keyring.store, int(time.time()) + SOON))
+    store, end = settings.deps.keyring.store, int(time.time()) + SOON
+    yield from shortened(_expiring(store, seen(_due(store, end), tell), end))
 
 
-def _expiring(store: KeyStore, end: int) -> Found:
+def _due(store: KeyStore, end: int) -> Iterator[str]:
     after = (0, "")
     while page := store.list_due(end, limit=PAGE, after=after):
-        for after in page:
-            try:
-                key = store.get(after[1])
-            except IntegrityFault:  # it is told among the rows
-                continue
-            if key and key.primary and 0 < key.material_expires <= end:
-                what = f"the material of key {key.id} expires on {time_text(key.material_expires)}"
-                yield WARNING, what, "Import it again, with a later date or none, before or after that."
+        yield from (key_id for _, key_id in page)
+        after = page[-1]
+
+
+def _expiring(store: KeyStore, ids: Iterable[str], end: int) -> Found:
+    for key_id in ids:
+        try:
+            key = store.get(key_id)
+        except IntegrityFault:  # it is told among the rows
+            continue
+        if key and key.primary and 0 < key.material_expires <= end:
+            what = f"the material of key {key.id} expires on {time_text(key.material_expires)}"
+            yield WARNING, what, "Import it again, with a later date or none, before or after that."
 
 
 def examine_arns(settings: Settings) -> Found:
@@ -133,8 +165,8 @@ def _opened(request: Request) -> Any:
         return e
 
 
-def examine_rows(settings: Settings, tell: Callable[[int], None] | None = None) -> Found:
-    """Every row of the place, and each that is not believed by its name. `tell` is told how many were looked at."""
+def examine_rows(settings: Settings, tell: Tell | None = None) -> Found:
+    """Every row of the place, and each that is not believed by its name."""
     if not settings.root.exists():
         if has_rows(settings):
             yield PROBLEM, "there is no root secret, so no row is believed", _NO_ROOT
@@ -145,11 +177,10 @@ def examine_rows(settings: Settings, tell: Callable[[int], None] | None = None) 
 
     def faults() -> Found:
         nonlocal count
-        for count, fault in enumerate(check_rows(settings), 1):
+        for fault in seen(check_rows(settings), tell):
+            count += 1
             if fault:
                 yield PROBLEM, fault.details, _REPAIR
-            if tell:
-                tell(count)
 
     bad = False
     for found in shortened(faults()):

@@ -139,10 +139,11 @@ class Rows:
         self.check_credentials(report)
         return report
 
-    def check_credentials(self, report: Report) -> None:
+    def check_credentials(self, report: Report, tell: Callable[[int], None] | None = None) -> None:
         """Open the secret of every access key."""
-        for credential in self.store.list_credentials():
-            report.credentials += 1
+        for report.credentials, credential in enumerate(self.store.credentials(), 1):
+            if tell:
+                tell(report.credentials)
             try:
                 self._parent.unseal(credential.sealed, credential_binding(self._tenant, credential.access_key_id))
             except KmsError as e:

@@ -258,7 +258,7 @@ class Directory:
         return msgspec.structs.replace(settings, not_before=Restored(self.path))
 
     def _first_contents(self, settings: Settings) -> None:
-        if not settings.access.store.list_credentials():
+        if not settings.access.store.has_credentials():
             settings.access.create("first", DIALECTS, ALLOW_ALL, int(settings.deps.clock()))
         if settings.deps.keyring.alias(DEFAULT_ALIAS) is None:
             call(settings, "CreateKey", {"alias": DEFAULT_ALIAS, "description": "The first key"})

@@ -18,9 +18,11 @@ from tenantkms.audit.file_audit import disk_trouble
 from tenantkms.audit.files import last_time
 from tenantkms.errors import KmsError
 from tenantkms.keys import maintenance
+from tenantkms.model.key import Key, KeyFilter
 from tenantkms.model.watch import SKEW
 from tenantkms.runtime.assemble import AUDIT_FILE, Settings, SettingsError
 from tenantkms.store.integrity import IntegrityFault
+from tenantkms.store.sqlite import SqliteStore
 from tkms.backup.contents import PARENT, STORE
 from tkms.backup.rows import Report, Rows, check_file
 from tkms.backup.write import last_backup
@@ -34,11 +36,13 @@ from tkms.findings import (
     WARNING,
     Finding,
     Found,
+    Tell,
     either,
     examine_arns,
     examine_credentials,
     examine_imported,
     examine_rows,
+    seen,
     shortened,
 )
 from tkms.machine.directory import Directory
@@ -70,14 +74,14 @@ class Here(Struct, frozen=True):
     directory: Directory
     settings: Settings
     every: bool
-    tell: Callable[[int], None] | None
+    tell: Tell | None
 
     @property
     def store(self) -> Path:
         return self.directory.path / STORE
 
 
-def examine(directory: Directory, *, every: bool, tell: Callable[[int], None] | None) -> Iterator[Finding]:
+def examine(directory: Directory, *, every: bool, tell: Tell | None) -> Iterator[Finding]:
     """Every check's findings, as they come. Raises `SettingsError` where there is no data directory."""
     if not (directory.path / NAME).exists():
         directory.open()  # says what to do
@@ -155,8 +159,8 @@ def _disk(here: Here) -> Found:
 
 def _clock(here: Here) -> Found:
     now, store = time.time(), here.settings.deps.keyring.store
-    seen = [watch.seen for job in maintenance.JOBS.values() if (watch := store.get_watch(job.name))]
-    last = max([last_time(here.directory.path / AUDIT_FILE), *seen])
+    runs = [watch.seen for job in maintenance.JOBS.values() if (watch := store.get_watch(job.name))]
+    last = max([last_time(here.directory.path / AUDIT_FILE), *runs])
     behind = f"it is at {time_text(now)}, and something was written at {time_text(last)}"
     advice = "Set it. Signed requests and all dates are judged by it: docs/one-machine.md."
     good = f"it is at {time_text(now)}, after all that was written ({time_text(last)})"
@@ -181,13 +185,10 @@ def _versions(here: Here) -> Found:
     parent = (here.directory.path / PARENT).read_bytes()
     rows = Rows(here.store, here.settings.site.tenant, parent, str(here.directory.path))
     count, report = rows.store.count_keys(), Report()
-    for looked, key in enumerate(rows.keys(), 1):
-        if here.every or secrets.randbelow(max(count, 1)) < _SAMPLE:
-            report.keys += 1
-            rows.check_key(key, report, every=True)
-        if here.tell:
-            here.tell(looked)
-    rows.check_credentials(report)
+    for key in seen(rows.keys() if here.every or count <= _SAMPLE else _sample(rows.store, count), here.tell):
+        report.keys += 1
+        rows.check_key(key, report, every=True)
+    rows.check_credentials(report, here.tell)
     for text in report.problems:
         yield PROBLEM, text, _DAMAGED
     if report.bad > len(report.problems):
@@ -198,13 +199,19 @@ def _versions(here: Here) -> Found:
         yield OK, f"{versions} and {counted(report.credentials, 'access key')} open", ""
 
 
+def _sample(store: SqliteStore, count: int) -> Iterator[Key]:
+    """Keys by chance, of so many. No others are read."""
+    for offset in sorted(secrets.SystemRandom().sample(range(count), _SAMPLE)):
+        yield from store.list_keys(KeyFilter(), now=0, offset=offset, limit=1)[1]
+
+
 def _sweeps(here: Here) -> Found:
     """Whether scheduled work is done. Nobody waits for it in a directory that was restored and not resumed."""
     if here.directory.paused:
         return
     deps, now, running = here.settings.deps, time.time(), here.directory.running()
     for name, job in maintenance.JOBS.items():
-        report = maintenance.run(job, deps, secrets.token_hex(16), dry_run=True)
+        report = maintenance.run(job, deps, secrets.token_hex(16), dry_run=True, progress=here.tell)
         watch = deps.keyring.store.get_watch(job.name)
         last = watch.seen if watch else 0
         since = f"the last run was at {time_text(last)}" if last else "it never ran yet"
@@ -279,8 +286,8 @@ CHECKS: dict[str, Callable[[Here], Found]] = {
     ROWS: lambda here: examine_rows(here.settings, here.tell),
     "versions": _versions,
     "sweeps": _sweeps,
-    CREDENTIALS: lambda here: examine_credentials(here.settings, WARNING, ""),
-    IMPORTED: lambda here: examine_imported(here.settings),
+    CREDENTIALS: lambda here: examine_credentials(here.settings, WARNING, "", here.tell),
+    IMPORTED: lambda here: examine_imported(here.settings, here.tell),
     "certificate": _certificate,
     "backup": _backup,
 }
