@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Iterable
 from typing import Any
 
 from functions.endpoint.clients import CLIENTS
 from tenantkms.access.credentials import Access, called
 from tenantkms.model.alias import ALIAS_PREFIX
-from tenantkms.model.credential import Credential
+from tenantkms.model.credential import Credential, by_age
 from tkms.commands import only
 from tkms.machine.directory import DEFAULT_ALIAS, Directory
 from tkms.output import Failed
@@ -23,8 +24,10 @@ def credential_for(access: Access, wanted: str | None = None, name: str | None =
     Raises `Failed`.
     """
     now = time.time()
-    found = called(access.store, wanted) if wanted else access.store.list_credentials()
-    credentials = [c for c in found if c.active(now)]
+    if wanted:
+        credentials = [c for c in called(access.store, wanted) if c.active(now)]
+    else:
+        credentials = _oldest(c for c in access.store.credentials() if c.active(now))
     which = f"active credential {wanted}" if wanted else "active credential"
     if not credentials:
         raise Failed(f"There is no {which}: tkms credential list, or tkms credential create")
@@ -38,6 +41,14 @@ def credential_for(access: Access, wanted: str | None = None, name: str | None =
                 f" or print another program ({others})"
             )
     return only(credentials, wanted) if wanted else credentials[0]
+
+
+def _oldest(credentials: Iterable[Credential]) -> list[Credential]:
+    """The oldest for each set of dialects, the oldest first."""
+    found = dict[tuple[str, ...], Credential]()
+    for one in credentials:
+        found[one.dialects] = min(one, found.get(one.dialects, one), key=by_age)
+    return sorted(found.values(), key=by_age)
 
 
 def snippet(args: argparse.Namespace) -> int:

@@ -75,8 +75,8 @@ class Place(Protocol):
     def latencies(self) -> list[Latency] | None:
         """None where they are not known here."""
 
-    def credentials(self) -> list[dict[str, object]]:
-        """Access keys: id, name, enabled, expires."""
+    def credentials(self, only: str = "") -> list[dict[str, object]]:
+        """Access keys: id, name, enabled, expires. `only`: that one, and no other is read."""
 
     def sweeps(self) -> list[Sweep]: ...
 

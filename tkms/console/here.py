@@ -63,12 +63,10 @@ def sweeps(settings: Settings, late_seconds: int) -> list[Sweep]:
     return found
 
 
-def credentials(store: AccessStore) -> list[dict[str, object]]:
-    """Access keys, without what is sealed. Raises `Unavailable`."""
-    return [
-        {"id": c.access_key_id, "name": c.name, "enabled": c.enabled, "expires": c.expires}
-        for c in store.list_credentials()
-    ]
+def credentials(store: AccessStore, only: str) -> list[dict[str, object]]:
+    """Access keys, or `only` one, without what is sealed. Raises `Unavailable`."""
+    found = [store.get_credential(only)] if only else store.list_credentials()
+    return [{"id": c.access_key_id, "name": c.name, "enabled": c.enabled, "expires": c.expires} for c in found if c]
 
 
 class Here:
@@ -183,8 +181,8 @@ class Here:
     def latencies(self) -> list[Latency]:
         return [Latency(action, counts) for action, counts, _ in self._timings.all()]
 
-    def credentials(self) -> list[dict[str, object]]:
-        return credentials(self._settings.access.store)
+    def credentials(self, only: str = "") -> list[dict[str, object]]:
+        return credentials(self._settings.access.store, only)
 
     def sweeps(self) -> list[Sweep]:
         return sweeps(self._settings, _LATE_SECONDS)

@@ -84,8 +84,8 @@ class Deployed:
     def latencies(self) -> list[Latency] | None:
         return None
 
-    def credentials(self) -> list[dict[str, object]]:
-        return self._asked(lambda: credentials(self._stack.access.store))
+    def credentials(self, only: str = "") -> list[dict[str, object]]:
+        return self._asked(lambda: credentials(self._stack.access.store, only))
 
     def sweeps(self) -> list[Sweep]:
         return self._asked(lambda: sweeps(self._stack.settings, _LATE_SECONDS))

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable
+from itertools import groupby, product
+from operator import attrgetter
 from typing import Self
 
 from msgspec import Struct, field
@@ -152,7 +154,7 @@ class Check:
         self._item: _Item | None = None
         self._items = list[_Item]()
         self._new = list[Credential]()
-        self._credentials = {c.access_key_id: c for c in settings.access.store.list_credentials()}
+        self._access = settings.access.store
         self.findings = Findings()
 
     # -- what is told --
@@ -188,7 +190,7 @@ class Check:
         theirs = row.credential
         self._names.add(ACCESS_KEY, [theirs.access_key_id])
         self.findings.file.add(row)
-        here = self._credentials.get(theirs.access_key_id)
+        here = self._access.get_credential(theirs.access_key_id)
         if here is None:
             self._new.append(theirs)
             self.findings.new.add(row)
@@ -258,18 +260,18 @@ class Check:
         """A name may have so many active access keys, here as there, and all of it have one policy: a session that is
         issued for a name has that of the newest.
         """
-        for row in self._new:
-            for own in self._credentials.values():
-                if row.name and row.name == own.name and own.active(self._now) and row.policy != own.policy:
-                    other = f"{own.access_key_id} here, with another policy: --without-credentials leaves them out"
-                    self.findings.problem(f"the access key {row.access_key_id}: its name {row.name} is that of {other}")
-        rows = [*self._credentials.values(), *self._new]
-        active = Counter(row.name for row in rows if row.name and row.active(self._now))
-        for name in dict.fromkeys(row.name for row in self._new):
-            if active[name] > MAX_ACTIVE:
-                self.findings.problem(f"{name} would have {active[name]} active access keys: {MAX_ACTIVE} at most")
+        arriving = Counter(row.name for row in self._new if row.name and row.active(self._now))
+        for name, rows in groupby(sorted(self._new, key=_name), _name):
+            own = [one for one in self._access.credentials_named(name) if one.active(self._now)] if name else []
+            for row, one in product(rows, own):
+                if row.policy != one.policy:
+                    other = f"{one.access_key_id} here, with another policy: --without-credentials leaves them out"
+                    self.findings.problem(f"the access key {row.access_key_id}: its name {name} is that of {other}")
+            if (active := len(own) + arriving[name]) > MAX_ACTIVE:
+                self.findings.problem(f"{name} would have {active} active access keys: {MAX_ACTIVE} at most")
 
 
+_name = attrgetter("name")
 _UNCOMPARED = ("revision", "token")
 _CALLED = {"sealed": "secret", "primary": "versions or material", "imported": "material"}
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
+from itertools import islice
 
 from tenantkms import __version__
 from tenantkms.errors import KeyNotFound
@@ -102,9 +103,9 @@ class Source:
 
     def credentials(self) -> Iterator[Row]:
         uses = self._settings.access.store.last_uses()
-        every = self._settings.access.store.list_credentials()
-        if every:
+        if self._settings.access.store.has_credentials():
             self._log.write([], "ok")
-        for first in range(0, len(every), PAGE):
-            for one in self._hands.map(self._clear.credential, every[first : first + PAGE]):
+        rest = self._settings.access.store.credentials()
+        while page := list(islice(rest, PAGE)):
+            for one in self._hands.map(self._clear.credential, page):
                 yield CredentialRow(one, uses.get(one.access_key_id, 0))
