@@ -159,6 +159,20 @@ def test_keys_that_fail_for_long_keep_none_that_seem_to_have_time_from_their_tur
             process.deps.keyring.commit([PutKey(rotated_now(world, id_))])
 
 
+@pytest.mark.parametrize("store", STORES)
+def test_nor_do_those_that_become_due_as_fast_as_they_fail(store: str, tmp_path: Path) -> None:
+    world = make_world(store, tmp_path)
+    world.watch()
+    process, reads, late = Process(world), Counter[str](), [numbered(50 + n) for n in range(COUNT)]
+    process.deps.keyring.commit([PutKey(due_key(process, n, "rotate", START + DAY + n)) for n in range(1, COUNT + 1)])
+    for n in range(COUNT):
+        world.clock.now += 60
+        process.deps.keyring.commit([PutKey(due_key(process, 50 + n, "rotate", int(world.clock())))])
+        seeing = Process(world, lambda inner: Seen(inner, reads, tuple(late)))
+        assert maintenance.run(JOBS["rotate"], seeing.deps, "sweep", more=times(1)).left
+    assert [reads[numbered(n)] for n in range(1, COUNT + 1)] == [1] * COUNT
+
+
 def rotated_now(world: World, key_id: str) -> Key:
     key = world.keys.get(key_id)
     assert key is not None
