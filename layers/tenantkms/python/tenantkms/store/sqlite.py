@@ -169,13 +169,12 @@ class SqliteStore:
     def list_keys(
         self, where: KeyFilter, *, now: int, offset: int, limit: int, descending: bool = False
     ) -> tuple[int, list[Key]]:
-        if where == KeyFilter():
-            with snapshot(db := self._at.db):
-                total, (*first, skip, size) = page(db, KEYS.name, offset, limit, descending=descending)
-                keys = [decode_key(row[-1]) for row in self._rows(KEYS, _LIST_KEYS, (*first, size, skip))]
-            return total, keys[::-1] if descending else keys
         with snapshot(db := self._at.db):
-            return matching(db, self._macs, where, now=now, offset=offset, limit=limit, descending=descending)
+            if where != KeyFilter():
+                return matching(db, self._macs, where, now=now, offset=offset, limit=limit, descending=descending)
+            total, (*first, skip, size) = page(db, KEYS.name, offset, limit, descending=descending)
+            keys = [decode_key(row[-1]) for row in self._rows(KEYS, _LIST_KEYS, (*first, size, skip))]
+        return total, keys[::-1] if descending else keys
 
     def settle(self, now: int, more: Callable[[], bool]) -> None:
         """Triggers count."""
