@@ -21,7 +21,7 @@ def _findings(args: argparse.Namespace, bar: Bar | None) -> Iterator[Finding]:
         from tkms.stack.doctor import examine  # botocore is not the other commands' to load
         from tkms.stack.stack import Stack
 
-        return examine(Stack(args.stack))
+        return examine(Stack(args.stack), bar)
     from tkms.machine.doctor import examine as examine_here  # SQLite and certificates are not the other commands'
 
     return examine_here(Directory(args.data_dir), every=args.all, tell=bar)

@@ -19,8 +19,8 @@ from tenantkms.model.states import KeyState
 from tenantkms.runtime.lambda_entry import from_environment, in_time
 
 
-def handler(event: Mapping[str, Any], context: Any) -> dict[str, int]:
-    """`Report`: how many keys were due, done and failed, and whether some are left."""
+def handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
+    """`Report`: how many keys were due, done and failed, by which errors, and whether some are left."""
     settings = from_environment()
     dry_run, trust_clock = (event.get(name) is True for name in ("dry_run", "trust_clock"))
     deps, more = settings.deps, in_time(context)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
+from msgspec.structs import asdict
 
 from kit.deployment import Deployment, without
 from kit.sdk_alibaba import CALLS as ALIBABA_CALLS
@@ -14,6 +15,7 @@ from kit.sdk_aws import Aws, Boto
 from kit.sdk_clients import REQUEST_ID, Qcloud, Tea, Tencent
 from kit.sdk_tencent import CALLS as TENCENT_CALLS
 from kit.sdk_tencent import CALLS_V2, Fields, Tencent2, Tencent3
+from tenantkms.keys.maintenance import Report
 
 UNAVAILABLE = "ServiceUnavailable"
 
@@ -57,7 +59,7 @@ def test_aws(guarded: Deployment, action: str) -> None:
 
 
 def test_the_sweepers(guarded: Deployment) -> None:
-    due = {"due": 0, "done": 0, "failed": 0, "held": 0, "left": False}
+    due = asdict(Report(due=0, done=0, failed=0))
     assert guarded.tkms("maintain") == {"rotate": due, "destroy": due}
 
 

@@ -7,11 +7,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from msgspec.structs import asdict
+
 from kit.deployment import STANDBY, Deployment, tkms
 from kit.emulator import REGION
 from kit.moto_aws import create_tables
 from kit.sdk_aws import Boto
 from kit.sdk_clients import refused
+from tenantkms.keys.maintenance import Report
 from tenantkms.store.dynamodb_fence import EPOCH, SHARDS, fence_pk
 
 
@@ -62,7 +65,7 @@ def test_changes_go_to_the_other_region_and_come_back(guarded: Deployment) -> No
         with refused(user, "DependencyTimeoutException", 503):
             user.ask("DisableKey", KeyId=key)
         assert user.ask("Decrypt", CiphertextBlob=blob)["Plaintext"] == b"hello"
-        assert guarded.tkms("maintain")["destroy"] == {"due": 0, "done": 0, "failed": 0, "held": 0, "left": False}
+        assert guarded.tkms("maintain")["destroy"] == asdict(Report(due=0, done=0, failed=0))
         assert guarded.tkms(*over, REGION)["epoch"] == 4
     user.ask("DisableKey", KeyId=key)
     rows = guarded.tkms("failover", "--dry-run")

@@ -13,11 +13,12 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from kit.support import new_directory
 from tenantkms.model.site import Site
 from tenantkms.runtime.assemble import SettingsError
 from tenantkms.runtime.invoke import LambdaDispatcher
 from tenantkms.store import dynamodb_layout as layout
-from tkms.findings import OK, PROBLEM, WARNING
+from tkms.findings import CREDENTIALS, OK, PROBLEM, ROWS, WARNING
 from tkms.stack import doctor
 from tkms.stack.doctor import Resource
 
@@ -240,6 +241,14 @@ def test_where_the_resources_may_not_be_listed_the_rest_is_still_checked(monkeyp
         ("alarms", True),
         ("schedules", True),
     }
+
+
+def test_it_says_how_far_it_is_with_what_there_may_be_much_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "CHECKS", {name: doctor.CHECKS[name] for name in (ROWS, CREDENTIALS)})
+    place: Any = SimpleNamespace(name=STACK, settings=new_directory(tmp_path / "data").open())
+    told = list[int]()
+    assert {finding.status for finding in doctor.examine(place, told.append)} == {OK}
+    assert told == [1, 2, 3, 1], "a key, an alias and an access key"
 
 
 def test_functions_that_differ_are_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,6 +28,7 @@ from tkms.findings import (
     WARNING,
     Finding,
     Found,
+    Tell,
     either,
     examine_arns,
     examine_credentials,
@@ -51,14 +52,22 @@ class Resource(Struct, frozen=True):
     id: str
 
 
-Listing = Callable[[], Sequence[Resource]]
-"""The resources of the stack, asked for when they are first needed: not every check needs them."""
+class Listing:
+    """The resources of the stack, asked for when they are first needed: not every check needs them."""
+
+    def __init__(self, stack: Stack, tell: Tell | None) -> None:
+        self._found, self.tell = cache(partial(_resources, stack)), tell
+
+    def __call__(self) -> Sequence[Resource]:
+        return self._found()
+
+
 Check = Callable[[Stack, Listing], Found]
 
 
-def examine(stack: Stack) -> Iterator[Finding]:
+def examine(stack: Stack, tell: Tell | None = None) -> Iterator[Finding]:
     """Every check's findings, as they come. A check that AWS refuses is a finding too."""
-    listing = cache(partial(_resources, stack))
+    listing = Listing(stack, tell)
     for name, check in CHECKS.items():
         try:
             with aws_errors("It cannot be checked"):
@@ -261,8 +270,8 @@ def _alarms(stack: Stack, listing: Listing) -> Found:
         yield OK, f"{len(rows)} alarms", ""
 
 
-def _credentials(stack: Stack, _listing: Listing) -> Found:
-    yield from examine_credentials(stack.settings, PROBLEM, f" --stack {stack.name}")
+def _credentials(stack: Stack, listing: Listing) -> Found:
+    yield from examine_credentials(stack.settings, PROBLEM, f" --stack {stack.name}", listing.tell)
 
 
 def _service(stack: Stack, _listing: Listing) -> Found:
@@ -286,8 +295,8 @@ def _arns(stack: Stack, _listing: Listing) -> Found:
     yield from examine_arns(stack.settings)
 
 
-def _rows(stack: Stack, _listing: Listing) -> Found:
-    yield from examine_rows(stack.settings)
+def _rows(stack: Stack, listing: Listing) -> Found:
+    yield from examine_rows(stack.settings, listing.tell)
 
 
 CHECKS: dict[str, Check] = {
@@ -305,6 +314,6 @@ CHECKS: dict[str, Check] = {
     ARNS: _arns,
     ROWS: _rows,
     CREDENTIALS: _credentials,
-    IMPORTED: lambda stack, _: examine_imported(stack.settings),
+    IMPORTED: lambda stack, listing: examine_imported(stack.settings, listing.tell),
     "service": _service,
 }
