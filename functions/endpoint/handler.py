@@ -19,6 +19,7 @@ from functions.endpoint.pages import Doors, human_page, plain_error
 from functions.endpoint.repeats import REPEATED, Answers, Known
 from tenantkms import errors as e
 from tenantkms.access.credentials import Access
+from tenantkms.access.sessions import lacking
 from tenantkms.audit.faults import log_fault
 from tenantkms.audit.line import Record
 from tenantkms.model.credential import Credential
@@ -136,7 +137,8 @@ class Endpoint:
             uncovered = verify(claim, secret)
         except e.SignatureMismatch:
             if credential is None:
-                raise e.UnknownAccessKey from None  # after the same work as for a wrong secret
+                told = "" if answer.session else lacking(claim.access_key_id)
+                raise e.UnknownAccessKey(told) from None  # after the same work as for a wrong secret
             raise
         answer.signed = True
         if not known:

@@ -145,8 +145,10 @@ def test_a_wrong_secret(scheme: str, then: Kms) -> None:
 
 def test_a_session_without_its_token_is_nobody(scheme: str, then: Kms) -> None:
     dialect, sign = SCHEMES[scheme]
-    request = sign(signer(issue(then), then), LIST[dialect], {})
-    assert error_code(dialect, then.send(request)) == UNKNOWN[dialect]
+    for by, told in ((signer(issue(then), then), True), (Signer("unknown", "secret", then.signer.now), False)):
+        answer = then.send(sign(by, LIST[dialect], {}))
+        assert error_code(dialect, answer) == UNKNOWN[dialect]
+        assert ("its security token must be sent" in json.dumps(answer)) is told
 
 
 def test_an_access_key_with_a_token_is_refused(scheme: str, then: Kms) -> None:

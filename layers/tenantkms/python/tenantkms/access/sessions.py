@@ -44,10 +44,16 @@ MAX_TOKEN = 3_072
 _TOKEN, _SECRET = "session token", "session secret"
 """Of the keys, as the root secret's are told apart."""
 _PREFIX = "TKMT"
+_LACKING = "The access key is a session's: its security token must be sent with each request."
 _VERSION = b"\x01"
 _SALT_SIZE = 24
 _BODY = len(_VERSION) + _SALT_SIZE
 _SUITE = SUITES[AES_256_GCM]
+
+
+def lacking(access_key_id: str) -> str:
+    """What to tell about an unknown access key that came without a token: "" unless it is called as sessions are."""
+    return _LACKING if access_key_id.startswith(_PREFIX) else ""
 
 
 def _base64(data: bytes) -> str:

@@ -46,7 +46,7 @@ ERRORS: dict[type[e.KmsError], Row] = {
     e.MaterialMismatch: Row(400, "InvalidKeyMaterial"),
     e.Unsigned: Row(400, "IncompleteSignature"),
     e.UnsupportedSignature: Row(400, "InvalidSignatureMethod"),
-    e.UnknownAccessKey: Row(404, "InvalidAccessKeyId.NotFound", "Specified access key is not found."),
+    e.UnknownAccessKey: Row(404, "InvalidAccessKeyId.NotFound"),
     e.CredentialDisabled: Row(400, "InvalidAccessKeyId.Inactive"),
     # The classic Python SDK looks for a colon in this message and fails without one.
     e.SignatureMismatch: Row(
