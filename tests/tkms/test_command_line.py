@@ -30,7 +30,18 @@ def _leaves(parser: argparse.ArgumentParser, words: tuple[str, ...] = ()) -> Ite
 
 
 LEAVES = {" ".join(words): (words, parser) for words, parser in _leaves(cli._parser())}
-NO_JSON = {"serve", "console", "init", "welcome", "snippet", "policy show", "take-over", "completion", "ready"}
+NO_JSON = {
+    "serve",
+    "console",
+    "init",
+    "welcome",
+    "snippet",
+    "policy show",
+    "take-over",
+    "completion",
+    "ready",
+    "upgrade",
+}
 """Those that print a program or a document, that ask a person, that go on, or that answer by their status."""
 MAKING = {"serve", "init", "restore", "import", "backup verify", "open"}
 """They need no data directory."""

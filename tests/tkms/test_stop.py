@@ -15,7 +15,9 @@ from kit.callers import Callers
 from kit.connections import Start, Wire, request_bytes, starting
 from kit.memory import children
 from kit.support import Server, Signer
+from tkms import cli
 from tkms.machine.last_in import let_nobody_in
+from tkms.machine.server_file import read_server
 
 
 def signer(start: Start, data: Path) -> Signer:
@@ -105,3 +107,25 @@ def _successor(server: int, calls: Callers) -> int:
     (taking,) = filter(children, children(server))
     calls.until(lambda: ended(server))
     return taking
+
+
+def test_an_upgrade_by_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["upgrade", "--data-dir", str(tmp_path / "data")]
+    with starting(tmp_path / "data", "--workers", "1") as start:
+        before, taking = start.process.pid, 0
+        site = (tmp_path / "data/site.json").read_bytes()
+        try:
+            (tmp_path / "data/site.json").write_text("damaged")
+            assert cli.main([*command, "--wait", "3s"]) == 1
+            assert f"Nobody has taken over from process {before}" in capsys.readouterr().err
+            (tmp_path / "data/site.json").write_bytes(site)
+            assert cli.main(command) == 0
+            taking = read_server(tmp_path / "data").process
+            assert capsys.readouterr().out == f"process {taking} serves, in the place of {before}\n"
+            assert start.process.wait(20) == 0
+            assert cli.main(command) == 0
+            last, taking = taking, read_server(tmp_path / "data").process
+            assert f"in the place of {last}" in capsys.readouterr().out
+        finally:
+            if taking:
+                os.kill(taking, signal.SIGTERM)

@@ -289,7 +289,9 @@ class Directory:
         where = self.server_url() or "another address"
         held = f"A server is already running on {self.path} ({where}): stop it, or use another --data-dir."
         with closing(lock) if lock >= 0 else locked(self.path / "server.lock", held) as file:
-            write_server(self.path, server)
+            # That of the other one, which serves until this one is ready, and goes on if this one never is.
+            process = read_server(self.path).process if lock >= 0 else 0
+            write_server(self.path, msgspec.structs.replace(server, process=process))
             if credentials_uri:
                 write_whole(self.credentials_uri, f"{credentials_uri}\n".encode())
             else:

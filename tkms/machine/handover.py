@@ -10,12 +10,14 @@ import os
 import socket
 import sys
 from contextlib import suppress
+from pathlib import Path
 
 from msgspec import Struct
-from msgspec.structs import astuple
+from msgspec.structs import astuple, replace
 
 from tenantkms.runtime.assemble import SettingsError
 from tkms.machine.ready import tell_manager
+from tkms.machine.server_file import ServerFile, read_server, write_server
 from tkms.output import say
 
 _VARIABLE = "TKMS_HANDOVER"
@@ -36,9 +38,13 @@ class Given(Struct):
     def socket(self) -> socket.socket | None:
         return taken(self.listening)
 
-    def ready(self, url: str) -> None:
-        """All workers serve."""
-        say(f"tkms: ready on {url}")
+    def ready(self, directory: Path, server: ServerFile) -> None:
+        """All workers of this `server` of the data directory serve."""
+        before = read_server(directory).process
+        write_server(directory, replace(server, process=os.getpid()))
+        say(f"tkms: ready on {server.url}")
+        if before:
+            say(f"tkms: process {os.getpid()} has taken over from {before}")
         tell_manager("READY=1")
         if self.tell >= 0:
             os.write(self.tell, b"+")

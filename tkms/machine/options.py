@@ -53,6 +53,12 @@ def _ready(args: argparse.Namespace) -> int:
     return ready(args)
 
 
+def _upgrade(args: argparse.Namespace) -> int:
+    from tkms.machine.upgrade import upgrade  # for none of the other commands to load
+
+    return upgrade(args)
+
+
 def _address(text: str) -> tuple[str, int]:
     """`HOST:PORT`, or a port of this machine's own address."""
     host, _, port = text.rpartition(":")
@@ -136,3 +142,11 @@ def add(words: Any, command: Any, directory: argparse.ArgumentParser, as_json: a
         where=directory,
     )
     ready.add_argument("--wait", type=duration, default=0, metavar="TIME", help="until it is, so long at most, as 30s")
+    upgrade = command(
+        words,
+        "upgrade",
+        "have the program that is installed now take over from the running server, which refuses nobody meanwhile",
+        _upgrade,
+        where=directory,
+    )
+    upgrade.add_argument("--wait", type=duration, default=60, metavar="TIME", help="so long at most (default: 60s)")

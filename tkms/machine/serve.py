@@ -190,7 +190,7 @@ class _Serving:
         args = self._args
         if refused := apart(self._prepare):
             return refused
-        server = ServerFile(self._url, *(self._tls.files if self._tls else ()))
+        server = ServerFile(self._url, *(self._tls.files if self._tls else ("", "")))
         serving = self._directory().serving(server, self._credentials_url, self._files.lock)
         with serving as lock:
             self._desk = bound(args.data_dir)
@@ -204,7 +204,7 @@ class _Serving:
                 size, work = size + 1, self._work_or_tell
             heir = partial(hand_over, self._listening, self._metrics, lock)
             supervisor = Supervisor(size, work, heir, self._stop)
-            return supervisor.run(lambda: self._files.ready(self._url))
+            return supervisor.run(lambda: self._files.ready(args.data_dir, server))
 
     def _stop(self, taken_over: bool) -> None:
         """Those who come are refused from now on, unless they are another server's, or systemd's to keep waiting."""

@@ -13,11 +13,13 @@ _NAME = "server.json"
 
 
 class ServerFile(Struct, frozen=True, omit_defaults=True):
-    """Where it serves, and the files of its certificate and its key, if these are not the directory's own."""
+    """Where it serves, the files of its certificate and its key, if these are not the directory's own, and its process
+    once it is ready: the supervisor."""
 
     url: str = ""
     tls_cert: str = ""
     tls_key: str = ""
+    process: int = 0
 
 
 def read_server(directory: Path) -> ServerFile:

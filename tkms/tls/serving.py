@@ -102,7 +102,7 @@ class Choice(Struct):
 
     check: Callable[[], object]
     certificate: Callable[[Directory, Settings], ServerCertificate]
-    files: tuple[str, ...] = ()
+    files: tuple[str, str] = ("", "")
 
 
 def chosen(args: argparse.Namespace) -> Choice:
