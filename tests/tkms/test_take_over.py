@@ -196,7 +196,8 @@ def deployed(monkeypatch: pytest.MonkeyPatch) -> Deployed:
 
 
 def rows(deployed: Deployed) -> list[Finding]:
-    return [Finding(ROWS, *found) for found in doctor.CHECKS[ROWS](deployed.stack(), list)]
+    stack = deployed.stack()
+    return [Finding(ROWS, *found) for found in doctor.CHECKS[ROWS](stack, doctor.Listing(stack, None))]
 
 
 def test_a_new_stack_needs_no_take_over(deployed: Deployed) -> None:
