@@ -94,6 +94,23 @@ def test_nobody_is_refused_while_another_server_takes_over_and_over(tmp_path: Pa
     assert codes == ["ok", "SignatureNonceUsed"] * 3
 
 
+def test_who_ends_a_server_at_the_moment_another_one_is_ready_leaves_that_one(tmp_path: Path) -> None:
+    with starting(tmp_path / "data") as start:
+        before = set(children(start.process.pid))
+        start.process.send_signal(signal.SIGUSR2)
+        assert start.process.stdout is not None
+        assert any(line.startswith("tkms: ready on ") for line in start.process.stdout)
+        (server,) = set(children(start.process.pid)) - before
+        try:
+            start.process.send_signal(signal.SIGTERM)
+            start.process.wait(timeout=20)
+            with Wire(start.port) as wire:
+                wire.send(b"GET /healthz HTTP/1.1\r\nHost: here\r\n\r\n")
+                assert wire.answer()[0] == 200
+        finally:
+            os.kill(server, signal.SIGTERM)
+
+
 def _code(port: int, request: bytes) -> str:
     with Wire(port) as wire:
         wire.send(request)

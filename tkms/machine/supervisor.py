@@ -286,7 +286,10 @@ class Supervisor:
         """End all workers, which first answer what they have begun. Who comes then is refused, and does not wait for
         somebody who lets it in.
         """
-        self._stop(self._succeeded)
+        taken_over = self._succeeded or self._has_succeeded()  # a signal may have come before it was asked
+        if not taken_over and self._successor[0]:
+            os.kill(self._successor[0], signal.SIGTERM)  # it would serve where nobody is let in any more
+        self._stop(taken_over)
         self._tell(signal.SIGTERM)
         deadline = time.monotonic() + _END_SECONDS
         while self._workers and time.monotonic() < deadline:
