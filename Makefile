@@ -33,8 +33,9 @@ help: ## what there is
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
 
 run: .venv/ready ## a running KMS on http://127.0.0.1:8480 with a key, a credential and programs to paste
-	@# Ctrl-C reaches the shell, too, and is no error: the server then ends with 130.
-	@trap : INT; $(RUN) tkms serve $(ARGS) || test $$? -eq 130
+	@# The shell passes on what ends it, which it can while it waits: Ctrl-C and SIGTERM are no errors.
+	@trap 'kill $$!' INT TERM; $(RUN) tkms serve $(ARGS) <&0 & \
+	wait $$! || wait $$! || case $$? in 130|143) ;; *) exit 1 ;; esac
 
 test: check unit e2e ## everything that must pass: format, lint, types, all tests, each once
 

@@ -7,9 +7,11 @@ import os
 import pty
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 from urllib.request import urlopen
 
@@ -244,6 +246,21 @@ def test_who_stops_what_make_runs_reads_of_no_error(tmp_path: Path) -> None:
     _, shown = _on_a_terminal(*options, ready="tkms: ready on ", key=b"\x03")
     assert "tkms: ready on " in shown
     assert "make:" not in shown
+
+
+def test_who_ends_make_ends_what_it_runs(tmp_path: Path) -> None:
+    line = ["make", "run", f"ARGS=--port 0 --data-dir {tmp_path / 'data'}"]
+    env = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")}
+    with subprocess.Popen(line, cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True, process_group=0) as make:
+        assert make.stdout is not None
+        try:
+            url = next(text.split()[-1] for text in make.stdout if text.startswith("tkms: ready on "))
+            make.terminate()
+            assert make.wait(timeout=20) == -signal.SIGTERM
+            assert not _healthy(url)
+        finally:
+            with suppress(ProcessLookupError):  # nobody is left
+                os.killpg(make.pid, signal.SIGKILL)
 
 
 def test_what_make_cannot_run_is_an_error(tmp_path: Path) -> None:
