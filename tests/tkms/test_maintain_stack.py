@@ -208,6 +208,20 @@ def test_it_ends_though_keys_fail_in_each_invocation(aws: Aws, functions: Lambda
     assert [name for name, _ in functions.invoked] == [ROTATE] * 3 + [DELETE] * 2
 
 
+def test_what_is_held_is_counted_once(aws: Aws, functions: Lambda, settings: Settings) -> None:
+    """Each invocation would begin with the first key, and none has the time for all."""
+    store, now = settings.deps.keyring.store, int(time.time())
+    leaves = {"state": KeyState.PENDING_DELETION, "deletion_date": now - DAY, "rotation_seconds": 0}
+    store.commit([PutKey(revised(key, "leaves", **leaves)) for key in keys(settings)])
+    watch(store, now - 5 * DAY)
+    functions.before = lambda _: _refused() if len(functions.invoked) > 30 else None
+    done = maintain(aws, "--json")
+    assert json.loads(done.stdout)["destroy"] == {**report(AT_A_TIME, 0, left=True), "held": now - 5 * DAY}
+    assert "tkms: destroy: the time was up before all keys had been looked at\n" in done.stderr
+    assert "nothing is destroyed" in done.stderr
+    assert (done.returncode, functions.invoked.count((DELETE, True)), len(keys(settings))) == (1, 1, 6)
+
+
 def _refused() -> Answer:
     return 403, {"__type": "AccessDeniedException", "Message": "you may not"}
 

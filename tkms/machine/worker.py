@@ -172,7 +172,7 @@ class Work(Server):
             for job in () if await asyncio.to_thread(self._waits) else JOBS.values():
                 try:
                     report = await asyncio.to_thread(run, job, self._deps, request_id, more=self._sweeps_until())
-                    pause = 0 if report.left else pause
+                    pause = 0 if report.left and not report.held else pause
                     self._metrics.put(**counted(job, report))
                     if report.due and report.held not in (0, told):
                         told = report.held

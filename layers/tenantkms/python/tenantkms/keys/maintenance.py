@@ -35,7 +35,7 @@ class Report(Struct, frozen=True, kw_only=True):
     """Of one run: keys that were due, how many are done, and how many failed and stay due.
 
     `held` is the time of the last run (Unix seconds), if this clock is so far from it that nothing was done.
-    `left`: it ended before it had looked at all keys, and the next run goes on behind the last one.
+    `left`: it ended before it had looked at all keys, and the next run goes on behind the last one, unless it is held.
     `resumed`: it went on in a round that another run had begun. `errors`: how many of `failed` by each kind of error.
     """
 
@@ -64,11 +64,12 @@ def complete(sweep: Callable[[], Report]) -> Iterator[Report]:
     """Runs of a job by `sweep`, until it has looked at each key: after each the report of all of them so far.
 
     A round that another run had begun is brought to its end, and then there is a whole one, in which what failed has
-    its turn again: each such key counts once. Raises what `sweep` raises.
+    its turn again: each such key counts once. What is held is counted by one run, as far as it comes, since the next
+    one would begin with the same key. Raises what `sweep` raises.
     """
     total = sweep()
     again = total.resumed
-    while total.left or again:
+    while (total.left and not total.held) or again:
         yield replace(total, left=True)
         if not total.left:
             again, total = False, Report(due=total.done, done=total.done, failed=0)
