@@ -52,7 +52,7 @@ class Expiring:
         found: dict[str, list[str]] = {"alibaba": [], "tencent": [], "native": []}
         for number, state in enumerate(states, 1):
             rows = json.dumps([{"Key": "KeyState", "Values": [state]}])
-            if kms.alibaba("ListKeys", Filters=rows)["TotalCount"]:
+            if state != "Archived" and kms.alibaba("ListKeys", Filters=rows)["TotalCount"]:  # no word of that dialect
                 found["alibaba"].append(state)
             if kms.tencent("ListKeyDetail", KeyState=number, KeyUsage="ALL")["TotalCount"]:
                 found["tencent"].append(state)

@@ -268,3 +268,45 @@ def test_contexts_that_are_refused(value: Any) -> None:
 def test_values_that_are_refused(codec: Any, value: Any, error: type[e.KmsError]) -> None:
     with pytest.raises(error):
         codec("Name", value)
+
+
+def test_tags_that_are_no_list_are_told_what_they_are() -> None:
+    for text in ('{"a":"b"}', "a=b", '"a"'):
+        with pytest.raises(e.InvalidParameter, match="Tags is not the JSON text of a list of TagKey and TagValue"):
+            codecs.json_tags("Tags", text)
+    assert codecs.json_tags("Tags", '[{"TagKey":"a","TagValue":"b"}]') == {"a": "b"}
+
+
+@pytest.mark.parametrize(
+    ("row", "told"),
+    [
+        ('"Tag","Values":["a"]', "the Key 'Tag' is none of KeyState, .*, TagKey, TagValue"),
+        ('"KeyState","Values":["enabled"]', "the KeyState 'enabled' is none of Enabled, Disabled, PendingDeletion, "),
+        ('"keystate","Values":["Enabled",""]', "the KeyState '' is none of Enabled, "),
+        ('"KeySpec","Values":["AES"]', "the KeySpec 'AES' is none of Aliyun_AES_256, "),
+        ('"KeyUsage","Values":["ENCRYPT"]', "the KeyUsage 'ENCRYPT' is none of ENCRYPT/DECRYPT, "),
+        ('"ProtectionLevel","Values":["Hsm"]', "the ProtectionLevel 'Hsm' is none of SOFTWARE, HSM"),
+        ('"CreatorType","Values":["user"]', "the CreatorType 'user' is none of User, Service"),
+    ],
+)
+def test_filters_name_what_they_know(row: str, told: str) -> None:
+    with pytest.raises(e.InvalidParameter, match=f"Filters: {told}"):
+        alibaba_fields.filters("Filters", f'[{{"Key":{row}}}]')
+
+
+@pytest.mark.parametrize(
+    ("rows", "where"),
+    [
+        ('[{"Key":"KeySpec","Values":["EC_SM2"]}]', {"specs": []}),
+        ('[{"Key":"KeySpec","Values":["EC_P521"]}]', {"specs": ["EC_P521"]}),
+        (
+            '[{"Key":"KeyState","Values":["Enabled"]},{"Key":"KeyState","Values":["Disabled"]}]',
+            {"states": ["Enabled", "Disabled"]},
+        ),
+        ('[{"Key":"ProtectionLevel","Values":["HSM"]},{"Key":"keyId","Values":["k"]}]', {"ids": []}),
+        ('[{"Key":"ProtectionLevel","Values":["HSM","SOFTWARE"]},{"Key":"keyId","Values":["k"]}]', {"ids": ["k"]}),
+        ('[{"Key":"DKMSInstanceId","Values":["kst-1"]}]', {"ids": []}),
+    ],
+)
+def test_filters_are_all_to_match(rows: str, where: dict[str, Any]) -> None:
+    assert alibaba_fields.filters("Filters", rows) == where

@@ -167,9 +167,12 @@ def tags(wire: str, value: Any) -> dict[str, str]:
 def json_tags(wire: str, value: Any) -> dict[str, str]:
     """`tags` as JSON text."""
     try:
-        return tags(wire, parse_json(value) if isinstance(value, str) else value)
+        rows = parse_json(value) if isinstance(value, str) else value
     except e.MalformedRequest:
-        raise e.InvalidParameter(f"{wire} is not the JSON text of a list.") from None
+        rows = None
+    if not isinstance(rows, list):
+        raise e.InvalidParameter(f"{wire} is not the JSON text of a list of TagKey and TagValue.")
+    return tags(wire, rows)
 
 
 binary = base64_text(e.InvalidParameter)

@@ -102,34 +102,41 @@ def alias(wire: str, value: Any) -> str:
 
 @shaped(Shape("json", json=True, example='[{"Key":"KeyState","Values":["Enabled"]}]'))
 def filters(wire: str, value: Any) -> dict[str, Any]:
-    """`[{"Key": .., "Values": [..]}]`, at most 10: values are alternatives, keys must all match."""
+    """`[{"Key": .., "Values": [..]}]`, at most 10: values of one Key are alternatives, Keys must all match."""
+    asked = _asked(wire, value)
+    where: dict[str, Any] = {}
+    for name, field in _FILTER_FIELDS.items():
+        if name in asked:
+            table = _FILTER_VALUES.get(name)
+            where[field] = [table[v] for v in asked[name] if table[v]] if table else asked[name]
+    if "aliases" in where:
+        where["aliases"] = [v.removeprefix(ALIAS_PREFIX) for v in where["aliases"]]
+    if "TagKey" in asked or "TagValue" in asked:
+        where["tags"] = [[asked.get("TagKey", []), asked.get("TagValue", [])]]
+    if any(name in asked and ours not in asked[name] for name, ours in _FILTER_CONSTANTS.items()):
+        where["ids"] = []
+    return where
+
+
+def _asked(wire: str, value: Any) -> dict[str, list[str]]:
+    """Each Key, as `_FILTERS` spells it, with all its values."""
     try:
         rows = msgspec.convert(parse_json(value), list[_Filter])
     except (e.MalformedRequest, msgspec.ValidationError, TypeError):
         raise e.InvalidParameter(f"{wire} is not the JSON text of a list of Key and Values.") from None
-    names = [row.Key.lower() for row in rows]
-    if len(rows) > 10 or len(set(names)) != len(names):
-        raise e.InvalidParameter(f"{wire} has at most 10 rows, each Key once.")
-    asked = {row.Key.lower(): row.Values for row in rows}
-    where: dict[str, Any] = {}
-    for name, values in asked.items():
-        if name in _FILTER_ENUMS:
-            field, table = _FILTER_ENUMS[name]
-            where[field] = [table[v] for v in values if v in table]
-        elif name in _FILTER_CONSTANTS:
-            if _FILTER_CONSTANTS[name] not in values:
-                where["ids"] = []
-        elif name == "keyid":
-            where["ids"] = values
-        elif name == "creator":
-            where["creators"] = values
-        elif name == "aliasname":
-            where["aliases"] = [v.removeprefix(ALIAS_PREFIX) for v in values]
-        elif name not in ("tagkey", "tagvalue"):
-            raise e.InvalidParameter(f"{wire}: the Key {name[:64]!r} is not known.")
-    if "tagkey" in asked or "tagvalue" in asked:
-        where["tags"] = [[asked.get("tagkey", []), asked.get("tagvalue", [])]]
-    return where
+    if len(rows) > 10:
+        raise e.InvalidParameter(f"{wire} has at most 10 rows.")
+    asked: dict[str, list[str]] = {}
+    for row in rows:
+        name = _FILTERS.get(row.Key.lower())
+        if name is None:
+            raise e.InvalidParameter(f"{wire}: the Key {row.Key[:64]!r} is none of {', '.join(_FILTERS.values())}.")
+        known = _FILTER_VALUES.get(name)
+        strange = next((v for v in row.Values if v not in known), None) if known else None
+        if known and strange is not None:
+            raise e.InvalidParameter(f"{wire}: the {name} {strange[:64]!r} is none of {', '.join(known)}.")
+        asked.setdefault(name, []).extend(row.Values)
+    return asked
 
 
 class _Filter(msgspec.Struct, forbid_unknown_fields=True):
@@ -140,12 +147,26 @@ class _Filter(msgspec.Struct, forbid_unknown_fields=True):
 msgspec.json.Decoder(_Filter)  # built on import, not by the first request: see action.call.prepare
 
 
-_FILTER_ENUMS: dict[str, tuple[str, Mapping[str, str]]] = {
-    "keystate": ("states", STATES),
-    "keyspec": ("specs", SPECS),
-    "keyusage": ("usages", USAGES),
+_FILTER_FIELDS = {
+    "KeyState": "states",
+    "KeySpec": "specs",
+    "KeyUsage": "usages",
+    "keyId": "ids",
+    "AliasName": "aliases",
+    "Creator": "creators",
 }
-_FILTER_CONSTANTS = {"protectionlevel": "SOFTWARE", "creatortype": "User", "dkmsinstanceid": ""}
+_FILTER_CONSTANTS = {"ProtectionLevel": "SOFTWARE", "CreatorType": "User", "DKMSInstanceId": ""}
+"""What is the same of all keys."""
+_FILTERS = {name.lower(): name for name in (*_FILTER_FIELDS, *_FILTER_CONSTANTS, "TagKey", "TagValue")}
+_FILTER_VALUES: Mapping[str, Mapping[str, str]] = {
+    "KeyState": STATES,
+    # What DescribeKey tells. The provider has more, which no key is here: ''.
+    "KeySpec": {**{name: spec for spec, name in SPEC_NAMES.items()}, "EC_SM2": ""},
+    "KeyUsage": {name: usage for usage, name in USAGE_NAMES.items()},
+    "ProtectionLevel": {"SOFTWARE": "SOFTWARE", "HSM": ""},
+    "CreatorType": {"User": "User", "Service": ""},
+}
+"""Of a Key whose values are closed: each with what it is here."""
 
 
 _INTERVAL = re.compile(r"([0-9]{1,9})([dhms])")
