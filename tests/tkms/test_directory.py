@@ -112,7 +112,12 @@ def test_what_was_acknowledged_survives_kill_9_during_writes(tmp_path: Path) -> 
 def test_a_second_server_is_refused_while_commands_work_beside_the_first(tmp_path: Path) -> None:
     data = tmp_path / "data"
     with starting(data) as start:
-        _refused(_serve(data), f"A server is already running on {data} ({start.url})")
+        said = f"A server is already running on {data} ({start.url})"
+        _refused(_serve(data), said)
+        _refused(_serve(data, "--port", str(start.port)), said)
+        _refused(_serve(data, "--metrics", str(start.port)), said)
+        elsewhere = _serve(tmp_path / "other", "--port", str(start.port))
+        _refused(elsewhere, "Address already in use. --port 0 takes any free one")
         blob = run_tkms("encrypt", "--data-dir", str(data), stdin="beside").stdout
         assert run_tkms("decrypt", "--data-dir", str(data), stdin=blob).stdout == "beside"
         assert "Regions" in tencent(start.port, _signer(data), "GetRegions")

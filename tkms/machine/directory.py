@@ -286,9 +286,7 @@ class Directory:
 
         Without a `credentials_uri` that of the last server goes.
         """
-        where = self.server_url() or "another address"
-        held = f"A server is already running on {self.path} ({where}): stop it, or use another --data-dir."
-        with closing(lock) if lock >= 0 else locked(self.path / "server.lock", held) as file:
+        with closing(lock) if lock >= 0 else locked(self.path / "server.lock", self.served) as file:
             # That of the other one, which serves until this one is ready, and goes on if this one never is.
             process = read_server(self.path).process if lock >= 0 else 0
             write_server(self.path, msgspec.structs.replace(server, process=process))
@@ -297,6 +295,12 @@ class Directory:
             else:
                 self.credentials_uri.unlink(missing_ok=True)
             yield file
+
+    @property
+    def served(self) -> str:
+        """What is said to a second server."""
+        where = self.server_url() or "another address"
+        return f"A server is already running on {self.path} ({where}): stop it, or use another --data-dir."
 
     def running(self) -> bool:
         """Whether a server holds the directory now."""

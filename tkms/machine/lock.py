@@ -43,7 +43,8 @@ def hold(file: int) -> bool:
 def is_held(path: Path) -> bool:
     """Whether a process holds it now."""
     try:
-        with locked(path, "it is held"):
-            return False
-    except SettingsError:
-        return True
+        file = os.open(path, os.O_RDWR)
+    except FileNotFoundError:
+        return False
+    with closing(file):
+        return not hold(file)

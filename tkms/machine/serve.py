@@ -62,8 +62,8 @@ _ANY_PORT = ' --port 0 takes any free one (make run ARGS="--port 0").'
 _ANY_METRICS_PORT = " --metrics 0 takes any free one."
 
 
-def _listen(host: str, port: int, way_out: str) -> socket.socket:
-    """`way_out`: what to do where the port is taken. Raises `SettingsError`."""
+def _listen(host: str, port: int, way_out: str, directory: Directory) -> socket.socket:
+    """`way_out`: what to do where the port is taken, but by a server of `directory`. Raises `SettingsError`."""
     if not 0 <= port <= 65535:  # the resolver would take it modulo 65536
         raise SettingsError(f"Cannot listen on {host}:{port}: a port is a number from 0 to 65535.")
     try:
@@ -72,8 +72,10 @@ def _listen(host: str, port: int, way_out: str) -> socket.socket:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
     except (OSError, OverflowError) as e:
-        taken_by_another = getattr(e, "errno", None) == errno.EADDRINUSE
-        raise SettingsError(f"Cannot listen on {host}:{port}: {e}.{way_out if taken_by_another else ''}") from e
+        in_use = getattr(e, "errno", None) == errno.EADDRINUSE
+        if in_use and directory.running():  # another port would not help
+            raise SettingsError(directory.served) from None
+        raise SettingsError(f"Cannot listen on {host}:{port}: {e}.{way_out if in_use else ''}") from e
     return listener
 
 
@@ -142,7 +144,7 @@ def serve(args: argparse.Namespace, seed: Callable[[], Seed | None]) -> int:
     directory = partial(Directory, args.data_dir, limits, other_arns=other_arns)
     files = given()
     with (
-        files.socket or _listen(args.host, args.port, _ANY_PORT) as listening,
+        files.socket or _listen(args.host, args.port, _ANY_PORT, directory()) as listening,
         _metrics(args, files, listening) as metrics,
     ):
         return _Serving(args, directory, seed, tls, listening, metrics, files).run()
@@ -158,7 +160,7 @@ def _metrics(
     if args.metrics[1] == listening.getsockname()[1]:
         raise SettingsError(f"--metrics: port {args.metrics[1]} is the API's: choose another one.")
     host, port = args.metrics
-    return taken(files.metrics) or _listen(host, port, _ANY_METRICS_PORT)
+    return taken(files.metrics) or _listen(host, port, _ANY_METRICS_PORT, Directory(args.data_dir))
 
 
 class _Serving:
