@@ -111,6 +111,9 @@ def _tell_work(args: argparse.Namespace, reports: Mapping[str, Report], bar: typ
         clear()
     if args.json:
         print_json(reports)
+    elif args.dry_run:
+        table([("WORK", "DUE", "FAILED"), *((name, str(r.due), str(r.failed)) for name, r in reports.items())])
+        print("tkms: a dry run: nothing was done", file=sys.stderr)
     else:
         rows = [(name, str(r.due), str(r.done), str(r.failed)) for name, r in reports.items()]
         table([("WORK", "DUE", "DONE", "FAILED"), *rows])

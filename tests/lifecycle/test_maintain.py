@@ -70,6 +70,18 @@ def test_after_a_jump_it_says_what_to_do_and_gives_status_1(tenant: Tenant, tmp_
     assert keys(tenant) == before
 
 
+def test_a_dry_run_says_that_nothing_was_done(tenant: Tenant, tmp_path: Path) -> None:
+    before = keys(tenant)
+    done = run_tkms("maintain", "--data-dir", str(tmp_path / "data"), "--dry-run")
+    assert [line.split() for line in done.stdout.splitlines()] == [
+        ["WORK", "DUE", "FAILED"],
+        ["rotate", "2", "0"],
+        ["destroy", "1", "0"],
+    ]
+    assert done.stderr == "tkms: a dry run: nothing was done\n"
+    assert keys(tenant) == before
+
+
 def test_it_prints_a_table(tenant: Tenant, tmp_path: Path) -> None:
     _, printed = maintain(tmp_path)
     assert [line.split() for line in printed.splitlines()] == [
