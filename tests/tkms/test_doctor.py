@@ -147,6 +147,12 @@ SPOILT: dict[str, tuple[Spoil, str, str, str]] = {
         "version 1: Sealed material",
     ),
     "a row": (lambda d, _: _sql(d, "UPDATE aliases SET mac = 'x'"), "rows", PROBLEM, "is not what its MAC says"),
+    "half a row": (
+        lambda d, _: _sql(d, "UPDATE keys SET doc = substr(doc, 1, 40)"),
+        "versions",
+        PROBLEM,
+        "a row of it is not believed",
+    ),
     "work that waits": (lambda d, _: _due(d, time.time()), "sweeps", WARNING, "destroy: 1 key is due"),
     "a jump": (lambda d, _: _due(d, time.time() - 7200), "sweeps", PROBLEM, "tkms maintain --trust-clock"),
     "an access key": (lambda d, _: _expiring(d), "credentials", WARNING, "(app) expires on"),

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
 
-from msgspec import Struct
+from msgspec import MsgspecError, Struct
 
 from tenantkms.audit.file_audit import disk_trouble
 from tenantkms.audit.files import last_time
@@ -96,7 +96,7 @@ def examine(directory: Directory, *, every: bool, tell: Tell | None) -> Iterator
         try:
             for found in check(here):
                 yield Finding(name, *found)
-        except IntegrityFault:
+        except (IntegrityFault, MsgspecError):  # what is opened in spite of its MAC may be no document either
             yield Finding(name, PROBLEM, "a row of it is not believed", f"Mend what {ROWS} says, and look again.")
         except (SettingsError, KmsError, Failed, OSError, sqlite3.Error) as e:
             yield Finding(name, PROBLEM, f"it cannot be looked at: {_why(e)}", "Mend that first, and look again.")
