@@ -322,6 +322,11 @@ def test_the_unit_s_command_tells_systemd_when_it_is_ready(
             assert told.recv(100) == b"READY=1"
 
 
+def test_the_unit_leaves_it_to_the_first_process_to_end_the_others() -> None:
+    """As systemd.kill(5) has it; else each worker closes the socket before those who are on the way in have come."""
+    assert _unit()["Service"]["KillMode"] == "mixed"
+
+
 def test_a_manager_that_is_gone_ends_no_server(environment: dict[str, str]) -> None:
     with _serving({**environment, "NOTIFY_SOCKET": "/nonexistent/notify"}, "tkms", "serve", "--port", "0"):
         assert _out(environment, "tkms", "ready")
