@@ -73,6 +73,20 @@ def test_who_was_let_in_has_the_answer_to_what_it_asked(
     assert calls.refused == 9
 
 
+def test_who_does_not_look_whether_it_has_ended_keeps_no_server(tmp_path: Path) -> None:
+    """By TLS a client is to answer that it has seen the end; one that is idle does so when it asks next."""
+    data = tmp_path / "data"
+    with starting(data, "--tls") as start:
+        tls = ssl.create_default_context(cafile=str(data / "tls" / "ca.pem"))
+        with Wire(start.port, tls=tls) as wire:
+            wire.send(b"GET /healthz HTTP/1.1\r\nHost: here\r\n\r\n")
+            assert wire.answer()[0] == 200
+            start.process.send_signal(signal.SIGTERM)
+            assert start.process.wait(timeout=20) == -signal.SIGTERM
+        assert start.process.stderr is not None
+        assert start.process.stderr.read() == ""  # it would say that its time was up
+
+
 def test_nobody_is_refused_while_another_server_takes_over_and_over(tmp_path: Path) -> None:
     """And what one has answered is answered by no other."""
     data = tmp_path / "data"

@@ -29,6 +29,8 @@ LINGER_SECONDS = 2
 """How long a connection without a request has for its first one when the server is to end, and for one that arrives."""
 SOON_SECONDS = 0.5
 """How long a connection has for its next request then: who asks again and again has sent it already, or is about to."""
+BYE_SECONDS = 1
+"""How long a client has by TLS to answer that this is the end: one that asks for nothing may not look for hours."""
 SPIN_SECONDS = 100e-6
 """How long the event loop asks for the next request before it sleeps, after an answer on the only connection."""
 
@@ -274,7 +276,10 @@ class Connection(Reader, asyncio.Protocol):
         if self._transport is None:
             self.expire(inf)
         elif not self._busy:
+            all_sent = not self._transport.get_write_buffer_size()
             self._transport.close()
+            if all_sent:
+                self._loop.call_later(BYE_SECONDS, self._transport.abort)
 
     def expire(self, now: float) -> None:
         """End the connection if its client took too long."""
