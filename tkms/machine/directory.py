@@ -287,9 +287,7 @@ class Directory:
         Without a `credentials_uri` that of the last server goes.
         """
         with closing(lock) if lock >= 0 else locked(self.path / "server.lock", self.served) as file:
-            # That of the other one, which serves until this one is ready, and goes on if this one never is.
-            process = read_server(self.path).process if lock >= 0 else 0
-            write_server(self.path, msgspec.structs.replace(server, process=process))
+            write_server(self.path, server)
             if credentials_uri:
                 write_whole(self.credentials_uri, f"{credentials_uri}\n".encode())
             else:

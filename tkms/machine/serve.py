@@ -42,7 +42,7 @@ from tkms.machine.last_in import let_nobody_in
 from tkms.machine.listener import server_config
 from tkms.machine.lock import hold
 from tkms.machine.refusals import Refusals
-from tkms.machine.server_file import ServerFile
+from tkms.machine.server_file import ServerFile, read_server
 from tkms.machine.supervisor import Place, Supervisor, apart
 from tkms.machine.timings import Timings
 from tkms.machine.welcome import greet
@@ -192,7 +192,9 @@ class _Serving:
         args = self._args
         if refused := apart(self._prepare):
             return refused
-        server = ServerFile(self._url, *(self._tls.files if self._tls else ("", "")))
+        # That of the other one, which serves until this one is ready, and goes on if this one never is.
+        process = read_server(args.data_dir).process if self._files.lock >= 0 else 0
+        server = ServerFile(self._url, *(self._tls.files if self._tls else ("", "")), process)
         serving = self._directory().serving(server, self._credentials_url, self._files.lock)
         with serving as lock:
             self._desk = bound(args.data_dir)
