@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import os
 import re
 import subprocess
 from collections.abc import Iterator
@@ -179,6 +180,16 @@ def test_names_of_verbs_and_versions_at_the_top(capsys: pytest.CaptureFixture[st
         cli.main(["--version"])
     assert ended.value.code == 0
     assert re.fullmatch(r"tkms \d+\.\d+\.\d+\n", capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("processors", [{0}, {1, 3, 6}])
+def test_there_are_as_many_workers_as_processors_that_the_process_may_use(
+    processors: set[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: processors if process == 0 else set())
+    monkeypatch.setattr(os, "cpu_count", lambda: 64)
+    assert cli._parser().parse_args(["serve"]).workers == len(processors)
+    assert cli._parser().parse_args(["serve", "--workers", "2"]).workers == 2
 
 
 def test_a_full_disk_behind_the_output_has_status_1(tmp_path: Path) -> None:

@@ -167,6 +167,23 @@ def test_requests_count_together(tmp_path: Path) -> None:
     assert 40 <= passed <= 40 + 40 * took + 1
 
 
+def test_refusals_of_strangers_count_together(tmp_path: Path) -> None:
+    """Asked in turns on connections of all workers, so that none misses what another one just counts."""
+    with (
+        starting(tmp_path / "data", "--workers", str(WORKERS), "--limit", "strangers=20") as start,
+        ExitStack() as stack,
+    ):
+        stranger = Signer("TKMSnobody", "wrong")
+        wires = [stack.enter_context(Wire(start.port)) for _ in range(2 * WORKERS)]
+        began = time.monotonic()
+        answers = [wire.ask(stranger.tencent("ListKeys")) for _ in range(20) for wire in wires]
+        took = time.monotonic() - began
+        assert all(connections(process, start.port) for process in workers(start))
+    codes = [answer["Response"]["Error"]["Code"] for answer in answers]
+    assert set(codes) == {"AuthFailure.SecretIdNotFound", "RequestLimitExceeded"}
+    assert 20 <= codes.count("AuthFailure.SecretIdNotFound") <= 20 + 20 * took + 1
+
+
 # -- ends --------------------------------------------------------------------------------------------------
 
 
