@@ -291,7 +291,7 @@ _PARTS: dict[str, Callable[[argparse.Namespace], Any]] = {
     "events": lambda args: events.rows(small=args.small),
     "export": lambda args: transfer.rows(min(args.keys, _MOST)),
     "files": lambda args: files.rows(small=args.small),
-    "listings": lambda args: listings.told("pages, DynamoDB", listings.dynamodb_rows(min(args.keys, _MOST))),
+    "listings": lambda args: listings.dynamodb_told(min(args.keys, _MOST)),
     "load": _load,
     "pages": lambda _args: pages.rows(),
     "reseal": lambda args: reseal.rows(min(args.keys, _MOST)),
