@@ -184,7 +184,7 @@ OPERATORS: dict[str, type[Operator]] = {
 }
 
 
-_SAME = re.compile(r"frozen=\w+|@lru_cache.*\n|\s")
+_SAME = re.compile(r"frozen=\w+|@(lru_cache|remembered).*\n|\s")
 """What changes no answer: nothing assigns to what is frozen, and what is remembered is only found sooner."""
 
 

@@ -87,7 +87,7 @@ class Access:
         self._tenant = tenant
         self._parent = parent
         self._clock = clock
-        self._credentials: Cache[Credential] = Cache(size, state_seconds, clock)
+        self._credentials: Cache[Credential] = Cache(size, state_seconds, clock, sized=lambda found: found.policy)
         self._secrets: Cache[Secret] = Cache(size, secret_seconds, clock)
         # Of those that there are not, apart: strangers, who fill it, drive nothing else out.
         self._unknown: Cache[bool] = Cache(size, min(state_seconds, _UNKNOWN_SECONDS), clock)

@@ -27,6 +27,7 @@ from tenantkms.access.patterns import GLOB_WORK, Patterns, patterns
 from tenantkms.access.policy import KeyRule, check_itself, decoded, too_much
 from tenantkms.access.vocabulary import listed, nearest, repeats
 from tenantkms.errors import InvalidPolicy
+from tenantkms.keys.cache import remembered
 from tenantkms.names import ACTIONS
 
 SERVICE = "kms:"
@@ -209,7 +210,7 @@ def translated(written: Written | UnsetType) -> tuple[dict[str, dict[str, str | 
 _NEVER = Condition("Bool", FOR_AWS, lambda _facts, _tags: False, bool, absent=False, of_tags=False, work=1)
 
 
-@lru_cache(maxsize=1024)
+@remembered(1024)
 def parse(text: str) -> tuple[KeyRule, ...]:
     """The rules of a key policy, one for each statement. Raises `InvalidPolicy` that names what is wrong."""
     rules = []

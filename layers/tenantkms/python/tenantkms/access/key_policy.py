@@ -23,6 +23,7 @@ from tenantkms.access.gains import Change, lifts, more
 from tenantkms.access.policy import Found, KeyRule, decided, found
 from tenantkms.access.vocabulary import refuse
 from tenantkms.errors import InvalidPolicy
+from tenantkms.keys.cache import remembered
 from tenantkms.model.key import Key
 from tenantkms.names import IAM, RAM
 
@@ -60,7 +61,7 @@ _head = msgspec.json.Decoder(_Head)
 _IAM_VERSIONS = ("2008-10-17", "2012-10-17")
 
 
-@lru_cache(maxsize=1024)
+@remembered(1024)
 def form_of(text: str) -> str:
     """Which form a document has. One that is none, or says nothing of its form, is RAM's, whose reader says so."""
     try:
@@ -91,7 +92,7 @@ def check(text: str, form: str = "", account: str = "") -> str:
     return text
 
 
-@lru_cache(maxsize=1024)
+@remembered(1024)
 def matching(policy: str, principal: str, asked: str) -> tuple[Found, ...]:
     """Of each permission that is `asked` for, the statements of a key's `policy` about it and the access key
     `principal`."""

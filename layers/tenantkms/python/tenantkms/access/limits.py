@@ -11,6 +11,7 @@ from socket import AF_INET6, inet_pton
 from tenantkms.access.policy import ALLOW_ALL, rates
 from tenantkms.access.vocabulary import instead
 from tenantkms.errors import Throttled
+from tenantkms.keys.cache import remembered
 from tenantkms.model.credential import Credential
 from tenantkms.model.limits import COUNTS, EVERY, LARGEST, NO_LIMIT, OFF, Limits, Rate
 from tenantkms.names import ACTIONS
@@ -112,7 +113,7 @@ class Limiter:
         self._known[address, access_key_id] = None
 
 
-@lru_cache(maxsize=4096)
+@remembered(4096)
 def _figure(policy: str, action: str) -> int | None:
     """What the policy says of the Action."""
     said = rates(policy)

@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from functools import lru_cache
 from typing import Literal, NamedTuple, Protocol, TypeVar
 
 import msgspec
@@ -41,6 +40,7 @@ from tenantkms.access.gains import Change, lifts, more
 from tenantkms.access.patterns import GLOB_WORK, Patterns, patterns
 from tenantkms.access.vocabulary import complaints, instead, listed, matched, refuse, repeats
 from tenantkms.errors import InvalidPolicy
+from tenantkms.keys.cache import remembered
 from tenantkms.model.alias import ALIAS_PREFIX
 from tenantkms.model.key import Key
 from tenantkms.model.limits import EVERY, LARGEST
@@ -138,7 +138,7 @@ def _document(text: str) -> _Document:
     return decoded(text, _decoder, "policy")
 
 
-@lru_cache(maxsize=1024)
+@remembered(1024)
 def parse(text: str) -> tuple[_Rule, ...]:
     """The rules of a policy document, one for each statement. Raises `InvalidPolicy` that names what is wrong."""
     return tuple(
@@ -237,7 +237,7 @@ def decided(found: Found, facts: Facts, tags: Tags) -> int:
     )
 
 
-@lru_cache(maxsize=1024)
+@remembered(1024)
 def matching(policy: str, action: str, names: tuple[str, ...]) -> Found:
     """The statements of `policy` about `action` on what has `names`."""
     return found(

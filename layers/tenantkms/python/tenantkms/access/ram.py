@@ -23,6 +23,7 @@ from tenantkms.access.patterns import patterns
 from tenantkms.access.policy import KeyRule, check_itself, decoded, globs, too_much, when
 from tenantkms.access.vocabulary import complaints, listed, matched, repeats
 from tenantkms.errors import InvalidPolicy
+from tenantkms.keys.cache import remembered
 from tenantkms.names import ACTIONS
 
 DEFAULT = (
@@ -71,7 +72,7 @@ def read(text: str) -> Document:
     return decoded(text, _decoder, "key policy")
 
 
-@lru_cache(maxsize=1024)
+@remembered(1024)
 def parse(text: str) -> tuple[KeyRule, ...]:
     """The rules of a key policy, one for each statement. Raises `InvalidPolicy` that names what is wrong."""
     rules = []

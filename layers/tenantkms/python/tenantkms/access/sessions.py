@@ -88,7 +88,7 @@ class Sessions:
         self._store = store
         self._root = root
         self._random = random
-        self._opened: Cache[Session] = Cache(size, seconds, clock)
+        self._opened: Cache[Session] = Cache(size, seconds, clock, sized=lambda opened: (opened.token, opened.policy))
         self.forget = self._opened.clear
 
     def issue(self, credential: str, duration: int, policy: str, now: int) -> Session:

@@ -28,6 +28,10 @@ V = TypeVar("V")
 _NO_PRK = envelope.derive(os.urandom(32))
 
 
+def _sized(key: Key) -> object:
+    return key.policy, key.grants, key.tags, key.aliases, key.description, key.protection_description
+
+
 class Keyring:
     """`clock` is monotonic and counts seconds. `changes`: those that share them hear of each at once."""
 
@@ -49,7 +53,7 @@ class Keyring:
         self.store = store
         self.tenant = tenant
         self.parent = parent
-        self._keys: Cache[Key] = Cache(size, state_seconds, clock, self.changes.stamp)
+        self._keys: Cache[Key] = Cache(size, state_seconds, clock, self.changes.stamp, sized=_sized)
         self._aliases: Cache[Alias] = Cache(size, state_seconds, clock, self.changes.stamp)
         self._loaded: Cache[Any] = Cache(size, material_seconds, clock)
 
