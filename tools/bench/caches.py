@@ -66,7 +66,7 @@ def _keys(**changes: Callable[[int], Any]) -> Feed:
 
 def _first(feed: Feed) -> Feed:
     """Of names whose documents take long to make or to read, only so many as fill what keeps them several times."""
-    return lambda number: feed(number) if number < 2_000 else None
+    return lambda number: feed(number) if number < 300 else None
 
 
 def _grants(number: int) -> tuple[Grant, ...]:
@@ -228,8 +228,8 @@ CACHES: Mapping[str, Callable[[], Feed]] = {
     "answers to repeat, 2,000 of 2,000 bytes": _answers,
     "refusals of a minute, 256": _refusals,
     "policies and decisions, 1,024 each": lambda: _policies(_short),
-    "of 30 KB": lambda: _first(_policies(_long)),
-    "of a hundred conditions": lambda: _first(_policies(_conditions)),
+    "policies of 30 KB and decisions": lambda: _first(_policies(_long)),
+    "policies of a hundred conditions": lambda: _first(_policies(_conditions)),
     "limits of policies, 4,096": _figures,
     "key policies, two forms, 1,024 each": lambda: _key_policies,
     "ids of keys and versions, 4,096 each": lambda: _ids,
