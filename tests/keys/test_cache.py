@@ -11,14 +11,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from kit.samples import credential, key, key_id
+from kit.samples import credential, key, key_id, largest_grants
 from tenantkms.access import iam, key_policy, limits, policy, ram
 from tenantkms.access.credentials import Access
 from tenantkms.access.sessions import Sessions
 from tenantkms.keys.cache import MOST_ASKED, MOST_BYTES, Cache, remembered, weight
 from tenantkms.keys.keyring import Keyring
 from tenantkms.model.credential import Credential, Secret, Session
-from tenantkms.model.grant import MAX_GRANTS, Grant
 from tenantkms.model.key import Key
 
 LONGEST = 32_768
@@ -30,23 +29,8 @@ def _text(number: int, size: int = LONGEST) -> str:
     return f"{number:08}" + "x" * (size - 8)
 
 
-def _grants(number: int) -> tuple[Grant, ...]:
-    """As many as a key may have, of the shortest pairs, which need the most memory for each byte of a row."""
-    return tuple(
-        Grant(
-            id=f"{number:032}{each:032}",
-            grantee="A",
-            operations=("Decrypt",),
-            created=1,
-            issuer="A",
-            equals={f"{pair:02}": "ab" for pair in range(50)},
-        )
-        for each in range(MAX_GRANTS)
-    )
-
-
 def _large(number: int) -> Key:
-    return key(number, policy=_text(number), grants=_grants(number))
+    return key(number, policy=_text(number), grants=largest_grants(number))
 
 
 def _wide(number: int) -> Key:

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from tenantkms.access.conditions import Facts
 from tenantkms.model.credential import Credential
+from tenantkms.model.grant import MAX_GRANTS, Grant
 from tenantkms.model.key import Key
 from tenantkms.model.specs import KeySpec, KeyUsage, Origin
 from tenantkms.model.states import KeyState
@@ -63,3 +64,18 @@ def credential(number: int = 1, **changes: Any) -> Credential:
         created=1_700_000_000 + number,
     )
     return replace(made, **changes)
+
+
+def largest_grants(number: int) -> tuple[Grant, ...]:
+    """As many as a key may have, of the shortest pairs, which need the most memory for each byte of a row."""
+    return tuple(
+        Grant(
+            id=f"{number:032}{each:032}",
+            grantee="A",
+            operations=("Decrypt",),
+            created=1,
+            issuer="A",
+            equals={f"{pair:02}": "ab" for pair in range(50)},
+        )
+        for each in range(MAX_GRANTS)
+    )

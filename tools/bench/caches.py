@@ -16,7 +16,7 @@ from typing import Any
 from uuid import UUID
 
 from functions.endpoint.repeats import Answers
-from kit.samples import credential, key
+from kit.samples import credential, key, largest_grants
 from tenantkms.access import key_policy, policy
 from tenantkms.access.credentials import Access
 from tenantkms.access.limits import Limiter
@@ -28,7 +28,6 @@ from tenantkms.keys.cache import Cache
 from tenantkms.keys.keyring import Keyring
 from tenantkms.model.alias import Alias
 from tenantkms.model.credential import Credential, Secret, Session
-from tenantkms.model.grant import MAX_GRANTS, Grant
 from tenantkms.model.key import Key, check_key_id
 from tenantkms.model.limits import DEFAULT, NO_LIMIT, OFF, Rate
 from tenantkms.model.version import version_id
@@ -67,21 +66,6 @@ def _keys(**changes: Callable[[int], Any]) -> Feed:
 def _first(feed: Feed) -> Feed:
     """Of names whose documents take long to make or to read, only so many as fill what keeps them several times."""
     return lambda number: feed(number) if number < 300 else None
-
-
-def _grants(number: int) -> tuple[Grant, ...]:
-    """As many as there may be, of pairs of two characters, which take the most memory for their bytes."""
-    return tuple(
-        Grant(
-            id=f"{number:032}{each:032}",
-            grantee="TKMS",
-            operations=("Decrypt",),
-            created=1,
-            issuer="TKMS",
-            equals={f"{pair:02}": f"{pair:02}" for pair in range(50)},
-        )
-        for each in range(MAX_GRANTS)
-    )
 
 
 def _aliases() -> Feed:
@@ -214,7 +198,7 @@ def _ids(number: int) -> None:
 CACHES: Mapping[str, Callable[[], Feed]] = {
     "keys, 10,000": _keys,
     "keys with 32 KB of policy": lambda: _keys(policy=lambda number: f"{number:032768}"),
-    "keys with 50 KB of grants": lambda: _first(_keys(grants=_grants)),
+    "keys with 50 KB of grants": lambda: _first(_keys(grants=largest_grants)),
     "aliases of 255 characters, 10,000": _aliases,
     "keys ready to use, 10,000": lambda: _put(10_000, lambda number: derive(number.to_bytes(32))),
     "access keys, 1,000": lambda: _access_keys(credential),
