@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
@@ -15,7 +15,7 @@ from tenantkms.runtime.assemble import Settings
 from tenantkms.store.integrity import IntegrityFault
 from tenantkms.store.port import AccessStore, KeyStore
 from tkms.anchor import check_rows, has_rows
-from tkms.output import time_text
+from tkms.output import Tell, seen, time_text
 
 if TYPE_CHECKING:
     from urllib.request import Request
@@ -34,9 +34,6 @@ class Finding(Struct, frozen=True):
 
 Found = Iterator[tuple[str, str, str]]
 """(status, what was found, advice)"""
-Tell = Callable[[int], None]
-"""Is told how far long work is."""
-T = TypeVar("T")
 
 ARNS, ENDPOINT, ROWS, CREDENTIALS, IMPORTED = "arns", "endpoint", "rows", "credentials", "imported"
 SOON = 14 * 86_400
@@ -59,14 +56,6 @@ def shortened(found: Found) -> Found:
         count, worst = count + 1, max(worst, one, key=lambda each: _STATUSES.index(each[0]))
     if count:
         yield worst[0], f"and {count} more", worst[2]
-
-
-def seen(things: Iterable[T], tell: Tell | None) -> Iterator[T]:
-    """These things. `tell` is told how many there were so far."""
-    for count, thing in enumerate(things, 1):
-        yield thing
-        if tell:
-            tell(count)
 
 
 def either(holds: object, good: str, status: str, bad: str, advice: str) -> tuple[str, str, str]:

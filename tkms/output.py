@@ -7,19 +7,22 @@ import codecs
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from getpass import getpass
 from itertools import islice
 from pathlib import Path
 from time import monotonic, time
-from typing import NoReturn, TextIO
+from typing import NoReturn, TextIO, TypeVar
 from unicodedata import combining, east_asian_width
 
 import msgspec
 
 from tenantkms.model.watch import HELD
 
+T = TypeVar("T")
+Tell = Callable[[int], None]
+"""Is told how far long work is."""
 Run = Callable[[argparse.Namespace], int]
 
 
@@ -271,6 +274,14 @@ def shown(args: argparse.Namespace) -> bool:
 def clear() -> None:
     """Take a bar away."""
     print("\r\033[K", end="", file=sys.stderr, flush=True)
+
+
+def seen(things: Iterable[T], tell: Tell | None) -> Iterator[T]:
+    """These things. `tell` is told how many there were so far."""
+    for count, thing in enumerate(things, 1):
+        yield thing
+        if tell:
+            tell(count)
 
 
 class Bar:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import sqlite3
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -25,7 +25,7 @@ from tenantkms.runtime.assemble import aws_parent, row_macs
 from tenantkms.store.integrity import UNCHECKED
 from tenantkms.store.port import KeyStore
 from tenantkms.store.sqlite import SqliteStore
-from tkms.output import Failed
+from tkms.output import Failed, Tell, seen
 
 _SAMPLE = 3
 """Versions of a key that are opened: the first, the newest, and one between them by chance."""
@@ -122,7 +122,7 @@ class Rows:
             raise Failed(f"The parent key is not the one that {name} was sealed with.") from None
         self._checked = SqliteStore(store, self._macs)
 
-    def check(self, *, every: bool, tell: Callable[[int], None] | None = None) -> Report:
+    def check(self, *, every: bool, tell: Tell | None = None) -> Report:
         """Look at all rows, and open of each key a sample of its versions, or `every` one."""
         report = Report(aliases=self.store.count_aliases())
         for trouble in check_file(self._path):
@@ -131,19 +131,16 @@ class Rows:
             report.rows += 1
             if fault:
                 report.problem(fault.details)
-        for number, key in enumerate(self.keys(), 1):
+        for key in seen(self.keys(), tell):
             report.keys += 1
             self.check_key(key, report, every=every)
-            if tell:
-                tell(number)
         self.check_credentials(report)
         return report
 
-    def check_credentials(self, report: Report, tell: Callable[[int], None] | None = None) -> None:
+    def check_credentials(self, report: Report, tell: Tell | None = None) -> None:
         """Open the secret of every access key."""
-        for report.credentials, credential in enumerate(self.store.credentials(), 1):
-            if tell:
-                tell(report.credentials)
+        for credential in seen(self.store.credentials(), tell):
+            report.credentials += 1
             try:
                 self._parent.unseal(credential.sealed, credential_binding(self._tenant, credential.access_key_id))
             except KmsError as e:

@@ -36,20 +36,18 @@ from tkms.findings import (
     WARNING,
     Finding,
     Found,
-    Tell,
     either,
     examine_arns,
     examine_credentials,
     examine_imported,
     examine_rows,
-    seen,
     shortened,
 )
 from tkms.machine.directory import Directory
 from tkms.machine.parents import file_of
 from tkms.machine.server_file import read_server, server_since
 from tkms.machine.site_file import NAME, read_site
-from tkms.output import Failed, counted, held_text, time_from_now, time_text
+from tkms.output import Failed, Tell, counted, held_text, seen, time_from_now, time_text
 from tkms.places import reason
 from tkms.reseal.found import PARENT as PARENT_KEY
 from tkms.reseal.found import examine_machine

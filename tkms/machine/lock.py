@@ -32,12 +32,10 @@ def locked(path: Path, held: str) -> Iterator[int]:
 
 
 def hold(file: int) -> bool:
-    """Whether the open `file` is this process's, until it ends: then nobody else has it, however this one ends. It is
-    not where the kernel cannot lock it now, either: who asks again may have it.
-    """
+    """Whether the open `file` is this process's, until it ends: then nobody else has it, however this one ends."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+    except BlockingIOError:
         return False
     return True
 

@@ -163,9 +163,15 @@ class Work(Server):
         self._desk.end()
         self._keeper.audit.close()
 
+    def _has_turn(self) -> bool:
+        """Not where the kernel cannot tell now, either: it is asked again."""
+        with suppress(OSError):
+            return self._turn()
+        return False
+
     async def _maintain(self) -> None:
         told = 0
-        while not self._turn():  # noqa: ASYNC110 - it is another process that is waited for
+        while not self._has_turn():  # noqa: ASYNC110 - it is another process that is waited for
             await asyncio.sleep(_TURN_SECONDS)
         while not self.should_exit:  # what it would leave, it would begin with again at once
             request_id, pause = str(uuid4()), _MAINTENANCE_SECONDS

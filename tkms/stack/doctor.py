@@ -28,14 +28,13 @@ from tkms.findings import (
     WARNING,
     Finding,
     Found,
-    Tell,
     either,
     examine_arns,
     examine_credentials,
     examine_imported,
     examine_rows,
 )
-from tkms.output import NotDone, counted
+from tkms.output import NotDone, Tell, counted
 from tkms.places import reason
 from tkms.reseal.found import PARENT, examine_stack
 from tkms.stack.stack import Stack, aws_errors
