@@ -6,6 +6,7 @@ import json
 import random
 import tracemalloc
 from collections.abc import Callable, Iterator
+from sys import getsizeof
 from typing import Any
 
 import msgspec
@@ -247,3 +248,11 @@ def test_a_text_that_was_refused_drives_nothing_out() -> None:
         with pytest.raises(ValueError, match="invalid literal"):
             read("x" * 100_000)
     assert read.cache_info().currsize == 1
+
+
+def test_a_text_is_weighed_with_the_utf_8_that_it_keeps() -> None:
+    text = "\u00e9" * 8_000
+    told, bare = weight(text), getsizeof(text)
+    msgspec.json.encode(text)
+    assert getsizeof(text) > 2 * bare
+    assert told >= getsizeof(text) - 1  # but for what ends it

@@ -23,18 +23,20 @@ MOST_ASKED = 1_000_000
 
 
 def weight(value: object) -> int:
-    """Bytes of memory of texts, bytes and numbers, and of tuples, Structs and dicts of texts with all that they hold;
-    nothing for what is empty or 0, of which there is one.
+    """Bytes of memory of texts, bytes and numbers, and of tuples, Structs and dicts with all that they hold; nothing
+    for what is empty or 0, of which there is one. A text that is not ASCII keeps its UTF-8 once it was asked for.
     """
     found, held = 0, [value]
     for each in held:  # and what comes to it meanwhile
         if not each:
             continue
         found += getsizeof(each)
-        if isinstance(each, tuple):
+        if isinstance(each, str):
+            found += 0 if each.isascii() else len(each.encode("utf-8", "surrogatepass"))
+        elif isinstance(each, tuple):
             held += each
         elif isinstance(each, dict):
-            found += sum(map(getsizeof, each)) + sum(map(getsizeof, each.values()))
+            held += [*each, *each.values()]
         elif isinstance(each, Struct):
             held += astuple(each)
     return found
