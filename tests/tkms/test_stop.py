@@ -7,6 +7,8 @@ import os
 import signal
 import socket
 import ssl
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -160,3 +162,33 @@ def test_an_upgrade_by_command(tmp_path: Path, capsys: pytest.CaptureFixture[str
         finally:
             if taking:
                 os.kill(taking, signal.SIGTERM)
+
+
+def test_who_serves_by_the_file_is_not_ended_with_the_one_before(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    with starting(data, "--workers", "1") as start:
+        start.process.send_signal(signal.SIGUSR2)
+        deadline = time.monotonic() + 20
+        while (taking := read_server(data).process) == start.process.pid:
+            assert time.monotonic() < deadline
+        start.process.terminate()
+        start.process.wait(20)
+        try:
+            with Wire(start.port) as wire:
+                wire.send(b"GET /healthz HTTP/1.1\r\nHost: here\r\n\r\n")
+                assert wire.answer()[0] == 200
+        finally:
+            os.kill(taking, signal.SIGTERM)
+
+
+def test_an_upgrade_of_a_server_that_ends_does_not_wait(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = tmp_path / "data"
+    with starting(data, "--workers", "1") as start, ThreadPoolExecutor(1) as pool:
+        os.kill(start.process.pid, signal.SIGSTOP)
+        upgrade = pool.submit(cli.main, ["upgrade", "--data-dir", str(data)])
+        time.sleep(0.3)
+        for process in (*children(start.process.pid), start.process.pid):
+            os.kill(process, signal.SIGKILL)
+        start.process.wait(20)
+        assert upgrade.result(20) == 1
+    assert "has ended, and nobody has taken over from it" in capsys.readouterr().err

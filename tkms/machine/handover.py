@@ -41,14 +41,14 @@ class Given(Struct):
     def ready(self, directory: Path, server: ServerFile) -> None:
         """All workers of this `server` of the data directory serve."""
         before = read_server(directory).process
+        if self.tell >= 0:
+            os.write(self.tell, b"+")  # first: whoever reads that this one serves can end the other one, and only that
+            os.close(self.tell)
         write_server(directory, replace(server, process=os.getpid()))
         say(f"tkms: ready on {server.url}")
         if before:
             say(f"tkms: process {os.getpid()} has taken over from {before}")
         tell_manager("READY=1")
-        if self.tell >= 0:
-            os.write(self.tell, b"+")
-            os.close(self.tell)
 
 
 def taken(file: int) -> socket.socket | None:

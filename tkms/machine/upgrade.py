@@ -29,7 +29,9 @@ def upgrade(args: argparse.Namespace) -> int:
     except (PermissionError, ProcessLookupError) as e:
         raise Failed(f"The server, process {process}, cannot be told: {e.strerror}.") from e
     until = time.monotonic() + args.wait
-    while (now := read_server(path).process) == process:
+    while (now := read_server(path).process) in (0, process):  # 0: a server that is not ready yet
+        if not directory.running():
+            raise Failed(f"The server, process {process}, has ended, and nobody has taken over from it: tkms serve")
         if time.monotonic() >= until:
             raise Failed(f"Nobody has taken over from process {process}, whose standard error says why.")
         time.sleep(_PAUSE)
